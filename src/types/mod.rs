@@ -1,0 +1,16 @@
+//! The words that every module shares: time, addresses, ids. No logic lives here.
+//!
+//! Invariant: everything in this module is a small `Copy` value (or a plain name) with no behaviour
+//! beyond formatting, parsing and arithmetic on itself.
+
+mod id;
+mod instant;
+mod mac;
+mod port_range;
+
+pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
+pub use instant::Instant;
+pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
+pub use mac::MacAddr;
+pub use port_range::PortRange;
+pub use std::time::Duration;
