@@ -1,0 +1,3 @@
+//! The `koi` command.
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! The whole router as one value.
+
+pub mod snapshot;

@@ -1,0 +1,149 @@
+//! What the node tells about itself: plain data for `koi show`, the API and the pages.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::{MacAddr, Prefix};
+
+/// Everything but the flows, taken between two batches.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Snapshot {
+    /// Name of the firewall.
+    pub hostname: String,
+    /// Name of this node.
+    pub node: String,
+    /// Seconds since the router process started.
+    pub uptime_seconds: u64,
+    /// Revision of the configuration in force.
+    pub revision: u64,
+    /// Canonical hash of the configuration in force.
+    pub config_hash: String,
+    /// Ports in the order of the configuration.
+    pub ports: Vec<PortRow>,
+    /// Logical interfaces in the order of the configuration.
+    pub interfaces: Vec<InterfaceRow>,
+    /// Routes, most specific first.
+    pub routes: Vec<RouteRow>,
+    /// ARP and ND tables.
+    pub neighbours: Vec<NeighbourRow>,
+    /// The connection table in numbers.
+    pub states: StatesRow,
+    /// Named counters, drops included.
+    pub counters: Vec<CounterRow>,
+}
+
+/// A port.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PortRow {
+    pub name: String,
+    pub device: String,
+    pub driver: String,
+    pub up: bool,
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_bytes: u64,
+    pub drops: u64,
+}
+
+/// A logical interface.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct InterfaceRow {
+    pub name: String,
+    pub description: String,
+    pub zone: String,
+    pub port: String,
+    pub vlan: Option<u16>,
+    pub mac: MacAddr,
+    pub mtu: u16,
+    pub addresses: Vec<Prefix>,
+    pub up: bool,
+    pub rx_packets: u64,
+    pub rx_bytes: u64,
+    pub tx_packets: u64,
+    pub tx_bytes: u64,
+}
+
+/// A route.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct RouteRow {
+    pub destination: Prefix,
+    pub gateway: Option<IpAddr>,
+    pub interface: String,
+    /// `connected`, `static` or `default`.
+    pub origin: String,
+}
+
+/// A neighbour.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct NeighbourRow {
+    pub address: IpAddr,
+    pub interface: String,
+    pub mac: Option<MacAddr>,
+    /// `incomplete`, `reachable`, `stale`, `delay`, `probe` or `failed`.
+    pub state: String,
+}
+
+/// The connection table in numbers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct StatesRow {
+    pub current: u64,
+    pub limit: u64,
+    pub inserted: u64,
+    pub removed: u64,
+    pub evicted: u64,
+}
+
+/// A counter.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CounterRow {
+    /// Name, as `koi show counters` prints it.
+    pub name: String,
+    /// Value.
+    pub value: u64,
+    /// A sentence for people.
+    pub meaning: String,
+}
+
+/// One flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct FlowRow {
+    /// Number that `koi flows kill --id` takes.
+    pub id: u64,
+    pub protocol: String,
+    /// The flow as its first packet showed it: `source -> destination`.
+    pub original: String,
+    /// The same flow on the far side, where it is translated.
+    pub translated: Option<String>,
+    pub state: String,
+    pub ingress: String,
+    pub egress: String,
+    pub rule: u32,
+    pub age_seconds: u64,
+    pub expires_seconds: u64,
+    /// Packets and bytes, original direction first.
+    pub packets: [u64; 2],
+    pub bytes: [u64; 2],
+}
+
+/// A recent drop.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct DropRow {
+    /// Seconds since the router process started, with fraction.
+    pub at: f64,
+    /// Name of the counter.
+    pub reason: String,
+    /// Interface by which the packet came in.
+    pub interface: String,
+    /// The flow as the packet showed it, when it could be parsed.
+    pub flow: Option<String>,
+    /// The rule that decided, when one did.
+    pub rule: Option<u32>,
+}
