@@ -6,14 +6,20 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod backoff;
+pub mod capture;
+mod channel;
 pub mod clock;
 pub mod entropy;
+pub mod files;
 pub mod netlink;
 pub mod netns;
 pub mod plain;
 pub mod poller;
 pub mod port;
+pub mod privilege;
 mod single;
 mod sys;
+mod sys_process;
 pub mod tap;
 mod uring;
