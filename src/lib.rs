@@ -1,6 +1,7 @@
 //! Koi: a userspace router and firewall that runs as a pair.
 
 pub mod config;
+pub mod io;
 pub mod node;
 pub mod types;
 pub mod wire;

@@ -5,6 +5,7 @@
 
 pub mod checksum;
 mod drop;
+pub mod filter;
 mod flow_key;
 mod frame;
 mod packet;

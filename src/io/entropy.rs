@@ -1,0 +1,36 @@
+//! The only source of randomness: everything else is seeded from here.
+
+use std::io;
+
+use ring::rand::{SecureRandom, SystemRandom};
+
+use crate::types::Seed;
+
+/// Fills `bytes` from the kernel's generator.
+///
+/// # Errors
+/// When the kernel has no generator to offer.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that draws randomness")]
+pub fn fill(bytes: &mut [u8]) -> io::Result<()> {
+    SystemRandom::new().fill(bytes).map_err(|_| io::Error::other("the kernel gives no random bytes"))
+}
+
+/// A fresh seed for an engine.
+///
+/// # Errors
+/// When the kernel has no generator to offer.
+pub fn seed() -> io::Result<Seed> {
+    let mut halves = [[0; 8]; 2];
+    for half in &mut halves {
+        fill(half)?;
+    }
+    Ok(Seed(halves.map(u64::from_ne_bytes)))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn two_seeds_differ() {
+        assert_ne!(super::seed().unwrap(), super::seed().unwrap());
+    }
+}

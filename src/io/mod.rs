@@ -1,0 +1,25 @@
+//! The edge: TAPs, io_uring, clock, randomness, threads. The only module that touches the machine.
+//!
+//! Invariant: this is the only module with `unsafe`, and nearly all of it stands in `sys` and `uring`, each block
+//! with the reason why it is sound. Everything above is pure and is driven from here.
+
+#![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
+
+mod adaptive;
+mod backoff;
+pub mod capture;
+mod channel;
+pub mod clock;
+pub mod entropy;
+pub mod files;
+pub mod netlink;
+pub mod netns;
+pub mod plain;
+pub mod poller;
+pub mod port;
+pub mod privilege;
+mod single;
+mod sys;
+mod sys_process;
+pub mod tap;
+mod uring;

@@ -1,0 +1,152 @@
+//! TAP devices and macvtaps with offloads: opened by our own requests to the kernel.
+//!
+//! A TAP carries a virtio-net header (`IFF_VNET_HDR`) and the kernel is asked to hand over superpackets whole
+//! (`TUNSETOFFLOAD`); what an older kernel refuses is asked for without. The device is attached when it exists and
+//! created otherwise; a created one disappears with its last descriptor.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+
+use super::{netns, sys};
+
+/// Frames that wait for us before the kernel drops them; the usual default of 500 is one gust of wind.
+const QUEUE_LEN: u32 = 4096;
+/// Length of `struct virtio_net_hdr` without the number of merged buffers.
+const HEADER_LEN: i32 = 10;
+/// The character device of all TAPs.
+const CLONE_DEVICE: &str = "/dev/net/tun";
+
+/// What the kernel may hand over unfinished, and so what a port takes unfinished as well.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Offloads {
+    /// Transport checksums that are still to be computed.
+    pub checksum: bool,
+    /// TCP superpackets, both families.
+    pub tcp: bool,
+    /// UDP superpackets, both families.
+    pub udp: bool,
+}
+
+/// What is asked for, from the most to nothing. USO4 and USO6 go together or not at all.
+const WISHES: [(u32, Offloads); 5] = {
+    const TCP: u32 = libc::TUN_F_CSUM | libc::TUN_F_TSO4 | libc::TUN_F_TSO6;
+    const ALL: u32 = TCP | libc::TUN_F_TSO_ECN | libc::TUN_F_USO4 | libc::TUN_F_USO6;
+    [
+        (ALL, Offloads { checksum: true, tcp: true, udp: true }),
+        (TCP | libc::TUN_F_TSO_ECN, Offloads { checksum: true, tcp: true, udp: false }),
+        (TCP, Offloads { checksum: true, tcp: true, udp: false }),
+        (libc::TUN_F_CSUM, Offloads { checksum: true, tcp: false, udp: false }),
+        (0, Offloads { checksum: false, tcp: false, udp: false }),
+    ]
+};
+
+/// An attached device: its descriptor is non-blocking and speaks the 10-byte offload header.
+#[derive(Debug)]
+pub struct Tap {
+    /// Reads and writes frames.
+    pub file: File,
+    /// Name of the device, as the kernel has it now.
+    pub name: String,
+    /// Number of the device in its namespace.
+    pub index: u32,
+    /// What it does for us.
+    pub offloads: Offloads,
+}
+
+/// Opens the TAP `name` in the network namespace `netns` and sets it up.
+///
+/// # Errors
+/// When the device is of another kind, in use or not permitted, or when there is no such namespace.
+pub fn open(name: &str, netns: Option<&str>) -> io::Result<Tap> {
+    netns::within(netns, || {
+        let file = open_device(CLONE_DEVICE)?;
+        let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
+        let name = match sys::tun_attach(file.as_fd(), name, flags) {
+            // A persistent device made for several queues wants to be asked for one of them.
+            Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+                sys::tun_attach(file.as_fd(), name, flags | libc::IFF_MULTI_QUEUE as u16)?
+            }
+            result => result?,
+        };
+        prepare(file, name)
+    })
+}
+
+/// Opens the character device of a macvtap, for example `/dev/tap7`, of the interface `name`'s kind.
+///
+/// # Errors
+/// When the device does not exist, is in use or is not permitted.
+pub fn open_macvtap(path: &str, netns: Option<&str>) -> io::Result<Tap> {
+    netns::within(netns, || {
+        let file = open_device(path)?;
+        let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
+        sys::tun_attach(file.as_fd(), "", flags)?;
+        let (name, _) = sys::tun_device(file.as_fd())?;
+        prepare(file, name)
+    })
+}
+
+/// Takes over a descriptor that somebody else has opened and attached, with the offload header.
+///
+/// # Errors
+/// When it is no attached TAP, or one without the offload header.
+pub fn adopt(fd: OwnedFd) -> io::Result<Tap> {
+    let file = File::from(fd);
+    let (name, flags) = sys::tun_device(file.as_fd())?;
+    if flags & libc::IFF_VNET_HDR as u16 == 0 || flags & libc::IFF_NO_PI as u16 == 0 {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("the descriptor of \"{name}\" has no offload header"),
+        ));
+    }
+    sys::set_nonblocking(file.as_fd())?;
+    let (offloads, index) = (set_offloads(&file)?, index_of(&file, &name));
+    Ok(Tap { file, name, index, offloads })
+}
+
+fn open_device(path: &str) -> io::Result<File> {
+    // The standard library adds O_CLOEXEC.
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+        .map_err(|error| io::Error::new(error.kind(), format!("{path}: {error}")))
+}
+
+/// Runs in the device's namespace.
+fn prepare(file: File, name: String) -> io::Result<Tap> {
+    let offloads = set_offloads(&file)?;
+    let index = start(&file, &name)?;
+    Ok(Tap { file, name, index, offloads })
+}
+
+fn set_offloads(file: &File) -> io::Result<Offloads> {
+    sys::tun_set_header_len(file.as_fd(), HEADER_LEN)?;
+    let mut refusal = None;
+    for (mask, offloads) in WISHES {
+        match sys::tun_set_offloads(file.as_fd(), mask) {
+            Ok(()) => return Ok(offloads),
+            Err(error) => refusal = Some(error),
+        }
+    }
+    Err(refusal.unwrap_or_else(|| io::Error::other("no offloads to ask for")))
+}
+
+/// Long queue, up, cable plugged in; runs in the device's namespace. Gives the device's number.
+pub(super) fn start(file: &File, name: &str) -> io::Result<u32> {
+    let socket = sys::interface_socket()?;
+    sys::interface_queue_at_least(socket.as_fd(), name, QUEUE_LEN)?;
+    sys::interface_up(socket.as_fd(), name)?;
+    // Macvtaps, whose carrier is that of the device below, and old kernels refuse this; a TAP has it anyway.
+    let _ = sys::tun_set_carrier(file.as_fd(), true);
+    sys::interface_index(socket.as_fd(), name)
+}
+
+/// The number of the device in whatever namespace it is now; zero when we may not look.
+pub(super) fn index_of(file: &File, name: &str) -> u32 {
+    let look = || sys::interface_index(sys::interface_socket()?.as_fd(), name);
+    sys::tun_namespace(file.as_fd()).and_then(|namespace| netns::inside(&namespace, look)).unwrap_or(0)
+}
