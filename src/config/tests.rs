@@ -266,6 +266,14 @@ fn broken_toml_has_line_and_column() {
 }
 
 #[test]
+fn numbers_are_asked_for_in_plain_words() {
+    for value in ["\"x\"", "-1", "1.5"] {
+        let problems = parse(&SINGLE.replace("revision = 1", &format!("revision = {value}"))).unwrap_err();
+        assert!(problems[0].message.ends_with("expected a whole number in its range."), "{}", problems[0]);
+    }
+}
+
+#[test]
 fn another_schema_version_is_the_only_problem() {
     let text = LAB.replace("schema = 1 ", "schema = 2\nnew_thing = 5 #");
     let problems = load(&text).unwrap_err();

@@ -125,11 +125,14 @@ impl Directory {
     fn note(&mut self, on: InterfaceId, direction: Direction, drafts: &[Draft]) {
         for draft in drafts {
             let Some(info) = self.find(draft.id) else { continue };
-            if info.text.is_empty() {
-                info.text = draft.text(direction);
-            }
             if info.interfaces.last() != Some(&on) {
                 info.interfaces.push(on);
+            }
+            // An automatic rule may be several lines, and others on other interfaces: the first one's are told.
+            if info.automatic.is_some() && info.interfaces.len() == 1 && info.direction == direction {
+                let separator = if info.text.is_empty() { "" } else { "\n" };
+                info.text += separator;
+                info.text += &draft.text(direction);
             }
             info.pass = pass_of(draft);
         }

@@ -46,6 +46,19 @@ pub(super) enum Scope {
     Through,
 }
 
+impl Scope {
+    /// What pf has no word for, as its comment.
+    const fn remark(self) -> &'static str {
+        match self {
+            Scope::Everything => "",
+            Scope::ToSelf => " # to the firewall itself",
+            Scope::OnLink => " # to the firewall itself or a group on the link",
+            Scope::FromSelf => " # from the firewall itself",
+            Scope::Through => " # that would be forwarded",
+        }
+    }
+}
+
 /// A set of addresses.
 #[derive(Clone, Debug)]
 pub(super) struct Set {
@@ -106,7 +119,7 @@ impl Draft {
         if let Some(kind) = self.icmp {
             text += &format!(" icmp-type {kind}");
         }
-        text
+        text + self.scope.remark()
     }
 }
 

@@ -33,7 +33,7 @@ pub struct RuleInfo {
     pub description: String,
     /// The setting that owns it; `None` for a rule of the document's own.
     pub automatic: Option<Setting>,
-    /// In pf's words; of the first interface, when it has one text for each.
+    /// In pf's words, a line for each part; an automatic rule's as it is on its first interface.
     pub text: String,
     /// Which way packets cross the interface.
     pub direction: Direction,

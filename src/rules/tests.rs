@@ -395,6 +395,9 @@ fn every_rule_can_be_looked_up() {
     assert_eq!((info.automatic, &info.interfaces[..]), (Some(Setting::BlockPrivate), &[WAN][..]));
     assert!(rules.rule(id::BOGONS).unwrap().interfaces.is_empty(), "off in the lab");
     assert_eq!(rules.rule(id::DEFAULT_DENY_INET).unwrap().text, "block in log quick inet from any to any");
+    let icmpv6 = &rules.rule(id::ICMPV6_LINK).unwrap().text;
+    assert_eq!(icmpv6.lines().count(), 4);
+    assert!(icmpv6.ends_with("icmp-type 136 # to the firewall itself or a group on the link"), "{icmpv6}");
     assert_eq!(rules.rule(id::ANTI_SPOOF).unwrap().interfaces, [WAN, LAN, DMZ]);
     let info = rules.rule(DMZ_NOT_GUI).unwrap();
     assert_eq!((info.description.as_str(), info.automatic), ("DMZ may not reach the GUI", None));
