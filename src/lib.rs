@@ -3,5 +3,6 @@
 pub mod config;
 pub mod io;
 pub mod node;
+pub mod rules;
 pub mod types;
 pub mod wire;
