@@ -2,5 +2,6 @@
 
 pub mod config;
 pub mod node;
+pub mod rules;
 pub mod types;
 pub mod wire;

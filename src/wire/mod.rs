@@ -4,6 +4,7 @@
 //! without allocation and without panicking.
 
 pub mod checksum;
+pub mod icmp_error;
 mod drop;
 mod flow_key;
 mod frame;
