@@ -1,6 +1,8 @@
 //! Koi: a userspace router and firewall that runs as a pair.
 
 pub mod config;
+pub mod conntrack;
+pub mod nat;
 pub mod node;
 pub mod rules;
 pub mod types;

@@ -4,10 +4,10 @@
 //! without allocation and without panicking.
 
 pub mod checksum;
-pub mod icmp_error;
 mod drop;
 mod flow_key;
 mod frame;
+pub mod icmp_error;
 mod packet;
 
 pub use drop::Drop;
