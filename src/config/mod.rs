@@ -1,5 +1,29 @@
 //! The one document: its model, its checks, its life.
+//!
+//! A text goes through [`load`]: [`parse`] turns it into the plain [`Config`], [`validate`] into a
+//! [`Valid`] one, and either may instead return every [`Problem`] it found, each with its path, its line and
+//! its remedy.
+//!
+//! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
+mod canonical;
+pub mod defaults;
 pub mod model;
+mod nearest;
+mod parse;
+mod problem;
+mod schema;
+mod valid;
+mod validate;
 
+pub use canonical::mac_for;
 pub use model::Config;
+pub use parse::{load, parse};
+pub use problem::Problem;
+pub use valid::{NodeIndex, Valid, link_local};
+pub use validate::validate;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+#[cfg(test)]
+mod tests;

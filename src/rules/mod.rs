@@ -1,28 +1,28 @@
-//! The witness of a rule's verdict (the rules themselves are another commit).
+//! What may pass: the document's rules and pfSense's automatic ones, compiled, and asked per new flow.
+//!
+//! [`compile`] makes a [`Ruleset`] of a valid document; [`Ruleset::evaluate`] answers one [`Query`] with a
+//! [`Verdict`]. First match wins; the last rule of every list blocks. Answers of known flows never come here:
+//! the connection table remembers the verdict.
+//!
+//! Invariant: a [`Pass`] can only be had from a ruleset, and a [`Passed`] only with a `Pass`, so a frame that
+//! no rule let out cannot be sent.
 
-use crate::types::RuleId;
+mod automatic;
+mod bogons;
+mod compile;
+mod draft;
+mod line;
+mod martian;
+mod query;
+mod ruleset;
+mod verdict;
 
-/// The witness that a rule let a flow through. Only a ruleset makes one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Pass {
-    rule: RuleId,
-    log: bool,
-}
+#[cfg(test)]
+mod tests;
 
-impl Pass {
-    /// The rule that decided.
-    pub const fn rule(self) -> RuleId {
-        self.rule
-    }
-
-    /// Worth a line in the firewall log.
-    pub const fn log(self) -> bool {
-        self.log
-    }
-
-    /// For unit tests of other modules: as if rule `rule` had let the flow through.
-    #[cfg(test)]
-    pub(crate) const fn forged(rule: RuleId) -> Pass {
-        Pass { rule, log: false }
-    }
-}
+pub use automatic::{Setting, id};
+pub use compile::compile;
+pub use martian::martian;
+pub use query::Query;
+pub use ruleset::{RuleInfo, Ruleset};
+pub use verdict::{Pass, Passed, Verdict};

@@ -1,0 +1,42 @@
+//! The defaults and the bounds of the configuration's numbers, in one place.
+
+use std::ops::RangeInclusive;
+
+/// The version of the document's format that this release reads and writes.
+pub const SCHEMA: u32 = 1;
+/// Name of a firewall that has none.
+pub const HOSTNAME: &str = "koi";
+/// MTU of an interface.
+pub const MTU: u16 = 1500;
+/// MTUs that an interface may have.
+pub const MTU_RANGE: RangeInclusive<u16> = 576..=9216;
+/// The least MTU of a link that carries IPv6 (RFC 8200 section 5).
+pub const MTU_IPV6: u16 = 1280;
+/// The least value of pfSense's MSS field.
+pub const MSS_MIN: u16 = 576;
+/// 802.1Q tags that mean a VLAN (IEEE 802.1Q: 0 is priority only, 4095 reserved).
+pub const VLAN_RANGE: RangeInclusive<u16> = 1..=4094;
+/// States that the connection table holds.
+pub const STATE_LIMIT: u32 = 1_000_000;
+/// Sizes that the connection table may have.
+pub const STATE_LIMIT_RANGE: RangeInclusive<u32> = 10..=50_000_000;
+/// Seconds that a timer may have; the upper end is a year.
+pub const TIMEOUT_RANGE: RangeInclusive<u32> = 1..=31_536_000;
+/// HTTPS port of the GUI.
+pub const WEB_PORT: u16 = 443;
+/// The first rule id of a person's own rules; those below belong to automatic rules.
+pub const FIRST_RULE_ID: u32 = 1_000_000;
+/// The most nodes in a document: a pair.
+pub const NODE_LIMIT: usize = 2;
+/// The most ports of a node.
+pub const PORT_LIMIT: usize = 64;
+/// The most logical interfaces.
+pub const INTERFACE_LIMIT: usize = 128;
+/// The most addresses of an interface on a node.
+pub const ADDRESS_LIMIT: usize = 32;
+/// The most gateways.
+pub const GATEWAY_LIMIT: usize = 256;
+/// The most static routes.
+pub const ROUTE_LIMIT: usize = 100_000;
+/// The most filter rules.
+pub const RULE_LIMIT: usize = 10_000;

@@ -1,0 +1,56 @@
+//! The plain model of the one document: what a person writes, in pfSense's words. One file per noun.
+//!
+//! Invariant: this is data. It may be nonsense; only [`super::Valid`] is not. Every field has an effect.
+//! Optional fields that have their default value are not written out.
+
+mod interface;
+mod node;
+mod outbound;
+mod routing;
+mod rule;
+mod system;
+
+use serde::{Deserialize, Serialize};
+
+pub use interface::{Interface, Zone};
+pub use node::{Driver, Node, NodeInterface, Port};
+pub use outbound::{Outbound, OutboundMode};
+pub use routing::{Gateway, Route};
+pub use rule::{Action, Endpoint, Place, Protocol, Rule, RuleFamily};
+pub use system::{System, Timeouts, Web};
+
+/// The whole document, shared by all nodes; each node takes its own `[[node]]` part.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of this format.
+    pub schema: u32,
+    /// Counts the changes; an edit carries the revision that it was based on.
+    pub revision: u64,
+    /// What belongs to the system as a whole.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub system: System,
+    /// The machines.
+    #[serde(rename = "node")]
+    pub nodes: Vec<Node>,
+    /// Logical interfaces; their order is the order of the GUI's tabs.
+    #[serde(rename = "interface")]
+    pub interfaces: Vec<Interface>,
+    /// Next hops with a name.
+    #[serde(rename = "gateway", default, skip_serializing_if = "is_default")]
+    pub gateways: Vec<Gateway>,
+    /// Static routes.
+    #[serde(rename = "route", default, skip_serializing_if = "is_default")]
+    pub routes: Vec<Route>,
+    /// Filter rules of the interface tabs, first match wins.
+    #[serde(rename = "rule", default, skip_serializing_if = "is_default")]
+    pub rules: Vec<Rule>,
+    /// Outbound NAT.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub outbound: Outbound,
+}
+
+/// For `skip_serializing_if`: what has its default value is not written out.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

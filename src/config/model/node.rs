@@ -1,0 +1,65 @@
+//! `[[node]]`: one machine, its ports and its addresses.
+
+use serde::{Deserialize, Serialize};
+
+use super::is_default;
+use crate::types::{MacAddr, Prefix};
+
+/// `[[node]]`: what differs from machine to machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Node {
+    /// Name of the machine.
+    pub name: String,
+    /// Its attachments.
+    #[serde(rename = "port")]
+    pub ports: Vec<Port>,
+    /// Its addresses, by logical interface.
+    #[serde(rename = "interface")]
+    pub interfaces: Vec<NodeInterface>,
+}
+
+/// `[[node.port]]`: one TAP or macvtap.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Port {
+    /// Name that interfaces refer to.
+    pub name: String,
+    /// Name of the TAP device: attached when it exists, created otherwise.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tap: Option<String>,
+    /// Or: path of a macvtap's character device.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub macvtap: Option<String>,
+    /// Network namespace (a name of `ip netns`) in which the TAP lives; the machine's own when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub netns: Option<String>,
+    /// How frames are read and written.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub driver: Driver,
+}
+
+/// How frames are read and written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Driver {
+    /// With checksum and segmentation offloads.
+    #[default]
+    Offload,
+    /// One frame a call, no offloads; works everywhere.
+    Plain,
+}
+
+/// `[[node.interface]]`: a logical interface on this machine.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeInterface {
+    /// The logical interface.
+    pub name: String,
+    /// MAC address; derived from the names of node and interface when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub mac: Option<MacAddr>,
+    /// Addresses with their prefix length; the first of each family is the one that NAT and own traffic use.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub addresses: Vec<Prefix>,
+}

@@ -1,0 +1,186 @@
+//! The keys of the document as a table: which there are, which are required, what each takes.
+//!
+//! serde stops at the first mistake; walking the text along this table finds all of them. A test proves that
+//! the table and the model agree.
+
+use serde::de::DeserializeOwned;
+use toml::Spanned;
+use toml::de::{DeValue, Error, ValueDeserializer};
+
+use super::model::{Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Zone};
+use crate::types::{MacAddr, PortRange, Prefix, RuleId};
+
+/// Tries a value; the error says what is wrong with it.
+pub(super) type Try = fn(&Spanned<DeValue<'_>>) -> Result<(), Error>;
+
+/// One key of a table.
+pub(super) struct Field {
+    pub key: &'static str,
+    pub required: bool,
+    pub shape: Shape,
+    /// What to write there: completes "Write ...".
+    pub write: &'static str,
+}
+
+/// What a key holds.
+pub(super) enum Shape {
+    Value(Try),
+    /// A list of values.
+    List(Try),
+    /// `[key]`
+    Table(&'static [Field]),
+    /// `[[key]]`
+    Tables(&'static [Field]),
+}
+
+use Shape::{List, Table, Tables, Value};
+
+const fn required(key: &'static str, shape: Shape, write: &'static str) -> Field {
+    Field { key, required: true, shape, write }
+}
+
+const fn optional(key: &'static str, shape: Shape, write: &'static str) -> Field {
+    Field { key, required: false, shape, write }
+}
+
+fn is<T: DeserializeOwned>(value: &Spanned<DeValue<'_>>) -> Result<(), Error> {
+    T::deserialize(ValueDeserializer::from(value.clone())).map(drop)
+}
+
+const TEXT: Shape = Value(is::<String>);
+const FLAG: Shape = Value(is::<bool>);
+const SMALL: Shape = Value(is::<u16>);
+const SECONDS: Field = optional("", Value(is::<u32>), "a number of seconds");
+const DESCRIPTION: Field = optional("description", TEXT, "a text in quotes");
+
+const fn seconds(key: &'static str) -> Field {
+    Field { key, ..SECONDS }
+}
+
+/// The whole document.
+pub(super) static DOCUMENT: &[Field] = &[
+    required("schema", Value(is::<u32>), "schema = 1, the version of this format"),
+    required("revision", Value(is::<u64>), "a number that grows with every change, 1 at first"),
+    optional("system", Table(SYSTEM), "a section [system]"),
+    required("node", Tables(NODE), "at least one section [[node]]"),
+    required("interface", Tables(INTERFACE), "at least one section [[interface]]"),
+    optional("gateway", Tables(GATEWAY), "sections [[gateway]]"),
+    optional("route", Tables(ROUTE), "sections [[route]]"),
+    optional("rule", Tables(RULE), "sections [[rule]]"),
+    optional("outbound", Table(OUTBOUND), "a section [outbound]"),
+];
+
+static SYSTEM: &[Field] = &[
+    optional("hostname", TEXT, "a name in quotes, as in \"koi\""),
+    optional("state_limit", Value(is::<u32>), "a number of states"),
+    optional("anti_lockout", FLAG, "true or false"),
+    optional("web", Table(WEB), "a section [system.web]"),
+    optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
+];
+
+static WEB: &[Field] = &[
+    optional("port", SMALL, "a port from 1 to 65535, without quotes"),
+    optional(
+        "loopback",
+        Value(is::<std::net::SocketAddr>),
+        "an address and a port in quotes, as in \"127.0.0.1:8080\"",
+    ),
+];
+
+static TIMEOUTS: &[Field] = &[
+    seconds("tcp_first"),
+    seconds("tcp_opening"),
+    seconds("tcp_established"),
+    seconds("tcp_closing"),
+    seconds("tcp_finwait"),
+    seconds("tcp_closed"),
+    seconds("udp_first"),
+    seconds("udp_single"),
+    seconds("udp_multiple"),
+    seconds("icmp_first"),
+    seconds("icmp_error"),
+    seconds("other_first"),
+    seconds("other_single"),
+    seconds("other_multiple"),
+    seconds("frag"),
+];
+
+static NODE: &[Field] = &[
+    required("name", TEXT, "the name of the machine in quotes"),
+    required("port", Tables(PORT), "at least one section [[node.port]]"),
+    required("interface", Tables(NODE_INTERFACE), "a section [[node.interface]] for each interface"),
+];
+
+static PORT: &[Field] = &[
+    required("name", TEXT, "a name in quotes that interfaces refer to"),
+    optional("tap", TEXT, "the name of a TAP device in quotes, as in \"koi-wan\""),
+    optional("macvtap", TEXT, "the path of a macvtap in quotes, as in \"/dev/tap7\""),
+    optional("netns", TEXT, "the name of a network namespace in quotes"),
+    optional("driver", Value(is::<Driver>), "\"offload\" or \"plain\""),
+];
+
+static NODE_INTERFACE: &[Field] = &[
+    required("name", TEXT, "the name of an [[interface]] in quotes"),
+    optional("mac", Value(is::<MacAddr>), "six hex pairs in quotes, as in \"02:00:00:00:00:01\""),
+    optional(
+        "addresses",
+        List(is::<Prefix>),
+        "addresses with their prefix length in quotes, as in \"192.168.1.1/24\"",
+    ),
+];
+
+static INTERFACE: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"lan\""),
+    DESCRIPTION,
+    required("zone", Value(is::<Zone>), "\"wan\", \"lan\" or \"dmz\""),
+    required("port", TEXT, "the name of a [[node.port]] in quotes"),
+    optional("vlan", SMALL, "an 802.1Q tag from 1 to 4094, without quotes"),
+    optional("mtu", SMALL, "a number of bytes from 576 to 9216, without quotes"),
+    optional("mss", SMALL, "a number of bytes from 576 to the MTU, without quotes"),
+    optional("block_private", FLAG, "true or false"),
+    optional("block_bogons", FLAG, "true or false"),
+    optional("router_advertisements", FLAG, "true or false"),
+];
+
+static GATEWAY: &[Field] = &[
+    required("name", TEXT, "a name in quotes that routes refer to"),
+    required("interface", TEXT, "the name of an [[interface]] in quotes"),
+    required(
+        "address",
+        Value(is::<std::net::IpAddr>),
+        "an address without prefix length in quotes, as in \"203.0.113.1\"",
+    ),
+    optional("default", FLAG, "true or false"),
+    DESCRIPTION,
+];
+
+static ROUTE: &[Field] = &[
+    required("destination", Value(is::<Prefix>), "a network in quotes, as in \"10.8.0.0/16\""),
+    required("gateway", TEXT, "the name of a [[gateway]] in quotes"),
+    DESCRIPTION,
+];
+
+const ENDPOINT: &str = "\"any\", an address, a network, \"lan net\", \"lan address\" or \"this firewall\", \
+                        with \"! \" in front for everything else";
+const PORTS: &str = "a port or a range in quotes, as in \"443\" or \"8000-8080\"";
+
+static RULE: &[Field] = &[
+    required("id", Value(is::<RuleId>), "a number from 1000000 that stays with the rule"),
+    required("interface", TEXT, "the name of the [[interface]] by which packets come in, in quotes"),
+    required("action", Value(is::<Action>), "\"pass\" or \"block\""),
+    optional("family", Value(is::<RuleFamily>), "\"inet\", \"inet6\" or \"inet46\""),
+    optional(
+        "protocol",
+        Value(is::<Protocol>),
+        "\"any\", \"tcp\", \"udp\", \"tcp/udp\", \"icmp\" or a protocol number, in quotes",
+    ),
+    optional("source", Value(is::<Endpoint>), ENDPOINT),
+    optional("source_port", Value(is::<PortRange>), PORTS),
+    optional("destination", Value(is::<Endpoint>), ENDPOINT),
+    optional("destination_port", Value(is::<PortRange>), PORTS),
+    optional("log", FLAG, "true or false"),
+    optional("disabled", FLAG, "true or false"),
+    DESCRIPTION,
+];
+
+static OUTBOUND: &[Field] = &[optional("mode", Value(is::<OutboundMode>), "\"automatic\" or \"disabled\"")];

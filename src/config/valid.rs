@@ -1,0 +1,127 @@
+//! A document that makes sense, and what can be asked of it without an "if".
+
+use std::net::Ipv6Addr;
+use std::ops::Deref;
+
+use super::model::{Node, NodeInterface};
+use super::{Config, Problem, mac_for};
+use crate::types::{Family, InterfaceId, MacAddr, PortId, Prefix};
+
+/// What [`super::validate`] has found to be free of problems.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Valid<T>(T);
+
+/// A node: index into the document's list of nodes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NodeIndex(usize);
+
+impl<T> Valid<T> {
+    /// Only for `validate`.
+    pub(super) fn new(value: T) -> Self {
+        Valid(value)
+    }
+
+    /// Gives up the witness, for an edit.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> Deref for Valid<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl NodeIndex {
+    /// The index as a number.
+    pub const fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Valid<Config> {
+    /// Finds a node by its name; without a name, the only one.
+    pub fn node(&self, name: Option<&str>) -> Result<NodeIndex, Problem> {
+        let names = || self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");
+        match name {
+            Some(name) => {
+                self.nodes.iter().position(|node| node.name == name).map(NodeIndex).ok_or_else(|| {
+                    let message = format!("There is no node \"{name}\".");
+                    Problem::new("node", message, format!("Name one of {}.", names()))
+                })
+            }
+            None if self.nodes.len() == 1 => Ok(NodeIndex(0)),
+            None => {
+                let message = format!("The document has {} nodes.", self.nodes.len());
+                Err(Problem::new("node", message, format!("Say which one this is: {}.", names())))
+            }
+        }
+    }
+
+    /// The part of the document that is this node's own.
+    pub fn node_part(&self, node: NodeIndex) -> &Node {
+        &self.nodes[node.0]
+    }
+
+    /// All logical interfaces, as the packet path numbers them.
+    pub fn interface_ids(&self) -> impl Iterator<Item = InterfaceId> + use<> {
+        (0..self.interfaces.len()).map(|index| InterfaceId(index as u8))
+    }
+
+    /// Finds a logical interface by its name.
+    pub fn interface_id(&self, name: &str) -> Option<InterfaceId> {
+        let index = self.interfaces.iter().position(|interface| interface.name == name)?;
+        Some(InterfaceId(index as u8))
+    }
+
+    /// The name of a logical interface; `self` for the router itself.
+    pub fn interface_name(&self, id: InterfaceId) -> &str {
+        self.interfaces.get(usize::from(id.0)).map_or("self", |interface| &interface.name)
+    }
+
+    /// The port of this node that carries an interface.
+    pub fn port_id(&self, node: NodeIndex, id: InterfaceId) -> PortId {
+        let name = &self.interfaces[usize::from(id.0)].port;
+        let index = self.node_part(node).ports.iter().position(|port| port.name == *name);
+        PortId(index.unwrap_or(usize::from(u8::MAX)) as u8)
+    }
+
+    /// The addresses of an interface on this node, as configured; the link-local one is not among them.
+    pub fn addresses(&self, node: NodeIndex, id: InterfaceId) -> &[Prefix] {
+        self.node_interface(node, id).map_or(&[], |part| &part.addresses)
+    }
+
+    /// The first address of a family: the one that NAT and own traffic use.
+    pub fn first_address(&self, node: NodeIndex, id: InterfaceId, family: Family) -> Option<Prefix> {
+        self.addresses(node, id).iter().copied().find(|prefix| match (prefix, family) {
+            (Prefix::V4(_), Family::Inet) | (Prefix::V6(_), Family::Inet6) => true,
+            (Prefix::V4(_), Family::Inet6) | (Prefix::V6(_), Family::Inet) => false,
+        })
+    }
+
+    /// The MAC address of an interface on this node.
+    pub fn mac(&self, node: NodeIndex, id: InterfaceId) -> MacAddr {
+        let derived = || mac_for(&self.node_part(node).name, self.interface_name(id));
+        self.node_interface(node, id).and_then(|part| part.mac).unwrap_or_else(derived)
+    }
+
+    /// The link-local address of an interface on this node.
+    pub fn link_local(&self, node: NodeIndex, id: InterfaceId) -> Ipv6Addr {
+        link_local(self.mac(node, id))
+    }
+
+    fn node_interface(&self, node: NodeIndex, id: InterfaceId) -> Option<&NodeInterface> {
+        let name = &self.interfaces.get(usize::from(id.0))?.name;
+        self.node_part(node).interfaces.iter().find(|part| part.name == *name)
+    }
+}
+
+/// The link-local address that follows from a MAC address (RFC 4291 section 2.5.6 and appendix A).
+pub fn link_local(mac: MacAddr) -> Ipv6Addr {
+    let mut octets = [0u8; 16];
+    octets[..2].copy_from_slice(&[0xfe, 0x80]);
+    octets[8..].copy_from_slice(&mac.eui64());
+    Ipv6Addr::from(octets)
+}

@@ -1,0 +1,74 @@
+//! Does the document make sense? Every problem at once, each with its path and its remedy.
+//!
+//! One file per noun of the model. The rule behind the rules: names lead somewhere, nothing is said twice,
+//! and no field is without effect.
+
+mod interfaces;
+mod names;
+mod nodes;
+mod routing;
+mod rules;
+mod system;
+
+use std::net::IpAddr;
+
+use super::model::{Config, Interface};
+use super::{Problem, Valid};
+use crate::types::{Family, Prefix};
+
+/// Checks a document; it comes back as valid, or with all its problems.
+pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
+    let mut report = Report::default();
+    system::check(&config, &mut report);
+    nodes::check(&config, &mut report);
+    interfaces::check(&config, &mut report);
+    routing::check(&config, &mut report);
+    rules::check(&config, &mut report);
+    if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
+}
+
+/// The problems found so far.
+#[derive(Default)]
+struct Report {
+    problems: Vec<Problem>,
+}
+
+impl Report {
+    fn add(&mut self, path: impl Into<String>, message: impl Into<String>, remedy: impl Into<String>) {
+        self.problems.push(Problem::new(path, message, remedy));
+    }
+
+    /// A list with a bound.
+    fn bound(&mut self, path: &str, what: &str, length: usize, limit: usize) {
+        if length > limit {
+            self.add(path, format!("{length} {what} are too many."), format!("Keep at most {limit}."));
+        }
+    }
+}
+
+/// The addresses that an interface has on any node.
+fn addresses<'a>(config: &'a Config, interface: &'a str) -> impl Iterator<Item = Prefix> + use<'a> {
+    let parts = config.nodes.iter().flat_map(|node| &node.interfaces);
+    parts.filter(move |part| part.name == interface).flat_map(|part| part.addresses.iter().copied())
+}
+
+fn find_interface<'a>(config: &'a Config, name: &str) -> Option<&'a Interface> {
+    config.interfaces.iter().find(|interface| interface.name == name)
+}
+
+fn family_of(address: IpAddr) -> Family {
+    match address {
+        IpAddr::V4(_) => Family::Inet,
+        IpAddr::V6(_) => Family::Inet6,
+    }
+}
+
+fn family_name(family: Family) -> &'static str {
+    match family {
+        Family::Inet => "IPv4",
+        Family::Inet6 => "IPv6",
+    }
+}
+
+#[cfg(test)]
+mod tests;

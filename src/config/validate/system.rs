@@ -1,0 +1,101 @@
+//! `[system]`, `[outbound]` and the document as a whole.
+
+use super::names::check_hostname;
+use super::{Report, addresses};
+use crate::config::defaults::{self, STATE_LIMIT_RANGE, TIMEOUT_RANGE};
+use crate::config::model::{Config, OutboundMode, System, Timeouts, Web, Zone};
+use crate::types::Prefix;
+
+pub(super) fn check(config: &Config, report: &mut Report) {
+    if config.schema != defaults::SCHEMA {
+        report.add(
+            "schema",
+            format!("This is a document of schema version {}.", config.schema),
+            format!("This release reads schema version {}.", defaults::SCHEMA),
+        );
+    }
+    if i64::try_from(config.revision).is_err() {
+        report.add("revision", "The revision is too large.", "Count changes from 1.");
+    }
+    let System { hostname, state_limit, anti_lockout: _, web, timeouts } = &config.system;
+    check_hostname("system.hostname", hostname, report);
+    if !STATE_LIMIT_RANGE.contains(state_limit) {
+        let (least, most) = (STATE_LIMIT_RANGE.start(), STATE_LIMIT_RANGE.end());
+        let message = format!("A connection table of {state_limit} states is not possible.");
+        report.add("system.state_limit", message, format!("Write a number from {least} to {most}."));
+    }
+    check_web(web, report);
+    check_timeouts(timeouts, report);
+    check_outbound(config, report);
+}
+
+fn check_web(web: &Web, report: &mut Report) {
+    if web.port == 0 {
+        report.add("system.web.port", "0 is not a port.", "Write a port from 1 to 65535, as in 443.");
+    }
+    let Some(loopback) = web.loopback else { return };
+    let remedy = "Write a loopback address with a port, as in \"127.0.0.1:8080\".";
+    if !loopback.ip().is_loopback() {
+        let message =
+            format!("{} is not a loopback address: others could reach it without TLS.", loopback.ip());
+        report.add("system.web.loopback", message, remedy);
+    }
+    if loopback.port() == 0 {
+        report.add("system.web.loopback", "0 is not a port.", remedy);
+    }
+}
+
+fn check_timeouts(timeouts: &Timeouts, report: &mut Report) {
+    let t = timeouts;
+    for (name, seconds) in [
+        ("tcp_first", t.tcp_first),
+        ("tcp_opening", t.tcp_opening),
+        ("tcp_established", t.tcp_established),
+        ("tcp_closing", t.tcp_closing),
+        ("tcp_finwait", t.tcp_finwait),
+        ("tcp_closed", t.tcp_closed),
+        ("udp_first", t.udp_first),
+        ("udp_single", t.udp_single),
+        ("udp_multiple", t.udp_multiple),
+        ("icmp_first", t.icmp_first),
+        ("icmp_error", t.icmp_error),
+        ("other_first", t.other_first),
+        ("other_single", t.other_single),
+        ("other_multiple", t.other_multiple),
+        ("frag", t.frag),
+    ] {
+        if !TIMEOUT_RANGE.contains(&seconds) {
+            let message = format!("A timer of {seconds} seconds is not possible.");
+            let remedy = format!("Write 1 to {} seconds.", TIMEOUT_RANGE.end());
+            report.add(format!("system.timeouts.{name}"), message, remedy);
+        }
+    }
+}
+
+/// Automatic outbound NAT translates to a WAN address, so there must be one on every node.
+fn check_outbound(config: &Config, report: &mut Report) {
+    match config.outbound.mode {
+        OutboundMode::Disabled => return,
+        OutboundMode::Automatic => {}
+    }
+    let is_v4 = |prefix: &Prefix| matches!(prefix, Prefix::V4(_));
+    let inside = config.interfaces.iter().filter(|interface| interface.zone != Zone::Wan);
+    let Some(example) = inside.flat_map(|inside| addresses(config, &inside.name)).find(is_v4) else { return };
+    for (index, node) in config.nodes.iter().enumerate() {
+        let has_address =
+            config.interfaces.iter().filter(|interface| interface.zone == Zone::Wan).any(|wan| {
+                node.interfaces.iter().any(|part| part.name == wan.name && part.addresses.iter().any(is_v4))
+            });
+        if !has_address {
+            let message = format!(
+                "Inside networks such as {} are translated to the WAN's IPv4 address, but node \"{}\" has none.",
+                example.trunc(),
+                node.name
+            );
+            let remedy = format!(
+                "Give a WAN interface an IPv4 address (node[{index}].interface), or set outbound.mode = \"disabled\"."
+            );
+            report.add("outbound.mode", message, remedy);
+        }
+    }
+}
