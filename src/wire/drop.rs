@@ -67,6 +67,7 @@ drops! {
     NoFlow, "no-flow", "Belongs to no known flow and may not begin one.";
     // Connection table.
     StateLimit, "state-limit", "The connection table is full.";
+    StateClash, "state-clash", "A new flow whose addresses and ports, on one of its sides, are another flow's.";
     StateMismatch, "state-mismatch", "Outside the TCP window, or impossible in the flow's present state.";
     InterfaceMismatch, "interface-mismatch", "The flow is bound to another interface.";
     IcmpUnmatched, "icmp-unmatched", "An ICMP error that quotes no known flow.";

@@ -8,6 +8,7 @@ mod drop;
 pub mod filter;
 mod flow_key;
 mod frame;
+pub mod icmp_error;
 mod packet;
 
 pub use drop::Drop;

@@ -1,0 +1,193 @@
+//! What a packet does to its flow.
+
+use super::index::{Hit, Way};
+use super::record::Common;
+use super::table::{NO_HOP, Table, segments};
+use super::tcp::{Outcome, Segment};
+use super::timer::{Class, Tick, Traffic};
+use crate::rules::Pass;
+use crate::types::{Instant, InterfaceId};
+use crate::wire::{Drop, FlowKey, Packet, Transport, protocol};
+
+/// A packet belongs to its flow: where it goes, and as what.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Advance {
+    /// The key that it must carry when it leaves.
+    pub to: FlowKey,
+    /// True when that is not the key that it has.
+    pub rewrite: bool,
+    /// The flow ends on the router itself.
+    pub ends_here: bool,
+    /// The verdict that lets it out: the flow's rule on the way out, for answers the rule on the way in.
+    pub pass: Pass,
+    /// The interface by which packets of this way must come in (pf's if-bound).
+    pub ingress: InterfaceId,
+    /// The interface by which it leaves.
+    pub egress: InterfaceId,
+    /// The node's own meaning.
+    pub next_hop: u32,
+    /// The epoch that the route was found in: never the present one when nobody has looked it up for this way.
+    pub epoch: u32,
+}
+
+/// What to do with a packet that the index found a flow for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Step {
+    /// It belongs to the flow.
+    Forward(Advance),
+    /// There is no such flow (any more): treat the packet as the first of its own. Either a SYN has taken the place
+    /// of a closed connection, or the flow ended between find and advance.
+    Begin,
+}
+
+impl Table {
+    /// Lets a packet act on its flow: checks the window and the state, counts, refreshes, and tells the way on.
+    #[inline]
+    pub fn advance(&mut self, now: Instant, hit: Hit, packet: &Packet) -> Result<Step, Drop> {
+        let Hit { slot, way } = hit;
+        if !self.store.holds(slot, way, &packet.layout.key) {
+            self.counters.stale += 1;
+            return Ok(Step::Begin);
+        }
+        let common = self.store.common_mut(slot);
+        let before = common.class;
+        let class = match common.protocol {
+            protocol::TCP => match advance_tcp(common, way, packet)? {
+                Outcome::Accept => Class::of_tcp(&common.tcp()),
+                Outcome::Ignore => {
+                    count(common, way, packet);
+                    return Ok(Step::Forward(self.describe(hit, &packet.layout.key)));
+                }
+                Outcome::Restart => {
+                    self.remove(slot);
+                    self.counters.restarted += 1;
+                    return Ok(Step::Begin);
+                }
+                Outcome::Mismatch => {
+                    self.counters.mismatched += 1;
+                    return Err(Drop::StateMismatch);
+                }
+            },
+            protocol::UDP if packet.layout.transport == Transport::Udp => advance_udp(common, way),
+            protocol::ICMP | protocol::ICMPV6 if is_own_query(packet, way) => advance_icmp(common, way),
+            protocol::UDP | protocol::ICMP | protocol::ICMPV6 => {
+                self.counters.mismatched += 1;
+                return Err(Drop::StateMismatch);
+            }
+            _ => advance_other(common, way),
+        };
+        count(common, way, packet);
+        let tick = Tick::of(now);
+        let moved = common.seen != tick;
+        common.seen = tick;
+        if class != before || moved && class.embryonic().is_some() {
+            self.reclass(hit, before, class);
+        }
+        Ok(Step::Forward(self.describe(hit, &packet.layout.key)))
+    }
+
+    /// Moves a flow to another timer, or to the end of its queue.
+    #[cold]
+    fn reclass(&mut self, hit: Hit, before: Class, class: Class) {
+        let Hit { slot, way: _ } = hit;
+        let source = || self.store.key(slot, Way::Original).src();
+        match (before.embryonic(), class.embryonic()) {
+            (Some(_), None) => self.sources.take(source()),
+            (None, Some(_)) => self.sources.add(source()),
+            (Some(_), Some(_)) | (None, None) => {}
+        }
+        self.chains.unlink(&mut self.store, slot);
+        self.join(slot, class);
+    }
+
+    /// Where packets of a flow go.
+    #[inline]
+    pub(super) fn describe(&self, hit: Hit, key: &FlowKey) -> Advance {
+        let Hit { slot, way } = hit;
+        let to = self.store.key(slot, way.other()).inverse();
+        let common = self.store.common(slot);
+        let [pass_in, pass_out] = self.witnesses.get(common.witness);
+        let next_hop = common.next_hop[way.index()];
+        Advance {
+            to,
+            rewrite: to != *key,
+            ends_here: common.ends_here(),
+            pass: match way {
+                Way::Original => pass_out,
+                Way::Reply => pass_in,
+            },
+            ingress: common.interfaces[way.index()],
+            egress: common.interfaces[way.other().index()],
+            next_hop,
+            epoch: if next_hop == NO_HOP { common.epoch.wrapping_sub(1) } else { common.epoch },
+        }
+    }
+}
+
+#[inline]
+fn advance_tcp(common: &mut Common, way: Way, packet: &Packet) -> Result<Outcome, Drop> {
+    let segment = Segment::of(packet).ok_or(Drop::StateMismatch)?;
+    if segment.is_impossible() {
+        return Err(Drop::TcpFlags);
+    }
+    let mut tcp = common.tcp();
+    let outcome = tcp.advance(way, &segment);
+    if outcome == Outcome::Accept {
+        common.set_tcp(&tcp);
+    }
+    Ok(outcome)
+}
+
+/// pf: the first answer makes the flow `single`, the next packet of the original way `multiple`.
+#[inline]
+fn traffic(common: &mut Common, way: Way) -> [Traffic; 2] {
+    let mut traffic = common.traffic();
+    let (from, to) = (way.index(), way.other().index());
+    if traffic[from] == Traffic::None {
+        traffic[from] = Traffic::Single;
+    }
+    if traffic[to] == Traffic::Single {
+        traffic[to] = Traffic::Multiple;
+    }
+    common.set_traffic(traffic);
+    traffic
+}
+
+fn advance_udp(common: &mut Common, way: Way) -> Class {
+    match traffic(common, way) {
+        [Traffic::Multiple, Traffic::Multiple] => Class::UdpMultiple,
+        [_, Traffic::None] => Class::UdpOneWay,
+        [_, Traffic::Single | Traffic::Multiple] => Class::UdpSingle,
+    }
+}
+
+fn advance_icmp(common: &mut Common, way: Way) -> Class {
+    match traffic(common, way) {
+        [_, Traffic::None] => Class::IcmpFirst,
+        [_, Traffic::Single | Traffic::Multiple] => Class::IcmpAnswered,
+    }
+}
+
+fn advance_other(common: &mut Common, way: Way) -> Class {
+    match traffic(common, way) {
+        [Traffic::Multiple, Traffic::Multiple] => Class::OtherMultiple,
+        [_, Traffic::None] => Class::OtherOneWay,
+        [_, Traffic::Single | Traffic::Multiple] => Class::OtherSingle,
+    }
+}
+
+/// A question goes the original way, an answer the other.
+#[inline]
+fn is_own_query(packet: &Packet, way: Way) -> bool {
+    match (packet.layout.transport, way) {
+        (Transport::IcmpQuery { request }, Way::Original) => request,
+        (Transport::IcmpQuery { request }, Way::Reply) => !request,
+        _ => false,
+    }
+}
+
+#[inline]
+fn count(common: &mut Common, way: Way, packet: &Packet) {
+    let (packets, bytes) = segments(packet);
+    common.count(way, packets, bytes);
+}

@@ -1,0 +1,349 @@
+//! The flows of one worker: how they begin and end, and how many there may be.
+
+use super::chains::{Chain, Chains};
+use super::index::{FlowIndex, Hit, Slot, Way};
+use super::record::Common;
+use super::slab::Store;
+use super::sources::Sources;
+use super::tcp::{Segment, Tcp};
+use super::timer::{Class, Tick, Traffic};
+use super::witness::Witnesses;
+use crate::config::model::Timeouts;
+use crate::rules::Pass;
+use crate::types::{Instant, InterfaceId, Seed};
+use crate::wire::{Drop, FlowKey, Fragment, Packet, Transport, protocol};
+
+/// A next hop that nobody has looked up yet.
+pub const NO_HOP: u32 = u32::MAX;
+/// At most this many flows are looked at by one [`Table::handle_timeout`].
+const SWEEP: usize = 256;
+
+/// What the configuration says about the table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ConntrackConfig {
+    /// The most flows.
+    pub state_limit: u32,
+    /// pf's timers.
+    pub timeouts: Timeouts,
+    /// The most unanswered or half-open flows of one source (an IPv4 address, or an IPv6 /64).
+    pub half_open_per_source: u32,
+}
+
+impl ConntrackConfig {
+    /// With the default limit per source: a sixteenth of the table, at most 10,000.
+    pub fn new(state_limit: u32, timeouts: Timeouts) -> Self {
+        ConntrackConfig { state_limit, timeouts, half_open_per_source: (state_limit / 16).clamp(1, 10_000) }
+    }
+}
+
+/// A flow that every check has let through and that does not exist yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Pending {
+    /// Key of the first packet as it came in.
+    pub original: FlowKey,
+    /// Key of the answers as they will come in.
+    pub reply: FlowKey,
+    /// The rule that let it in.
+    pub pass_in: Pass,
+    /// The rule that let it out.
+    pub pass_out: Pass,
+    /// The interface by which it came in.
+    pub ingress: InterfaceId,
+    /// The interface by which it leaves.
+    pub egress: InterfaceId,
+    /// By way, the node's own meaning; [`NO_HOP`] when not looked up yet.
+    pub next_hop: [u32; 2],
+    /// The configuration and routes that all this was decided under.
+    pub epoch: u32,
+    /// The flow is the router's own: it is never replicated.
+    pub ends_here: bool,
+}
+
+/// What happened to flows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Counters {
+    /// Flows that began.
+    pub inserted: u64,
+    /// Flows that ended, for whatever reason.
+    pub removed: u64,
+    /// Of these: their timer ran out.
+    pub expired: u64,
+    /// Of these: half-open or unanswered flows that made room in a full table.
+    pub evicted: u64,
+    /// Of these: killed by a person.
+    pub killed: u64,
+    /// Of these: a new connection took the place of a closed one.
+    pub restarted: u64,
+    /// Flows refused because the table was full.
+    pub limited: u64,
+    /// Flows refused because their source had too many half-open ones.
+    pub source_limited: u64,
+    /// Flows refused because one of their keys was taken.
+    pub clashed: u64,
+    /// Packets outside their flow's window or state.
+    pub mismatched: u64,
+    /// Packets that the index led to another flow's record.
+    pub stale: u64,
+    /// ICMP errors refused because they fit no flow.
+    pub icmp_unmatched: u64,
+}
+
+/// Why the table wants to be called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// A flow may have reached its timeout.
+    FlowTimeout,
+}
+
+/// All flows of one worker.
+pub struct Table {
+    pub(super) config: ConntrackConfig,
+    pub(super) index: FlowIndex,
+    pub(super) store: Store,
+    pub(super) chains: Chains,
+    pub(super) sources: Sources,
+    pub(super) witnesses: Witnesses,
+    pub(super) counters: Counters,
+    len: u32,
+}
+
+impl Table {
+    /// An empty table.
+    pub fn new(config: ConntrackConfig, seed: Seed, now: Instant) -> Self {
+        Table {
+            config,
+            index: FlowIndex::new(seed.derive(1)),
+            store: Store::new(),
+            chains: Chains::new(Tick::of(now)),
+            sources: Sources::new(seed.derive(2)),
+            witnesses: Witnesses::new(),
+            counters: Counters::default(),
+            len: 0,
+        }
+    }
+
+    /// Takes a new configuration. Flows keep going, also above a lowered limit; a changed timer holds for a flow
+    /// from its next packet, and at the latest when its old deadline, or half an hour, is over.
+    pub fn apply(&mut self, config: ConntrackConfig) {
+        self.config = config;
+    }
+
+    /// Asks the index for the flow that a packet belongs to. [`Table::advance`] makes sure that it really does.
+    #[inline]
+    pub fn find(&self, key: &FlowKey) -> Option<Hit> {
+        self.index.find(key)
+    }
+
+    /// Reads a flow's record early, so that the cache misses of a batch overlap. The value means nothing, but using
+    /// it (adding up a batch's) keeps the compiler from leaving the read out.
+    #[inline]
+    pub fn touch(&self, hit: Hit) -> u64 {
+        self.store.touch(hit.slot)
+    }
+
+    /// Brings a flow into being with its first packet, which passes. Both keys go in, or neither.
+    pub fn insert(&mut self, now: Instant, pending: Pending, packet: &Packet) -> Result<Hit, Drop> {
+        let Pending { original, reply, pass_in, pass_out, ingress, egress, next_hop, epoch, ends_here } =
+            pending;
+        let tick = Tick::of(now);
+        let (class, tcp) = first_packet(packet)?;
+        if self.sources.get(original.src()) >= self.config.half_open_per_source {
+            self.counters.source_limited += 1;
+            return Err(Drop::SourceLimit);
+        }
+        if self.len >= self.config.state_limit && !self.evict() {
+            self.counters.limited += 1;
+            return Err(Drop::StateLimit);
+        }
+        let mut common = Common::VACANT;
+        common.class = class;
+        common.interfaces = [ingress, egress];
+        (common.seen, common.created) = (tick, tick);
+        (common.epoch, common.next_hop) = (epoch, next_hop);
+        common.set_ends_here(ends_here);
+        match tcp {
+            Some(tcp) => common.set_tcp(&tcp),
+            None => common.set_traffic([Traffic::Single, Traffic::None]),
+        }
+        let (packets, bytes) = segments(packet);
+        common.count(Way::Original, packets, bytes);
+        let slot = self.store.insert(&original, &reply, common).ok_or(Drop::StateLimit)?;
+        let hit = Hit { slot, way: Way::Original };
+        if !self.enter(&original, &reply, slot) {
+            self.store.remove(slot);
+            self.counters.clashed += 1;
+            return Err(Drop::StateClash);
+        }
+        self.store.common_mut(slot).witness = self.witnesses.hold([pass_in, pass_out]);
+        self.join(slot, class);
+        self.sources.add(original.src());
+        self.len += 1;
+        self.counters.inserted += 1;
+        Ok(hit)
+    }
+
+    fn enter(&self, original: &FlowKey, reply: &FlowKey, slot: Slot) -> bool {
+        let hit = Hit { slot, way: Way::Original };
+        if !self.index.insert(original, hit) {
+            return false;
+        }
+        if !self.index.insert(reply, Hit { slot, way: Way::Reply }) {
+            self.index.remove(original, hit);
+            return false;
+        }
+        true
+    }
+
+    /// Ends a flow.
+    pub(super) fn remove(&mut self, slot: Slot) {
+        let Common { class, witness, .. } = *self.store.common(slot);
+        if class == Class::Vacant {
+            return;
+        }
+        let original = self.store.key(slot, Way::Original);
+        self.index.remove(&original, Hit { slot, way: Way::Original });
+        self.index.remove(&self.store.key(slot, Way::Reply), Hit { slot, way: Way::Reply });
+        if class.embryonic().is_some() {
+            self.sources.take(original.src());
+        }
+        self.chains.unlink(&mut self.store, slot);
+        self.witnesses.release(witness);
+        self.store.remove(slot);
+        self.len -= 1;
+        self.counters.removed += 1;
+    }
+
+    /// Ends the oldest flow that nobody has answered or whose handshake is not complete. Never an established one.
+    fn evict(&mut self) -> bool {
+        let heads = (0..Class::EMBRYONIC.len()).filter_map(|queue| self.chains.head(Chain::queue(queue)));
+        let Some(oldest) = heads.min_by_key(|slot| self.store.common(*slot).seen) else { return false };
+        self.remove(oldest);
+        self.counters.evicted += 1;
+        true
+    }
+
+    /// Puts a flow that is in no chain into that of its class.
+    pub(super) fn join(&mut self, slot: Slot, class: Class) {
+        let common = self.store.common_mut(slot);
+        common.class = class;
+        let chain = match class.embryonic() {
+            Some(queue) => Chain::queue(queue),
+            None => self.chains.bucket(common.seen.after(class.seconds(&self.config.timeouts))),
+        };
+        self.chains.push(&mut self.store, chain, slot);
+    }
+
+    /// Remembers where packets of this way go. When the epoch is new, the other way has to be looked up again too.
+    pub fn set_route(&mut self, slot: Slot, way: Way, egress: InterfaceId, next_hop: u32, epoch: u32) {
+        let common = self.store.common_mut(slot);
+        if common.epoch != epoch {
+            common.next_hop[way.other().index()] = NO_HOP;
+        }
+        common.interfaces[way.other().index()] = egress;
+        common.next_hop[way.index()] = next_hop;
+        common.epoch = epoch;
+    }
+
+    /// Ends the flows whose time is over: some of them, when there are many. Call again while
+    /// [`Table::poll_timeout`] is not later than `now`.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        let now = Tick::of(now);
+        let mut left = SWEEP;
+        for (queue, class) in Class::EMBRYONIC.into_iter().enumerate() {
+            let seconds = class.seconds(&self.config.timeouts);
+            while left > 0
+                && let Some(slot) = self.chains.head(Chain::queue(queue))
+                && self.store.common(slot).seen.after(seconds) <= now
+            {
+                self.expire(slot);
+                left -= 1;
+            }
+        }
+        while left > 0
+            && let Some(slot) = self.chains.due(now)
+        {
+            left -= 1;
+            let Common { class, seen, .. } = *self.store.common(slot);
+            if seen.after(class.seconds(&self.config.timeouts)) <= now {
+                self.expire(slot);
+            } else {
+                self.chains.unlink(&mut self.store, slot);
+                self.join(slot, class);
+            }
+        }
+    }
+
+    fn expire(&mut self, slot: Slot) {
+        self.remove(slot);
+        self.counters.expired += 1;
+    }
+
+    /// When [`Table::handle_timeout`] should be called, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
+        let queued = Class::EMBRYONIC.into_iter().enumerate().filter_map(|(queue, class)| {
+            let slot = self.chains.head(Chain::queue(queue))?;
+            Some(self.store.common(slot).seen.after(class.seconds(&self.config.timeouts)))
+        });
+        let tick = queued.chain(self.chains.next_bucket()).min()?;
+        Some((tick.instant(), Why::FlowTimeout))
+    }
+
+    /// How many flows there are.
+    pub const fn len(&self) -> usize {
+        self.len as usize
+    }
+
+    /// True when there are none.
+    pub const fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The most flows that there may be.
+    pub const fn limit(&self) -> usize {
+        self.config.state_limit as usize
+    }
+
+    /// What happened so far.
+    pub const fn counters(&self) -> Counters {
+        self.counters
+    }
+}
+
+/// The class of the flow that a packet may begin, and its connection.
+fn first_packet(packet: &Packet) -> Result<(Class, Option<Tcp>), Drop> {
+    if packet.layout.fragment != Fragment::Whole {
+        return Err(Drop::NoFlow);
+    }
+    match packet.layout.transport {
+        Transport::Tcp { .. } => {
+            let segment = Segment::of(packet).ok_or(Drop::NoFlow)?;
+            match segment {
+                segment if segment.is_impossible() => Err(Drop::TcpFlags),
+                segment if segment.is_first() => Ok((Class::TcpFirst, Some(Tcp::begin(&segment)))),
+                _ => Err(Drop::NoFlow),
+            }
+        }
+        Transport::Udp => Ok((Class::UdpFirst, None)),
+        Transport::IcmpQuery { request: true } => Ok((Class::IcmpFirst, None)),
+        Transport::IcmpQuery { request: false } | Transport::IcmpOther { .. } => Err(Drop::NoFlow),
+        Transport::IcmpError { .. } => Err(Drop::IcmpUnmatched),
+        Transport::Other => match packet.layout.key.protocol() {
+            protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6 => Err(Drop::NoFlow),
+            _ => Ok((Class::OtherFirst, None)),
+        },
+    }
+}
+
+/// Packets and bytes that a packet is on a wire; a superpacket is as many as its segments.
+#[inline]
+pub(super) fn segments(packet: &Packet) -> (u32, u32) {
+    let bytes = packet.layout.end - u32::from(packet.layout.l3);
+    match packet.frame.gso {
+        None => (1, bytes),
+        Some(gso) => {
+            let payload = packet.payload_len();
+            let count = payload.div_ceil(u32::from(gso.size.max(1))).max(1);
+            (count, bytes + (count - 1) * (bytes - payload))
+        }
+    }
+}

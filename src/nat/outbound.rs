@@ -1,0 +1,128 @@
+//! Choosing the outside of a flow that leaves translated (outbound NAT).
+
+use std::hash::Hasher;
+use std::net::IpAddr;
+
+use foldhash::SharedSeed;
+use foldhash::quality::FoldHasher;
+
+use crate::conntrack::Table;
+use crate::types::{Duration, Instant, PortRange, Random, Seed};
+use crate::wire::{Drop, FlowKey, protocol};
+
+/// IKE wants its own port (RFC 3947); pfSense keeps it static.
+const ISAKMP: u16 = 500;
+/// Ports tried at random before all are tried in turn.
+const TRIES: usize = 16;
+/// Destinations remembered to have no port left.
+const DRY: usize = 64;
+/// How long that is believed.
+const DRY_TIME: Duration = Duration::from_millis(250);
+
+/// What flows are translated to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Outside {
+    /// The source address that they leave with.
+    pub address: IpAddr,
+    /// The ports that TCP and UDP may leave with.
+    pub ports: PortRange,
+}
+
+impl Outside {
+    /// With pf's range of ports, all but the well-known ones.
+    pub fn new(address: IpAddr) -> Self {
+        Outside { address, ports: PortRange::new(1024, u16::MAX).unwrap_or(PortRange::ANY) }
+    }
+}
+
+/// The chooser of outside ports.
+///
+/// When a destination has no port left, finding that out takes a look at each. The answer is remembered for a
+/// moment, so that a host which runs a destination dry does not also stop the router.
+pub struct Outbound {
+    random: Random,
+    seed: u64,
+    shared: SharedSeed,
+    /// By hash of outside and destination: until when no port is left there.
+    dry: [(u64, Instant); DRY],
+    /// Flows refused.
+    exhausted: u64,
+}
+
+impl Outbound {
+    /// A chooser with its own randomness.
+    pub fn new(seed: Seed) -> Self {
+        let mut random = seed.derive(3).random();
+        let (seed, shared) = (random.next(), SharedSeed::from_u64(random.next()));
+        Outbound { random, seed, shared, dry: [(0, Instant::ZERO); DRY], exhausted: 0 }
+    }
+
+    /// Flows that were refused because no port, or for protocols without ports no address, was left.
+    pub const fn exhausted(&self) -> u64 {
+        self.exhausted
+    }
+
+    /// The key with which the first packet of a flow leaves, such that its answers are nobody else's.
+    pub fn translate_out(
+        &mut self,
+        now: Instant,
+        table: &Table,
+        key: &FlowKey,
+        outside: &Outside,
+    ) -> Result<FlowKey, Drop> {
+        let chosen = self.choose(now, table, key, outside);
+        if chosen.is_none() {
+            self.exhausted += 1;
+        }
+        chosen.ok_or(Drop::PortsExhausted)
+    }
+
+    fn choose(&mut self, now: Instant, table: &Table, key: &FlowKey, outside: &Outside) -> Option<FlowKey> {
+        let with_port = |port: u16| {
+            FlowKey::new(key.protocol(), outside.address, port, key.dst(), key.dst_port())
+                .filter(|sent| table.find(&sent.inverse()).is_none())
+        };
+        let (first, last) = match key.protocol() {
+            protocol::TCP | protocol::UDP => (outside.ports.first(), outside.ports.last()),
+            protocol::ICMP | protocol::ICMPV6 => (1, u16::MAX),
+            _ => return with_port(key.src_port()),
+        };
+        if key.protocol() == protocol::UDP
+            && key.src_port() == ISAKMP
+            && let Some(sent) = with_port(ISAKMP)
+        {
+            return Some(sent);
+        }
+        let count = u32::from(last - first) + 1;
+        let mut port = || first + self.random.below(u64::from(count)) as u16;
+        for _ in 0..TRIES {
+            if let Some(sent) = with_port(port()) {
+                return Some(sent);
+            }
+        }
+        let start = u32::from(port() - first);
+        let place = self.place(key, outside);
+        let (dry, until) = self.dry[place as usize % DRY];
+        if dry == place && now < until {
+            return None;
+        }
+        let found = (0..count).find_map(|step| with_port(first + ((start + step) % count) as u16));
+        if found.is_none() {
+            self.dry[place as usize % DRY] = (place, now + DRY_TIME);
+        }
+        found
+    }
+
+    fn place(&self, key: &FlowKey, outside: &Outside) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        for address in [outside.address, key.dst()] {
+            match address {
+                IpAddr::V4(address) => hasher.write_u32(u32::from(address)),
+                IpAddr::V6(address) => hasher.write_u128(u128::from(address)),
+            }
+        }
+        let ports = u64::from(outside.ports.first()) << 32 | u64::from(outside.ports.last()) << 16;
+        hasher.write_u64(u64::from(key.protocol()) << 48 | ports | u64::from(key.dst_port()));
+        hasher.finish()
+    }
+}
