@@ -1,10 +1,57 @@
-//! Koi: a userspace router and firewall that runs as a pair.
+//! Koi: a userspace router and firewall.
+//!
+//! This page is the tour. Read it once, and you know where everything is.
+//!
+//! # The idea
+//!
+//! **The program is a value.** Every engine is plain data with a few verbs: `handle_*` takes the time and an input
+//! and puts outputs into an outbox that the caller owns; `poll_timeout` says when it wants to be called again, and
+//! why; `handle_timeout` does what is due. No engine sleeps, spawns, locks, opens a file or asks for the time. A
+//! thin edge ([`io`], [`web`]) owns clocks, TAPs, sockets, files and threads. So a whole router, the cables and the
+//! hosts around it fit in one deterministic test (`tests/sim`).
+//!
+//! # The rooms, each may use only those above it
+//!
+//! | module | what it is |
+//! |---|---|
+//! | [`types`] | time, addresses, ids: words without logic |
+//! | [`wire`] | packets as bytes, one file per protocol; [`wire::FrameBuf`] and [`wire::Packet`] travel down the packet path |
+//! | [`config`] | the one document: model, `validate`, canonical hash |
+//! | [`rules`] | the filter: `compile`, `evaluate`; [`rules::Pass`] is the proof that a packet may go on |
+//! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
+//! | [`nat`] | chooses a translation and rewrites in place |
+//! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
+//! | [`host`] | smoltcp on the router's own addresses |
+//! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
+//! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
+//! | [`web`] | the status page |
+//! | [`cli`], [`lab`] | commands; the network of the story in namespaces on one machine |
+//!
+//! `tests/structure.rs` holds the code to this order.
+//!
+//! # A packet's way
+//!
+//! 1. `io::port` reads a batch of frames from a TAP into [`wire::FrameBuf`]s. With offloads on, a frame may be a
+//!    superpacket of 64 KiB; it stays whole.
+//! 2. [`node::Shard::handle_frames`] takes the 802.1Q tag off, finds the interface and parses each frame once.
+//!    ARP and neighbour discovery go to [`route::Neighbours`], fragments to [`wire::reassembly`].
+//! 3. All flows of the batch are looked up in [`conntrack::Table`], so that their cache misses overlap.
+//! 4. A packet of a known flow advances the flow's state machine, is translated in place and leaves. The first
+//!    packet of a flow asks the rules, the routes, [`nat`], the rules on the other side, and only then does the flow
+//!    exist.
+//! 5. A packet for the router itself goes to [`host`]; what that sends enters the same path.
+//! 6. Departing packets get the next hop's MAC address (or wait for it), grow together with their neighbours of the
+//!    same flow, and leave by `io::port`.
+//!
+//! Every way to lose a packet is a variant of [`wire::Drop`], counted, and kept in a ring of recent drops.
 
 pub mod config;
 pub mod conntrack;
+pub mod host;
 pub mod io;
 pub mod nat;
 pub mod node;
+pub mod route;
 pub mod rules;
 pub mod types;
 pub mod wire;

@@ -26,12 +26,14 @@
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
 //! | `witness` | the verdicts of rules, shared by flows |
+//! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
 
 mod advance;
 mod chains;
 mod index;
 mod list;
+mod readmit;
 mod record;
 mod related;
 mod slab;
@@ -51,5 +53,6 @@ mod tests;
 pub use advance::{Advance, Step};
 pub use index::{Hit, Slot, Way};
 pub use list::{Cursor, Filter, FlowState};
+pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};

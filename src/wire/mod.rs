@@ -3,13 +3,20 @@
 //! Invariant: every parser here is total. Any byte string gives a value or a named [`Drop`], in one pass,
 //! without allocation and without panicking.
 
+pub mod arp;
 pub mod checksum;
+pub mod coalesce;
 mod drop;
 pub mod filter;
 mod flow_key;
+pub mod fragment;
 mod frame;
 pub mod icmp_error;
+pub mod mss;
+pub mod nd;
 mod packet;
+pub mod reassembly;
+pub mod segment;
 
 pub use drop::Drop;
 pub use flow_key::{FlowKey, FlowKey4, FlowKey6};

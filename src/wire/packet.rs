@@ -116,6 +116,18 @@ pub enum Transport {
     Other,
 }
 
+impl Transport {
+    /// The transport of a flow's packets as far as the key alone tells; for questions about a flow, not a packet.
+    pub fn of_flow(key: &FlowKey) -> Self {
+        match key.protocol() {
+            protocol::TCP => Transport::Tcp { flags: 0, seq: 0, ack: 0, window: 0, header_len: 20 },
+            protocol::UDP => Transport::Udp,
+            protocol::ICMP | protocol::ICMPV6 => Transport::IcmpQuery { request: true },
+            _ => Transport::Other,
+        }
+    }
+}
+
 impl Packet {
     /// Parses an untagged frame.
     ///

@@ -1,0 +1,51 @@
+//! Flows outlive configurations: asking again whether one may exist.
+
+use super::index::{Hit, Way};
+use super::table::Table;
+use crate::rules::Pass;
+use crate::types::InterfaceId;
+use crate::wire::FlowKey;
+
+/// What a flow was admitted as.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Admission {
+    /// Key of the first packet as it came in.
+    pub original: FlowKey,
+    /// Key with which it left.
+    pub outside: FlowKey,
+    /// The interface by which it came in.
+    pub ingress: InterfaceId,
+    /// The interface by which it left.
+    pub egress: InterfaceId,
+    /// The epoch of the configuration that admitted it.
+    pub epoch: u32,
+}
+
+impl Table {
+    /// What the flow was admitted as. The hit must be fresh, from [`Table::find`] or [`Table::advance`].
+    pub fn admission(&self, hit: Hit) -> Admission {
+        let common = self.store.common(hit.slot);
+        Admission {
+            original: self.store.key(hit.slot, Way::Original),
+            outside: self.store.key(hit.slot, Way::Reply).inverse(),
+            ingress: common.interfaces[0],
+            egress: common.interfaces[1],
+            epoch: common.epoch,
+        }
+    }
+
+    /// The flow may go on under another configuration, whose rules are these; its next hops are looked up anew.
+    pub fn readmit(&mut self, hit: Hit, passes: [Pass; 2], epoch: u32) {
+        let witness = self.witnesses.hold(passes);
+        let common = self.store.common_mut(hit.slot);
+        let before = std::mem::replace(&mut common.witness, witness);
+        common.epoch = epoch;
+        common.next_hop = [super::NO_HOP; 2];
+        self.witnesses.release(before);
+    }
+
+    /// Ends the flow: the configuration does not allow it any more.
+    pub fn end(&mut self, hit: Hit) {
+        self.remove(hit.slot);
+    }
+}

@@ -1,0 +1,5 @@
+//! The router as an end host.
+
+mod echo;
+
+pub use echo::echo;

@@ -1,0 +1,107 @@
+//! A frame's first steps: off the port, to an interface, parsed; the link layer's own business is done here.
+
+use super::Shard;
+use super::outbox::Outbox;
+use crate::conntrack::Hit;
+use crate::types::{Instant, InterfaceId, PortId};
+use crate::wire::{Drop, Fragment, FrameBuf, Packet, Parsed, Transport, ethertype, protocol};
+
+/// A parsed packet, on its way to the rules.
+pub struct Arrival {
+    /// The packet.
+    pub packet: Packet,
+    /// The interface by which it came in; [`InterfaceId::SELF`] for the router's own.
+    pub ingress: InterfaceId,
+    /// The flow that the table knew it by, before the batch was acted upon.
+    pub hit: Option<Hit>,
+}
+
+impl Shard {
+    /// Takes the tag off, finds the interface, parses. What is left goes into the batch.
+    pub(super) fn admit(&mut self, now: Instant, port: PortId, mut frame: FrameBuf, out: &mut Outbox) {
+        let Some(tag) = take_tag(&mut frame) else {
+            return self.lose_frame(now, Drop::ShortFrame, InterfaceId::SELF, frame, out);
+        };
+        let Some(ingress) = self.compiled.interface(port, tag) else {
+            return self.lose_frame(now, Drop::UnknownVlan, InterfaceId::SELF, frame, out);
+        };
+        self.traffic.received(ingress, &frame);
+        self.capture(now, ingress, frame.bytes());
+        let for_us = self.compiled.link(ingress).is_some_and(|link| frame.bytes()[..6] == link.mac.0);
+        if !for_us && frame.bytes()[0] & 1 == 0 {
+            return self.lose_frame(now, Drop::NotForUs, ingress, frame, out);
+        }
+        match Packet::parse(frame) {
+            Ok(Parsed::Ip(packet)) => self.admit_packet(now, ingress, packet, out),
+            Ok(Parsed::Arp(frame)) => {
+                self.neighbours.handle_arp(now, ingress, frame.bytes(), &mut self.route_out);
+                out.pool.give(frame);
+            }
+            Err((drop, frame)) => self.lose_frame(now, drop, ingress, frame, out),
+        }
+    }
+
+    /// Checks what must hold of any IP packet, and sends fragments to be put together.
+    fn admit_packet(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {
+        // RFC 1812 section 5.3.4: a unicast packet in a link-layer broadcast is not for us to forward.
+        let to_group = self.compiled.is_multicast(packet.layout.key.dst());
+        if packet.dst_mac().is_multicast() && !to_group {
+            return self.lose(now, Drop::Multicast, None, ingress, packet, out);
+        }
+        if packet.layout.options && packet.layout.key.dst().is_ipv4() {
+            return self.lose(now, Drop::IpOptions, None, ingress, packet, out);
+        }
+        if !packet.transport_checksum_ok() {
+            return self.lose(now, Drop::TransportChecksum, None, ingress, packet, out);
+        }
+        if packet.layout.fragment != Fragment::Whole {
+            self.reassembly.handle_fragment(now, packet, &mut self.whole);
+            return self.drain_reassembly(now, ingress, out);
+        }
+        if let (protocol::ICMPV6, Transport::IcmpOther { kind: 133..=137 }) =
+            (packet.layout.key.protocol(), packet.layout.transport)
+        {
+            return self.neighbour_discovery(now, ingress, packet, out);
+        }
+        if to_group {
+            return self.lose(now, Drop::Multicast, None, ingress, packet, out);
+        }
+        self.batch.push(Arrival { packet, ingress, hit: None });
+    }
+
+    fn neighbour_discovery(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {
+        self.advertiser.handle_solicitation(now, ingress, &packet);
+        self.neighbours.handle_nd(now, ingress, &packet, &mut self.route_out);
+        out.pool.give(packet.frame);
+    }
+
+    /// Whole datagrams go on as if they had just come in; the rest is counted, and told where the RFCs ask for it.
+    pub(super) fn drain_reassembly(&mut self, now: Instant, ingress: InterfaceId, out: &mut Outbox) {
+        let mut whole = std::mem::take(&mut self.whole);
+        for packet in whole.packets.drain(..) {
+            if packet.transport_checksum_ok() {
+                self.batch.push(Arrival { packet, ingress, hit: None });
+            } else {
+                self.lose(now, Drop::TransportChecksum, None, ingress, packet, out);
+            }
+        }
+        self.whole = whole;
+    }
+}
+
+/// Removes an 802.1Q tag: `Some(None)` when there was none (or only a priority), `None` when the frame is too short.
+fn take_tag(frame: &mut FrameBuf) -> Option<Option<u16>> {
+    let bytes = frame.bytes();
+    if bytes.len() < 14 {
+        return None;
+    }
+    if u16::from_be_bytes([bytes[12], bytes[13]]) != ethertype::VLAN {
+        return Some(None);
+    }
+    let tag = u16::from_be_bytes([*bytes.get(14)?, *bytes.get(15)?]) & 0x0fff;
+    if bytes.len() < 18 {
+        return None;
+    }
+    frame.cut(12, 4);
+    Some((tag != 0).then_some(tag))
+}

@@ -1,0 +1,335 @@
+//! One configuration, compiled for one node: what the packet path reads.
+//!
+//! Invariant: immutable. It is made off the packet path and swapped between two batches; its `epoch` tells flows
+//! that were admitted under an older one.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt};
+
+use crate::config::model::{OutboundMode, Zone};
+use crate::config::{self, Config, NodeIndex, Valid};
+use crate::conntrack::ConntrackConfig;
+use crate::nat::Outside;
+use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop};
+use crate::rules::{self, Ruleset};
+use crate::types::{Duration, Family, InterfaceId, MacAddr, PortId, Prefix};
+use crate::wire::reassembly;
+
+/// What a port's driver can take over, agreed when the port was opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Offload {
+    /// Partial checksums and superpackets may be sent.
+    pub segmentation: bool,
+}
+
+/// A logical interface on this node.
+#[derive(Clone, Debug)]
+pub struct Link {
+    /// Logical name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Side of the firewall.
+    pub zone: Zone,
+    /// The port that carries it.
+    pub port: PortId,
+    /// 802.1Q tag.
+    pub vlan: Option<u16>,
+    /// MAC address.
+    pub mac: MacAddr,
+    /// Largest IP packet.
+    pub mtu: u16,
+    /// MSS clamp, the value that a person wrote (headers not yet taken off).
+    pub mss: Option<u16>,
+    /// Own addresses with their networks, the automatic link-local one included.
+    pub addresses: Vec<Prefix>,
+    /// Sends router advertisements.
+    pub advertises: bool,
+}
+
+impl Link {
+    /// The address that NAT and the router's own traffic use.
+    pub fn primary(&self, family: Family) -> Option<IpAddr> {
+        self.addresses.iter().map(Prefix::addr).find(|address| match (family, address) {
+            (Family::Inet, IpAddr::V4(_)) => true,
+            (Family::Inet6, IpAddr::V6(address)) => !address.is_unicast_link_local(),
+            (Family::Inet, IpAddr::V6(_)) | (Family::Inet6, IpAddr::V4(_)) => false,
+        })
+    }
+
+    /// The link-local address, or the primary one.
+    pub fn link_local(&self) -> Option<Ipv6Addr> {
+        self.addresses.iter().find_map(|prefix| match prefix.addr() {
+            IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
+            IpAddr::V6(_) | IpAddr::V4(_) => None,
+        })
+    }
+}
+
+/// Where a route came from.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RouteOrigin {
+    /// A network of an interface.
+    Connected,
+    /// A static route.
+    Static,
+    /// The default gateway.
+    Default,
+}
+
+/// One configuration, compiled for one node.
+pub struct Compiled {
+    /// The document.
+    pub config: Arc<Valid<Config>>,
+    /// Which `[[node]]` this is.
+    pub node: NodeIndex,
+    /// Raised at each apply.
+    pub epoch: u32,
+    /// Logical interfaces; index is [`InterfaceId`].
+    pub links: Vec<Link>,
+    /// What each port can take over; index is [`PortId`].
+    pub offloads: Vec<Offload>,
+    /// Rules.
+    pub ruleset: Ruleset,
+    /// Routes.
+    pub fib: Fib,
+    /// The routes again, as rows for people.
+    pub routes: Vec<(Prefix, NextHop, RouteOrigin)>,
+    by_tag: HashMap<(PortId, u16), InterfaceId>,
+    own: HashMap<IpAddr, InterfaceId>,
+    broadcasts: HashMap<Ipv4Addr, InterfaceId>,
+    inside: Vec<Prefix>,
+    reply_gateways: Vec<(InterfaceId, IpAddr)>,
+}
+
+/// Tag number under which the untagged interface of a port is kept.
+const UNTAGGED: u16 = u16::MAX;
+
+impl Compiled {
+    /// Compiles `config` for `node`. `offloads` has one entry per port of the node.
+    pub fn new(config: Arc<Valid<Config>>, node: NodeIndex, epoch: u32, offloads: Vec<Offload>) -> Self {
+        let links = links(&config, node);
+        let routes = routes(&config, &links);
+        let mut by_tag = HashMap::new();
+        let mut own = HashMap::new();
+        let mut broadcasts = HashMap::new();
+        for (id, link) in numbered(&links) {
+            by_tag.insert((link.port, link.vlan.unwrap_or(UNTAGGED)), id);
+            for prefix in &link.addresses {
+                own.insert(prefix.addr(), id);
+                if let Prefix::V4(net) = prefix
+                    && net.prefix_len() < 31
+                {
+                    broadcasts.insert(net.broadcast(), id);
+                    broadcasts.insert(net.network(), id);
+                }
+            }
+        }
+        let gateway = |name: &str| links.iter().position(|link| link.name == name);
+        let reply_gateways = config
+            .gateways
+            .iter()
+            .filter_map(|g| gateway(&g.interface).map(|index| (InterfaceId(index as u8), g.address)))
+            .collect();
+        Compiled {
+            ruleset: rules::compile(&config, node),
+            fib: Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop))),
+            inside: inside_networks(&links, &routes),
+            node,
+            epoch,
+            links,
+            offloads,
+            routes,
+            by_tag,
+            own,
+            broadcasts,
+            reply_gateways,
+            config,
+        }
+    }
+
+    /// The interface of a frame that came in by `port` with this tag.
+    #[inline]
+    pub fn interface(&self, port: PortId, tag: Option<u16>) -> Option<InterfaceId> {
+        self.by_tag.get(&(port, tag.unwrap_or(UNTAGGED))).copied()
+    }
+
+    /// The link behind an id.
+    #[inline]
+    pub fn link(&self, id: InterfaceId) -> Option<&Link> {
+        self.links.get(usize::from(id.0))
+    }
+
+    /// True when packets to `address` that came in by `ingress` are for the router itself. Link-local addresses
+    /// count on their own interface only.
+    #[inline]
+    pub fn is_own(&self, address: IpAddr, ingress: InterfaceId) -> bool {
+        match address {
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
+                self.link(ingress).is_some_and(|link| link.addresses.iter().any(|own| own.addr() == address))
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => self.own.contains_key(&address),
+        }
+    }
+
+    /// True for multicast, the limited broadcast and the broadcast addresses of our own networks.
+    #[inline]
+    pub fn is_multicast(&self, address: IpAddr) -> bool {
+        match address {
+            IpAddr::V4(v4) => v4.is_multicast() || v4.is_broadcast() || self.broadcasts.contains_key(&v4),
+            IpAddr::V6(v6) => v6.is_multicast(),
+        }
+    }
+
+    /// The address that a new flow from `source` leaves `egress` with, when outbound NAT translates it.
+    pub fn outbound_translation(&self, source: IpAddr, egress: InterfaceId) -> Option<Outside> {
+        let link = self.link(egress)?;
+        let external = link.primary(Family::Inet)?;
+        let automatic = match self.config.outbound.mode {
+            OutboundMode::Automatic => source.is_ipv4() && link.zone == Zone::Wan,
+            OutboundMode::Disabled => false,
+        };
+        let inside = source != external && self.inside.iter().any(|net| net.contains(&source));
+        (automatic && inside).then(|| Outside::new(external))
+    }
+
+    /// Where answers to a flow that came in by `ingress` go: the route when it leads there, else the network of
+    /// that interface, else its gateway (what pfSense calls reply-to).
+    pub fn reply_route(&self, destination: IpAddr, ingress: InterfaceId) -> Option<NextHop> {
+        if let Some(next_hop) = self.fib.lookup(destination).filter(|hop| hop.interface == ingress) {
+            return Some(next_hop);
+        }
+        let link = self.link(ingress)?;
+        if link.addresses.iter().any(|net| net.contains(&destination)) {
+            return Some(NextHop { interface: ingress, gateway: None });
+        }
+        let same_family = |address: &IpAddr| address.is_ipv4() == destination.is_ipv4();
+        let gateway = self
+            .reply_gateways
+            .iter()
+            .find(|(interface, address)| *interface == ingress && same_family(address));
+        gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
+    }
+
+    /// What the connection table is told.
+    pub(super) fn conntrack_config(&self) -> ConntrackConfig {
+        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timeouts)
+    }
+
+    /// What the neighbour tables are told.
+    pub(super) fn neighbour_config(&self) -> NeighbourConfig {
+        let link = |(id, link): (InterfaceId, &Link)| LinkConfig {
+            id,
+            mac: link.mac,
+            addresses: link.addresses.clone(),
+        };
+        NeighbourConfig { links: numbered(&self.links).map(link).collect() }
+    }
+
+    /// The links on which the router advertises itself.
+    pub(super) fn advertiser_links(&self) -> Vec<AdvertiserLink> {
+        let advertised = numbered(&self.links).filter(|(_, link)| link.advertises);
+        advertised
+            .filter_map(|(id, link)| {
+                Some(AdvertiserLink {
+                    id,
+                    mac: link.mac,
+                    link_local: link.link_local()?,
+                    mtu: link.mtu,
+                    prefixes: AdvertiserLink::prefixes(link.addresses.iter().map(Prefix::addr)),
+                })
+            })
+            .collect()
+    }
+
+    /// How much may be half received.
+    pub(super) fn reassembly_limits(&self) -> reassembly::Limits {
+        reassembly::Limits {
+            datagrams: 1024,
+            per_source: 64,
+            bytes: 4 << 20,
+            fragments: 64,
+            timeout: Duration::from_secs(self.config.system.timeouts.frag.into()),
+        }
+    }
+
+    /// All interfaces that `port` carries.
+    pub fn interfaces_of(&self, port: PortId) -> impl Iterator<Item = InterfaceId> + '_ {
+        numbered(&self.links).filter(move |(_, link)| link.port == port).map(|(id, _)| id)
+    }
+}
+
+/// Links with their ids.
+pub fn numbered(links: &[Link]) -> impl Iterator<Item = (InterfaceId, &Link)> {
+    links.iter().enumerate().map(|(index, link)| (InterfaceId(index as u8), link))
+}
+
+fn links(config: &Valid<Config>, node: NodeIndex) -> Vec<Link> {
+    let link = |(id, interface): (InterfaceId, &config::model::Interface)| {
+        let mut addresses = config.addresses(node, id).to_vec();
+        // IPv6 asks for links of at least 1280 bytes (RFC 8200 section 5).
+        if interface.mtu >= 1280 {
+            addresses.push(Prefix::new_assert(IpAddr::V6(config.link_local(node, id)), 64));
+        }
+        Link {
+            name: interface.name.clone(),
+            description: interface.description.clone(),
+            zone: interface.zone,
+            port: config.port_id(node, id),
+            vlan: interface.vlan,
+            mac: config.mac(node, id),
+            mtu: interface.mtu,
+            mss: interface.mss,
+            addresses,
+            advertises: interface.router_advertisements,
+        }
+    };
+    config.interface_ids().zip(&config.interfaces).map(link).collect()
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
+}
+
+fn routes(config: &Config, links: &[Link]) -> Vec<(Prefix, NextHop, RouteOrigin)> {
+    let mut routes = Vec::new();
+    for (interface, link) in numbered(links) {
+        for net in link.addresses.iter().filter(|net| !is_link_local(net.addr())) {
+            routes.push((net.trunc(), NextHop { interface, gateway: None }, RouteOrigin::Connected));
+        }
+    }
+    let via = |gateway: &config::model::Gateway| {
+        let index = links.iter().position(|link| link.name == gateway.interface)?;
+        Some(NextHop { interface: InterfaceId(index as u8), gateway: Some(gateway.address) })
+    };
+    for route in &config.routes {
+        let gateway = config.gateways.iter().find(|gateway| gateway.name == route.gateway);
+        if let Some(next_hop) = gateway.and_then(via) {
+            routes.push((route.destination.trunc(), next_hop, RouteOrigin::Static));
+        }
+    }
+    for gateway in config.gateways.iter().filter(|gateway| gateway.default) {
+        let everything = match gateway.address {
+            IpAddr::V4(_) => Prefix::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+            IpAddr::V6(_) => Prefix::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+        };
+        if let Some(next_hop) = via(gateway) {
+            routes.push((everything, next_hop, RouteOrigin::Default));
+        }
+    }
+    routes
+}
+
+/// What pfSense's automatic outbound NAT translates: the IPv4 networks of inside interfaces and the static routes
+/// that lead there.
+fn inside_networks(links: &[Link], routes: &[(Prefix, NextHop, RouteOrigin)]) -> Vec<Prefix> {
+    let inside =
+        |hop: &NextHop| links.get(usize::from(hop.interface.0)).is_some_and(|link| link.zone != Zone::Wan);
+    routes
+        .iter()
+        .filter(|(net, hop, origin)| net.addr().is_ipv4() && inside(hop) && *origin != RouteOrigin::Default)
+        .map(|(net, _, _)| *net)
+        .collect()
+}

@@ -1,0 +1,177 @@
+//! A packet's last steps: the next hop's MAC address, the size, the tag, the port.
+//!
+//! Invariant: [`Departures::push`] is the only door to a port for an IP packet, and it takes a [`Passed`] one.
+
+use super::Shard;
+use super::compiled::{Compiled, Link};
+use super::outbox::Outbox;
+use crate::route::NeighbourId;
+use crate::rules::{Pass, Passed};
+use crate::types::{Instant, InterfaceId, MacAddr};
+use crate::wire::coalesce::Coalescer;
+use crate::wire::{Drop, FlowKey, FrameBuf, Packet, Pool, ethertype, fragment, segment};
+
+/// A packet that may leave, and where to.
+pub struct Departure {
+    /// The packet, translated.
+    pub packet: Packet,
+    /// Why it may leave.
+    pub pass: Pass,
+    /// Where it came in.
+    pub ingress: InterfaceId,
+    /// Where it leaves.
+    pub egress: InterfaceId,
+    /// The next hop.
+    pub neighbour: NeighbourId,
+    /// The flow as the packet showed it on arrival; an error to its sender must quote that.
+    pub original: FlowKey,
+}
+
+/// Packets of this batch by interface, where consecutive segments grow together.
+pub(super) struct Departures {
+    coalescers: Vec<Coalescer>,
+    pieces: Vec<FrameBuf>,
+    fragment_id: u32,
+}
+
+impl Shard {
+    /// Sends the packet, or lets it wait for its next hop's MAC address.
+    pub(super) fn depart(&mut self, now: Instant, departure: Departure, out: &mut Outbox) {
+        match self.neighbours.mac(departure.neighbour, now) {
+            Some(mac) => self.transmit(now, departure, mac, out),
+            None => self.neighbours.park(now, departure.neighbour, departure, &mut self.route_out),
+        }
+    }
+
+    /// Addresses the frame and puts it with the others that leave by the same interface.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        departure: Departure,
+        next_hop: MacAddr,
+        out: &mut Outbox,
+    ) {
+        let Departure { mut packet, pass, ingress, egress, neighbour: _, original: _ } = departure;
+        let Some(link) = self.compiled.link(egress) else {
+            return self.lose(now, Drop::NoRoute, None, ingress, packet, out);
+        };
+        if !self.links_up.get(usize::from(link.port.0)).copied().unwrap_or(false) {
+            return self.lose(now, Drop::PortDown, None, ingress, packet, out);
+        }
+        let header = &mut packet.frame.bytes_mut()[..12];
+        header[..6].copy_from_slice(&next_hop.0);
+        header[6..].copy_from_slice(&link.mac.0);
+        self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out);
+    }
+
+    /// Ends the batch: what was growing together leaves.
+    pub(super) fn flush_departures(&mut self, now: Instant, out: &mut Outbox) {
+        for index in 0..self.departures.coalescers.len() {
+            let id = InterfaceId(index as u8);
+            let mut pieces = std::mem::take(&mut self.departures.pieces);
+            self.departures.coalescers[index].flush(&mut pieces);
+            for frame in pieces.drain(..) {
+                self.traffic.sent(id, &frame);
+                self.capture(now, id, frame.bytes());
+                if let Some(link) = self.compiled.link(id) {
+                    send_tagged(link, frame, out);
+                }
+            }
+            self.departures.pieces = pieces;
+        }
+    }
+}
+
+impl Departures {
+    pub(super) fn new(interfaces: usize, fragment_id: u32) -> Self {
+        let coalescers = (0..interfaces).map(|_| Coalescer::new()).collect();
+        Departures { coalescers, pieces: Vec::with_capacity(64), fragment_id }
+    }
+
+    /// Room for the interfaces of a new configuration.
+    pub(super) fn resize(&mut self, interfaces: usize) {
+        self.coalescers.resize_with(interfaces, Coalescer::new);
+    }
+
+    /// Takes a packet that policy let pass, in the form that the egress port can send.
+    fn push(&mut self, compiled: &Compiled, egress: InterfaceId, packet: Passed<Packet>, out: &mut Outbox) {
+        let mut packet = packet.into_inner();
+        let index = usize::from(egress.0);
+        let (Some(link), Some(coalescer)) = (compiled.link(egress), self.coalescers.get_mut(index)) else {
+            return out.pool.give(packet.frame);
+        };
+        let offload = compiled.offloads.get(usize::from(link.port.0)).copied().unwrap_or_default();
+        let limit = piece_limit(&packet, link.mtu);
+        if offload.segmentation && limit.is_none() {
+            return coalescer.push(packet, &mut out.pool);
+        }
+        // Past this point every frame has a complete checksum and fits the link.
+        let mut segments = std::mem::take(&mut self.pieces);
+        if packet.frame.gso.is_some() {
+            segment::split(packet, &mut out.pool, &mut segments);
+        } else {
+            segment::finish_checksum(&mut packet);
+            segments.push(packet.frame);
+        }
+        for frame in segments.drain(..) {
+            match limit {
+                None => coalescer.push_frame(frame),
+                Some(limit) => {
+                    self.fragment_id = fragment_into(coalescer, frame, limit, self.fragment_id, &mut out.pool)
+                }
+            }
+        }
+        self.pieces = segments;
+    }
+}
+
+/// The size of the fragments that this packet must leave in; `None` when it fits (a superpacket: its segments).
+fn piece_limit(packet: &Packet, mtu: u16) -> Option<u16> {
+    if let Some(largest) = packet.layout.reassembled
+        && packet.layout.key.dst().is_ipv6()
+    {
+        // RFC 8200 forbids to fragment in transit; what came in pieces leaves in pieces no larger than it came in.
+        return Some(largest.min(mtu));
+    }
+    (packet.wire_len() > usize::from(mtu)).then_some(mtu)
+}
+
+fn fragment_into(coalescer: &mut Coalescer, frame: FrameBuf, limit: u16, id: u32, pool: &mut Pool) -> u32 {
+    let mut pieces = Vec::new();
+    if let Ok(crate::wire::Parsed::Ip(packet)) = Packet::parse(frame) {
+        fragment::split(&packet, usize::from(limit), id, pool, &mut pieces);
+        pool.give(packet.frame);
+    }
+    pieces.into_iter().for_each(|piece| coalescer.push_frame(piece));
+    id.wrapping_add(1)
+}
+
+/// Puts the 802.1Q tag in and hands the frame to its port.
+fn send_tagged(link: &Link, mut frame: FrameBuf, out: &mut Outbox) {
+    if let Some(tag) = link.vlan {
+        if !frame.insert(12, 4) {
+            return out.pool.give(frame);
+        }
+        let [type_hi, type_lo] = ethertype::VLAN.to_be_bytes();
+        let [tag_hi, tag_lo] = tag.to_be_bytes();
+        frame.bytes_mut()[12..16].copy_from_slice(&[type_hi, type_lo, tag_hi, tag_lo]);
+    }
+    out.send(link.port, frame);
+}
+
+impl Shard {
+    /// A frame of the link layer itself (ARP, neighbour discovery, router advertisements) leaves.
+    pub(super) fn send_link_frame(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        frame: FrameBuf,
+        out: &mut Outbox,
+    ) {
+        self.traffic.sent(interface, &frame);
+        self.capture(now, interface, frame.bytes());
+        if let Some(link) = self.compiled.link(interface) {
+            send_tagged(link, frame, out);
+        }
+    }
+}

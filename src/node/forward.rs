@@ -1,0 +1,265 @@
+//! The packet path of one shard: a batch is parsed, looked up, then acted upon, packet by packet.
+//!
+//! Invariant: a packet leaves only with a [`Pass`], and a flow exists only after every check on its first packet.
+//! pf's order: translation comes before the filter on each side; here that is outbound NAT before the rules on
+//! the way out.
+
+use std::net::IpAddr;
+
+use super::Shard;
+use super::arrival::Arrival;
+use super::departure::Departure;
+use super::outbox::Outbox;
+use super::refusal::Refusal;
+use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Way};
+use crate::nat;
+use crate::route::{NeighbourId, NextHop};
+use crate::rules::{Pass, Query, Verdict};
+use crate::types::{Direction, Instant, InterfaceId};
+use crate::wire::icmp_error::ErrorCause;
+use crate::wire::{Drop, Packet, Transport};
+
+/// What becomes of a packet that may go on.
+pub(super) enum Onward {
+    /// To the next hop.
+    Forward {
+        /// The interface by which it leaves.
+        egress: InterfaceId,
+        /// The next hop.
+        neighbour: NeighbourId,
+        /// Why it may leave.
+        pass: Pass,
+    },
+    /// To the router's own stack.
+    Deliver,
+}
+
+/// Nowhere to go, and the sender is told.
+const NO_ROUTE: Refusal = Refusal { drop: Drop::NoRoute, rule: None, answer: Some(ErrorCause::NoRoute) };
+
+impl Shard {
+    /// Acts on the batch: all look-ups first, so that their cache misses overlap.
+    pub(super) fn run_batch(&mut self, now: Instant, out: &mut Outbox) {
+        let mut batch = std::mem::take(&mut self.batch);
+        for arrival in &mut batch {
+            arrival.hit = self.table.find(&arrival.packet.layout.key);
+        }
+        let touched =
+            batch.iter().filter_map(|arrival| arrival.hit).fold(0, |sum, hit| sum ^ self.table.touch(hit));
+        std::hint::black_box(touched);
+        for arrival in batch.drain(..) {
+            self.packet(now, arrival, out);
+        }
+        self.batch = batch;
+    }
+
+    /// The way of one packet.
+    pub(super) fn packet(&mut self, now: Instant, arrival: Arrival, out: &mut Outbox) {
+        let Arrival { mut packet, ingress, hit } = arrival;
+        let original = packet.layout.key;
+        // An earlier packet of the batch may have begun the flow.
+        let hit = hit.or_else(|| self.table.find(&original));
+        let decision = match (packet.layout.transport, hit) {
+            (Transport::IcmpError { .. }, _) => self.related(now, &mut packet, ingress),
+            (_, Some(hit)) => self.established(now, &mut packet, ingress, hit),
+            (_, None) => self.fresh(now, &mut packet, ingress),
+        };
+        match decision {
+            Ok(Onward::Forward { egress, neighbour, pass }) => {
+                if ingress != InterfaceId::SELF {
+                    packet.decrement_hop_limit();
+                }
+                self.depart(now, Departure { packet, pass, ingress, egress, neighbour, original }, out);
+            }
+            Ok(Onward::Deliver) => self.deliver(now, packet, ingress, out),
+            Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
+        }
+    }
+
+    /// A packet of a flow that exists.
+    fn established(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet,
+        ingress: InterfaceId,
+        hit: Hit,
+    ) -> Result<Onward, Refusal> {
+        let mut step = self.table.advance(now, hit, packet)?;
+        if let Step::Forward(advance) = step
+            && advance.epoch != self.compiled.epoch
+            && self.table.admission(hit).epoch != self.compiled.epoch
+        {
+            self.readmit(hit)?;
+            step = Step::Forward(Advance { next_hop: NO_HOP, ..advance });
+        }
+        let advance = match step {
+            Step::Forward(advance) => advance,
+            Step::Begin => return self.fresh(now, packet, ingress),
+        };
+        // pfSense's present default: states are bound to their interfaces.
+        if ingress != advance.ingress {
+            return Err(Refusal::silent(Drop::InterfaceMismatch));
+        }
+        let egress = advance.egress;
+        if egress == InterfaceId::SELF {
+            return Ok(Onward::Deliver);
+        }
+        self.check_forwardable(packet, ingress, egress)?;
+        let neighbour = self.next_hop(now, hit, &advance)?;
+        self.clamp_mss(packet, [ingress, egress]);
+        if advance.rewrite {
+            nat::rewrite(packet, &advance.to);
+        }
+        Ok(Onward::Forward { egress, neighbour, pass: advance.pass })
+    }
+
+    /// The first packet of a flow.
+    fn fresh(&mut self, now: Instant, packet: &mut Packet, ingress: InterfaceId) -> Result<Onward, Refusal> {
+        let key = packet.layout.key;
+        let from_self = ingress == InterfaceId::SELF;
+        let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
+        let transport = packet.layout.transport;
+        let direction = Direction::In;
+        let query = Query {
+            direction,
+            interface: ingress,
+            key,
+            transport,
+            to_self,
+            from_self,
+            link_multicast: false,
+        };
+        let pass_in = if from_self { None } else { Some(self.evaluate(&query)?) };
+        if let (true, Some(pass)) = (to_self, pass_in) {
+            let pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
+            self.table.insert(now, pending, packet)?;
+            return Ok(Onward::Deliver);
+        }
+        if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
+            return Err(Refusal::silent(Drop::LinkLocal));
+        }
+        let next_hop = self.compiled.fib.lookup(key.dst()).ok_or(NO_ROUTE)?;
+        let egress = next_hop.interface;
+        self.check_forwardable(packet, ingress, egress)?;
+        let outside = match self.compiled.outbound_translation(key.src(), egress) {
+            Some(outside) => self.outbound.translate_out(now, &self.table, &key, &outside)?,
+            None => key,
+        };
+        let pass_out =
+            self.evaluate(&Query { direction: Direction::Out, interface: egress, key: outside, ..query })?;
+        let neighbour = self.neighbours.entry(now, egress, next_hop.gateway.unwrap_or(key.dst()))?;
+        let mut pending = self.pending(packet, [pass_in.unwrap_or(pass_out), pass_out], [ingress, egress]);
+        pending.reply = outside.inverse();
+        pending.next_hop[0] = neighbour.raw();
+        self.table.insert(now, pending, packet)?;
+        self.clamp_mss(packet, [ingress, egress]);
+        if outside != key {
+            nat::rewrite(packet, &outside);
+        }
+        Ok(Onward::Forward { egress, neighbour, pass: pass_out })
+    }
+
+    /// An untranslated flow without next hops.
+    fn pending(
+        &self,
+        packet: &Packet,
+        [pass_in, pass_out]: [Pass; 2],
+        [ingress, egress]: [InterfaceId; 2],
+    ) -> Pending {
+        let original = packet.layout.key;
+        Pending {
+            original,
+            reply: original.inverse(),
+            pass_in,
+            pass_out,
+            ingress,
+            egress,
+            next_hop: [NO_HOP; 2],
+            epoch: self.compiled.epoch,
+            ends_here: ingress == InterfaceId::SELF || egress == InterfaceId::SELF,
+        }
+    }
+
+    /// Asks the rules.
+    fn evaluate(&self, query: &Query) -> Result<Pass, Refusal> {
+        match self.compiled.ruleset.evaluate(query) {
+            Verdict::Pass(pass) => Ok(pass),
+            Verdict::Block { rule, drop, log: _ } => Err(Refusal { drop, rule: Some(rule), answer: None }),
+        }
+    }
+
+    /// The flow's next hop, looked up when it is unknown, has gone stale, or was never needed.
+    pub(super) fn next_hop(
+        &mut self,
+        now: Instant,
+        hit: Hit,
+        advance: &Advance,
+    ) -> Result<NeighbourId, Refusal> {
+        let known = NeighbourId::from_raw(advance.next_hop);
+        if advance.next_hop != NO_HOP && self.neighbours.is_current(known) {
+            return Ok(known);
+        }
+        let (egress, destination) = (advance.egress, advance.to.dst());
+        let next_hop = match hit.way {
+            Way::Original => self.compiled.fib.lookup(destination).filter(|hop| hop.interface == egress),
+            Way::Reply => self.compiled.reply_route(destination, egress),
+        };
+        let NextHop { interface, gateway } = next_hop.ok_or(NO_ROUTE)?;
+        let neighbour = self.neighbours.entry(now, interface, gateway.unwrap_or(destination))?;
+        self.table.set_route(hit.slot, hit.way, egress, neighbour.raw(), self.compiled.epoch);
+        Ok(neighbour)
+    }
+
+    /// A flow admitted under an older configuration is asked about again; it ends when it may no longer exist.
+    fn readmit(&mut self, hit: Hit) -> Result<(), Refusal> {
+        match self.reconsider(hit) {
+            Ok(passes) => {
+                self.table.readmit(hit, passes, self.compiled.epoch);
+                Ok(())
+            }
+            Err(refusal) => {
+                self.table.end(hit);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// Would the flow's first packet still pass, the same way, with the same translation?
+    fn reconsider(&self, hit: Hit) -> Result<[Pass; 2], Refusal> {
+        let admission = self.table.admission(hit);
+        let (ingress, egress, key) = (admission.ingress, admission.egress, admission.original);
+        let from_self = ingress == InterfaceId::SELF;
+        let to_self = egress == InterfaceId::SELF;
+        let transport = Transport::of_flow(&key);
+        let direction = Direction::In;
+        let query = Query {
+            direction,
+            interface: ingress,
+            key,
+            transport,
+            to_self,
+            from_self,
+            link_multicast: false,
+        };
+        let pass_in = if from_self { None } else { Some(self.evaluate(&query)?) };
+        if let (true, Some(pass)) = (to_self, pass_in) {
+            let still_ours = self.compiled.is_own(key.dst(), ingress);
+            return if still_ours { Ok([pass, pass]) } else { Err(NO_ROUTE) };
+        }
+        self.compiled.fib.lookup(key.dst()).filter(|hop| hop.interface == egress).ok_or(NO_ROUTE)?;
+        let wanted = self.compiled.outbound_translation(key.src(), egress).map(|outside| outside.address);
+        if wanted.unwrap_or(key.src()) != admission.outside.src() {
+            return Err(Refusal::silent(Drop::NoFlow));
+        }
+        let query = Query { direction: Direction::Out, interface: egress, key: admission.outside, ..query };
+        let pass_out = self.evaluate(&query)?;
+        Ok([pass_in.unwrap_or(pass_out), pass_out])
+    }
+}
+
+fn is_link_local(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    }
+}

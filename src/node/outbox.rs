@@ -1,0 +1,47 @@
+//! What a shard hands to the edge: frames by port, packets for the router's own stack.
+
+use crate::types::PortId;
+use crate::wire::{FrameBuf, Pool};
+
+/// How many empty buffers a shard keeps.
+const POOL: usize = 512;
+
+/// Caller-owned outputs of a [`super::Shard`].
+pub struct Outbox {
+    /// Empty buffers. The edge takes from here to read, and gives back what it has sent.
+    pub pool: Pool,
+    frames: Vec<Vec<FrameBuf>>,
+    /// Packets for the router's own stack, Ethernet header in front.
+    pub host: Vec<FrameBuf>,
+}
+
+impl Outbox {
+    /// An empty outbox for `ports` ports.
+    pub fn new(ports: usize) -> Self {
+        Outbox {
+            pool: Pool::new(POOL),
+            frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
+            host: Vec::new(),
+        }
+    }
+
+    /// Frames to be sent by `port`, in order; the edge drains them.
+    pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
+        let Outbox { pool, frames, host: _ } = self;
+        let index = usize::from(port.0);
+        if index >= frames.len() {
+            frames.resize_with(index + 1, Vec::new);
+        }
+        (&mut frames[index], pool)
+    }
+
+    /// A frame that may leave: of a packet that policy let pass, or of the link layer's own.
+    pub(super) fn send(&mut self, port: PortId, frame: FrameBuf) {
+        self.frames(port).0.push(frame);
+    }
+
+    /// True when nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.host.is_empty() && self.frames.iter().all(Vec::is_empty)
+    }
+}

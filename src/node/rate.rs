@@ -1,0 +1,43 @@
+//! A token bucket (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).
+
+use crate::types::Instant;
+
+/// So many per second, with a burst of as many.
+pub struct Rate {
+    per_second: u64,
+    tokens: u64,
+    refilled: Instant,
+}
+
+impl Rate {
+    /// A full bucket.
+    pub fn new(per_second: u64, now: Instant) -> Self {
+        Rate { per_second, tokens: per_second, refilled: now }
+    }
+
+    /// Takes one token; false when there is none.
+    pub fn take(&mut self, now: Instant) -> bool {
+        let elapsed = now.since(self.refilled).as_nanos() as u64;
+        let gained = elapsed.saturating_mul(self.per_second) / 1_000_000_000;
+        if gained > 0 {
+            self.tokens = self.per_second.min(self.tokens.saturating_add(gained));
+            self.refilled = now;
+        }
+        let granted = self.tokens > 0;
+        self.tokens = self.tokens.saturating_sub(1);
+        granted
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_burst_then_the_rate() {
+        let mut rate = Rate::new(10, Instant::ZERO);
+        assert_eq!((0..20).filter(|_| rate.take(Instant::ZERO)).count(), 10);
+        assert_eq!((0..20).filter(|_| rate.take(Instant::from_millis(500))).count(), 5);
+        assert_eq!((0..20).filter(|_| rate.take(Instant::from_secs(60))).count(), 10);
+    }
+}

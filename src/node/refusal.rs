@@ -1,0 +1,138 @@
+//! Why a packet goes no further, and what its sender is told.
+
+use super::Shard;
+use super::departure::Departure;
+use super::drops::Dropped;
+use super::outbox::Outbox;
+use crate::rules::{Query, Verdict};
+use crate::types::{Direction, Instant, InterfaceId, RuleId};
+use crate::wire::icmp_error::{self, ErrorCause};
+use crate::wire::{Drop, FrameBuf, Layout, Packet, Parsed};
+
+/// A packet's end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// The counter.
+    pub drop: Drop,
+    /// The rule that decided.
+    pub rule: Option<RuleId>,
+    /// The ICMP error that the sender gets.
+    pub answer: Option<ErrorCause>,
+}
+
+impl Refusal {
+    /// Dropped without a word.
+    pub(super) fn silent(drop: Drop) -> Self {
+        Refusal { drop, rule: None, answer: None }
+    }
+
+    /// Dropped, and the sender is told.
+    pub(super) fn told(drop: Drop, answer: ErrorCause) -> Self {
+        Refusal { drop, rule: None, answer: Some(answer) }
+    }
+}
+
+impl From<Drop> for Refusal {
+    fn from(drop: Drop) -> Self {
+        Refusal::silent(drop)
+    }
+}
+
+impl Shard {
+    /// Counts the loss and tells the sender where the RFCs ask for it.
+    pub(super) fn refuse(
+        &mut self,
+        now: Instant,
+        refusal: Refusal,
+        packet: Packet,
+        ingress: InterfaceId,
+        out: &mut Outbox,
+    ) {
+        let Refusal { drop, rule, answer } = refusal;
+        if let Some(cause) = answer {
+            self.answer_with_error(now, cause, &packet, ingress, out);
+        }
+        self.lose(now, drop, rule, ingress, packet, out);
+    }
+
+    /// Counts a lost packet and takes its buffer back.
+    pub(super) fn lose(
+        &mut self,
+        now: Instant,
+        reason: Drop,
+        rule: Option<RuleId>,
+        interface: InterfaceId,
+        packet: Packet,
+        out: &mut Outbox,
+    ) {
+        self.drops.note(Dropped { at: now, reason, interface, key: Some(packet.layout.key), rule });
+        out.pool.give(packet.frame);
+    }
+
+    /// Counts a lost frame that was never parsed.
+    pub(super) fn lose_frame(
+        &mut self,
+        now: Instant,
+        reason: Drop,
+        interface: InterfaceId,
+        frame: FrameBuf,
+        out: &mut Outbox,
+    ) {
+        self.drops.note(Dropped { at: now, reason, interface, key: None, rule: None });
+        out.pool.give(frame);
+    }
+
+    /// Sends an ICMP error about `packet`, which must stand as it came in. From the address of the interface by
+    /// which it came in, as pf does, so that traceroute names the side that the sender knows.
+    pub(super) fn answer_with_error(
+        &mut self,
+        now: Instant,
+        cause: ErrorCause,
+        packet: &Packet,
+        ingress: InterfaceId,
+        out: &mut Outbox,
+    ) {
+        let key = &packet.layout.key;
+        if ingress == InterfaceId::SELF {
+            return;
+        }
+        let Some(from) = self.compiled.link(ingress).and_then(|link| link.primary(key.family())) else {
+            return;
+        };
+        if !self.icmp_errors.take(now) {
+            return self.drops.count(Drop::IcmpRateLimit, 1);
+        }
+        let Some(frame) = icmp_error::build(&cause, packet, from, &mut out.pool) else { return };
+        if let Ok(Parsed::Ip(error)) = Packet::parse(frame) {
+            self.send_error(now, error, ingress, out);
+        }
+    }
+
+    /// An error goes back to where the packet came from, past the rules on the way out; it makes no state.
+    fn send_error(&mut self, now: Instant, error: Packet, toward: InterfaceId, out: &mut Outbox) {
+        let Layout { key, transport, .. } = error.layout;
+        let query = Query {
+            direction: Direction::Out,
+            interface: toward,
+            key,
+            transport,
+            to_self: false,
+            from_self: true,
+            link_multicast: false,
+        };
+        let Verdict::Pass(pass) = self.compiled.ruleset.evaluate(&query) else {
+            return self.lose(now, Drop::BlockedOut, None, InterfaceId::SELF, error, out);
+        };
+        let Some(next_hop) = self.compiled.reply_route(key.dst(), toward) else {
+            return self.lose(now, Drop::NoRoute, None, InterfaceId::SELF, error, out);
+        };
+        match self.neighbours.entry(now, toward, next_hop.gateway.unwrap_or(key.dst())) {
+            Ok(neighbour) => {
+                let (packet, ingress, egress) = (error, InterfaceId::SELF, toward);
+                let departure = Departure { packet, pass, ingress, egress, neighbour, original: key };
+                self.depart(now, departure, out);
+            }
+            Err(drop) => self.lose(now, drop, None, InterfaceId::SELF, error, out),
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! ICMP errors: they belong to the flow whose packet they quote, and are translated with it (RFC 5508 section 4).
+
+use super::Shard;
+use super::forward::Onward;
+use super::refusal::Refusal;
+use crate::nat;
+use crate::types::{Instant, InterfaceId};
+use crate::wire::{Drop, Packet, icmp_error};
+
+impl Shard {
+    /// An ICMP error that came in by `ingress`, or that the router's own stack sent.
+    pub(super) fn related(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet,
+        ingress: InterfaceId,
+    ) -> Result<Onward, Refusal> {
+        let quoted = icmp_error::quoted(packet)?;
+        let related = self.table.related(packet, &quoted)?;
+        let route = related.route;
+        // The error must come by the interface that the quoted packet left by.
+        if ingress != route.ingress {
+            return Err(Refusal::silent(Drop::IcmpUnmatched));
+        }
+        if route.egress == InterfaceId::SELF {
+            return Ok(Onward::Deliver);
+        }
+        self.check_forwardable(packet, ingress, route.egress)?;
+        let neighbour = self.next_hop(now, related.hit, &route)?;
+        nat::rewrite_error(packet, &quoted, &related);
+        Ok(Onward::Forward { egress: route.egress, neighbour, pass: route.pass })
+    }
+}

@@ -1,0 +1,210 @@
+//! The shard's answers to the control plane, as plain rows.
+
+use super::Shard;
+use super::compiled::{RouteOrigin, numbered};
+use super::snapshot::{
+    CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
+};
+use crate::config::model::{Driver, Zone};
+use crate::conntrack::{Cursor, Filter, FlowState};
+use crate::types::{Instant, InterfaceId, PortId};
+use crate::wire::Drop;
+
+impl Shard {
+    /// Everything but the flows.
+    pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let config = &self.compiled.config;
+        Snapshot {
+            hostname: config.system.hostname.clone(),
+            node: config.node_part(self.compiled.node).name.clone(),
+            uptime_seconds: now.since(self.started).as_secs(),
+            revision: config.revision,
+            config_hash: config.hash(),
+            ports: self.port_rows(),
+            interfaces: self.interface_rows(),
+            routes: self.route_rows(),
+            neighbours: self.neighbour_rows(),
+            states: self.states_row(),
+            counters: self.counter_rows(),
+        }
+    }
+
+    /// A page of flows and where the next one begins.
+    pub fn flows(
+        &self,
+        now: Instant,
+        filter: &Filter,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> (Vec<FlowRow>, Option<Cursor>) {
+        let (flows, next) = self.table.list(now, filter, cursor, limit);
+        (flows.iter().map(|flow| self.flow_row(flow)).collect(), next)
+    }
+
+    /// The recent drops, newest first.
+    pub fn recent_drops(&self) -> Vec<DropRow> {
+        self.drops
+            .recent()
+            .map(|dropped| DropRow {
+                at: dropped.at.since(self.started).as_secs_f64(),
+                reason: dropped.reason.name().into(),
+                interface: self.interface_name(dropped.interface),
+                flow: dropped.key.map(|key| key.to_string()),
+                rule: dropped.rule.map(|rule| rule.0),
+            })
+            .collect()
+    }
+
+    /// How many packets were lost for `reason`.
+    pub fn drops_of(&self, reason: Drop) -> u64 {
+        self.drops.of(reason)
+    }
+
+    /// How many states there are.
+    pub fn states(&self) -> usize {
+        self.table.len()
+    }
+
+    fn interface_name(&self, id: InterfaceId) -> String {
+        self.compiled.link(id).map_or_else(|| "self".into(), |link| link.name.clone())
+    }
+
+    fn is_up(&self, port: PortId) -> bool {
+        self.links_up.get(usize::from(port.0)).copied().unwrap_or(false)
+    }
+
+    fn port_rows(&self) -> Vec<PortRow> {
+        let node = self.compiled.config.node_part(self.compiled.node);
+        let row = |(index, port): (usize, &crate::config::model::Port)| {
+            let id = PortId(index as u8);
+            let mut row = PortRow {
+                name: port.name.clone(),
+                device: port.tap.clone().or_else(|| port.macvtap.clone()).unwrap_or_default(),
+                driver: match port.driver {
+                    Driver::Offload => "offload".into(),
+                    Driver::Plain => "plain".into(),
+                },
+                up: self.is_up(id),
+                ..PortRow::default()
+            };
+            for interface in self.compiled.interfaces_of(id) {
+                let tally = self.traffic.of(interface);
+                row.rx_packets += tally.rx_packets;
+                row.rx_bytes += tally.rx_bytes;
+                row.tx_packets += tally.tx_packets;
+                row.tx_bytes += tally.tx_bytes;
+            }
+            row
+        };
+        node.ports.iter().enumerate().map(row).collect()
+    }
+
+    fn interface_rows(&self) -> Vec<InterfaceRow> {
+        let ports = &self.compiled.config.node_part(self.compiled.node).ports;
+        numbered(&self.compiled.links)
+            .map(|(id, link)| {
+                let tally = self.traffic.of(id);
+                InterfaceRow {
+                    name: link.name.clone(),
+                    description: link.description.clone(),
+                    zone: match link.zone {
+                        Zone::Wan => "wan".into(),
+                        Zone::Lan => "lan".into(),
+                        Zone::Dmz => "dmz".into(),
+                    },
+                    port: ports
+                        .get(usize::from(link.port.0))
+                        .map(|port| port.name.clone())
+                        .unwrap_or_default(),
+                    vlan: link.vlan,
+                    mac: link.mac,
+                    mtu: link.mtu,
+                    addresses: link.addresses.clone(),
+                    up: self.is_up(link.port),
+                    rx_packets: tally.rx_packets,
+                    rx_bytes: tally.rx_bytes,
+                    tx_packets: tally.tx_packets,
+                    tx_bytes: tally.tx_bytes,
+                }
+            })
+            .collect()
+    }
+
+    fn route_rows(&self) -> Vec<RouteRow> {
+        let mut routes: Vec<_> = self.compiled.routes.iter().collect();
+        routes
+            .sort_by_key(|(prefix, _, _)| (prefix.addr().is_ipv6(), std::cmp::Reverse(prefix.prefix_len())));
+        routes
+            .into_iter()
+            .map(|(prefix, hop, origin)| RouteRow {
+                destination: *prefix,
+                gateway: hop.gateway,
+                interface: self.interface_name(hop.interface),
+                origin: match origin {
+                    RouteOrigin::Connected => "connected".into(),
+                    RouteOrigin::Static => "static".into(),
+                    RouteOrigin::Default => "default".into(),
+                },
+            })
+            .collect()
+    }
+
+    fn neighbour_rows(&self) -> Vec<NeighbourRow> {
+        let row = |row: crate::route::NeighbourRow| NeighbourRow {
+            address: row.address,
+            interface: self.interface_name(row.interface),
+            mac: row.mac,
+            state: row.state.to_string(),
+        };
+        self.neighbours.rows().into_iter().map(row).collect()
+    }
+
+    fn states_row(&self) -> StatesRow {
+        let counters = self.table.counters();
+        StatesRow {
+            current: self.table.len() as u64,
+            limit: u64::from(self.compiled.config.system.state_limit),
+            inserted: counters.inserted,
+            removed: counters.removed,
+            evicted: counters.evicted,
+        }
+    }
+
+    fn counter_rows(&self) -> Vec<CounterRow> {
+        Drop::ALL
+            .iter()
+            .map(|drop| CounterRow {
+                name: format!("drop-{}", drop.name()),
+                value: self.drops.of(*drop),
+                meaning: drop.describe().into(),
+            })
+            .collect()
+    }
+
+    fn flow_row(&self, flow: &FlowState) -> FlowRow {
+        FlowRow {
+            id: flow.id,
+            protocol: protocol_name(flow.original.protocol()),
+            original: flow.original.to_string(),
+            translated: flow.translated().then(|| flow.reply.inverse().to_string()),
+            state: flow.state.to_string(),
+            ingress: self.interface_name(flow.ingress),
+            egress: self.interface_name(flow.egress),
+            rule: flow.rules[0].0,
+            age_seconds: flow.age.as_secs(),
+            expires_seconds: flow.expires.as_secs(),
+            packets: flow.packets,
+            bytes: flow.bytes,
+        }
+    }
+}
+
+fn protocol_name(number: u8) -> String {
+    match number {
+        1 => "icmp".into(),
+        6 => "tcp".into(),
+        17 => "udp".into(),
+        58 => "icmp6".into(),
+        other => other.to_string(),
+    }
+}

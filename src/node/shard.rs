@@ -1,0 +1,197 @@
+//! One worker's share of the router: the verbs that the edge calls.
+//!
+//! Invariant: a shard is a value. It is given the time, frames, link states and commands, and answers into an
+//! [`Outbox`]; it never waits, and nothing here reads a clock, a file or a socket.
+
+use std::sync::Arc;
+
+use super::arrival::Arrival;
+use super::command::CaptureSink;
+use super::compiled::Compiled;
+use super::departure::{Departure, Departures};
+use super::drops::Drops;
+use super::outbox::Outbox;
+use super::rate::Rate;
+use super::refusal::Refusal;
+use super::traffic::Traffic;
+use crate::conntrack::Table;
+use crate::nat::{self, Outbound};
+use crate::route::{self, Neighbours, RouterAdvertiser};
+use crate::types::{Instant, InterfaceId, PortId, Seed};
+use crate::wire::icmp_error::ErrorCause;
+use crate::wire::reassembly::{self, Reassembly};
+use crate::wire::{Drop, FrameBuf};
+
+/// ICMP errors per second that one shard sends.
+const ICMP_ERRORS_PER_SECOND: u64 = 200;
+
+/// Why a shard wants to be called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// States expire.
+    Conntrack,
+    /// A neighbour is asked again, or found missing.
+    Neighbours,
+    /// Half-received datagrams expire.
+    Reassembly,
+    /// A router advertisement is due.
+    RouterAdvertisement,
+}
+
+/// The router, or one worker's share of it.
+pub struct Shard {
+    pub(super) compiled: Arc<Compiled>,
+    pub(super) started: Instant,
+    pub(super) table: Table,
+    pub(super) neighbours: Neighbours<Departure>,
+    pub(super) advertiser: RouterAdvertiser,
+    pub(super) reassembly: Reassembly,
+    pub(super) departures: Departures,
+    pub(super) drops: Drops,
+    pub(super) traffic: Traffic,
+    pub(super) outbound: Outbound,
+    pub(super) icmp_errors: Rate,
+    pub(super) links_up: Vec<bool>,
+    pub(super) captures: Vec<(Option<InterfaceId>, CaptureSink)>,
+    pub(super) host_udp_ports: Vec<u16>,
+    pub(super) batch: Vec<Arrival>,
+    pub(super) route_out: route::Outbox<Departure>,
+    pub(super) whole: reassembly::Outbox,
+    /// What an operator should know; the edge takes it.
+    pub(super) events: Vec<route::Event>,
+}
+
+impl Shard {
+    /// A router with an empty table. All ports are down until the edge says otherwise.
+    pub fn new(compiled: Arc<Compiled>, seed: Seed, now: Instant) -> Self {
+        let mut route_out = route::Outbox::default();
+        let interfaces = compiled.links.len();
+        let fragment_id = seed.derive(1).random().next() as u32;
+        Shard {
+            started: now,
+            table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
+            neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
+            advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
+            reassembly: Reassembly::new(compiled.reassembly_limits(), seed.derive(5)),
+            departures: Departures::new(interfaces, fragment_id),
+            drops: Drops::new(),
+            traffic: Traffic::new(interfaces),
+            icmp_errors: Rate::new(ICMP_ERRORS_PER_SECOND, now),
+            links_up: vec![false; compiled.offloads.len()],
+            captures: Vec::new(),
+            host_udp_ports: Vec::new(),
+            batch: Vec::with_capacity(256),
+            route_out,
+            whole: reassembly::Outbox::default(),
+            events: Vec::new(),
+            outbound: Outbound::new(seed.derive(6)),
+            compiled,
+        }
+    }
+
+    /// Frames that came in by `port`.
+    pub fn handle_frames(
+        &mut self,
+        now: Instant,
+        port: PortId,
+        frames: &mut Vec<FrameBuf>,
+        out: &mut Outbox,
+    ) {
+        for frame in frames.drain(..) {
+            self.admit(now, port, frame, out);
+        }
+        self.finish(now, out);
+    }
+
+    /// The link of a port came or went.
+    pub fn handle_link(&mut self, now: Instant, port: PortId, up: bool, out: &mut Outbox) {
+        let index = usize::from(port.0);
+        if index >= self.links_up.len() {
+            self.links_up.resize(index + 1, false);
+        }
+        self.links_up[index] = up;
+        let interfaces: Vec<_> = self.compiled.interfaces_of(port).collect();
+        for interface in interfaces {
+            self.neighbours.handle_link(now, interface, up, &mut self.route_out);
+            self.advertiser.handle_link(now, interface, up);
+        }
+        self.finish(now, out);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.table.handle_timeout(now);
+        self.neighbours.handle_timeout(now, &mut self.route_out);
+        self.advertiser.handle_timeout(now, &mut self.route_out.frames);
+        self.reassembly.handle_timeout(now, &mut self.whole);
+        self.drain_reassembly(now, InterfaceId::SELF, out);
+        self.finish(now, out);
+    }
+
+    /// When to call [`Shard::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
+        let due = [
+            (self.table.poll_timeout().map(|(at, _)| at), Why::Conntrack),
+            (self.neighbours.poll_timeout(), Why::Neighbours),
+            (self.reassembly.poll_timeout(), Why::Reassembly),
+            (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
+        ];
+        due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
+    }
+
+    /// Ends cleanly: hosts learn that this router advertises no more.
+    pub fn handle_stop(&mut self, now: Instant, out: &mut Outbox) {
+        self.advertiser.stop(&mut self.route_out.frames);
+        self.finish(now, out);
+    }
+
+    /// Runs what has gathered in the batch, then everything that follows from it.
+    pub(super) fn finish(&mut self, now: Instant, out: &mut Outbox) {
+        self.run_batch(now, out);
+        self.drain_neighbours(now, out);
+        self.flush_departures(now, out);
+    }
+
+    /// What the neighbours say: frames of their own, packets whose next hop is known now, packets that wait no more.
+    fn drain_neighbours(&mut self, now: Instant, out: &mut Outbox) {
+        let mut said = std::mem::take(&mut self.route_out);
+        for (interface, frame) in said.frames.drain(..) {
+            self.send_link_frame(now, interface, frame, out);
+        }
+        for (_, mac, departure) in said.ready.drain(..) {
+            self.transmit(now, departure, mac, out);
+        }
+        for (_, _, departure) in said.failed.drain(..) {
+            self.unreachable(now, departure, out);
+        }
+        for (reason, departure) in said.dropped.drain(..) {
+            self.lose(now, reason, None, departure.ingress, departure.packet, out);
+        }
+        for reason in said.counted.drain(..) {
+            self.drops.count(reason, 1);
+        }
+        for event in said.events.drain(..) {
+            self.events.push(event);
+        }
+        self.route_out = said;
+    }
+
+    /// The next hop does not answer: the sender learns it, in terms of the packet that it sent.
+    fn unreachable(&mut self, now: Instant, departure: Departure, out: &mut Outbox) {
+        let Departure { mut packet, ingress, original, .. } = departure;
+        if packet.layout.key != original {
+            nat::rewrite(&mut packet, &original);
+        }
+        let refusal = Refusal::told(Drop::NeighbourFailed, ErrorCause::HostUnreachable);
+        self.refuse(now, refusal, packet, ingress, out);
+    }
+
+    /// A copy for whoever watches.
+    #[inline]
+    pub(super) fn capture(&mut self, now: Instant, interface: InterfaceId, frame: &[u8]) {
+        if !self.captures.is_empty() {
+            self.captures
+                .retain_mut(|(wanted, sink)| wanted.is_some_and(|id| id != interface) || sink(now, frame));
+        }
+    }
+}

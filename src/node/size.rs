@@ -1,0 +1,40 @@
+//! What a packet must satisfy to be forwarded: it has hops left and fits the next link.
+
+use super::Shard;
+use super::refusal::Refusal;
+use crate::types::InterfaceId;
+use crate::wire::icmp_error::ErrorCause;
+use crate::wire::{Drop, Packet, Transport, mss, tcp_flags};
+
+impl Shard {
+    /// RFC 1812 section 5.3.1, RFC 8200 section 3 (hop limit); RFC 1191 and RFC 8201 (size).
+    pub(super) fn check_forwardable(
+        &self,
+        packet: &Packet,
+        ingress: InterfaceId,
+        egress: InterfaceId,
+    ) -> Result<(), Refusal> {
+        if ingress != InterfaceId::SELF && packet.layout.hop_limit <= 1 {
+            return Err(Refusal::told(Drop::TtlExceeded, ErrorCause::TtlExceeded));
+        }
+        let mtu = self.compiled.link(egress).map_or(0, |link| link.mtu);
+        let in_pieces = packet.layout.reassembled.is_some();
+        if packet.wire_len() > usize::from(mtu) && packet.layout.dont_fragment && !in_pieces {
+            return Err(Refusal::told(Drop::FragmentNeeded, ErrorCause::FragmentNeeded { mtu }));
+        }
+        Ok(())
+    }
+
+    /// Clamps the MSS of a SYN to what both interfaces ask for.
+    pub(super) fn clamp_mss(&self, packet: &mut Packet, interfaces: [InterfaceId; 2]) {
+        let Transport::Tcp { flags, .. } = packet.layout.transport else { return };
+        if flags & tcp_flags::SYN == 0 {
+            return;
+        }
+        let asked = interfaces.iter().filter_map(|id| self.compiled.link(*id)?.mss).min();
+        if let Some(value) = asked {
+            let headers = if packet.layout.key.dst().is_ipv4() { 40 } else { 60 };
+            mss::clamp(packet, value.saturating_sub(headers));
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! One neighbour, and the states of RFC 4861 section 7.3.2, which serve ARP as well.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use crate::types::{Instant, InterfaceId, MacAddr};
+
+/// RFC 4861 section 10: REACHABLE_TIME.
+pub(super) const REACHABLE: Duration = Duration::from_secs(30);
+/// DELAY_FIRST_PROBE_TIME.
+pub(super) const DELAY: Duration = Duration::from_secs(5);
+/// RETRANS_TIMER; also the rate limit of requests per neighbour (RFC 1122 section 2.3.2.1).
+pub(super) const RETRANSMIT: Duration = Duration::from_secs(1);
+/// MAX_MULTICAST_SOLICIT and MAX_UNICAST_SOLICIT.
+pub(super) const TRIES: u8 = 3;
+/// A neighbour that nobody sends to is forgotten after this long.
+pub(super) const FORGET: Duration = Duration::from_secs(1200);
+/// Who did not answer is not asked again for this long.
+pub(super) const HOLD_DOWN: Duration = Duration::from_secs(3);
+
+/// Names an entry, as long as it lives: index and generation.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NeighbourId(u32);
+
+impl NeighbourId {
+    /// No neighbour.
+    pub const NONE: NeighbourId = NeighbourId(u32::MAX);
+
+    pub(super) const fn new(index: u16, generation: u16) -> Self {
+        NeighbourId((generation as u32) << 16 | index as u32)
+    }
+
+    /// As a number, for a flow's record.
+    pub const fn raw(self) -> u32 {
+        self.0
+    }
+
+    /// From the number.
+    pub const fn from_raw(raw: u32) -> Self {
+        NeighbourId(raw)
+    }
+
+    pub(super) const fn index(self) -> usize {
+        (self.0 & 0xffff) as usize
+    }
+
+    pub(super) const fn generation(self) -> u16 {
+        (self.0 >> 16) as u16
+    }
+}
+
+/// What is known of a neighbour.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum State {
+    /// Asked for; `tries` requests are out.
+    Incomplete { tries: u8 },
+    /// Known and recently confirmed.
+    Reachable,
+    /// Known; to be confirmed when somebody sends to it.
+    Stale,
+    /// Somebody sends to it; asked again soon.
+    Delay,
+    /// Asked again, by unicast.
+    Probe { tries: u8 },
+    /// Does not answer.
+    Failed,
+    /// The slot is free.
+    Free,
+}
+
+impl State {
+    /// The MAC address may be used.
+    pub(super) const fn is_usable(self) -> bool {
+        match self {
+            State::Reachable | State::Stale | State::Delay | State::Probe { .. } => true,
+            State::Incomplete { .. } | State::Failed | State::Free => false,
+        }
+    }
+
+    pub(super) const fn name(self) -> &'static str {
+        match self {
+            State::Incomplete { .. } => "incomplete",
+            State::Reachable => "reachable",
+            State::Stale => "stale",
+            State::Delay => "delay",
+            State::Probe { .. } => "probe",
+            State::Failed => "failed",
+            State::Free => "free",
+        }
+    }
+}
+
+/// A neighbour.
+pub(super) struct Entry<P> {
+    pub generation: u16,
+    pub state: State,
+    pub mac: MacAddr,
+    pub interface: InterfaceId,
+    pub address: IpAddr,
+    /// When the state has had its time.
+    pub deadline: Instant,
+    /// When somebody last sent to it.
+    pub used: Instant,
+    /// Packets that wait for the MAC address.
+    pub parked: Vec<P>,
+}

@@ -1,0 +1,80 @@
+//! Where packets go next: routes, the neighbours behind them, and what this router tells hosts about itself.
+//!
+//! [`Fib`] finds the next hop, [`Neighbours`] its MAC address, [`RouterAdvertiser`] announces the router. Each
+//! speaks through an [`Outbox`] and never waits.
+
+mod advertiser;
+mod arp;
+mod entry;
+mod fib;
+mod nd;
+mod neighbours;
+mod own;
+
+#[cfg(test)]
+mod tests;
+
+pub use advertiser::{AdvertiserLink, RouterAdvertiser};
+pub use entry::NeighbourId;
+pub use fib::{Fib, NextHop};
+pub use neighbours::{LinkConfig, NeighbourConfig, NeighbourRow, Neighbours};
+
+use std::net::IpAddr;
+
+use crate::types::{InterfaceId, MacAddr};
+use crate::wire::{Drop, FrameBuf};
+
+/// What the neighbours say; `P` is a packet that waited.
+#[derive(Debug)]
+pub struct Outbox<P> {
+    /// Frames of the link layer itself.
+    pub frames: Vec<(InterfaceId, FrameBuf)>,
+    /// Packets whose next hop's MAC address is known now.
+    pub ready: Vec<(InterfaceId, MacAddr, P)>,
+    /// Packets whose next hop does not answer.
+    pub failed: Vec<(InterfaceId, IpAddr, P)>,
+    /// Packets that may wait no longer.
+    pub dropped: Vec<(Drop, P)>,
+    /// Losses without a packet of the node's.
+    pub counted: Vec<Drop>,
+    /// What an operator should know.
+    pub events: Vec<Event>,
+}
+
+impl<P> Default for Outbox<P> {
+    fn default() -> Self {
+        Outbox {
+            frames: Vec::new(),
+            ready: Vec::new(),
+            failed: Vec::new(),
+            dropped: Vec::new(),
+            counted: Vec::new(),
+            events: Vec::new(),
+        }
+    }
+}
+
+/// What an operator should know.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Event {
+    /// Another station uses one of our addresses.
+    Duplicate {
+        /// Where.
+        interface: InterfaceId,
+        /// The address.
+        address: IpAddr,
+        /// The other station.
+        mac: MacAddr,
+    },
+    /// A neighbour has another MAC address now.
+    Moved {
+        /// Where.
+        interface: InterfaceId,
+        /// The neighbour.
+        address: IpAddr,
+        /// Before.
+        from: MacAddr,
+        /// Now.
+        to: MacAddr,
+    },
+}

@@ -1,0 +1,273 @@
+//! Every configuration field changes something: for each, a packet (or a row) that differs when the field does.
+//!
+//! Fields of rules are tested beside the rules; here stands what only a whole router shows.
+
+mod rig;
+
+use std::time::Duration;
+
+use koi::wire::{Drop, Transport};
+use rig::{Rig, STATION, echo, syn, tcp, udp};
+
+const WAN: u8 = 0;
+const LAN: u8 = 1;
+
+/// A small document; `with` edits its text.
+fn document(with: &[(&str, &str)]) -> String {
+    let mut text = String::from(
+        r#"
+schema = 1
+revision = 1
+[system]
+hostname = "koi"
+state_limit = 10000
+[system.web]
+port = 443
+[system.timeouts]
+udp_first = 60
+[[node]]
+name = "alpha"
+[[node.port]]
+name = "wan"
+tap = "koi-wan"
+[[node.port]]
+name = "lan"
+tap = "koi-lan"
+[[node.interface]]
+name = "wan"
+addresses = ["198.51.100.2/24", "2001:db8:1::2/64"]
+[[node.interface]]
+name = "lan"
+addresses = ["192.168.1.1/24", "2001:db8:10::1/64"]
+[[interface]]
+name = "wan"
+zone = "wan"
+port = "wan"
+[[interface]]
+name = "lan"
+zone = "lan"
+port = "lan"
+[[gateway]]
+name = "GW"
+interface = "wan"
+address = "198.51.100.1"
+default = true
+[[gateway]]
+name = "GW6"
+interface = "wan"
+address = "2001:db8:1::1"
+default = true
+[[rule]]
+id = 1000001
+interface = "lan"
+action = "pass"
+[[rule]]
+id = 1000002
+interface = "wan"
+action = "pass"
+protocol = "udp"
+destination_port = "7000"
+"#,
+    );
+    for (from, to) in with {
+        assert!(text.contains(from), "{from}");
+        text = text.replacen(from, to, 1);
+    }
+    text
+}
+
+fn rig(with: &[(&str, &str)]) -> Rig {
+    Rig::new(&document(with))
+}
+
+const CLIENT: &str = "192.168.1.10";
+const FAR: &str = "8.8.8.8";
+
+/// What goes out of WAN when the client asks a far server.
+fn ask(rig: &mut Rig) -> Vec<koi::wire::Packet> {
+    let sent = rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"question"));
+    sent.iter().filter(|sent| sent.port == WAN).filter_map(rig::Sent::ip).collect()
+}
+
+#[test]
+fn outbound_mode_decides_the_source_address() {
+    let sent = ask(&mut rig(&[]));
+    assert_eq!(sent[0].layout.key.src().to_string(), "198.51.100.2");
+    let sent = ask(&mut rig(&[("[[rule]]", "[outbound]\nmode = \"disabled\"\n[[rule]]")]));
+    assert_eq!(sent[0].layout.key.src().to_string(), CLIENT);
+}
+
+#[test]
+fn node_address_is_the_one_that_nat_uses() {
+    let mut rig = rig(&[("198.51.100.2/24", "198.51.100.77/24")]);
+    assert_eq!(ask(&mut rig)[0].layout.key.src().to_string(), "198.51.100.77");
+}
+
+#[test]
+fn default_gateway_and_static_route_decide_the_way() {
+    assert!(ask(&mut rig(&[("default = true", "default = false")])).is_empty(), "no default gateway");
+    let mut rig =
+        rig(&[("default = true", "default = false"), ("[[rule]]", "[[route]]\ndestination = \"8.0.0.0/8\"\ngateway = \"GW\"\n[[rule]]")]);
+    assert_eq!(ask(&mut rig).len(), 1);
+}
+
+#[test]
+fn mac_is_the_source_of_frames() {
+    let mac = "02:00:00:00:77:01";
+    let mut rig = rig(&[("name = \"wan\"\naddresses", "name = \"wan\"\nmac = \"02:00:00:00:77:01\"\naddresses")]);
+    let sent = ask(&mut rig);
+    assert_eq!(sent[0].src_mac().to_string(), mac);
+    assert_eq!(sent[0].dst_mac(), STATION);
+}
+
+#[test]
+fn vlan_tags_what_leaves_and_only_that_tag_comes_in() {
+    let mut rig = rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nvlan = 42")]);
+    let sent = rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"question"));
+    let tagged = sent.iter().find(|sent| sent.port == WAN).unwrap();
+    assert_eq!(tagged.bytes[12..18], [0x81, 0, 0, 42, 8, 0]);
+    rig.packet(WAN, udp((FAR, 53), ("198.51.100.2", 7000), b"x"));
+    assert_eq!(rig.shard.drops_of(Drop::UnknownVlan), 1);
+}
+
+#[test]
+fn mtu_bounds_what_leaves() {
+    let big = udp((CLIENT, 5000), (FAR, 53), &[0; 1400]);
+    let pieces = |rig: &mut Rig| {
+        rig.packet(LAN, big.clone()).iter().filter(|sent| sent.port == WAN).count()
+    };
+    assert_eq!(pieces(&mut rig(&[])), 1);
+    // etherparse sets DF: too big is told, not sent.
+    let mut rig = rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nmtu = 1300")]);
+    let sent = rig.packet(LAN, big.clone());
+    assert_eq!((sent.len(), sent[0].port), (1, LAN));
+    let error = sent[0].ip().unwrap();
+    assert_eq!(error.layout.transport, Transport::IcmpError { kind: 3, code: 4 });
+    assert_eq!(error.transport()[6..8], 1300u16.to_be_bytes());
+}
+
+#[test]
+fn mss_is_clamped_to_the_field_less_the_headers() {
+    let mss = |rig: &mut Rig| {
+        let sent = rig.packet(LAN, syn((CLIENT, 5000), (FAR, 80), 1460));
+        let packet = sent.iter().find(|sent| sent.port == WAN).unwrap().ip().unwrap();
+        assert!(packet.transport_checksum_ok());
+        let option = &packet.transport()[20..24];
+        u16::from_be_bytes([option[2], option[3]])
+    };
+    assert_eq!(mss(&mut rig(&[])), 1460);
+    let mut clamped = rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nmss = 1400")]);
+    assert_eq!(mss(&mut clamped), 1360);
+}
+
+#[test]
+fn block_private_and_block_bogons_close_wan_to_such_sources() {
+    for (field, source) in [("block_private", "10.9.9.9"), ("block_bogons", "192.0.2.9")] {
+        let knock = udp((source, 9), ("198.51.100.2", 7000), b"x");
+        let mut open = rig(&[]);
+        open.packet(WAN, knock.clone());
+        assert_eq!(open.shard.states(), 1, "{field} off");
+        let field = format!("zone = \"wan\"\nport = \"wan\"\n{field} = true");
+        let mut closed = rig(&[("zone = \"wan\"\nport = \"wan\"", &field)]);
+        closed.packet(WAN, knock);
+        assert_eq!(closed.shard.states(), 0, "{field}");
+    }
+}
+
+#[test]
+fn router_advertisements_are_sent_where_asked_for() {
+    let count = |mut rig: Rig| {
+        let sent = rig.wait(Duration::from_secs(1300));
+        sent.iter()
+            .filter(|sent| sent.port == LAN)
+            .filter_map(rig::Sent::ip)
+            .filter(|packet| packet.layout.transport == Transport::IcmpOther { kind: 134 })
+            .count()
+    };
+    assert_eq!(count(rig(&[])), 0);
+    assert!(count(rig(&[("zone = \"lan\"\nport = \"lan\"", "zone = \"lan\"\nport = \"lan\"\nrouter_advertisements = true")])) > 1);
+}
+
+#[test]
+fn anti_lockout_and_the_web_port_keep_the_page_reachable() {
+    let reached = |edits: &[(&str, &str)], port: u16| {
+        let mut edits = edits.to_vec();
+        edits.push(("action = \"pass\"", "action = \"block\""));
+        let mut rig = rig(&edits);
+        rig.packet(LAN, syn((CLIENT, 5000), ("192.168.1.1", port), 1460));
+        rig.shard.states() == 1
+    };
+    assert!(reached(&[], 443));
+    assert!(!reached(&[], 444));
+    assert!(reached(&[("port = 443", "port = 444")], 444));
+    assert!(!reached(&[("[system.web]", "anti_lockout = false\n[system.web]")], 443));
+}
+
+#[test]
+fn state_limit_bounds_the_table() {
+    let mut rig = rig(&[("state_limit = 10000", "state_limit = 1000")]);
+    for port in 0..1500 {
+        rig.packet(LAN, udp((CLIENT, 2000 + port), (FAR, 53), b"x"));
+    }
+    assert_eq!(rig.shard.states(), 1000);
+    let snapshot = rig.shard.snapshot(rig.now);
+    assert_eq!(snapshot.states.limit, 1000);
+}
+
+#[test]
+fn hostname_node_name_and_revision_are_shown() {
+    let rig = rig(&[("hostname = \"koi\"", "hostname = \"gate\""), ("revision = 1", "revision = 8"), ("\"alpha\"", "\"one\"")]);
+    let snapshot = rig.shard.snapshot(rig.now);
+    assert_eq!((snapshot.hostname.as_str(), snapshot.revision, snapshot.node.as_str()), ("gate", 8, "one"));
+}
+
+/// Drives a fresh router until only one flow is left, then finds how long that flow lives.
+fn lifetime(timeouts: &str, packets: &[(u8, Vec<u8>)]) -> u64 {
+    let mut rig = rig(&[("udp_first = 60", timeouts)]);
+    for (port, packet) in packets {
+        rig.packet(*port, packet.clone());
+    }
+    assert_eq!(rig.shard.states(), 1, "{:?}", rig.shard.recent_drops());
+    let begin = rig.now;
+    while rig.shard.states() > 0 {
+        rig.wait(Duration::from_secs(1));
+        assert!(rig.now.since(begin).as_secs() < 10_000);
+    }
+    rig.now.since(begin).as_secs()
+}
+
+/// Each timer at two values: the flow lives about that long, and differs.
+#[test]
+fn every_timeout_is_the_life_of_a_flow() {
+    let wan = ("198.51.100.2", 7000);
+    let far = ("8.8.8.8", 9);
+    let client = (CLIENT, 5000);
+    let router = ("192.168.1.1", 443);
+    let from = |flags, seq, ack| (LAN, tcp(client, router, flags, seq, ack));
+    let first = || vec![(LAN, syn(client, router, 1460))];
+    let ask = || (WAN, udp(far, wan, b"x"));
+    let table: Vec<(&str, Vec<(u8, Vec<u8>)>)> = vec![
+        ("udp_first", vec![ask()]),
+        ("tcp_first", first()),
+        ("icmp_first", vec![(LAN, echo("2001:db8:10::10", "2001:db8:99::1", 7))]),
+        ("other_first", vec![(LAN, other())]),
+        // A reset from the client ends a half-open connection.
+        ("tcp_closed", [first(), vec![from("R", 1001, 0)]].concat()),
+    ];
+    for (field, packets) in table {
+        for seconds in [40, 150] {
+            let lived = lifetime(&format!("{field} = {seconds}"), &packets);
+            assert!((seconds..=seconds + 12).contains(&lived), "{field} = {seconds}: lived {lived} s");
+        }
+    }
+}
+
+/// An IPv4 packet of protocol 99 from the client to a far host.
+fn other() -> Vec<u8> {
+    let mut packet = udp((CLIENT, 0), (FAR, 0), b"0123456789");
+    packet[9] = 99;
+    packet[10..12].fill(0);
+    let sum = !koi::wire::checksum::sum(&packet[..20]);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet
+}

@@ -1,0 +1,137 @@
+//! An end host: smoltcp with a plain Ethernet card, in simulated time.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use koi::types::{Instant, MacAddr};
+use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
+use smoltcp::socket::{icmp, tcp, udp};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+
+/// A host with its sockets.
+pub struct Host {
+    pub name: &'static str,
+    interface: Interface,
+    card: Card,
+    pub sockets: SocketSet<'static>,
+}
+
+impl Host {
+    /// A host with one address and a default router per family.
+    pub fn new(name: &'static str, mac: MacAddr, addresses: &[&str], routers: &[IpAddr], seed: u64) -> Self {
+        let mut card = Card::default();
+        let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
+        config.random_seed = seed;
+        let mut interface = Interface::new(config, &mut card, smoltcp::time::Instant::ZERO);
+        interface.update_ip_addrs(|list| {
+            for address in addresses {
+                let (address, length) = address.split_once('/').unwrap();
+                let address: IpAddr = address.parse().unwrap();
+                list.push(IpCidr::new(address.into(), length.parse().unwrap())).unwrap();
+            }
+        });
+        for router in routers {
+            match router {
+                IpAddr::V4(v4) => drop(interface.routes_mut().add_default_ipv4_route(*v4).unwrap()),
+                IpAddr::V6(v6) => drop(interface.routes_mut().add_default_ipv6_route(*v6).unwrap()),
+            }
+        }
+        Host { name, interface, card, sockets: SocketSet::new(Vec::new()) }
+    }
+
+    /// A frame from the cable.
+    pub fn receive(&mut self, frame: Vec<u8>) {
+        self.card.incoming.push_back(frame);
+    }
+
+    /// Runs the stack; returns the frames that it sends.
+    pub fn poll(&mut self, now: Instant) -> Vec<Vec<u8>> {
+        let now = smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64);
+        self.interface.poll(now, &mut self.card, &mut self.sockets);
+        self.card.outgoing.drain(..).collect()
+    }
+
+    /// When the stack wants to run again.
+    pub fn poll_at(&mut self, now: Instant) -> Option<Instant> {
+        let then = smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64);
+        let at = self.interface.poll_at(then, &self.sockets)?;
+        // smoltcp counts microseconds: round up, or it would be asked again at the same instant for ever.
+        Some(Instant::from_nanos((at.total_micros().max(0) as u64 + 1) * 1000).max(now))
+    }
+
+    /// A TCP socket with buffers large enough for a bulk transfer.
+    pub fn tcp(&mut self) -> SocketHandle {
+        let buffer = || tcp::SocketBuffer::new(vec![0; 65_535]);
+        self.sockets.add(tcp::Socket::new(buffer(), buffer()))
+    }
+
+    /// Opens a connection.
+    pub fn connect(&mut self, handle: SocketHandle, to: (IpAddr, u16), from_port: u16) {
+        let context = self.interface.context();
+        let socket = self.sockets.get_mut::<tcp::Socket>(handle);
+        socket.connect(context, (smoltcp::wire::IpAddress::from(to.0), to.1), from_port).unwrap();
+    }
+
+    /// A bound UDP socket.
+    pub fn udp(&mut self, port: u16) -> SocketHandle {
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 64], vec![0; 65_535]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        socket.bind(port).unwrap();
+        self.sockets.add(socket)
+    }
+
+    /// A socket for echo requests with this identifier.
+    pub fn ping(&mut self, id: u16) -> SocketHandle {
+        let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 16], vec![0; 4096]);
+        let mut socket = icmp::Socket::new(buffer(), buffer());
+        socket.bind(icmp::Endpoint::Ident(id)).unwrap();
+        self.sockets.add(socket)
+    }
+}
+
+#[derive(Default)]
+struct Card {
+    incoming: VecDeque<Vec<u8>>,
+    outgoing: Vec<Vec<u8>>,
+}
+
+impl Device for Card {
+    type RxToken<'a> = Received;
+    type TxToken<'a> = Sending<'a>;
+
+    fn receive(&mut self, _: smoltcp::time::Instant) -> Option<(Received, Sending<'_>)> {
+        let frame = self.incoming.pop_front()?;
+        Some((Received(frame), Sending(&mut self.outgoing)))
+    }
+
+    fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Sending<'_>> {
+        Some(Sending(&mut self.outgoing))
+    }
+
+    fn capabilities(&self) -> DeviceCapabilities {
+        let mut capabilities = DeviceCapabilities::default();
+        capabilities.medium = Medium::Ethernet;
+        capabilities.max_transmission_unit = 1514;
+        capabilities
+    }
+}
+
+struct Received(Vec<u8>);
+
+impl RxToken for Received {
+    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
+        f(&self.0)
+    }
+}
+
+struct Sending<'a>(&'a mut Vec<Vec<u8>>);
+
+impl TxToken for Sending<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
+        let mut frame = vec![0; len];
+        let result = f(&mut frame);
+        self.0.push(frame);
+        result
+    }
+}

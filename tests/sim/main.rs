@@ -1,0 +1,27 @@
+//! The simulator: whole routers, hosts and cables in simulated time.
+//!
+//! Each scenario runs for many seeds (`KOI_SIM_SEEDS`, default 40); a failing seed prints itself, and
+//! `KOI_SIM_SEED=N` runs that one alone.
+
+mod cable;
+mod host;
+mod scenarios;
+mod story;
+mod world;
+
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+
+/// Runs a scenario for every seed; names the seed that fails.
+pub fn for_each_seed(scenario: impl Fn(u64)) {
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let seeds = match number("KOI_SIM_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("KOI_SIM_SEEDS").unwrap_or(40),
+    };
+    for seed in seeds {
+        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
+            eprintln!("this was seed {seed}: run it alone with KOI_SIM_SEED={seed}");
+            resume_unwind(panic);
+        }
+    }
+}
