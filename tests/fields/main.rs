@@ -105,10 +105,13 @@ fn node_address_is_the_one_that_nat_uses() {
 
 #[test]
 fn default_gateway_and_static_route_decide_the_way() {
-    assert!(ask(&mut rig(&[("default = true", "default = false")])).is_empty(), "no default gateway");
-    let mut rig =
-        rig(&[("default = true", "default = false"), ("[[rule]]", "[[route]]\ndestination = \"8.0.0.0/8\"\ngateway = \"GW\"\n[[rule]]")]);
-    assert_eq!(ask(&mut rig).len(), 1);
+    let routed = |destination: &str| {
+        let route = format!("[[route]]\ndestination = \"{destination}\"\ngateway = \"GW\"\n[[rule]]");
+        ask(&mut rig(&[("default = true", "default = false"), ("[[rule]]", &route)])).len()
+    };
+    assert_eq!(routed("9.0.0.0/8"), 0, "no default gateway, and the route leads elsewhere");
+    assert_eq!(routed("8.0.0.0/8"), 1);
+    assert_eq!(ask(&mut rig(&[])).len(), 1, "the default gateway");
 }
 
 #[test]
@@ -206,8 +209,9 @@ fn anti_lockout_and_the_web_port_keep_the_page_reachable() {
 #[test]
 fn state_limit_bounds_the_table() {
     let mut rig = rig(&[("state_limit = 10000", "state_limit = 1000")]);
-    for port in 0..1500 {
-        rig.packet(LAN, udp((CLIENT, 2000 + port), (FAR, 53), b"x"));
+    for client in 0..1500 {
+        let source = format!("192.168.1.{}", client % 200 + 10);
+        rig.packet(LAN, udp((&source, 2000 + client), (FAR, 53), b"x"));
     }
     assert_eq!(rig.shard.states(), 1000);
     let snapshot = rig.shard.snapshot(rig.now);

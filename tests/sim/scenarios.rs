@@ -126,6 +126,7 @@ fn two_clients_with_one_echo_id_each_get_their_own_answer() {
                 world.hosts[host].sockets.get_mut::<icmp::Socket>(handle).can_recv()
             });
         }
+        assert_eq!(world.routers[0].shard.states(), 2);
     });
 }
 
