@@ -203,7 +203,7 @@ fn windows() {
             (Line(Original, ACK, 8001, 1, 2), Mismatch), // more than a probe
             (Line(Original, ACK, 8000, 1, 1), Accept),   // keep-alive with a garbage byte
             (Line(Original, ACK, 8000, 1, 0), Accept),   // and without
-            (Line(Original, ACK, 2, 1, 1460), Accept), // 2: all acknowledged, sent again
+            (Line(Original, ACK, 2, 1, 1460), Accept),   // 2: all acknowledged, sent again
         ],
     );
     // 2: but only one window back.

@@ -174,3 +174,12 @@ pub(crate) fn pending(original: FlowKey, reply: FlowKey) -> Pending {
         ends_here: false,
     }
 }
+
+/// An ICMP error (port unreachable) that quotes `quotation`.
+pub(crate) fn icmp_error(src: &str, dst: &str, quotation: &[u8]) -> Packet {
+    let v4 = src.contains('.');
+    let key = key(if v4 { protocol::ICMP } else { protocol::ICMPV6 }, src, 0, dst, 0);
+    let mut segment = if v4 { vec![3, 3, 0, 0, 0, 0, 0, 0] } else { vec![1, 4, 0, 0, 0, 0, 0, 0] };
+    segment.extend(quotation);
+    parse(&ip(&key, segment))
+}
