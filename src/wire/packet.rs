@@ -178,6 +178,42 @@ impl Packet {
         self.layout.end - u32::from(self.layout.l4) - header
     }
 
+    /// Length of the IP packet as a link sees it; of a superpacket, the length of its largest segment.
+    pub fn wire_len(&self) -> usize {
+        let whole = self.layout.end as usize - usize::from(self.layout.l3);
+        match self.frame.gso {
+            None => whole,
+            Some(gso) => {
+                let header = match self.layout.transport {
+                    Transport::Tcp { header_len, .. } => usize::from(header_len),
+                    Transport::Udp => 8,
+                    Transport::IcmpQuery { .. }
+                    | Transport::IcmpError { .. }
+                    | Transport::IcmpOther { .. }
+                    | Transport::Other => 0,
+                };
+                whole.min(usize::from(self.layout.l4 - self.layout.l3) + header + usize::from(gso.size))
+            }
+        }
+    }
+
+    /// One hop less (RFC 1812 section 5.3.1, RFC 8200 section 3). The caller has seen that there is one left.
+    pub fn decrement_hop_limit(&mut self) {
+        let l3 = usize::from(self.layout.l3);
+        let bytes = self.frame.bytes_mut();
+        match self.layout.key {
+            FlowKey::V4(_) => {
+                bytes[l3 + 8] = bytes[l3 + 8].saturating_sub(1);
+                let field = u16::from_be_bytes([bytes[l3 + 10], bytes[l3 + 11]]);
+                // The TTL is the high byte of its word: one less is 0x0100 less.
+                let patched = checksum::patch(field, !0x0100);
+                bytes[l3 + 10..l3 + 12].copy_from_slice(&patched.to_be_bytes());
+            }
+            FlowKey::V6(_) => bytes[l3 + 7] = bytes[l3 + 7].saturating_sub(1),
+        }
+        self.layout.hop_limit = self.layout.hop_limit.saturating_sub(1);
+    }
+
     /// Verifies the transport checksum where the kernel did not vouch for it. Fragments are not covered.
     pub fn transport_checksum_ok(&self) -> bool {
         use super::ChecksumState;
@@ -496,6 +532,20 @@ mod tests {
             let mut bytes = udp4();
             spoil(&mut bytes);
             assert_eq!(parse(&bytes).unwrap_err(), expected);
+        }
+    }
+
+    #[test]
+    fn a_hop_less_keeps_the_header_checksum_right() {
+        for ttl in 1..=255 {
+            let mut bytes = udp4();
+            bytes[22] = ttl;
+            bytes[24..26].fill(0);
+            let sum = !checksum::sum(&bytes[14..34]);
+            bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+            let mut packet = parse(&bytes).unwrap();
+            packet.decrement_hop_limit();
+            assert_eq!(parse(packet.frame.bytes()).unwrap().layout.hop_limit, ttl - 1);
         }
     }
 
