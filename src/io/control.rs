@@ -178,7 +178,11 @@ mod tests {
     use super::*;
     use crate::types::Instant;
 
-    fn start(name: &str, owner: u32, answering: impl Fn(Request) -> Answer + Send + Sync + 'static) -> Scratch {
+    fn start(
+        name: &str,
+        owner: u32,
+        answering: impl Fn(Request) -> Answer + Send + Sync + 'static,
+    ) -> Scratch {
         let scratch = Scratch::new(name);
         let listener = UnixListener::bind(scratch.0.join("koi.sock")).unwrap();
         serve(listener, owner, Arc::new(answering)).unwrap();

@@ -35,6 +35,8 @@ pub enum Error {
     NotPermitted(PathBuf),
     /// It does not answer in time.
     Silent(PathBuf),
+    /// The router ended before it had answered.
+    Died(PathBuf),
     /// Anything else.
     Other(PathBuf, io::Error),
 }
@@ -58,7 +60,14 @@ impl fmt::Display for Error {
                 write!(f, "Permission denied: only root and the owner of {} may ask.", path.display())
             }
             Error::Silent(path) => {
-                write!(f, "No answer from {}: the router is busy, or it is just being restarted.", path.display())
+                write!(
+                    f,
+                    "No answer from {}: the router is busy, or it is just being restarted.",
+                    path.display()
+                )
+            }
+            Error::Died(path) => {
+                write!(f, "The router at {} ended before it had answered; try again.", path.display())
             }
             Error::Other(path, error) => write!(f, "{}: {error}", path.display()),
         }
@@ -75,6 +84,9 @@ impl Error {
             io::ErrorKind::ConnectionRefused => Error::Abandoned(path),
             io::ErrorKind::PermissionDenied => Error::NotPermitted(path),
             io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Error::Silent(path),
+            io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof => {
+                Error::Died(path)
+            }
             _ => Error::Other(path, error),
         }
     }
@@ -187,7 +199,8 @@ fn read_line(reader: &mut impl BufRead) -> io::Result<Response> {
 fn only_socket(directory: &Path) -> Result<PathBuf, Error> {
     let entries = fs::read_dir(directory).map_err(|error| Error::of(directory, error))?;
     let paths = entries.filter_map(|entry| Some(entry.ok()?.path()));
-    let mut sockets: Vec<PathBuf> = paths.filter(|path| path.extension() == Some(OsStr::new("sock"))).collect();
+    let mut sockets: Vec<PathBuf> =
+        paths.filter(|path| path.extension() == Some(OsStr::new("sock"))).collect();
     sockets.sort();
     match sockets.len() {
         0 => Err(Error::NotRunning(directory.to_owned())),
