@@ -4,5 +4,6 @@ pub mod cli;
 pub mod config;
 pub mod io;
 pub mod node;
+pub mod rules;
 pub mod types;
 pub mod wire;

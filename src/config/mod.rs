@@ -22,3 +22,8 @@ pub use parse::{load, parse};
 pub use problem::Problem;
 pub use valid::{NodeIndex, Valid, link_local};
 pub use validate::validate;
+
+#[cfg(test)]
+pub(crate) mod arbitrary;
+#[cfg(test)]
+mod tests;

@@ -173,11 +173,14 @@ impl Walk<'_> {
         // Our own types say "what is wrong; what to write".
         let what = error.message();
         let what = what.split_once("; ").map_or(what, |(what, _)| what);
+        let what = ["u8", "u16", "u32", "u64"].iter().fold(what.to_owned(), |what, name| {
+            what.strip_suffix(name).map_or(what.clone(), |rest| format!("{rest}a whole number in its range"))
+        });
         let message = match value.get_ref() {
             DeValue::String(text) if !what.contains(text.as_ref()) => {
-                format!("\"{text}\" does not fit here: {}", sentence(what))
+                format!("\"{text}\" does not fit here: {}", sentence(&what))
             }
-            _ => sentence(what),
+            _ => sentence(&what),
         };
         self.refuse(Some(value.span()), path, message, write(field));
     }

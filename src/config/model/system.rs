@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::is_default;
 use crate::config::defaults;
 
 /// `[system]`
@@ -17,8 +18,10 @@ pub struct System {
     /// Keeps the GUI reachable from LAN whatever the rules say.
     pub anti_lockout: bool,
     /// The status page.
+    #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
     /// pf's timers.
+    #[serde(skip_serializing_if = "is_default")]
     pub timeouts: Timeouts,
 }
 

@@ -24,7 +24,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         check_protocol(&path, rule, report);
         check_endpoint(config, &format!("{path}.source"), rule, &rule.source, report);
         check_endpoint(config, &format!("{path}.destination"), rule, &rule.destination, report);
-        check_source(&format!("{path}.source"), rule, report);
+        check_source(config, &format!("{path}.source"), rule, report);
         check_families_agree(&path, rule, report);
     }
 }
@@ -44,7 +44,8 @@ fn check_protocol(path: &str, rule: &Rule, report: &mut Report) {
                 let message = format!("The protocol {number} goes by its name here.");
                 report.add(format!("{path}.protocol"), message, format!("Write \"{name}\"."));
             }
-            false
+            // One mistake, one problem: with its name, the protocol has its ports.
+            matches!(number, 6 | 17)
         }
     };
     for (key, range) in [("source_port", rule.source_port), ("destination_port", rule.destination_port)] {
@@ -111,11 +112,11 @@ fn check_prefix(path: &str, rule: &Rule, prefix: Prefix, report: &mut Report) {
 }
 
 /// Sources that anti-spoofing has refused before any rule is asked.
-fn check_source(path: &str, rule: &Rule, report: &mut Report) {
+fn check_source(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
     let Endpoint { not: false, place } = &rule.source else { return };
     match place {
         Place::Any | Place::Prefix(_) => {}
-        Place::Net(name) if *name == rule.interface => {}
+        Place::Net(name) if *name == rule.interface || find_interface(config, name).is_none() => {}
         Place::Net(name) => {
             let message = format!(
                 "No packet from the network of \"{name}\" may come in by \"{}\" (anti-spoofing).",

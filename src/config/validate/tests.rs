@@ -1,1 +1,449 @@
+//! One row per thing that a document may not say.
 
+use super::*;
+use crate::config::{load, parse};
+use proptest::prelude::*;
+
+const LAB: &str = include_str!("../../../configs/lab.toml");
+
+/// Replaces the first occurrence, which must exist.
+fn edit(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "{from}");
+    text.replacen(from, to, 1)
+}
+
+const LAN_RULE: &str = "interface = \"lan\"\naction = \"pass\"\nsource = \"lan net\"";
+const DMZ_PORT: &str = "name = \"dmz\"\ntap = \"koi-dmz\"\nnetns = \"koi-lab-dmz\"";
+const DMZ_INTERFACE: &str = "zone = \"dmz\"\nport = \"dmz\"";
+const LAN_ADDRESSES: &str = "\"192.168.1.1/24\", \"2001:db8:10::1/64\"";
+const WAN_ADDRESSES: &str = "\"203.0.113.2/24\", \"2001:db8:1::2/64\"";
+
+/// What is written instead of what; where the problem is; part of its message; part of its remedy.
+type Row = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+fn check_rows(rows: &[Row]) {
+    for (from, to, path, message, remedy) in rows {
+        let text = edit(LAB, from, to);
+        let Err(problems) = load(&text) else { panic!("accepted: {to}") };
+        let found = problems
+            .iter()
+            .find(|problem| problem.path == *path && problem.message.contains(message))
+            .unwrap_or_else(|| panic!("{to}: {path} ({message}) is not among {problems:#?}"));
+        assert!(found.remedy.contains(remedy), "{to}: {found}");
+        assert!(found.line.is_some(), "{to}: {found}");
+        assert_eq!(problems.len(), 1, "{to}: one mistake, one problem: {problems:#?}");
+    }
+}
+
+#[test]
+fn system() {
+    check_rows(&[
+        ("\"koi-lab\"", "\"-koi\"", "system.hostname", "not a host name", "letters"),
+        ("\"koi-lab\"", "\"koi\"\nstate_limit = 9", "system.state_limit", "9 states", "from 10"),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\nstate_limit = 4000000000",
+            "system.state_limit",
+            "not possible",
+            "50000000",
+        ),
+        ("\"127.0.0.1:8080\"", "\"192.168.1.1:80\"", "system.web.loopback", "not a loopback", "127.0.0.1"),
+        ("\"127.0.0.1:8080\"", "\"127.0.0.1:0\"", "system.web.loopback", "not a port", "127.0.0.1:8080"),
+        ("loopback = \"127.0.0.1:8080\"", "port = 0", "system.web.port", "not a port", "1 to 65535"),
+        (
+            "loopback = \"127.0.0.1:8080\"",
+            "[system.timeouts]\nudp_single = 0",
+            "system.timeouts.udp_single",
+            "0 seconds",
+            "Write 1",
+        ),
+        (
+            "loopback = \"127.0.0.1:8080\"",
+            "[system.timeouts]\nfrag = 99999999",
+            "system.timeouts.frag",
+            "not possible",
+            "31536000",
+        ),
+    ]);
+}
+
+#[test]
+fn outbound_nat_needs_an_address() {
+    let text = edit(LAB, "\"203.0.113.2/24\", ", "");
+    let text = edit(
+        &text,
+        "[[gateway]]\nname = \"WANGW\"\ninterface = \"wan\"\naddress = \"203.0.113.1\"\ndefault = true\ndescription = \"Upstream router, IPv4\"\n",
+        "",
+    );
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert_eq!(problems[0].path, "outbound.mode");
+    assert!(problems[0].message.contains("192.168.1.0/24"));
+    assert!(load(&edit(&text, "\"automatic\"", "\"disabled\"")).is_ok());
+}
+
+#[test]
+fn nodes() {
+    check_rows(&[
+        ("name = \"alpha\"", "name = \"Alpha\"", "node[0].name", "not a usable name", "lower-case"),
+        (DMZ_PORT, "name = \"dmz\"", "node[0].port[2].tap", "no device", "tap ="),
+        (
+            DMZ_PORT,
+            "name = \"dmz\"\ntap = \"a\"\nmacvtap = \"/dev/tap7\"",
+            "node[0].port[2].macvtap",
+            "both",
+            "Keep one",
+        ),
+        (
+            DMZ_PORT,
+            "name = \"dmz\"\nmacvtap = \"/dev/tap7\"\nnetns = \"x\"",
+            "node[0].port[2].netns",
+            "no effect",
+            "Remove netns",
+        ),
+        (
+            DMZ_PORT,
+            "name = \"dmz\"\nmacvtap = \"/dev/tap7\"\ndriver = \"plain\"",
+            "node[0].port[2].driver",
+            "cannot serve a macvtap",
+            "use a tap",
+        ),
+        (DMZ_PORT, "name = \"dmz\"\nmacvtap = \"tap7\"", "node[0].port[2].macvtap", "not the path", "/dev"),
+        ("\"koi-dmz\"", "\"koi-dmz-too-long\"", "node[0].port[2].tap", "not a name", "15"),
+        ("\"koi-dmz\"", "\"koi/dmz\"", "node[0].port[2].tap", "not a name", "letters"),
+        ("\"koi-dmz\"", "\"koi%d\"", "node[0].port[2].tap", "not a name", "letters"),
+        ("\"koi-lab-dmz\"", "\"../etc\"", "node[0].port[2].netns", "not the name", "ip netns"),
+        (
+            "\"koi-dmz\"\nnetns = \"koi-lab-dmz\"",
+            "\"koi-lan\"\nnetns = \"koi-lab-lan\"",
+            "node[0].port[2].tap",
+            "already taken by node[0].port[1].tap",
+            "own device",
+        ),
+        (
+            DMZ_PORT,
+            "name = \"dmz\"\ntap = \"koi-dmz\"\n[[node.port]]\nname = \"spare\"\ntap = \"koi-spare\"",
+            "node[0].port[3].name",
+            "No interface uses",
+            "Remove the port",
+        ),
+        (
+            LAN_ADDRESSES,
+            "\"192.168.1.1/24\", \"2001:db8:10::1/64\"]\nmac = \"01:00:5e:00:00:01\"\n#",
+            "node[0].interface[1].mac",
+            "not the address of one station",
+            "unicast",
+        ),
+        (
+            "\"10.20.0.1/24\"",
+            "\"10.20.0.0/24\"",
+            "node[0].interface[2].addresses[0]",
+            "itself",
+            "one station",
+        ),
+        ("\"10.20.0.1/24\"", "\"10.20.0.255/24\"", "node[0].interface[2].addresses[0]", "itself", "station"),
+        ("\"10.20.0.1/24\"", "\"127.0.0.1/8\"", "node[0].interface[2].addresses[0]", "cannot be", "unicast"),
+        ("\"10.20.0.1/24\"", "\"224.0.0.1/8\"", "node[0].interface[2].addresses[0]", "cannot be", "unicast"),
+        (
+            "\"2001:db8:20::1/64\"",
+            "\"fe80::1/64\"",
+            "node[0].interface[2].addresses[1]",
+            "link-local",
+            "Remove",
+        ),
+        (
+            "\"10.20.0.1/24\"",
+            "\"192.168.1.129/25\"",
+            "node[0].interface[2].addresses[0]",
+            "overlaps 192.168.1.0/24 of the interface \"lan\"",
+            "network of its own",
+        ),
+    ]);
+}
+
+#[test]
+fn a_mac_is_taken_once() {
+    let mac = "]\nmac = \"02:00:00:00:00:07\"\n#";
+    let text = edit(
+        &edit(LAB, "\"2001:db8:10::1/64\"]", &format!("\"2001:db8:10::1/64\"{mac}")),
+        "\"2001:db8:20::1/64\"]",
+        &format!("\"2001:db8:20::1/64\"{mac}"),
+    );
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].message.contains("02:00:00:00:00:07 is already taken by node[0].interface[1].mac"));
+}
+
+#[test]
+fn an_address_is_taken_once() {
+    let text = edit(LAB, "\"10.20.0.1/24\"", "\"192.168.1.1/24\"");
+    let problems = load(&text).unwrap_err();
+    let messages: Vec<&str> = problems.iter().map(|problem| problem.message.as_str()).collect();
+    assert_eq!(messages.len(), 2, "{messages:?}");
+    assert!(messages[0].contains("already taken by node[0].interface[1].addresses[0]"), "{messages:?}");
+    assert!(messages[1].contains("overlaps"), "{messages:?}");
+}
+
+#[test]
+fn two_nodes_need_their_own_names_and_parts() {
+    let mut config = parse(LAB).unwrap();
+    let mut twin = config.nodes[0].clone();
+    twin.interfaces.remove(2);
+    config.nodes.push(twin);
+    let problems = validate(config.clone()).unwrap_err();
+    let has = |path: &str, message: &str| {
+        problems.iter().any(|problem| problem.path == path && problem.message.contains(message))
+    };
+    assert!(has("node[1].name", "already taken by node[0].name"), "{problems:#?}");
+    assert!(has("node[1].interface", "says nothing about the interface \"dmz\""), "{problems:#?}");
+    assert!(has("node[1].interface[1].addresses[0]", "already taken"), "{problems:#?}");
+    assert!(has("node[1].interface[1].mac", "already taken"), "{problems:#?}");
+    config.nodes.truncate(1);
+    config.nodes[0].ports.retain(|port| port.name != "dmz");
+    let problems = validate(config.clone()).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].path, "interface[2].port");
+    config.nodes.clear();
+    assert!(validate(config).unwrap_err().iter().any(|problem| problem.path == "node"));
+}
+
+#[test]
+fn interfaces() {
+    check_rows(&[
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nvlan = 0", "interface[2].vlan", "0 is not", "4094"),
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nvlan = 4095", "interface[2].vlan", "4095", "4094"),
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nmtu = 9217", "interface[2].mtu", "9217", "9216"),
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nmtu = 575", "interface[2].mtu", "575", "576"),
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nmtu = 1279", "interface[2].mtu", "IPv6", "1280"),
+        (
+            DMZ_INTERFACE,
+            "zone = \"dmz\"\nport = \"dmz\"\nmss = 575",
+            "interface[2].mss",
+            "575",
+            "576 to 1500",
+        ),
+        (DMZ_INTERFACE, "zone = \"dmz\"\nport = \"dmz\"\nmss = 1501", "interface[2].mss", "1501", "1500"),
+        (
+            "block_private = true",
+            "router_advertisements = true",
+            "interface[0].router_advertisements",
+            "on a WAN",
+            "Remove",
+        ),
+        (
+            "\"2001:db8:10::1/64\"",
+            "\"2001:db8:10::1/56\"",
+            "interface[1].router_advertisements",
+            "nothing to announce",
+            "/64",
+        ),
+        (
+            ", \"2001:db8:10::1/64\"",
+            "",
+            "interface[1].router_advertisements",
+            "nothing to announce",
+            "remove router_advertisements",
+        ),
+    ]);
+}
+
+#[test]
+fn a_place_on_the_wire_belongs_to_one_interface() {
+    let text = edit(
+        &edit(LAB, DMZ_INTERFACE, "zone = \"dmz\"\nport = \"lan\""),
+        &format!("[[node.port]]\n{DMZ_PORT}"),
+        "",
+    );
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].message.contains("untagged on port \"lan\" is already taken by interface[1].port"));
+    assert!(load(&edit(&text, "zone = \"dmz\"\n", "zone = \"dmz\"\nvlan = 20\n")).is_ok());
+}
+
+#[test]
+fn an_interface_may_not_be_called_like_another_word() {
+    let text = LAB
+        .replace("\"dmz\"", "\"self\"")
+        .replace("zone = \"self\"", "zone = \"dmz\"")
+        .replace("dmz net", "self net");
+    let problems = load(&text).unwrap_err();
+    assert!(problems.iter().all(|problem| problem.message.contains("means something else")), "{problems:#?}");
+}
+
+#[test]
+fn gateways_and_routes() {
+    let route = |destination: &str, gateway: &str| {
+        format!(
+            "[outbound]\nmode = \"automatic\"\n[[route]]\ndestination = \"{destination}\"\ngateway = \"{gateway}\""
+        )
+    };
+    for (destination, gateway, path, message, remedy) in [
+        ("10.8.0.1/16", "WANGW", "route[0].destination", "not a network", "\"10.8.0.0/16\""),
+        ("0.0.0.0/0", "WANGW", "route[0].destination", "default route", "default = true"),
+        ("192.168.1.0/24", "WANGW", "route[0].destination", "interface \"lan\"", "Remove"),
+        ("224.0.0.0/4", "WANGW", "route[0].destination", "multicast", "Remove"),
+        ("10.8.0.0/16", "WANGWX", "route[0].gateway", "no gateway \"WANGWX\"", "WANGW"),
+        ("10.8.0.0/16", "WANGW6", "route[0].gateway", "IPv6 gateway cannot serve", "an IPv4 gateway"),
+    ] {
+        let text = edit(LAB, "[outbound]\nmode = \"automatic\"", &route(destination, gateway));
+        let problems = load(&text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert_eq!(problems[0].path, path);
+        assert!(
+            problems[0].message.contains(message) && problems[0].remedy.contains(remedy),
+            "{}",
+            problems[0]
+        );
+    }
+    check_rows(&[
+        (
+            "address = \"203.0.113.1\"",
+            "address = \"203.0.114.1\"",
+            "gateway[0].address",
+            "not in a network",
+            "next router",
+        ),
+        (
+            "address = \"203.0.113.1\"",
+            "address = \"203.0.113.2\"",
+            "gateway[0].address",
+            "own address",
+            "next router",
+        ),
+        (
+            "address = \"203.0.113.1\"",
+            "address = \"203.0.113.255\"",
+            "gateway[0].address",
+            "itself",
+            "next router",
+        ),
+        ("name = \"WANGW\"", "name = \"WAN GW\"", "gateway[0].name", "not a usable name", "letters"),
+        (
+            "name = \"WANGW6\"",
+            "name = \"WANGW\"",
+            "gateway[1].name",
+            "already taken by gateway[0].name",
+            "own name",
+        ),
+        ("default = true\n", "", "gateway[0].name", "Nothing uses", "default = true"),
+        (
+            "name = \"WANGW\"\ninterface = \"wan\"",
+            "name = \"WANGW\"\ninterface = \"wann\"",
+            "gateway[0].interface",
+            "no interface",
+            "\"wan\"",
+        ),
+        (
+            "[[gateway]]\nname = \"WANGW6\"",
+            "[[gateway]]\nname = \"SECOND\"\ninterface = \"wan\"\naddress = \"203.0.113.3\"\ndefault = true\n[[gateway]]\nname = \"WANGW6\"",
+            "gateway[1].default",
+            "default gateway of IPv4 is already taken by gateway[0].default",
+            "one of them",
+        ),
+    ]);
+    assert!(
+        load(&edit(LAB, "\"2001:db8:1::1\"", "\"fe80::1\"")).is_ok(),
+        "a link-local gateway is a neighbour"
+    );
+}
+
+#[test]
+fn rules() {
+    check_rows(&[
+        ("id = 1000000", "id = 999999", "rule[0].id", "belong to automatic rules", "1000000"),
+        ("id = 1000010", "id = 1000000", "rule[1].id", "already taken by rule[0].id", "own id"),
+        (
+            "interface = \"dmz\"\naction = \"block\"",
+            "interface = \"dmzz\"\naction = \"block\"",
+            "rule[1].interface",
+            "no interface",
+            "\"dmz\"",
+        ),
+        ("protocol = \"tcp\"", "protocol = \"icmp\"", "rule[2].destination_port", "has no ports", "tcp/udp"),
+        ("protocol = \"tcp\"", "protocol = \"6\"", "rule[2].protocol", "by its name", "\"tcp\""),
+        (
+            "destination_port = \"443\"",
+            "source_port = \"0-5\"",
+            "rule[2].source_port",
+            "port 0",
+            "1 to 65535",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"! any\"",
+            "rule[0].source",
+            "matches nothing",
+            "any",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"10.0.0.1/8\"",
+            "rule[0].source",
+            "not a network",
+            "\"10.0.0.0/8\" or \"10.0.0.1\"",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nfamily = \"inet6\"\nsource = \"10.0.0.0/8\"",
+            "rule[0].source",
+            "10.0.0.0/8 is IPv4",
+            "inet46",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"10.0.0.0/8\"\ndestination = \"2001:db8::/32\"",
+            "rule[0].destination",
+            "one is IPv4",
+            "one family",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"dmz net\"",
+            "rule[0].source",
+            "anti-spoofing",
+            "lan net",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"this firewall\"",
+            "rule[0].source",
+            "anti-spoofing",
+            "someone else",
+        ),
+        (
+            LAN_RULE,
+            "interface = \"lan\"\naction = \"pass\"\nsource = \"lam net\"",
+            "rule[0].source",
+            "no interface \"lam\"",
+            "\"lan\"",
+        ),
+    ]);
+    // IPv6 rule about a network that has none.
+    let text = edit(LAB, "\"10.20.0.1/24\", \"2001:db8:20::1/64\"", "\"10.20.0.1/24\"");
+    let text = edit(&text, LAN_RULE, &format!("{LAN_RULE}\nfamily = \"inet6\"\ndestination = \"dmz net\""));
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:#?}");
+    assert!(problems[0].message.contains("no IPv6 address"), "{problems:?}");
+}
+
+#[test]
+fn all_problems_come_at_once_in_the_order_of_lines() {
+    let text = LAB
+        .replace("\"127.0.0.1:8080\"", "\"10.0.0.1:80\"")
+        .replace("address = \"203.0.113.1\"", "address = \"203.0.112.1\"")
+        .replace("id = 1000010", "id = 5")
+        .replace(WAN_ADDRESSES, "\"203.0.113.0/24\", \"2001:db8:1::2/64\"");
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 4, "{problems:#?}");
+    assert!(problems.is_sorted_by_key(|problem| problem.line));
+}
+
+proptest! {
+    /// Any document that the model can hold is checked without a panic, and survives its text form.
+    #[test]
+    fn nothing_panics_and_text_is_faithful(config in crate::config::arbitrary::config()) {
+        prop_assert_eq!(&parse(&config.to_toml()).unwrap(), &config);
+        prop_assert_eq!(parse(&config.to_toml()).unwrap().hash(), config.hash());
+        let _ = validate(config);
+    }
+}

@@ -1,0 +1,306 @@
+//! The document as a whole: examples, text form, hash, and that schema and model agree.
+
+use super::schema::{self, Field, Shape};
+use super::*;
+
+const LAB: &str = include_str!("../../configs/lab.toml");
+const SINGLE: &str = include_str!("../../configs/single.toml");
+const DMZ: &str = include_str!("../../configs/dmz.toml");
+
+/// Every key with a value that is not its default.
+const FULL: &str = r#"
+schema = 1
+revision = 7
+[system]
+hostname = "fw"
+state_limit = 1000
+anti_lockout = false
+[system.web]
+port = 8443
+loopback = "[::1]:8080"
+[system.timeouts]
+tcp_first = 1
+tcp_opening = 2
+tcp_established = 3
+tcp_closing = 4
+tcp_finwait = 5
+tcp_closed = 6
+udp_first = 7
+udp_single = 8
+udp_multiple = 9
+icmp_first = 10
+icmp_error = 11
+other_first = 12
+other_single = 13
+other_multiple = 14
+frag = 15
+[outbound]
+mode = "disabled"
+[[node]]
+name = "alpha"
+[[node.port]]
+name = "one"
+tap = "koi0"
+macvtap = "/dev/tap7"
+netns = "ns"
+driver = "plain"
+[[node.interface]]
+name = "lan"
+mac = "02:00:00:00:00:01"
+addresses = ["192.168.1.1/24", "2001:db8::1/64"]
+[[interface]]
+name = "lan"
+description = "d"
+zone = "lan"
+port = "one"
+vlan = 5
+mtu = 9000
+mss = 1400
+block_private = true
+block_bogons = true
+router_advertisements = true
+[[gateway]]
+name = "GW"
+interface = "lan"
+address = "192.168.1.2"
+default = true
+description = "d"
+[[route]]
+destination = "10.0.0.0/8"
+gateway = "GW"
+description = "d"
+[[rule]]
+id = 1000000
+interface = "lan"
+action = "block"
+family = "inet"
+protocol = "tcp/udp"
+source = "! lan net"
+source_port = "1-5"
+destination = "this firewall"
+destination_port = "443"
+log = true
+disabled = true
+description = "d"
+"#;
+
+#[test]
+fn the_examples_are_valid() {
+    for (name, text) in [("lab", LAB), ("single", SINGLE), ("dmz", DMZ)] {
+        let config = load(text).unwrap_or_else(|problems| {
+            panic!("{name}: {}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
+        });
+        assert_eq!(parse(&config.to_toml()).unwrap(), *config, "{name}");
+        assert!(config.node(None).is_ok());
+    }
+    let wan_guarded = |text: &str| load(text).unwrap().interfaces[0].block_bogons;
+    assert_eq!([LAB, SINGLE, DMZ].map(wan_guarded), [false, true, true]);
+}
+
+#[test]
+fn text_form_and_model_say_the_same() {
+    let config = parse(FULL).unwrap();
+    assert_eq!(parse(&config.to_toml()).unwrap(), config);
+    // Defaults are not written out.
+    let lab = parse(LAB).unwrap();
+    for absent in ["timeouts", "mtu", "disabled", "anti_lockout = false"] {
+        assert!(!lab.to_toml().contains(absent), "{absent}");
+    }
+}
+
+#[test]
+fn hash_is_of_the_sense_and_golden() {
+    let lab = parse(LAB).unwrap();
+    assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
+    assert_eq!(
+        parse(FULL).unwrap().hash(),
+        "b3febbf965ba7de852630cf237eda6fe1e76f318c84762afa128397bbecdb939"
+    );
+    // The same sense, in another order, with defaults written out and another spelling.
+    let other = FULL
+        .replace("zone = \"lan\"\nport = \"one\"", "# a comment\nport = 'one'\nzone = \"lan\"")
+        .replace("! lan net", "!lan net")
+        .replace("\"443\"", "\"443-443\"");
+    assert_ne!(other, FULL);
+    assert_eq!(parse(&other).unwrap().hash(), parse(FULL).unwrap().hash());
+    let spelt_out = SINGLE.replace("[system]\n", "[system]\nanti_lockout = true\n");
+    assert_eq!(parse(&spelt_out).unwrap().hash(), parse(SINGLE).unwrap().hash());
+    let changed = FULL.replace("revision = 7", "revision = 8");
+    assert_ne!(parse(&changed).unwrap().hash(), parse(FULL).unwrap().hash());
+}
+
+#[test]
+fn any_change_of_a_field_changes_the_hash() {
+    let full: toml::Table = FULL.parse().unwrap();
+    let before = parse(FULL).unwrap().hash();
+    let mut leaves = Vec::new();
+    optional_leaves(schema::DOCUMENT, &mut Vec::new(), &mut leaves);
+    assert!(leaves.len() > 40);
+    for path in leaves {
+        let mut changed = full.clone();
+        remove(&mut changed, &path);
+        let config: Config = changed.try_into().unwrap_or_else(|error| panic!("{path:?}: {error}"));
+        assert_ne!(config.hash(), before, "{path:?}");
+    }
+}
+
+/// The schema's keys are the model's keys, and its required keys are the model's required keys.
+#[test]
+fn schema_and_model_agree() {
+    let full: toml::Table = FULL.parse().unwrap();
+    let written: toml::Table = parse(FULL).unwrap().to_toml().parse().unwrap();
+    compare(&mut Vec::new(), schema::DOCUMENT, &written, &full);
+}
+
+fn compare(path: &mut Vec<&'static str>, fields: &'static [Field], table: &toml::Table, full: &toml::Table) {
+    let mut known: Vec<&str> = fields.iter().map(|field| field.key).collect();
+    known.sort_unstable();
+    assert_eq!(known, table.keys().collect::<Vec<_>>(), "keys of {path:?}");
+    for field in fields {
+        path.push(field.key);
+        let mut without = full.clone();
+        remove(&mut without, path);
+        assert_eq!(without.try_into::<Config>().is_err(), field.required, "required: {path:?}");
+        match (&field.shape, &table[field.key]) {
+            (Shape::Table(fields), toml::Value::Table(inner)) => compare(path, fields, inner, full),
+            (Shape::Tables(fields), toml::Value::Array(list)) => {
+                compare(path, fields, list[0].as_table().unwrap(), full);
+            }
+            (Shape::Value(_) | Shape::List(_), _) => {}
+            (Shape::Table(_) | Shape::Tables(_), other) => panic!("{path:?} is {other}"),
+        }
+        path.pop();
+    }
+}
+
+fn optional_leaves(
+    fields: &'static [Field],
+    path: &mut Vec<&'static str>,
+    leaves: &mut Vec<Vec<&'static str>>,
+) {
+    for field in fields {
+        path.push(field.key);
+        match field.shape {
+            Shape::Table(fields) | Shape::Tables(fields) => optional_leaves(fields, path, leaves),
+            Shape::Value(_) | Shape::List(_) if !field.required => leaves.push(path.clone()),
+            Shape::Value(_) | Shape::List(_) => {}
+        }
+        path.pop();
+    }
+}
+
+fn remove(table: &mut toml::Table, path: &[&str]) {
+    let (last, parents) = path.split_last().unwrap();
+    let mut table = table;
+    for parent in parents {
+        table = match table.get_mut(*parent).unwrap() {
+            toml::Value::Table(inner) => inner,
+            toml::Value::Array(list) => list[0].as_table_mut().unwrap(),
+            other => panic!("{other}"),
+        };
+    }
+    table.remove(*last).unwrap();
+}
+
+#[test]
+fn mac_addresses_follow_from_names() {
+    let mac = mac_for("alpha", "lan");
+    assert_eq!(mac.to_string(), "ae:a9:af:02:38:a6");
+    assert_ne!(mac, mac_for("beta", "lan"));
+    assert_ne!(mac, mac_for("alpha", "wan"));
+    assert_ne!(mac_for("ab", "c"), mac_for("a", "bc"));
+    for interface in ["wan", "lan", "dmz", "opt1", "opt2", "opt3"] {
+        assert_eq!(mac_for("alpha", interface).0[0] & 3, 2, "unicast, locally administered");
+    }
+}
+
+#[test]
+fn a_node_is_found_by_name_or_when_alone() {
+    let config = load(LAB).unwrap();
+    assert_eq!(config.node(None), config.node(Some("alpha")));
+    assert!(config.node(Some("beta")).unwrap_err().remedy.contains("alpha"));
+    let node = config.node(None).unwrap();
+    let lan = config.interface_id("lan").unwrap();
+    assert_eq!(config.port_id(node, lan), crate::types::PortId(1));
+    assert_eq!(config.mac(node, lan), mac_for("alpha", "lan"));
+    let first = config.first_address(node, lan, crate::types::Family::Inet6).unwrap();
+    assert_eq!(first.to_string(), "2001:db8:10::1/64");
+    assert_eq!(config.interface_name(crate::types::InterfaceId::SELF), "self");
+}
+
+/// Text, path, line, part of the message, part of the remedy.
+#[test]
+fn mistakes_in_the_text_are_all_found_with_their_place() {
+    let text = LAB
+        .replace("hostname = \"koi-lab\"", "hostnam = \"koi-lab\"")
+        .replace("zone = \"dmz\"", "zone = \"demilitarised\"")
+        .replace("address = \"203.0.113.1\"", "address = \"203.0.113.1/24\"")
+        .replace("destination_port = \"443\"", "destination_port = 443")
+        .replace("\"10.20.0.1/24\"", "\"10.20.0.1/33\"")
+        .replace("id = 1000012\n", "");
+    let problems = parse(&text).unwrap_err();
+    let line_of = |part: &str| text.lines().position(|line| line.contains(part)).map(|index| index + 1);
+    let expected = [
+        ("system.hostnam", line_of("hostnam ="), "not known", "Did you mean \"hostname\"?"),
+        ("node[0].interface[2].addresses[0]", line_of("/33"), "10.20.0.1/33", "192.168.1.1/24"),
+        ("interface[2].zone", line_of("demilitarised"), "demilitarised", "\"dmz\""),
+        ("gateway[0].address", line_of("203.0.113.1/24"), "203.0.113.1/24", "without prefix length"),
+        ("rule[2].destination_port", line_of("= 443"), "integer", "in quotes"),
+        ("rule[3].id", line_of("DMZ may go anywhere else").map(|line| line - 4), "missing", "1000000"),
+    ];
+    assert_eq!(problems.len(), expected.len(), "{problems:#?}");
+    for (problem, (path, line, message, remedy)) in problems.iter().zip(expected) {
+        assert_eq!(problem.path, path);
+        assert_eq!(problem.line, line, "{problem}");
+        assert!(problem.column.is_some());
+        assert!(problem.message.contains(message), "{problem}");
+        assert!(problem.remedy.contains(remedy), "{problem}");
+    }
+}
+
+#[test]
+fn broken_toml_has_line_and_column() {
+    let problems = parse("schema = 1\nrevision = = 2\n").unwrap_err();
+    assert_eq!((problems[0].line, problems[0].column), (Some(2), Some(12)), "{problems:?}");
+    assert!(problems[0].to_string().starts_with("line 2, column 12: "));
+}
+
+#[test]
+fn numbers_are_asked_for_in_plain_words() {
+    for value in ["\"x\"", "-1", "1.5"] {
+        let problems = parse(&SINGLE.replace("revision = 1", &format!("revision = {value}"))).unwrap_err();
+        assert!(problems[0].message.ends_with("expected a whole number in its range."), "{}", problems[0]);
+    }
+}
+
+#[test]
+fn another_schema_version_is_the_only_problem() {
+    let text = LAB.replace("schema = 1 ", "schema = 2\nnew_thing = 5 #");
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1);
+    assert_eq!(problems[0].path, "schema");
+    assert!(problems[0].message.contains("schema version 2"));
+}
+
+#[test]
+fn problems_of_sense_carry_their_lines() {
+    let text = LAB.replace("destination = \"lan net\"", "destination = \"lann net\"");
+    let problems = load(&text).unwrap_err();
+    assert_eq!(problems.len(), 1, "{problems:?}");
+    assert_eq!(problems[0].path, "rule[1].destination");
+    let line = text.lines().position(|line| line.contains("lann")).unwrap() + 1;
+    assert_eq!(problems[0].line, Some(line));
+    assert_eq!(
+        problems[0].to_string(),
+        format!(
+            "line {line}, column 15: rule[1].destination: There is no interface \"lann\". Did you mean \"lan\"?"
+        )
+    );
+    // A missing part points at the table around it.
+    let text = LAB.replace(
+        "[[node.interface]]\nname = \"dmz\"\naddresses = [\"10.20.0.1/24\", \"2001:db8:20::1/64\"]\n",
+        "",
+    );
+    let problems = load(&text).unwrap_err();
+    assert!(problems.iter().any(|p| p.path == "node[0].interface" && p.line.is_some()), "{problems:?}");
+}

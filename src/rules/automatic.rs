@@ -1,0 +1,244 @@
+//! The rules that nobody wrote: pfSense's default policy, each with a stable id and the setting that owns it.
+//!
+//! The order is pfSense's: required ICMPv6, port 0, link-local, bogons, anti-spoofing, private networks, "let
+//! out anything", anti-lockout, then a person's rules, then the default deny.
+
+use super::bogons::{BOGONS, PRIVATE};
+use super::draft::{BOTH, Draft, Outcome, Scope, Set};
+use crate::config::model::{Config, Interface, Protocol, Zone};
+use crate::config::{NodeIndex, Valid};
+use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
+use crate::wire::Drop;
+
+/// Ids of automatic rules. They never change their meaning; a rule keeps its id on every interface.
+pub mod id {
+    use crate::types::RuleId;
+    /// Default deny rule IPv4.
+    pub const DEFAULT_DENY_INET: RuleId = RuleId(100);
+    /// Default deny rule IPv6.
+    pub const DEFAULT_DENY_INET6: RuleId = RuleId(101);
+    /// Addresses that no packet may have.
+    pub const MARTIANS: RuleId = RuleId(110);
+    /// Neighbour discovery and router messages on the link.
+    pub const ICMPV6_LINK: RuleId = RuleId(200);
+    /// ICMPv6 errors for the firewall itself.
+    pub const ICMPV6_ERRORS: RuleId = RuleId(201);
+    /// Multicast listener discovery on the link.
+    pub const ICMPV6_MLD: RuleId = RuleId(202);
+    /// Echo requests between link-local addresses on a LAN.
+    pub const ICMPV6_ECHO: RuleId = RuleId(203);
+    /// Traffic from or to port 0.
+    pub const PORT_ZERO: RuleId = RuleId(300);
+    /// Link-local addresses are not forwarded.
+    pub const LINK_LOCAL: RuleId = RuleId(310);
+    /// Block bogon networks.
+    pub const BOGONS: RuleId = RuleId(11_000);
+    /// Sources of another interface's network, or of our own.
+    pub const ANTI_SPOOF: RuleId = RuleId(11_500);
+    /// The broadcast address of a network as source.
+    pub const BROADCAST_SOURCE: RuleId = RuleId(11_501);
+    /// Block private networks.
+    pub const PRIVATE: RuleId = RuleId(12_000);
+    /// Let out anything IPv4 from the firewall itself.
+    pub const OUT_SELF_INET: RuleId = RuleId(20_000);
+    /// Let out anything IPv6 from the firewall itself.
+    pub const OUT_SELF_INET6: RuleId = RuleId(20_001);
+    /// Let out IPv4 that was let in.
+    pub const OUT_INET: RuleId = RuleId(20_002);
+    /// Let out IPv6 that was let in.
+    pub const OUT_INET6: RuleId = RuleId(20_003);
+    /// Anti-lockout rule.
+    pub const ANTI_LOCKOUT: RuleId = RuleId(10_000);
+}
+
+/// The setting that owns an automatic rule.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Setting {
+    /// Part of the default policy; nothing turns it off.
+    DefaultPolicy,
+    /// `system.anti_lockout`
+    AntiLockout,
+    /// `block_private` of an interface
+    BlockPrivate,
+    /// `block_bogons` of an interface
+    BlockBogons,
+}
+
+impl Setting {
+    /// Where the setting stands in the document; `None` when there is nothing to set.
+    pub const fn path(self) -> Option<&'static str> {
+        match self {
+            Setting::DefaultPolicy => None,
+            Setting::AntiLockout => Some("system.anti_lockout"),
+            Setting::BlockPrivate => Some("interface.block_private"),
+            Setting::BlockBogons => Some("interface.block_bogons"),
+        }
+    }
+}
+
+/// What people are told about an automatic rule.
+pub(super) struct About {
+    pub id: RuleId,
+    pub setting: Setting,
+    pub direction: Direction,
+    pub description: &'static str,
+}
+
+const fn about(id: RuleId, setting: Setting, direction: Direction, description: &'static str) -> About {
+    About { id, setting, direction, description }
+}
+
+/// All automatic rules, by id.
+pub(super) static ABOUT: &[About] = {
+    use Direction::{In, Out};
+    use Setting::{AntiLockout, BlockBogons, BlockPrivate, DefaultPolicy};
+    &[
+        about(id::DEFAULT_DENY_INET, DefaultPolicy, In, "Default deny rule IPv4"),
+        about(id::DEFAULT_DENY_INET6, DefaultPolicy, In, "Default deny rule IPv6"),
+        about(id::MARTIANS, DefaultPolicy, In, "Block addresses that no packet may have (RFC 1812)"),
+        about(id::ICMPV6_LINK, DefaultPolicy, In, "Required ICMPv6: neighbours and routers on the link"),
+        about(id::ICMPV6_ERRORS, DefaultPolicy, In, "Required ICMPv6: errors for the firewall itself"),
+        about(id::ICMPV6_MLD, DefaultPolicy, In, "Required ICMPv6: multicast listeners on the link"),
+        about(id::ICMPV6_ECHO, DefaultPolicy, In, "Echo requests between link-local addresses on LAN"),
+        about(id::PORT_ZERO, DefaultPolicy, In, "Block traffic from or to port 0"),
+        about(id::LINK_LOCAL, DefaultPolicy, In, "Block forwarding of link-local addresses"),
+        about(id::ANTI_LOCKOUT, AntiLockout, In, "Anti-lockout rule"),
+        about(id::BOGONS, BlockBogons, In, "Block bogon networks"),
+        about(id::ANTI_SPOOF, DefaultPolicy, In, "Block sources that live elsewhere (anti-spoofing)"),
+        about(id::BROADCAST_SOURCE, DefaultPolicy, In, "Block broadcast addresses as source"),
+        about(id::PRIVATE, BlockPrivate, In, "Block private networks"),
+        about(id::OUT_SELF_INET, DefaultPolicy, Out, "Let out anything IPv4 from firewall host itself"),
+        about(id::OUT_SELF_INET6, DefaultPolicy, Out, "Let out anything IPv6 from firewall host itself"),
+        about(id::OUT_INET, DefaultPolicy, Out, "Let out IPv4 that a rule let in"),
+        about(id::OUT_INET6, DefaultPolicy, Out, "Let out IPv6 that a rule let in"),
+    ]
+};
+
+/// The automatic rules on the way into an interface that come before a person's own.
+pub(super) fn before(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> {
+    let interface = &config.interfaces[usize::from(on.0)];
+    let mut drafts = icmpv6(interface.zone);
+    drafts.extend(port_zero());
+    drafts.extend(link_local());
+    drafts.extend(sources(config, node, on, interface));
+    if config.system.anti_lockout && interface.zone == Zone::Lan {
+        drafts.push(Draft {
+            protocol: Protocol::Tcp,
+            destination: Set::of(own_addresses(config, node, on)),
+            destination_port: one_port(config.system.web.port),
+            ..Draft::new(id::ANTI_LOCKOUT, Outcome::Pass, BOTH)
+        });
+    }
+    drafts
+}
+
+/// The default deny: last in every list, logged as in pfSense.
+pub(super) fn default_deny(direction: Direction) -> [Draft; 2] {
+    let drop = match direction {
+        Direction::In => Drop::BlockedIn,
+        Direction::Out => Drop::BlockedOut,
+    };
+    [(id::DEFAULT_DENY_INET, Family::Inet), (id::DEFAULT_DENY_INET6, Family::Inet6)]
+        .map(|(id, family)| Draft { log: true, ..Draft::new(id, Outcome::Block(drop), only(family)) })
+}
+
+/// The way out of any interface: who was let in goes out, and so does the firewall itself.
+pub(super) fn out() -> [Draft; 4] {
+    let let_out = |id, family, scope| Draft { scope, ..Draft::new(id, Outcome::Pass, only(family)) };
+    [
+        let_out(id::OUT_SELF_INET, Family::Inet, Scope::FromSelf),
+        let_out(id::OUT_SELF_INET6, Family::Inet6, Scope::FromSelf),
+        let_out(id::OUT_INET, Family::Inet, Scope::Everything),
+        let_out(id::OUT_INET6, Family::Inet6, Scope::Everything),
+    ]
+}
+
+/// ICMPv6 that IPv6 cannot do without (RFC 4890 section 4.4). Unlike pfSense, which passes errors and
+/// neighbour discovery from anywhere to anywhere, only what is for the router or its link passes here:
+/// neighbour discovery is never forwarded (RFC 4861 section 7.1), and an error about a forwarded flow
+/// passes with its flow.
+fn icmpv6(zone: Zone) -> Vec<Draft> {
+    let pass = |id: RuleId, scope: Scope, kind: u8| Draft {
+        protocol: Protocol::Icmp,
+        icmp: Some(kind),
+        scope,
+        ..Draft::new(id, Outcome::Pass, only(Family::Inet6))
+    };
+    // Router and neighbour solicitation and advertisement.
+    let mut drafts: Vec<Draft> =
+        [133, 134, 135, 136].map(|kind| pass(id::ICMPV6_LINK, Scope::OnLink, kind)).into();
+    // Unreachable, too big, time exceeded, parameter problem.
+    drafts.extend([1, 2, 3, 4].map(|kind| pass(id::ICMPV6_ERRORS, Scope::ToSelf, kind)));
+    // Multicast listener query, report, done, report version 2.
+    drafts.extend([130, 131, 132, 143].map(|kind| pass(id::ICMPV6_MLD, Scope::OnLink, kind)));
+    if zone == Zone::Lan {
+        drafts.push(Draft {
+            source: Set::listed(&["fe80::/10"]),
+            destination: Set::listed(&["fe80::/10", "ff02::/16"]),
+            ..pass(id::ICMPV6_ECHO, Scope::OnLink, 128)
+        });
+    }
+    drafts
+}
+
+fn port_zero() -> [Draft; 2] {
+    let block = Draft {
+        protocol: Protocol::TcpUdp,
+        log: true,
+        ..Draft::new(id::PORT_ZERO, Outcome::Block(Drop::BlockedIn), BOTH)
+    };
+    [Draft { source_port: one_port(0), ..block.clone() }, Draft { destination_port: one_port(0), ..block }]
+}
+
+/// RFC 3927 section 7 and RFC 4291 section 2.5.6: a router does not forward link-local addresses.
+fn link_local() -> [Draft; 2] {
+    let networks = || Set::listed(&["169.254.0.0/16", "fe80::/10"]);
+    let block =
+        Draft { scope: Scope::Through, ..Draft::new(id::LINK_LOCAL, Outcome::Block(Drop::LinkLocal), BOTH) };
+    [Draft { source: networks(), ..block.clone() }, Draft { destination: networks(), ..block }]
+}
+
+/// What a source address alone decides.
+fn sources(config: &Valid<Config>, node: NodeIndex, on: InterfaceId, interface: &Interface) -> Vec<Draft> {
+    let block = |id: RuleId, drop: Drop, source: Set| Draft {
+        source,
+        log: true,
+        ..Draft::new(id, Outcome::Block(drop), BOTH)
+    };
+    let mut drafts = Vec::new();
+    if interface.block_bogons {
+        drafts.push(block(id::BOGONS, Drop::Martian, Set::listed(BOGONS)));
+    }
+    // pf's antispoof: a network attached to another interface, and our own addresses. Link-local networks
+    // are everywhere; a source behind a gateway may come in wherever its packets come from.
+    let elsewhere = config.interface_ids().filter(|other| *other != on);
+    let networks = elsewhere.flat_map(|other| config.addresses(node, other)).map(Prefix::trunc);
+    let ours = config.interface_ids().flat_map(|id| own_addresses(config, node, id));
+    drafts.push(block(id::ANTI_SPOOF, Drop::Spoofed, Set::of(networks.chain(ours))));
+    let broadcasts = config.addresses(node, on).iter().filter_map(|prefix| match prefix {
+        Prefix::V4(v4) if v4.prefix_len() < 31 => Some(Prefix::from(std::net::IpAddr::V4(v4.broadcast()))),
+        Prefix::V4(_) | Prefix::V6(_) => None,
+    });
+    drafts.push(block(id::BROADCAST_SOURCE, Drop::Martian, Set::of(broadcasts)));
+    if interface.block_private {
+        drafts.push(block(id::PRIVATE, Drop::BlockedIn, Set::listed(PRIVATE)));
+    }
+    drafts
+}
+
+/// The addresses of the firewall on an interface, the link-local one included, as in pf's `(lan)`.
+pub(super) fn own_addresses(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Prefix> {
+    let configured = config.addresses(node, on).iter().map(|prefix| Prefix::from(prefix.addr()));
+    configured.chain([Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)))]).collect()
+}
+
+pub(super) const fn only(family: Family) -> &'static [Family] {
+    match family {
+        Family::Inet => &[Family::Inet],
+        Family::Inet6 => &[Family::Inet6],
+    }
+}
+
+fn one_port(port: u16) -> PortRange {
+    PortRange::new(port, port).unwrap_or(PortRange::ANY)
+}

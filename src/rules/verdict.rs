@@ -1,0 +1,70 @@
+//! What the rules answer, and the witnesses that they did.
+
+use crate::types::RuleId;
+use crate::wire::Drop;
+
+/// What becomes of a packet.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// It passes.
+    Pass(Pass),
+    /// It is dropped without an answer.
+    Block {
+        /// The rule that decided.
+        rule: RuleId,
+        /// The counter.
+        drop: Drop,
+        /// Worth a line in the firewall log.
+        log: bool,
+    },
+}
+
+/// The witness that a rule let a flow through. Only a ruleset makes one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Pass {
+    rule: RuleId,
+    log: bool,
+}
+
+impl Pass {
+    pub(super) const fn new(rule: RuleId, log: bool) -> Pass {
+        Pass { rule, log }
+    }
+
+    /// The rule that decided.
+    pub const fn rule(self) -> RuleId {
+        self.rule
+    }
+
+    /// Worth a line in the firewall log.
+    pub const fn log(self) -> bool {
+        self.log
+    }
+
+    /// For unit tests of other modules: as if rule `rule` had let the flow through.
+    #[cfg(test)]
+    pub(crate) const fn forged(rule: RuleId) -> Pass {
+        Pass { rule, log: false }
+    }
+}
+
+/// Something that may leave the router: nothing else can be handed to a port.
+#[derive(PartialEq, Eq, Debug)]
+pub struct Passed<T>(T);
+
+impl<T> Passed<T> {
+    /// Whoever holds a [`Pass`] may send.
+    pub fn new(value: T, _witness: Pass) -> Self {
+        Passed(value)
+    }
+
+    /// What may leave, looked at.
+    pub const fn get(&self) -> &T {
+        &self.0
+    }
+
+    /// What may leave.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
