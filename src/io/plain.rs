@@ -26,7 +26,8 @@ pub fn open(name: &str, netns: Option<&str>) -> io::Result<PlainTap> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("\"{name}\" is no interface name")));
     }
     netns::within(netns, || {
-        let device = tun_tap::Iface::without_packet_info(name, tun_tap::Mode::Tap)?;
+        let open = || tun_tap::Iface::without_packet_info(name, tun_tap::Mode::Tap);
+        let device = tap::patiently(open)?;
         device.set_non_blocking()?;
         let name = device.name().to_owned();
         // SAFETY: `into_raw_fd` gives up the descriptor, so that we are its only owner.

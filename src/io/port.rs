@@ -43,9 +43,11 @@ pub struct Spec {
 /// Whether batches may go through io_uring.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Batches {
-    /// Where the kernel permits it and it pays.
+    /// Where the kernel permits it, while frames are small, on machines where it costs less.
     #[default]
     Adaptive,
+    /// Where the kernel permits it, while frames are small.
+    Permitted,
     /// Never: as if the kernel did not permit it.
     Never,
 }
@@ -368,12 +370,20 @@ impl RingState {
             return None;
         }
         if let RingState::Untried = self {
-            *self = Ring::new(&tap.file).map_or(RingState::Refused, |ring| RingState::Ready(Box::new(ring)));
+            *self = Self::try_out(tap, batches).unwrap_or(RingState::Refused);
         }
         match self {
             RingState::Ready(ring) => Some(ring),
             RingState::Untried | RingState::Refused => None,
         }
+    }
+
+    fn try_out(tap: &Tap, batches: Batches) -> io::Result<Self> {
+        let mut ring = Ring::new(&tap.file)?;
+        if batches == Batches::Adaptive && !ring.pays(&tap.file)? {
+            return Ok(RingState::Refused);
+        }
+        Ok(RingState::Ready(Box::new(ring)))
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use super::{netns, sys};
 
@@ -15,6 +16,9 @@ use super::{netns, sys};
 const QUEUE_LEN: u32 = 4096;
 /// Length of `struct virtio_net_hdr` without the number of merged buffers.
 const HEADER_LEN: i32 = 10;
+/// A device that is busy is tried again this often, with this pause.
+const BUSY_TRIES: usize = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The character device of all TAPs.
 const CLONE_DEVICE: &str = "/dev/net/tun";
 
@@ -63,15 +67,27 @@ pub fn open(name: &str, netns: Option<&str>) -> io::Result<Tap> {
     netns::within(netns, || {
         let file = open_device(CLONE_DEVICE)?;
         let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
-        let name = match sys::tun_attach(file.as_fd(), name, flags) {
+        let name = patiently(|| match sys::tun_attach(file.as_fd(), name, flags) {
             // A persistent device made for several queues wants to be asked for one of them.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                sys::tun_attach(file.as_fd(), name, flags | libc::IFF_MULTI_QUEUE as u16)?
+                sys::tun_attach(file.as_fd(), name, flags | libc::IFF_MULTI_QUEUE as u16)
             }
-            result => result?,
-        };
+            result => result,
+        })?;
         prepare(file, name)
     })
+}
+
+/// Tries again while the device is busy, for a second at most: the kernel takes the io_uring of a process that has
+/// ended apart in the background, tells nobody when it is done, and keeps the device until then.
+pub(super) fn patiently<T>(mut attach: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..BUSY_TRIES {
+        match attach() {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) => sys::poll(&mut [], Some(BUSY_PAUSE))?,
+            result => return result,
+        };
+    }
+    attach()
 }
 
 /// Opens the character device of a macvtap, for example `/dev/tap7`, of the interface `name`'s kind.
