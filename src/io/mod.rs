@@ -6,14 +6,20 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod attachment;
 pub mod clock;
 pub mod entropy;
+pub mod host_link;
+pub mod links;
 pub mod netlink;
 pub mod netns;
 pub mod plain;
 pub mod poller;
 pub mod port;
 mod single;
+mod spec;
 mod sys;
 pub mod tap;
+#[cfg(test)]
+mod testbed;
 mod uring;

@@ -21,13 +21,15 @@ pub const BATCH: usize = 64;
 /// Rounds of the comparison with single calls; the best of each counts.
 const ROUNDS: usize = 8;
 
-/// An operation that the kernel has not answered (it always does).
-const UNANSWERED: i32 = i32::MIN;
+/// The answer to an operation that the kernel has not even taken.
+const UNANSWERED: i32 = -libc::ECANCELED;
 
 /// An io_uring for one descriptor, used by one thread.
 pub struct Ring {
     ring: IoUring,
     results: [i32; BATCH],
+    /// The kernel has refused a call; the queue holds operations that must never start.
+    broken: bool,
 }
 
 impl Ring {
@@ -42,7 +44,7 @@ impl Ring {
             .setup_submit_all()
             .build(BATCH as u32)?;
         ring.submitter().register_files(&[sys::raw(file)])?;
-        let mut ring = Ring { ring, results: [UNANSWERED; BATCH] };
+        let mut ring = Ring { ring, results: [UNANSWERED; BATCH], broken: false };
         match ring.empty_writes(1)? {
             [result] if *result == -libc::EOPNOTSUPP => Err(io::Error::from_raw_os_error(libc::EOPNOTSUPP)),
             _ => Ok(ring),
@@ -110,7 +112,15 @@ impl Ring {
         self.run(count)
     }
 
+    /// The answers to the last batch, which had `count` operations.
+    pub fn results(&self, count: usize) -> &[i32] {
+        &self.results[..count.min(BATCH)]
+    }
+
     fn push(&mut self, entry: squeue::Entry) -> io::Result<()> {
+        if self.broken {
+            return Err(io::Error::other("io_uring has stopped working"));
+        }
         // SAFETY: the entry points to nothing, or into a frame that `read` or `write` borrows until `run` has its answer.
         unsafe { self.ring.submission().push(&entry) }
             .map_err(|_| io::Error::other("io_uring's queue is full"))
@@ -136,15 +146,17 @@ impl Ring {
         Ok(&self.results[..count])
     }
 
-    /// The kernel refuses the call itself. Operations that it has not taken are never started, since the ring is
-    /// dropped; one that it has taken and not answered would write into memory that is about to be given away.
+    /// The kernel refuses the call itself. Operations that it has not taken are never started, since the ring is not
+    /// used again; one that it has taken and not answered would write into memory that is about to be given away.
     fn give_up(&mut self, count: usize, answered: usize, error: io::Error) -> io::Result<&[i32]> {
+        self.broken = true;
         let mut queue = self.ring.submission();
         queue.sync();
         if count - queue.len() != answered {
             std::process::abort();
         }
-        Err(error)
+        // With some answers the batch counts as done, lest a frame be written twice.
+        if answered == 0 { Err(error) } else { Ok(&self.results[..count]) }
     }
 }
 
