@@ -9,8 +9,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::netlink::LinkSocket;
 use super::orders::{Change, PortNote};
-use super::port::{Device, Spec};
-use super::{plain, tap};
+use super::spec::{Device, Spec};
+use super::tap::{Patience, Tap};
+use super::{plain, sys, tap};
 use crate::config::model::{Driver, Node};
 use crate::config::{Config, NodeIndex, Valid};
 use crate::types::PortId;
@@ -27,7 +28,9 @@ pub struct OpenedPort {
     /// Name of the device.
     pub device: String,
     /// Number of the device in its namespace.
-    pub index: u32,
+    pub index: Option<u32>,
+    /// A TAP that Koi has made.
+    ours: bool,
 }
 
 impl OpenedPort {
@@ -36,14 +39,16 @@ impl OpenedPort {
     /// # Errors
     /// When it cannot be opened; the error names the port.
     fn open(name: &str, spec: Spec) -> Result<OpenedPort, String> {
-        let (fd, device, index) = open(&spec).map_err(|error| {
+        let tap = open(&spec).map_err(|error| {
             let what = match &spec.device {
                 Device::Tap(tap) => format!("the TAP \"{tap}\""),
                 Device::Macvtap(path) => format!("the macvtap {path}"),
             };
             format!("port \"{name}\": {what} cannot be opened: {error}")
         })?;
-        Ok(OpenedPort { name: name.into(), fd: Some(fd), spec, device, index })
+        let ours = is_ours(&spec, &tap);
+        let Tap { file, name: device, index, offload_header: _, offloads: _ } = tap;
+        Ok(OpenedPort { name: name.into(), fd: Some(file.into()), spec, device, index, ours })
     }
 
     fn note(&self, descriptor: Change) -> PortNote {
@@ -59,17 +64,22 @@ impl OpenedPort {
     }
 }
 
-fn open(spec: &Spec) -> io::Result<(OwnedFd, String, u32)> {
+fn open(spec: &Spec) -> io::Result<Tap> {
     let netns = spec.netns.as_deref();
-    let offload = |tap: tap::Tap| (tap.file.into(), tap.name, tap.index);
     match (&spec.device, spec.driver) {
-        (Device::Tap(name), Driver::Plain) => {
-            plain::open(name, netns).map(|tap| (tap.file.into(), tap.name, tap.index))
-        }
-        (Device::Tap(name), Driver::Offload) => tap::open(name, netns).map(offload),
-        (Device::Macvtap(path), Driver::Plain | Driver::Offload) => {
-            tap::open_macvtap(path, netns).map(offload)
-        }
+        (Device::Tap(name), Driver::Plain) => plain::open(name, netns, Patience::Second),
+        (Device::Tap(name), Driver::Offload) => tap::open(name, netns, Patience::Second),
+        (Device::Macvtap(path), driver) => tap::open_macvtap(path, netns, driver == Driver::Offload),
+    }
+}
+
+/// True for a TAP that lives only as long as somebody has it open: ours, to be made again when it was deleted.
+fn is_ours(spec: &Spec, tap: &Tap) -> bool {
+    let persistent =
+        sys::tun_device(tap.file.as_fd()).is_ok_and(|(_, flags)| i32::from(flags) & libc::IFF_PERSIST != 0);
+    match spec.device {
+        Device::Tap(_) => !persistent,
+        Device::Macvtap(_) => false,
     }
 }
 
@@ -233,6 +243,14 @@ impl Devices {
         }
     }
 
+    /// The device of a port was deleted. True when it was made by Koi and should be made again; others are waited
+    /// for, so that whoever deleted them can make them again.
+    pub fn gone(&mut self, name: &str) -> bool {
+        let Some(port) = self.ports.iter_mut().find(|port| port.name == name) else { return false };
+        port.fd = None;
+        port.ours
+    }
+
     /// Opens the device of a port again after it was gone.
     ///
     /// # Errors
@@ -328,7 +346,8 @@ port = "lan"
             fd: Some(std::fs::File::open("/dev/null").unwrap().into()),
             spec: Spec::new(PortId(index as u8), port).unwrap(),
             device: format!("dev{index}"),
-            index: 7 + index as u32,
+            index: Some(7 + index as u32),
+            ours: true,
         });
         let links = vec![(None, LinkSocket::open(None).unwrap())];
         Devices { ports: ports.collect(), links, loopback: None }
@@ -344,7 +363,7 @@ port = "lan"
         );
         assert!(changes.notes(&devices).iter().all(|note| note.descriptor == Change::Kept));
         devices.commit(changes);
-        assert_eq!(devices.notes().iter().map(|note| note.index).collect::<Vec<_>>(), [7, 8]);
+        assert_eq!(devices.notes().iter().map(|note| note.index).collect::<Vec<_>>(), [Some(7), Some(8)]);
         assert_eq!(devices.descriptors().len(), 3);
     }
 

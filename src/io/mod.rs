@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod attachment;
 mod backoff;
 pub mod capture;
 mod channel;
@@ -17,6 +18,8 @@ mod devices;
 mod engine;
 pub mod entropy;
 pub mod files;
+pub mod host_link;
+pub mod links;
 pub mod log;
 pub mod netlink;
 pub mod netns;
@@ -31,7 +34,10 @@ mod reloads;
 pub mod request;
 pub mod router;
 mod single;
+mod spec;
 mod sys;
 mod sys_process;
 pub mod tap;
+#[cfg(test)]
+mod testbed;
 mod uring;

@@ -100,7 +100,7 @@ pub struct PortNote {
     /// Name of the device.
     pub device: String,
     /// Its number in its namespace.
-    pub index: u32,
+    pub index: Option<u32>,
     /// Its namespace, as the configuration names it.
     pub netns: Option<String>,
     /// Whether the descriptor comes with this message. [`Change::Gone`]: the device is gone at present.
@@ -131,8 +131,13 @@ pub enum Report {
         /// Why.
         problems: Vec<String>,
     },
-    /// A device is gone; the parent shall open it again when it can.
+    /// A device is gone. The parent makes a TAP of its own again.
     Gone {
+        /// Name of the port.
+        name: String,
+    },
+    /// A device that was gone is there again; the parent shall open it.
+    Back {
         /// Name of the port.
         name: String,
     },

@@ -288,7 +288,13 @@ impl Parent {
                 log_refusal(ticket, &problems);
                 self.next_reload();
             }
-            Report::Gone { name } => self.open_again(&name),
+            Report::Gone { name } => {
+                tracing::warn!(port = %name, "the device of a port is gone");
+                if self.devices.gone(&name) {
+                    self.open_again(&name);
+                }
+            }
+            Report::Back { name } => self.open_again(&name),
         }
     }
 
@@ -300,7 +306,7 @@ impl Parent {
                 child.order(&Order::Attached { port }, &[fd]);
             }
             Err(reason) => {
-                tracing::warn!(%reason, "the device of a port is gone");
+                tracing::warn!(%reason, "the device stays gone");
                 child.order(&Order::NotAttached { name: name.into() }, &[]);
             }
         }
