@@ -45,6 +45,7 @@
 //!
 //! Every way to lose a packet is a variant of [`wire::Drop`], counted, and kept in a ring of recent drops.
 
+pub mod cli;
 pub mod config;
 pub mod conntrack;
 pub mod host;

@@ -1,3 +1,5 @@
 //! The `koi` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    koi::cli::main()
+}

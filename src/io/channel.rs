@@ -84,10 +84,11 @@ impl Channel {
     pub fn receive<T: DeserializeOwned>(&mut self) -> io::Result<Option<(T, Vec<OwnedFd>)>> {
         let mut header = [0; 4];
         self.stream.set_read_timeout(None)?;
-        let (count, descriptors) = match sys_process::receive_with_descriptors(self.stream.as_fd(), &mut header) {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
-            result => result?,
-        };
+        let (count, descriptors) =
+            match sys_process::receive_with_descriptors(self.stream.as_fd(), &mut header) {
+                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(None),
+                result => result?,
+            };
         if count == 0 {
             return Ok(None);
         }

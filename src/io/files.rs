@@ -55,7 +55,8 @@ fn write_new(temporary: &Path, contents: &[u8]) -> io::Result<()> {
 
 /// `.NAME.new` in the same directory, so that the rename stays within one file system.
 fn temporary_beside(path: &Path) -> io::Result<PathBuf> {
-    let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
+    let name =
+        path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not a file name"))?;
     let mut hidden = std::ffi::OsString::from(".");
     hidden.push(name);
     hidden.push(".new");

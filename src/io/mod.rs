@@ -6,20 +6,38 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod attachment;
 mod backoff;
 pub mod capture;
 mod channel;
+mod child;
 pub mod clock;
+pub mod control;
+pub mod control_client;
+mod devices;
+mod engine;
 pub mod entropy;
 pub mod files;
+pub mod host_link;
+pub mod links;
+pub mod log;
 pub mod netlink;
 pub mod netns;
+mod orders;
+pub mod parent;
+mod places;
 pub mod plain;
 pub mod poller;
 pub mod port;
 pub mod privilege;
+mod reloads;
+pub mod request;
+pub mod router;
 mod single;
+mod spec;
 mod sys;
 mod sys_process;
 pub mod tap;
+#[cfg(test)]
+mod testbed;
 mod uring;

@@ -31,6 +31,15 @@ impl Waker {
     }
 }
 
+/// A descriptor that has something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ready {
+    /// The name that [`Poller::add`] gave it.
+    pub token: usize,
+    /// Something is wrong with it.
+    pub failed: bool,
+}
+
 /// The set of descriptors that one thread waits for.
 ///
 /// It uses `ppoll`, not `epoll`: a router has a handful of ports, and an epoll set costs the sender of every single
@@ -82,7 +91,7 @@ impl Poller {
     ///
     /// # Errors
     /// When the kernel refuses the set.
-    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<usize>) -> io::Result<()> {
+    pub fn wait(&mut self, timeout: Option<Duration>, ready: &mut Vec<Ready>) -> io::Result<()> {
         ready.clear();
         let count = sys::poll(&mut self.entries, timeout)?;
         self.shared.armed.store(false, Ordering::SeqCst);
@@ -93,7 +102,8 @@ impl Poller {
             let _ = (&self.shared.counter).read(&mut [0; 8]);
         }
         let sources = self.entries[1..].iter().zip(&self.tokens);
-        ready.extend(sources.filter(|(entry, _)| entry.ready()).map(|(_, &token)| token));
+        let found = sources.filter(|(entry, _)| entry.ready());
+        ready.extend(found.map(|(entry, &token)| Ready { token, failed: entry.failed() }));
         Ok(())
     }
 }
@@ -130,7 +140,7 @@ mod tests {
         poller.add(7, loud.as_fd());
         let mut ready = Vec::new();
         poller.wait(None, &mut ready).unwrap();
-        assert_eq!(ready, [7]);
+        assert_eq!(ready, [Ready { token: 7, failed: false }]);
         poller.clear();
         poller.wait(Some(Duration::ZERO), &mut ready).unwrap();
         assert!(ready.is_empty());

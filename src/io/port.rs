@@ -7,61 +7,12 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
-use super::adaptive::{Depth, WORTHWHILE};
-use super::plain::{self, PlainTap};
-use super::single::{self, Received};
-use super::tap::{self, Offloads, Tap};
-use super::uring::{BATCH, Ring};
-use crate::config::model as config;
-use crate::types::PortId;
+use super::attachment::Attachment;
+pub use super::spec::{Batches, Device, Spec};
+use super::tap::{Offloads, Patience};
+use super::uring::BATCH;
+use super::{single, sys, tap};
 use crate::wire::{FrameBuf, Pool};
-
-/// What a port attaches to.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Device {
-    /// The TAP of this name; created when there is none.
-    Tap(String),
-    /// The character device of a macvtap.
-    Macvtap(String),
-}
-
-/// Everything needed to attach a port, now and again after its device was gone.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Spec {
-    /// Which port of the node.
-    pub id: PortId,
-    /// Its device.
-    pub device: Device,
-    /// The network namespace in which the device lives.
-    pub netns: Option<String>,
-    /// How frames are read and written.
-    pub driver: config::Driver,
-    /// Whether batches may go through io_uring.
-    pub batches: Batches,
-}
-
-/// Whether batches may go through io_uring.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Batches {
-    /// Where the kernel permits it and it pays.
-    #[default]
-    Adaptive,
-    /// Never: as if the kernel did not permit it.
-    Never,
-}
-
-impl Spec {
-    /// The port `id` as the configuration has it; `None` when it names no device.
-    pub fn new(id: PortId, port: &config::Port) -> Option<Self> {
-        let device = match (&port.tap, &port.macvtap) {
-            (Some(name), _) => Device::Tap(name.clone()),
-            (None, Some(path)) => Device::Macvtap(path.clone()),
-            (None, None) => return None,
-        };
-        let (netns, driver) = (port.netns.clone(), port.driver);
-        Some(Spec { id, device, netns, driver, batches: Batches::Adaptive })
-    }
-}
 
 /// Why a port does not work at present.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -148,25 +99,12 @@ impl Counters {
     }
 }
 
-/// An attached device.
-enum Driver {
-    Plain(PlainTap),
-    Offload { tap: Tap, ring: RingState },
-}
-
-/// A ring belongs to the thread that makes it, so the first batch makes it.
-enum RingState {
-    Untried,
-    Ready(Box<Ring>),
-    Refused,
-}
-
 /// A port of the node.
 pub struct Port {
     spec: Spec,
-    driver: Option<Driver>,
-    depth: Depth,
-    reads: Vec<FrameBuf>,
+    device: Option<Attachment>,
+    /// Of the device that was attached last.
+    last_name: Option<String>,
     counters: Counters,
 }
 
@@ -176,8 +114,8 @@ impl Port {
     /// # Errors
     /// When the device cannot be opened.
     pub fn attach(spec: Spec) -> io::Result<Self> {
-        let driver = open(&spec)?;
-        Ok(Self::with_driver(spec, Some(driver)))
+        let device = Attachment::open(&spec, Patience::Second)?;
+        Ok(Self::with_device(spec, Some(device)))
     }
 
     /// A port for a device that somebody else has opened.
@@ -185,27 +123,28 @@ impl Port {
     /// # Errors
     /// When the descriptor does not fit the driver.
     pub fn adopt(spec: Spec, fd: OwnedFd) -> io::Result<Self> {
-        let driver = adopt(&spec, fd)?;
-        Ok(Self::with_driver(spec, Some(driver)))
+        let device = Attachment::adopt(&spec, fd)?;
+        Ok(Self::with_device(spec, Some(device)))
     }
 
     /// A port whose device is not there yet.
     pub fn detached(spec: Spec) -> Self {
-        Self::with_driver(spec, None)
+        Self::with_device(spec, None)
     }
 
-    fn with_driver(spec: Spec, driver: Option<Driver>) -> Self {
-        Port { spec, driver, depth: Depth::default(), reads: Vec::new(), counters: Counters::default() }
+    fn with_device(spec: Spec, device: Option<Attachment>) -> Self {
+        let last_name = device.as_ref().map(|device| device.tap.name.clone());
+        Port { spec, device, last_name, counters: Counters::default() }
     }
 
-    /// Opens the device again after it was gone.
+    /// Opens the device again after it was gone; at once or not at all.
     ///
     /// # Errors
     /// When the device cannot be opened (yet).
     pub fn attach_again(&mut self) -> io::Result<()> {
-        self.driver = None;
-        self.driver = Some(open(&self.spec)?);
-        self.counters.attached_again += 1;
+        self.device = None;
+        let device = Attachment::open(&self.spec, Patience::None)?;
+        self.put_in(device);
         Ok(())
     }
 
@@ -214,14 +153,20 @@ impl Port {
     /// # Errors
     /// When the descriptor does not fit the driver.
     pub fn adopt_again(&mut self, fd: OwnedFd) -> io::Result<()> {
-        self.driver = Some(adopt(&self.spec, fd)?);
-        self.counters.attached_again += 1;
+        let device = Attachment::adopt(&self.spec, fd)?;
+        self.put_in(device);
         Ok(())
+    }
+
+    fn put_in(&mut self, device: Attachment) {
+        self.last_name = Some(device.tap.name.clone());
+        self.device = Some(device);
+        self.counters.attached_again += 1;
     }
 
     /// Lets go of the device.
     pub fn detach(&mut self) {
-        self.driver = None;
+        self.device = None;
     }
 
     /// How it is attached.
@@ -236,37 +181,37 @@ impl Port {
 
     /// What the device does for us.
     pub fn offloads(&self) -> Offloads {
-        match &self.driver {
-            Some(Driver::Offload { tap, .. }) => tap.offloads,
-            Some(Driver::Plain(_)) | None => Offloads::default(),
-        }
+        self.device.as_ref().map(|device| device.tap.offloads).unwrap_or_default()
     }
 
-    /// Number of the device in its namespace; zero when it is not known.
-    pub fn index(&self) -> u32 {
-        match &self.driver {
-            Some(Driver::Offload { tap, .. }) => tap.index,
-            Some(Driver::Plain(tap)) => tap.index,
-            None => 0,
-        }
+    /// Number of the device in its namespace; `None` when it is not known.
+    pub fn index(&self) -> Option<u32> {
+        self.device.as_ref().and_then(|device| device.tap.index)
     }
 
-    /// Name of the device when it was attached.
-    pub fn device(&self) -> Option<&str> {
-        match &self.driver {
-            Some(Driver::Offload { tap, .. }) => Some(&tap.name),
-            Some(Driver::Plain(tap)) => Some(&tap.name),
-            None => None,
-        }
+    /// Name of the device that was attached last.
+    pub fn last_name(&self) -> Option<&str> {
+        self.last_name.as_deref()
     }
 
     /// Ready to read when frames wait; `None` while no device is attached.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.driver {
-            Some(Driver::Offload { tap, .. }) => Some(tap.file.as_fd()),
-            Some(Driver::Plain(tap)) => Some(tap.file.as_fd()),
-            None => None,
+        self.device.as_ref().map(|device| device.tap.file.as_fd())
+    }
+
+    /// True when the device that is attached still exists, wherever it is.
+    pub fn is_attached(&self) -> bool {
+        self.fd().is_some_and(|fd| sys::tun_device(fd).is_ok())
+    }
+
+    /// The device was moved to another namespace, where it may have another number and another name.
+    pub fn renumber(&mut self) {
+        let Some(Attachment { tap, .. }) = &mut self.device else { return };
+        if let Ok((name, _)) = sys::tun_device(tap.file.as_fd()) {
+            tap.name = name;
+            self.last_name = Some(tap.name.clone());
         }
+        tap.index = tap::index_of(&tap.file, &tap.name);
     }
 
     /// Reads what waits, at most `limit` frames, and appends it to `into`.
@@ -279,28 +224,9 @@ impl Port {
         into: &mut Vec<FrameBuf>,
         limit: usize,
     ) -> Result<Waiting, PortError> {
-        let depth = self.depth.get().min(limit);
-        let received = match &mut self.driver {
-            None => return Err(PortError::Gone),
-            Some(Driver::Plain(tap)) => single::read(&tap.file, false, limit, pool, into),
-            Some(Driver::Offload { tap, ring }) => match ring.get(depth, tap, self.spec.batches) {
-                None => {
-                    let received = single::read(&tap.file, true, limit, pool, into);
-                    self.depth.learn(received.frames, received.bytes);
-                    received
-                }
-                Some(batch) => {
-                    self.counters.batches += 1;
-                    let received = read_batch(batch, &mut self.reads, depth, pool, into);
-                    if received.is_none() {
-                        *ring = RingState::Refused;
-                    }
-                    let received = received.unwrap_or_default();
-                    self.depth.learn(received.frames, received.bytes);
-                    received
-                }
-            },
-        };
+        let device = self.device.as_mut().ok_or(PortError::Gone)?;
+        let received = device.read(limit, pool, into);
+        self.counters.batches += u64::from(received.batch);
         self.counters.rx_frames += received.frames as u64;
         self.counters.rx_bytes += received.bytes as u64;
         self.counters.rx_malformed += received.malformed as u64;
@@ -329,106 +255,24 @@ impl Port {
 
     fn send_up_to_batch(&mut self, batch: &mut [FrameBuf], report: &mut SendReport) {
         let counters = &mut self.counters;
-        match &mut self.driver {
-            None => {
-                counters.tx_down += batch.len() as u64;
-                report.dropped += batch.len();
-                report.error = Some(PortError::Gone);
+        let Some(device) = &mut self.device else {
+            counters.tx_down += batch.len() as u64;
+            report.dropped += batch.len();
+            report.error = Some(PortError::Gone);
+            return;
+        };
+        if let Some(results) = device.write_batch(batch) {
+            counters.batches += 1;
+            for (&result, frame) in results.iter().zip(&*batch) {
+                account(single::number(result), frame.len(), counters, report);
             }
-            Some(Driver::Plain(tap)) => {
-                for frame in batch {
-                    account(single::write(&tap.file, frame, false), frame.len(), counters, report);
-                }
-            }
-            Some(Driver::Offload { tap, ring }) => {
-                if let Some(writes) = ring.get(batch.len(), tap, self.spec.batches) {
-                    counters.batches += 1;
-                    match writes.write(batch, true) {
-                        Ok(results) => {
-                            for (&result, frame) in results.iter().zip(&*batch) {
-                                account(number(result), frame.len(), counters, report);
-                            }
-                            return;
-                        }
-                        Err(_) => *ring = RingState::Refused,
-                    }
-                }
-                for frame in batch {
-                    account(single::write(&tap.file, frame, true), frame.len(), counters, report);
-                }
-            }
+            return;
+        }
+        for frame in batch {
+            let result = single::write(&device.tap.file, frame, device.tap.offload_header);
+            account(result, frame.len(), counters, report);
         }
     }
-}
-
-impl RingState {
-    /// The ring, when a batch of `count` is worth one and the kernel permits it.
-    fn get(&mut self, count: usize, tap: &Tap, batches: Batches) -> Option<&mut Ring> {
-        if count < WORTHWHILE || batches == Batches::Never {
-            return None;
-        }
-        if let RingState::Untried = self {
-            *self = Ring::new(&tap.file).map_or(RingState::Refused, |ring| RingState::Ready(Box::new(ring)));
-        }
-        match self {
-            RingState::Ready(ring) => Some(ring),
-            RingState::Untried | RingState::Refused => None,
-        }
-    }
-}
-
-fn open(spec: &Spec) -> io::Result<Driver> {
-    let netns = spec.netns.as_deref();
-    match (&spec.device, spec.driver) {
-        (Device::Tap(name), config::Driver::Plain) => plain::open(name, netns).map(Driver::Plain),
-        (Device::Tap(name), config::Driver::Offload) => tap::open(name, netns).map(offload),
-        // The kernel asks the same of both drivers here, and the header costs nothing.
-        (Device::Macvtap(path), config::Driver::Plain | config::Driver::Offload) => {
-            tap::open_macvtap(path, netns).map(offload)
-        }
-    }
-}
-
-fn adopt(spec: &Spec, fd: OwnedFd) -> io::Result<Driver> {
-    match (&spec.device, spec.driver) {
-        (Device::Tap(_), config::Driver::Plain) => plain::adopt(fd).map(Driver::Plain),
-        (Device::Tap(_), config::Driver::Offload) | (Device::Macvtap(_), _) => tap::adopt(fd).map(offload),
-    }
-}
-
-fn offload(tap: Tap) -> Driver {
-    Driver::Offload { tap, ring: RingState::Untried }
-}
-
-/// Reads a batch of up to `depth` frames. `reads` keeps the buffers that stayed empty for the next time. `None` when
-/// the ring does not work any more.
-fn read_batch(
-    ring: &mut Ring,
-    reads: &mut Vec<FrameBuf>,
-    depth: usize,
-    pool: &mut Pool,
-    into: &mut Vec<FrameBuf>,
-) -> Option<Received> {
-    while reads.len() < depth {
-        reads.push(pool.take());
-    }
-    let results = ring.read(&mut reads[..depth], true).ok()?;
-    let mut received = Received::default();
-    for (&result, read) in results.iter().zip(reads) {
-        // A frame may still come after an empty answer; the order is that of the reads.
-        if result == -libc::EAGAIN {
-            received.drained = true;
-        } else {
-            let frame = std::mem::replace(read, pool.take());
-            received.take(number(result), frame, true, pool, into);
-        }
-    }
-    Some(received)
-}
-
-/// The result of one operation of a batch as the single call would give it.
-fn number(result: i32) -> io::Result<usize> {
-    usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))
 }
 
 /// Counts what became of one frame.
@@ -452,3 +296,7 @@ fn account(result: io::Result<usize>, len: usize, counters: &mut Counters, repor
         PortError::Refused(_) => counters.tx_refused += 1,
     }
 }
+
+#[cfg(test)]
+#[path = "port_tests.rs"]
+mod tests;

@@ -11,8 +11,8 @@ use std::io;
 use std::path::Path;
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, RestrictionStatus, Ruleset,
-    RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, PathBeneath, PathFd, RestrictionStatus,
+    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetStatus, Scope,
 };
 use serde::{Deserialize, Serialize};
 
@@ -114,7 +114,8 @@ impl fmt::Display for Kept {
 /// When capabilities remain, or when a refusal is no known harmless one.
 pub fn drop_all(state: &Path, account: Option<Account>) -> io::Result<Kept> {
     let mut notes = Vec::new();
-    for (limit, value) in [(Limit::Core, 0), (Limit::Descriptors, DESCRIPTORS), (Limit::FileSize, FILE_SIZE)] {
+    for (limit, value) in [(Limit::Core, 0), (Limit::Descriptors, DESCRIPTORS), (Limit::FileSize, FILE_SIZE)]
+    {
         sys::lower_limit(limit, value)?;
     }
     drop_bounding_set()?;
@@ -207,7 +208,8 @@ mod tests {
 
     #[test]
     fn the_account_is_found_by_its_name_and_is_never_root() {
-        let text = "root:x:0:0:root:/root:/bin/bash\nkoi-x:x:7:7::/:\nkoi:x:990:991::/var/lib/koi:/bin/false\n";
+        let text =
+            "root:x:0:0:root:/root:/bin/bash\nkoi-x:x:7:7::/:\nkoi:x:990:991::/var/lib/koi:/bin/false\n";
         assert_eq!(Account::find(text, "koi"), Some(Account { uid: 990, gid: 991 }));
         assert_eq!(Account::find(text, "root"), None);
         assert_eq!(Account::find("koi:x\n", "koi"), None);

@@ -19,6 +19,8 @@ pub struct Received {
     pub malformed: usize,
     /// The device had no more.
     pub drained: bool,
+    /// It was one call for all.
+    pub batch: bool,
     /// The device refuses to be read.
     pub error: Option<io::Error>,
 }
@@ -85,4 +87,9 @@ pub fn write(mut file: &File, frame: &mut FrameBuf, offload_header: bool) -> io:
             result => return result,
         }
     }
+}
+
+/// The result of one operation of a batch, as a single call would give it.
+pub fn number(result: i32) -> io::Result<usize> {
+    usize::try_from(result).map_err(|_| io::Error::from_raw_os_error(-result))
 }

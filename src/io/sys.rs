@@ -211,6 +211,11 @@ impl PollEntry {
         PollEntry(libc::pollfd { fd: fd.as_raw_fd(), events: libc::POLLIN, revents: 0 })
     }
 
+    /// True when the last [`poll`] found something wrong.
+    pub fn failed(self) -> bool {
+        self.0.revents & (libc::POLLERR | libc::POLLHUP | libc::POLLNVAL) != 0
+    }
+
     /// True when the last [`poll`] found something to read, or something wrong.
     pub fn ready(self) -> bool {
         self.0.revents != 0

@@ -86,8 +86,7 @@ pub fn receive_with_descriptors(
     let mut header = message(&mut part, &mut control, control_len);
     let count = loop {
         // SAFETY: `header` points to `bytes` and `control` with their true lengths, and both outlive the call.
-        let result =
-            unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
+        let result = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut header, libc::MSG_CMSG_CLOEXEC) };
         match check_len(result) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => break result?,
@@ -184,8 +183,14 @@ pub fn signal_descriptor(signals: &[libc::c_int]) -> io::Result<File> {
     Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
 }
 
-/// The size of one record that a signal descriptor gives; the number of the signal is its first word.
+/// The size of one record that a signal descriptor gives.
 pub const SIGNAL_RECORD: usize = size_of::<libc::signalfd_siginfo>();
+
+/// The numbers of the signals in what a signal descriptor gave: the first word of each record.
+pub fn signals_in(records: &[u8]) -> impl Iterator<Item = libc::c_int> {
+    let word = |record: &[u8]| libc::c_int::from_ne_bytes([record[0], record[1], record[2], record[3]]);
+    records.chunks_exact(SIGNAL_RECORD).map(word)
+}
 
 /// This process is killed when the thread that started it ends. Set it after the last change of user, which clears
 /// it.
@@ -279,7 +284,8 @@ pub fn clear_capabilities() -> io::Result<()> {
     let mut header = CapabilityHeader { version: CAPABILITY_VERSION, pid: 0 };
     let words = [CapabilityWords::default(); 2];
     // SAFETY: version 3 reads this header and two of these structs; both outlive the call.
-    check(unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) } as libc::c_int).map(drop)
+    check(unsafe { libc::syscall(libc::SYS_capset, &raw mut header, words.as_ptr()) } as libc::c_int)
+        .map(drop)
 }
 
 /// A limit of the kernel for this process.
@@ -368,7 +374,7 @@ mod tests {
         assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), libc::SIGUSR2) }, 0);
         let mut record = [0; SIGNAL_RECORD];
         assert_eq!(signals.read(&mut record).unwrap(), SIGNAL_RECORD);
-        assert_eq!(record[..4], (libc::SIGUSR2 as u32).to_ne_bytes());
+        assert_eq!(signals_in(&record).collect::<Vec<_>>(), [libc::SIGUSR2]);
     }
 
     #[test]

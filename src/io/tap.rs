@@ -8,6 +8,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
+use std::time::Duration;
 
 use super::{netns, sys};
 
@@ -15,6 +16,9 @@ use super::{netns, sys};
 const QUEUE_LEN: u32 = 4096;
 /// Length of `struct virtio_net_hdr` without the number of merged buffers.
 const HEADER_LEN: i32 = 10;
+/// A device that is busy is tried again this often, with this pause.
+const BUSY_TRIES: usize = 50;
+const BUSY_PAUSE: Duration = Duration::from_millis(20);
 /// The character device of all TAPs.
 const CLONE_DEVICE: &str = "/dev/net/tun";
 
@@ -42,15 +46,17 @@ const WISHES: [(u32, Offloads); 5] = {
     ]
 };
 
-/// An attached device: its descriptor is non-blocking and speaks the 10-byte offload header.
+/// An attached device: its descriptor is non-blocking.
 #[derive(Debug)]
 pub struct Tap {
     /// Reads and writes frames.
     pub file: File,
     /// Name of the device, as the kernel has it now.
     pub name: String,
-    /// Number of the device in its namespace.
-    pub index: u32,
+    /// Number of the device in its namespace, when we may look.
+    pub index: Option<u32>,
+    /// Frames have the 10-byte offload header in front.
+    pub offload_header: bool,
     /// What it does for us.
     pub offloads: Offloads,
 }
@@ -59,51 +65,81 @@ pub struct Tap {
 ///
 /// # Errors
 /// When the device is of another kind, in use or not permitted, or when there is no such namespace.
-pub fn open(name: &str, netns: Option<&str>) -> io::Result<Tap> {
+pub fn open(name: &str, netns: Option<&str>, patience: Patience) -> io::Result<Tap> {
     netns::within(netns, || {
         let file = open_device(CLONE_DEVICE)?;
         let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
-        let name = match sys::tun_attach(file.as_fd(), name, flags) {
+        let name = patience.apply(|| match sys::tun_attach(file.as_fd(), name, flags) {
             // A persistent device made for several queues wants to be asked for one of them.
             Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-                sys::tun_attach(file.as_fd(), name, flags | libc::IFF_MULTI_QUEUE as u16)?
+                sys::tun_attach(file.as_fd(), name, flags | libc::IFF_MULTI_QUEUE as u16)
             }
-            result => result?,
-        };
-        prepare(file, name)
+            result => result,
+        })?;
+        prepare(file, name, true)
     })
 }
 
-/// Opens the character device of a macvtap, for example `/dev/tap7`, of the interface `name`'s kind.
+/// Whether a busy device is tried again for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Patience {
+    /// At once or not at all: on a thread that has other things to do.
+    None,
+    /// For a second at most: the kernel takes the io_uring of a process that has ended apart in the background, tells
+    /// nobody when it is done, and keeps the device until then.
+    Second,
+}
+
+impl Patience {
+    pub(super) fn apply<T>(self, mut attach: impl FnMut() -> io::Result<T>) -> io::Result<T> {
+        let tries = match self {
+            Patience::None => 0,
+            Patience::Second => BUSY_TRIES,
+        };
+        for _ in 0..tries {
+            match attach() {
+                Err(error) if error.raw_os_error() == Some(libc::EBUSY) => {
+                    sys::poll(&mut [], Some(BUSY_PAUSE))?
+                }
+                result => return result,
+            };
+        }
+        attach()
+    }
+}
+
+/// Opens the character device of a macvtap, for example `/dev/tap7`, by its path, with or without offloads.
 ///
 /// # Errors
 /// When the device does not exist, is in use or is not permitted.
-pub fn open_macvtap(path: &str, netns: Option<&str>) -> io::Result<Tap> {
+pub fn open_macvtap(path: &str, netns: Option<&str>, offload: bool) -> io::Result<Tap> {
     netns::within(netns, || {
         let file = open_device(path)?;
-        let flags = (libc::IFF_TAP | libc::IFF_NO_PI | libc::IFF_VNET_HDR) as u16;
-        sys::tun_attach(file.as_fd(), "", flags)?;
+        let header = if offload { libc::IFF_VNET_HDR } else { 0 };
+        sys::tun_attach(file.as_fd(), "", (libc::IFF_TAP | libc::IFF_NO_PI | header) as u16)?;
         let (name, _) = sys::tun_device(file.as_fd())?;
-        prepare(file, name)
+        prepare(file, name, offload)
     })
 }
 
-/// Takes over a descriptor that somebody else has opened and attached, with the offload header.
+/// Takes over a descriptor that somebody else has opened and attached, with or without the offload header.
 ///
 /// # Errors
-/// When it is no attached TAP, or one without the offload header.
-pub fn adopt(fd: OwnedFd) -> io::Result<Tap> {
+/// When it is no attached TAP, or frames on it look otherwise.
+pub fn adopt(fd: OwnedFd, offload: bool) -> io::Result<Tap> {
     let file = File::from(fd);
     let (name, flags) = sys::tun_device(file.as_fd())?;
-    if flags & libc::IFF_VNET_HDR as u16 == 0 || flags & libc::IFF_NO_PI as u16 == 0 {
+    let is_set = |flag: libc::c_int| flags & flag as u16 != 0;
+    if is_set(libc::IFF_VNET_HDR) != offload || !is_set(libc::IFF_NO_PI) || !is_set(libc::IFF_TAP) {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            format!("the descriptor of \"{name}\" has no offload header"),
+            format!("the descriptor of \"{name}\" was opened for another driver"),
         ));
     }
     sys::set_nonblocking(file.as_fd())?;
-    let (offloads, index) = (set_offloads(&file)?, index_of(&file, &name));
-    Ok(Tap { file, name, index, offloads })
+    let offloads = set_offloads(&file, offload)?;
+    let index = index_of(&file, &name);
+    Ok(Tap { file, name, index, offload_header: offload, offloads })
 }
 
 fn open_device(path: &str) -> io::Result<File> {
@@ -117,22 +153,27 @@ fn open_device(path: &str) -> io::Result<File> {
 }
 
 /// Runs in the device's namespace.
-fn prepare(file: File, name: String) -> io::Result<Tap> {
-    let offloads = set_offloads(&file)?;
-    let index = start(&file, &name)?;
-    Ok(Tap { file, name, index, offloads })
+fn prepare(file: File, name: String, offload: bool) -> io::Result<Tap> {
+    let offloads = set_offloads(&file, offload)?;
+    let index = Some(start(&file, &name)?);
+    Ok(Tap { file, name, index, offload_header: offload, offloads })
 }
 
-fn set_offloads(file: &File) -> io::Result<Offloads> {
+/// Asks for as much as the kernel gives. Without offloads it asks for nothing: a persistent device keeps the wishes of
+/// whoever had it before, and would send superpackets that nobody recognises.
+fn set_offloads(file: &File, offload: bool) -> io::Result<Offloads> {
+    if !offload {
+        return sys::tun_set_offloads(file.as_fd(), 0).map(|()| Offloads::default());
+    }
     sys::tun_set_header_len(file.as_fd(), HEADER_LEN)?;
-    let mut refusal = None;
+    let mut refusal = io::Error::from(io::ErrorKind::Unsupported);
     for (mask, offloads) in WISHES {
         match sys::tun_set_offloads(file.as_fd(), mask) {
             Ok(()) => return Ok(offloads),
-            Err(error) => refusal = Some(error),
+            Err(error) => refusal = error,
         }
     }
-    Err(refusal.unwrap_or_else(|| io::Error::other("no offloads to ask for")))
+    Err(refusal)
 }
 
 /// Long queue, up, cable plugged in; runs in the device's namespace. Gives the device's number.
@@ -145,8 +186,8 @@ pub(super) fn start(file: &File, name: &str) -> io::Result<u32> {
     sys::interface_index(socket.as_fd(), name)
 }
 
-/// The number of the device in whatever namespace it is now; zero when we may not look.
-pub(super) fn index_of(file: &File, name: &str) -> u32 {
+/// The number of the device in whatever namespace it is now; `None` when we may not look.
+pub(super) fn index_of(file: &File, name: &str) -> Option<u32> {
     let look = || sys::interface_index(sys::interface_socket()?.as_fd(), name);
-    sys::tun_namespace(file.as_fd()).and_then(|namespace| netns::inside(&namespace, look)).unwrap_or(0)
+    sys::tun_namespace(file.as_fd()).and_then(|namespace| netns::inside(&namespace, look)).ok()
 }

@@ -1,0 +1,47 @@
+//! `koi check`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::fail;
+use crate::config::{self, Problem};
+
+/// Read a configuration file and name every problem.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Configuration file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+}
+
+impl Check {
+    /// Prints one line when all is well, and one for each problem otherwise.
+    pub fn run(self) -> ExitCode {
+        let file = self.file;
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) => return fail(format!("{}: {error}", file.display())),
+        };
+        match config::load(&text) {
+            Ok(config) => {
+                println!("{}: OK, revision {}, hash {}", file.display(), config.revision, config.hash());
+                ExitCode::SUCCESS
+            }
+            Err(problems) => {
+                print_problems(&file, &problems);
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+/// `FILE: line 3, column 8: path: what and what to do.`
+pub fn print_problems(file: &Path, problems: &[Problem]) {
+    for problem in problems {
+        eprintln!("{}: {problem}", file.display());
+    }
+    let count = problems.len();
+    eprintln!("{}: {count} {}", file.display(), if count == 1 { "problem" } else { "problems" });
+}

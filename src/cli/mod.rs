@@ -1,0 +1,148 @@
+//! The command line: each command is one file here, and thin.
+//!
+//! Invariant: standard output carries only what was asked for; everything else goes to standard error. The exit
+//! code is 0 when it was done, 1 when it was not, 2 when the command line makes no sense.
+
+#![expect(clippy::print_stdout, reason = "this is the module that talks to people and scripts")]
+
+mod capture;
+mod check;
+mod flows;
+mod reload;
+mod run;
+mod show;
+mod table;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::io::control_client::Client;
+use crate::io::log;
+use crate::io::request::{Request, Response};
+
+/// A userspace router and firewall.
+#[derive(Debug, Parser)]
+#[command(name = "koi", version, arg_required_else_help = true)]
+struct Koi {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a node until SIGTERM or SIGINT; SIGHUP reloads its configuration
+    Run(run::Run),
+    /// Read a configuration file and name every problem
+    Check(check::Check),
+    /// Show what the running router is doing
+    Show(show::Show),
+    /// Read the configuration file again; returns when it is in force
+    Reload(reload::Reload),
+    /// Work on the connection table
+    Flows(flows::Flows),
+    /// Write the frames of an interface to a pcap file
+    Capture(capture::Capture),
+    /// The router process; started by `run`
+    #[command(hide = true)]
+    Router(Logging),
+}
+
+/// Where the router listens.
+#[derive(Debug, Args)]
+struct Control {
+    /// Control socket of the node; the only one in /run/koi when not given
+    #[arg(long, value_name = "SOCKET")]
+    control: Option<PathBuf>,
+}
+
+/// How log lines look.
+#[derive(Debug, Args)]
+struct Logging {
+    /// How log lines look
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    log_format: LogFormat,
+}
+
+/// See [`log::Format`].
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+impl Logging {
+    fn format(&self) -> log::Format {
+        match self.log_format {
+            LogFormat::Text => log::Format::Text,
+            LogFormat::Json => log::Format::Json,
+        }
+    }
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    match Koi::parse().command {
+        Command::Run(command) => command.run(),
+        Command::Check(command) => command.run(),
+        Command::Show(command) => command.run(),
+        Command::Reload(command) => command.run(),
+        Command::Flows(command) => command.run(),
+        Command::Capture(command) => command.run(),
+        Command::Router(logging) => crate::io::router::run(logging.format()),
+    }
+}
+
+/// Says why it was not done.
+fn fail(why: impl std::fmt::Display) -> ExitCode {
+    eprintln!("koi: {why}");
+    ExitCode::FAILURE
+}
+
+impl Control {
+    /// Asks the router. Refusals have been told to the user already.
+    fn ask(&self, request: &Request) -> Result<Response, ExitCode> {
+        let answer = Client::connect(self.control.as_deref()).and_then(|client| client.ask(request));
+        match answer {
+            Ok(Response::Failed(why)) => Err(fail(why)),
+            Ok(Response::Refused(problems)) => {
+                problems.iter().for_each(|problem| eprintln!("{problem}"));
+                Err(fail("the configuration is refused; the one in force stays"))
+            }
+            Ok(answer) => Ok(answer),
+            Err(error) => Err(fail(error)),
+        }
+    }
+}
+
+/// Prints one JSON document.
+fn print_json(value: &impl serde::Serialize) -> ExitCode {
+    match serde_json::to_string_pretty(value) {
+        Ok(text) => {
+            println!("{text}");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(error),
+    }
+}
+
+/// The router and this command speak of different things: they are of different versions.
+fn unexpected() -> ExitCode {
+    fail("the router answers something else than it was asked; is it of another version?")
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Koi::command().debug_assert();
+    }
+}

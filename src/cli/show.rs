@@ -1,0 +1,295 @@
+//! `koi show`
+
+use std::net::IpAddr;
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand};
+
+use super::flows::Which;
+use super::table::{Table, bytes, seconds};
+use super::{Control, print_json, unexpected};
+use crate::io::request::{Request, Response, Status};
+use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
+
+/// Show what the running router is doing.
+#[derive(Debug, Args)]
+pub struct Show {
+    #[command(subcommand)]
+    what: What,
+    /// One JSON document instead of a table
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(flatten)]
+    control: ControlAnywhere,
+}
+
+/// As [`Control`], also after the word that says what to show.
+#[derive(Debug, Args)]
+struct ControlAnywhere {
+    /// Control socket of the node; the only one in /run/koi when not given
+    #[arg(long, value_name = "SOCKET", global = true)]
+    control: Option<std::path::PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// How the router is, and what privileges it kept
+    Status,
+    /// Ports and logical interfaces
+    Interfaces,
+    /// Routes
+    Routes,
+    /// ARP and neighbour discovery tables
+    Neighbours,
+    /// The connection table
+    Flows {
+        #[command(flatten)]
+        which: Box<Which>,
+        /// At most so many
+        #[arg(long, default_value_t = 1000, value_name = "N")]
+        limit: u32,
+    },
+    /// Named counters
+    Counters {
+        /// Also those that are zero
+        #[arg(long)]
+        all: bool,
+    },
+    /// The recent drops
+    Drops,
+}
+
+impl Show {
+    /// Asks and prints.
+    pub fn run(self) -> ExitCode {
+        let Show { what, json, control } = self;
+        let control = Control { control: control.control };
+        let request = match &what {
+            What::Status => Request::Status,
+            What::Interfaces | What::Routes | What::Neighbours | What::Counters { .. } => Request::Snapshot,
+            What::Flows { which, limit } => Request::Flows { filter: which.filter(), limit: *limit },
+            What::Drops => Request::Drops,
+        };
+        match control.ask(&request) {
+            Ok(answer) if json => print_as_json(&what, answer),
+            Ok(answer) => print_as_text(&what, answer),
+            Err(code) => code,
+        }
+    }
+}
+
+fn print_as_json(what: &What, answer: Response) -> ExitCode {
+    match (what, answer) {
+        (What::Status, Response::Status(status)) => print_json(&status),
+        (What::Interfaces, Response::Snapshot(snapshot)) => {
+            print_json(&serde_json::json!({ "ports": snapshot.ports, "interfaces": snapshot.interfaces }))
+        }
+        (What::Routes, Response::Snapshot(snapshot)) => print_json(&snapshot.routes),
+        (What::Neighbours, Response::Snapshot(snapshot)) => print_json(&snapshot.neighbours),
+        (What::Counters { .. }, Response::Snapshot(snapshot)) => print_json(&snapshot.counters),
+        (What::Flows { .. }, Response::Flows { rows, total, more }) => {
+            print_json(&serde_json::json!({ "flows": rows, "total": total, "more": more }))
+        }
+        (What::Drops, Response::Drops(drops)) => print_json(&drops),
+        _ => unexpected(),
+    }
+}
+
+fn print_as_text(what: &What, answer: Response) -> ExitCode {
+    let text = match (what, answer) {
+        (What::Status, Response::Status(status)) => status_text(&status),
+        (What::Interfaces, Response::Snapshot(snapshot)) => interfaces_text(&snapshot),
+        (What::Routes, Response::Snapshot(snapshot)) => routes_text(&snapshot),
+        (What::Neighbours, Response::Snapshot(snapshot)) => neighbours_text(&snapshot),
+        (What::Counters { all }, Response::Snapshot(snapshot)) => counters_text(&snapshot, *all),
+        (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
+        (What::Drops, Response::Drops(drops)) => drops_text(&drops),
+        _ => return unexpected(),
+    };
+    print!("{text}");
+    ExitCode::SUCCESS
+}
+
+fn status_text(status: &Status) -> String {
+    let Status {
+        version,
+        hostname,
+        node,
+        uptime_seconds,
+        revision,
+        config_hash,
+        parent,
+        router,
+        restarts,
+        ports_up: [up, ports],
+        states,
+        privileges,
+        state,
+        loopback,
+    } = status;
+    let mut lines = vec![
+        ("Koi", format!("{version} on {hostname}, node {node}")),
+        ("Up for", seconds(*uptime_seconds)),
+        ("Configuration", format!("revision {revision}, hash {config_hash}")),
+        ("Ports with link", format!("{up} of {ports}")),
+        ("States", format!("{} of at most {}", states.current, states.limit)),
+        ("Router process", format!("{router}, started again {restarts} times")),
+        ("Parent process", parent.to_string()),
+        ("Router kept", privileges.to_string()),
+        ("State directory", state.clone()),
+    ];
+    lines.extend(loopback.as_ref().map(|address| ("Status page here", format!("http://{address}/"))));
+    lines.iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect()
+}
+
+fn link(up: bool) -> String {
+    if up { "up".into() } else { "down".into() }
+}
+
+fn interfaces_text(snapshot: &Snapshot) -> String {
+    let mut ports = Table::new(&[
+        "port",
+        "device",
+        "driver",
+        "link",
+        ">packets in",
+        ">bytes in",
+        ">packets out",
+        ">bytes out",
+        ">drops",
+    ]);
+    for row in &snapshot.ports {
+        ports.row([
+            row.name.clone(),
+            row.device.clone(),
+            row.driver.clone(),
+            link(row.up),
+            row.rx_packets.to_string(),
+            bytes(row.rx_bytes),
+            row.tx_packets.to_string(),
+            bytes(row.tx_bytes),
+            row.drops.to_string(),
+        ]);
+    }
+    let mut interfaces =
+        Table::new(&["interface", "zone", "port", "vlan", "mac", ">mtu", "link", "addresses"]);
+    for row in &snapshot.interfaces {
+        let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
+        interfaces.row([
+            row.name.clone(),
+            row.zone.clone(),
+            row.port.clone(),
+            row.vlan.map(|tag| tag.to_string()).unwrap_or_default(),
+            row.mac.to_string(),
+            row.mtu.to_string(),
+            link(row.up),
+            addresses.join(" "),
+        ]);
+    }
+    format!("{}\n{}", ports.text(), interfaces.text())
+}
+
+fn routes_text(snapshot: &Snapshot) -> String {
+    let mut table = Table::new(&["destination", "gateway", "interface", "origin"]);
+    for row in &snapshot.routes {
+        let gateway = row.gateway.map(|address: IpAddr| address.to_string()).unwrap_or_default();
+        table.row([row.destination.to_string(), gateway, row.interface.clone(), row.origin.clone()]);
+    }
+    table.text()
+}
+
+fn neighbours_text(snapshot: &Snapshot) -> String {
+    let mut table = Table::new(&["address", "mac", "interface", "state"]);
+    for row in &snapshot.neighbours {
+        let mac = row.mac.map(|mac| mac.to_string()).unwrap_or_default();
+        table.row([row.address.to_string(), mac, row.interface.clone(), row.state.clone()]);
+    }
+    table.text()
+}
+
+fn counters_text(snapshot: &Snapshot, all: bool) -> String {
+    let mut table = Table::new(&["counter", ">value", "meaning"]);
+    for row in snapshot.counters.iter().filter(|row| all || row.value > 0) {
+        table.row([row.name.clone(), row.value.to_string(), row.meaning.clone()]);
+    }
+    table.text()
+}
+
+fn flows_text(rows: &[FlowRow], total: u64, more: bool) -> String {
+    let mut table = Table::new(&[
+        ">id",
+        "flow",
+        "translated",
+        "state",
+        "in",
+        "out",
+        ">rule",
+        ">age",
+        ">expires",
+        ">packets",
+        ">bytes",
+    ]);
+    for row in rows {
+        table.row([
+            row.id.to_string(),
+            row.original.clone(),
+            row.translated.clone().unwrap_or_default(),
+            row.state.clone(),
+            row.ingress.clone(),
+            row.egress.clone(),
+            row.rule.to_string(),
+            seconds(row.age_seconds),
+            seconds(row.expires_seconds),
+            row.packets.iter().sum::<u64>().to_string(),
+            bytes(row.bytes.iter().sum()),
+        ]);
+    }
+    let rest = if more { ", there are more; --limit shows them" } else { "" };
+    format!("{}{} shown of {total} in the table{rest}\n", table.text(), rows.len())
+}
+
+fn drops_text(drops: &[DropRow]) -> String {
+    let mut table = Table::new(&[">at", "reason", "interface", "flow", ">rule"]);
+    for row in drops {
+        table.row([
+            format!("{:.3}s", row.at),
+            row.reason.clone(),
+            row.interface.clone(),
+            row.flow.clone().unwrap_or_default(),
+            row.rule.map(|rule| rule.to_string()).unwrap_or_default(),
+        ]);
+    }
+    table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::snapshot::{CounterRow, StatesRow};
+
+    #[test]
+    fn zero_counters_are_shown_when_asked_for() {
+        let counter =
+            |name: &str, value| CounterRow { name: name.into(), value, meaning: "A sentence.".into() };
+        let snapshot =
+            Snapshot { counters: vec![counter("land", 0), counter("martian", 3)], ..Snapshot::default() };
+        assert_eq!(counters_text(&snapshot, false), "COUNTER  VALUE  MEANING\nmartian      3  A sentence.\n");
+        assert!(counters_text(&snapshot, true).contains("land "));
+    }
+
+    #[test]
+    fn the_status_says_everything_once() {
+        let states = StatesRow { current: 3, limit: 9, ..StatesRow::default() };
+        let status = Status {
+            version: "0.1".into(),
+            ports_up: [1, 2],
+            states,
+            uptime_seconds: 61,
+            ..Status::default()
+        };
+        let text = status_text(&status);
+        for part in ["1 of 2", "3 of at most 9", "1m01s", "capabilities none"] {
+            assert_eq!(text.matches(part).count(), 1, "{part}\n{text}");
+        }
+    }
+}

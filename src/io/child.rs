@@ -1,0 +1,95 @@
+//! The router as its parent sees it: a process and a channel.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::process::{Command, Stdio};
+
+use super::channel::Channel;
+use super::log;
+use super::orders::{Order, Report};
+use crate::types::Instant;
+
+/// This program, also when its file has been replaced meanwhile.
+const PROGRAM: &str = "/proc/self/exe";
+/// The hidden command of the router.
+pub const COMMAND: &str = "router";
+
+/// A router process.
+pub struct Child {
+    process: std::process::Child,
+    /// `None` when nothing sensible can be heard any more.
+    channel: Option<Channel>,
+    started: Instant,
+    /// When it must be ready; `None` once it is.
+    deadline: Option<Instant>,
+}
+
+impl Child {
+    /// Starts a router, which must be ready at `deadline`. The channel is its standard input.
+    ///
+    /// # Errors
+    /// When the process cannot be started.
+    pub fn spawn(format: log::Format, now: Instant, deadline: Instant) -> io::Result<Child> {
+        let (channel, theirs) = Channel::pair()?;
+        let mut command = Command::new(PROGRAM);
+        command.arg(COMMAND).args(["--log-format", format.name()]).env_clear().stdin(Stdio::from(theirs));
+        for name in [log::LEVEL_VARIABLE, "RUST_BACKTRACE"] {
+            command.envs(std::env::var_os(name).map(|value| (name, value)));
+        }
+        let process = command.spawn()?;
+        Ok(Child { process, channel: Some(channel), started: now, deadline: Some(deadline) })
+    }
+
+    /// Ready to read when the router has something to say.
+    pub fn channel_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.channel.as_ref().map(Channel::fd)
+    }
+
+    /// When it must be ready.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    /// Gives an order. A router that does not take it is killed.
+    pub fn order(&mut self, order: &Order, descriptors: &[BorrowedFd<'_>]) {
+        let Some(channel) = &mut self.channel else { return };
+        if let Err(error) = channel.send(order, descriptors) {
+            tracing::error!(%error, "the router takes no orders");
+            // What it said before is still heard.
+            let _ = self.process.kill();
+        }
+    }
+
+    /// Takes a word; `None` when there was none that makes sense. Such a router is killed.
+    pub fn report(&mut self) -> Option<Report> {
+        match self.channel.as_mut()?.receive() {
+            Ok(Some((report, _no_descriptors))) => {
+                if let Report::Ready = report {
+                    self.deadline = None;
+                }
+                return Some(report);
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the router makes no sense"),
+        }
+        self.kill();
+        None
+    }
+
+    /// Ends it at once.
+    pub fn kill(&mut self) {
+        self.channel = None;
+        self.deadline = None;
+        // It has ended already when this fails.
+        let _ = self.process.kill();
+    }
+
+    /// How it ended and when it had started, when it has ended. Words that it said before are still heard first.
+    pub fn ended(&mut self) -> Option<(String, Instant)> {
+        if self.channel.is_some() {
+            return None;
+        }
+        let status = self.process.try_wait().ok()??;
+        Some((status.to_string(), self.started))
+    }
+}

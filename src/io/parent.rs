@@ -1,0 +1,399 @@
+//! The parent: the small process that keeps the privileges, and never looks at a packet.
+//!
+//! It reads and validates the configuration, opens what needs a privilege, starts the router (this same program
+//! again) and hands everything over a socket pair. It starts the router again when that dies, reloads the
+//! configuration, opens devices again that were gone, and ends cleanly on SIGTERM or SIGINT.
+//!
+//! Invariant: it trusts nothing that the router says beyond the words of [`Report`]; a router that breaks their
+//! form or does not answer in time is killed and started again.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, anyhow, bail};
+
+use super::backoff::Backoff;
+use super::child::Child;
+use super::devices::{Changes, Devices};
+use super::orders::{Apply, Order, Report, Start};
+use super::places::Places;
+use super::request::Reloaded;
+use super::sys::{self, PollEntry};
+use super::{clock, log, sys_process};
+use crate::config::{self, Problem};
+use crate::types::{Duration, Instant};
+
+/// The longest configuration file.
+const CONFIG_MAX: u64 = 32 << 20;
+/// How long a router may take to begin, or to put a configuration in force.
+const WORK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a router may take to end.
+const END_LIMIT: Duration = Duration::from_secs(5);
+/// Reloads that wait for the one under way.
+const RELOADS_MAX: usize = 16;
+/// The ticket of a reload that a signal asks for; nobody waits for its answer.
+const NOBODY: u64 = 0;
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Which node of it this is; not needed when there is only one.
+    pub node: Option<String>,
+    /// The state directory, when it is not the usual one.
+    pub state: Option<PathBuf>,
+    /// The control socket, when it is not the usual one.
+    pub control: Option<PathBuf>,
+    /// How log lines look.
+    pub log_format: log::Format,
+}
+
+/// Why Koi does not run.
+#[derive(Debug)]
+pub enum Failure {
+    /// The configuration is wrong: every problem.
+    Config(Vec<Problem>),
+    /// Anything else.
+    Other(anyhow::Error),
+}
+
+impl From<anyhow::Error> for Failure {
+    fn from(error: anyhow::Error) -> Self {
+        Failure::Other(error)
+    }
+}
+
+/// Runs a node until SIGTERM or SIGINT.
+///
+/// # Errors
+/// When it cannot be started. Once it runs, errors are logged and dealt with.
+pub fn run(options: &Options) -> Result<(), Failure> {
+    // Before any thread is started, so that no thread takes a signal.
+    let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
+    let signals = sys_process::signal_descriptor(&signals).context("signals")?;
+    let text = read_config(&options.config)?;
+    let config = config::load(&text).map_err(Failure::Config)?;
+    let node = config.node(options.node.as_deref()).map_err(|problem| Failure::Config(vec![problem]))?;
+    let name = config.node_part(node).name.clone();
+    let places = Places::take(options.state.as_deref(), options.control.as_deref(), &name)?;
+    let mut devices = Devices::default();
+    let changes = devices.prepare(&config, node).map_err(|problems| anyhow!(problems.join("\n")))?;
+    devices.commit(changes);
+    let mut parent = Parent {
+        options: options.clone(),
+        node: name,
+        text,
+        places,
+        devices,
+        signals,
+        child: None,
+        restart_at: Some(clock::now()),
+        backoff: Backoff::default(),
+        starts: 0,
+        served: false,
+        failure: None,
+        pending: None,
+        waiting: Vec::new(),
+        ending: None,
+    };
+    parent.serve()?;
+    Ok(())
+}
+
+fn read_config(path: &Path) -> anyhow::Result<String> {
+    let file = File::open(path).with_context(|| format!("{} cannot be read", path.display()))?;
+    let mut text = String::new();
+    file.take(CONFIG_MAX + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("{} cannot be read", path.display()))?;
+    if text.len() as u64 > CONFIG_MAX {
+        bail!("{} is longer than {CONFIG_MAX} bytes", path.display());
+    }
+    Ok(text)
+}
+
+/// A configuration that the router is putting in force.
+struct Pending {
+    ticket: u64,
+    text: String,
+    changes: Changes,
+    revision: u64,
+    deadline: Instant,
+}
+
+struct Parent {
+    options: Options,
+    node: String,
+    /// The configuration in force.
+    text: String,
+    places: Places,
+    devices: Devices,
+    signals: File,
+    child: Option<Child>,
+    /// When to start a router, while there is none.
+    restart_at: Option<Instant>,
+    backoff: Backoff,
+    starts: u64,
+    /// A router has been ready at least once; from then on every death is followed by a new start.
+    served: bool,
+    /// What the router said before it died.
+    failure: Option<String>,
+    pending: Option<Pending>,
+    /// Tickets of those who want a reload after the one under way.
+    waiting: Vec<u64>,
+    /// The clean end has begun: when patience ends.
+    ending: Option<Instant>,
+}
+
+impl Parent {
+    fn serve(&mut self) -> anyhow::Result<()> {
+        loop {
+            self.run_timers()?;
+            let (signalled, spoken) = self.wait().context("waiting")?;
+            if signalled {
+                self.take_signals()?;
+            }
+            if spoken {
+                self.listen();
+            }
+            if let Some((status, started)) = self.child.as_mut().and_then(Child::ended) {
+                self.child = None;
+                if self.ending.is_none() {
+                    self.died(&status, started)?;
+                }
+            }
+            if self.ending.is_some() && self.child.is_none() {
+                tracing::info!("ended");
+                return Ok(());
+            }
+        }
+    }
+
+    /// Waits for a signal, a word of the router, or the time of the next timer.
+    fn wait(&self) -> io::Result<(bool, bool)> {
+        let mut entries = vec![PollEntry::readable(self.signals.as_fd())];
+        entries.extend(self.child.as_ref().and_then(Child::channel_fd).map(PollEntry::readable));
+        sys::poll(&mut entries, self.next_timer().map(|at| at.since(clock::now())))?;
+        Ok((entries[0].ready(), entries.get(1).is_some_and(|entry| entry.ready())))
+    }
+
+    fn next_timer(&self) -> Option<Instant> {
+        let pending = self.pending.as_ref().map(|pending| pending.deadline);
+        let begin = self.child.as_ref().and_then(Child::deadline);
+        [self.restart_at, self.ending, pending, begin].into_iter().flatten().min()
+    }
+
+    fn run_timers(&mut self) -> anyhow::Result<()> {
+        let now = clock::now();
+        let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        if due(self.restart_at) {
+            self.restart_at = None;
+            self.start(now)?;
+        }
+        let late = due(self.child.as_ref().and_then(Child::deadline))
+            || due(self.pending.as_ref().map(|pending| pending.deadline))
+            || due(self.ending);
+        if late && let Some(child) = &mut self.child {
+            tracing::error!("the router does not answer in time and is killed");
+            child.kill();
+            self.pending = None;
+            self.ending = self.ending.map(|_| now + END_LIMIT);
+        }
+        Ok(())
+    }
+
+    fn start(&mut self, now: Instant) -> anyhow::Result<()> {
+        let child = Child::spawn(self.options.log_format, now, now + WORK_LIMIT);
+        let mut child = child.context("the router cannot be started")?;
+        let start = Start {
+            config: self.text.clone(),
+            node: self.node.clone(),
+            state: self.places.state.clone(),
+            account: self.places.account,
+            owner: sys_process::effective_user(),
+            parent: std::process::id(),
+            restarts: self.starts,
+            loopback: self.devices.has_loopback(),
+            links: self.devices.namespaces(),
+            ports: self.devices.notes(),
+        };
+        let mut descriptors = vec![self.places.listener.as_fd()];
+        descriptors.extend(self.devices.descriptors());
+        child.order(&Order::Start(Box::new(start)), &descriptors);
+        self.starts += 1;
+        self.child = Some(child);
+        Ok(())
+    }
+
+    fn died(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
+        let reason = self.failure.take().unwrap_or_else(|| format!("the router process ended: {status}"));
+        if !self.served {
+            bail!(reason);
+        }
+        // What was being put in force may have been the cause; the next router gets the configuration before it.
+        self.pending = None;
+        self.waiting.clear();
+        let now = clock::now();
+        let at = self.backoff.died(now, started);
+        tracing::error!(%reason, wait_ms = at.since(now).as_millis() as u64, "the router died and is started again");
+        self.restart_at = Some(at);
+        Ok(())
+    }
+
+    fn take_signals(&mut self) -> anyhow::Result<()> {
+        let mut records = [0; sys_process::SIGNAL_RECORD * 8];
+        let len = match (&self.signals).read(&mut records) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            result => result.context("signals")?,
+        };
+        for signal in sys_process::signals_in(&records[..len]) {
+            match signal {
+                libc::SIGTERM | libc::SIGINT => self.end(),
+                libc::SIGHUP => self.want_reload(NOBODY),
+                // The main loop looks after its child anyway.
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks the router to end; asked twice, it is not asked any more.
+    fn end(&mut self) {
+        let insistent = self.ending.is_some();
+        self.restart_at = None;
+        self.ending = Some(clock::now() + END_LIMIT);
+        match &mut self.child {
+            Some(child) if insistent => child.kill(),
+            Some(child) => child.order(&Order::End, &[]),
+            None => {}
+        }
+    }
+
+    /// Takes one word of the router.
+    fn listen(&mut self) {
+        let Some(report) = self.child.as_mut().and_then(Child::report) else { return };
+        match report {
+            Report::Ready => {
+                self.served = true;
+                tracing::info!(node = %self.node, control = %self.places.control.display(), "the router is ready");
+            }
+            Report::Failed(reason) => self.failure = Some(reason),
+            Report::Reload { ticket } => self.want_reload(ticket),
+            Report::Applied { ticket } => self.applied(ticket),
+            Report::NotApplied { ticket, problems } => {
+                self.pending.take_if(|pending| pending.ticket == ticket);
+                log_refusal(ticket, &problems);
+                self.next_reload();
+            }
+            Report::Gone { name } => {
+                tracing::warn!(port = %name, "the device of a port is gone");
+                if self.devices.gone(&name) {
+                    self.open_again(&name);
+                }
+            }
+            Report::Back { name } => self.open_again(&name),
+        }
+    }
+
+    fn open_again(&mut self, name: &str) {
+        let Some(child) = &mut self.child else { return };
+        match self.devices.open_again(name) {
+            Ok((port, fd)) => {
+                tracing::info!(port = name, device = %port.device, "the device is open again");
+                child.order(&Order::Attached { port }, &[fd]);
+            }
+            Err(reason) => {
+                tracing::warn!(%reason, "the device stays gone");
+                child.order(&Order::NotAttached { name: name.into() }, &[]);
+            }
+        }
+    }
+}
+
+/// Reloads: one at a time, the others wait.
+impl Parent {
+    fn want_reload(&mut self, ticket: u64) {
+        if self.ending.is_some() || self.child.is_none() {
+            // A router that starts now gets the configuration that was in force; its operator asks again.
+            tracing::warn!("no reload: there is no router at present");
+        } else if self.pending.is_none() {
+            self.reload(ticket);
+        } else if self.waiting.len() < RELOADS_MAX {
+            self.waiting.push(ticket);
+        } else {
+            self.refuse(ticket, vec!["too many reloads wait already".into()]);
+        }
+    }
+
+    fn next_reload(&mut self) {
+        while self.pending.is_none() && !self.waiting.is_empty() {
+            let ticket = self.waiting.remove(0);
+            self.reload(ticket);
+        }
+    }
+
+    fn reload(&mut self, ticket: u64) {
+        match self.prepare(ticket) {
+            Ok((pending, apply)) => {
+                let descriptors = pending.changes.descriptors();
+                if let Some(child) = &mut self.child {
+                    child.order(&Order::Apply(Box::new(apply)), &descriptors);
+                }
+                drop(descriptors);
+                self.pending = Some(pending);
+            }
+            Err(problems) => self.refuse(ticket, problems),
+        }
+    }
+
+    /// Reads the file and opens what it wants in addition; nothing changes yet.
+    fn prepare(&self, ticket: u64) -> Result<(Pending, Apply), Vec<String>> {
+        let text = read_config(&self.options.config).map_err(|error| vec![format!("{error:#}")])?;
+        let texts = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
+        let config = config::load(&text).map_err(texts)?;
+        let node = config.node(Some(&self.node)).map_err(|problem| texts(vec![problem]))?;
+        let changes = self.devices.prepare(&config, node)?;
+        let reloaded = Reloaded {
+            revision: config.revision,
+            hash: config.hash(),
+            opened: changes.opened(),
+            closed: changes.closed(),
+        };
+        let apply = Apply {
+            ticket,
+            config: text.clone(),
+            loopback: changes.loopback(),
+            links: changes.namespaces(),
+            ports: changes.notes(&self.devices),
+            reloaded,
+        };
+        let deadline = clock::now() + WORK_LIMIT;
+        Ok((Pending { ticket, text, changes, revision: config.revision, deadline }, apply))
+    }
+
+    fn applied(&mut self, ticket: u64) {
+        let Some(pending) = self.pending.take_if(|pending| pending.ticket == ticket) else { return };
+        self.text = pending.text;
+        self.devices.commit(pending.changes);
+        tracing::info!(revision = pending.revision, "the new configuration is in force");
+        self.next_reload();
+    }
+
+    fn refuse(&mut self, ticket: u64, problems: Vec<String>) {
+        log_refusal(ticket, &problems);
+        if let Some(child) = &mut self.child {
+            child.order(&Order::Refuse { ticket, problems }, &[]);
+        }
+    }
+}
+
+/// Whoever asked by a signal finds the problems in the log only.
+fn log_refusal(ticket: u64, problems: &[String]) {
+    tracing::warn!(problems = problems.len(), "the new configuration is refused, the old one stays in force");
+    if ticket == NOBODY {
+        problems.iter().for_each(|problem| tracing::warn!(%problem, "in the new configuration"));
+    }
+}

@@ -1,0 +1,136 @@
+//! The parent's places in the file system: state directory, lock, control socket.
+
+use std::fs::{self, File};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+
+use super::privilege::Account;
+use super::{control_client, files, sys_process};
+
+/// Where state directories are, by node.
+pub const STATE_DIRECTORY: &str = "/var/lib/koi";
+
+/// What the parent holds in the file system; the socket goes away with this value.
+#[derive(Debug)]
+pub struct Places {
+    /// The state directory.
+    pub state: PathBuf,
+    /// Path of the control socket.
+    pub control: PathBuf,
+    /// The control socket.
+    pub listener: UnixListener,
+    /// Whom the router becomes, when there is somebody.
+    pub account: Option<Account>,
+    /// Held for as long as this node runs on this machine.
+    _lock: File,
+}
+
+impl Places {
+    /// Makes and takes them for the node; the usual ones where none are named.
+    ///
+    /// # Errors
+    /// When they cannot be made, or when another process holds them.
+    pub fn take(state: Option<&Path>, control: Option<&Path>, node: &str) -> anyhow::Result<Places> {
+        let state = state.map_or_else(|| Path::new(STATE_DIRECTORY).join(node), Path::to_owned);
+        files::create_private_directory(&state)
+            .with_context(|| format!("the state directory {} cannot be made", state.display()))?;
+        let state = state.canonicalize().with_context(|| state.display().to_string())?;
+        let lock = lock(&state)?;
+        let account = Account::for_router().filter(|account| give_to(&state, *account));
+        let usual = || Path::new(control_client::DIRECTORY).join(format!("{node}.sock"));
+        let control = control.map_or_else(usual, Path::to_owned);
+        let listener = bind(&control)
+            .with_context(|| format!("the control socket {} cannot be made", control.display()))?;
+        Ok(Places { state, control, listener, account, _lock: lock })
+    }
+}
+
+impl Drop for Places {
+    fn drop(&mut self) {
+        // Gone already is as good.
+        let _ = fs::remove_file(&self.control);
+    }
+}
+
+/// One node has one state directory, and the other way round.
+fn lock(state: &Path) -> anyhow::Result<File> {
+    let lock = File::open(state).with_context(|| state.display().to_string())?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(fs::TryLockError::WouldBlock) => {
+            bail!("another Koi runs with the state directory {}", state.display())
+        }
+        Err(fs::TryLockError::Error(error)) => Err(error).with_context(|| state.display().to_string()),
+    }
+}
+
+/// Gives the state directory and what is in it to the router's account; false when there is no such user here, as
+/// in a user namespace.
+fn give_to(state: &Path, account: Account) -> bool {
+    let give = |path: &Path| chown(path, Some(account.uid), Some(account.gid));
+    let inside = fs::read_dir(state).into_iter().flatten().flatten();
+    let regular = inside.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_file()));
+    match give(state).and_then(|()| regular.map(|entry| entry.path()).try_for_each(|path| give(&path))) {
+        Ok(()) => true,
+        Err(error) => {
+            tracing::info!(%error, uid = account.uid, "the router keeps this user: there is no other here");
+            false
+        }
+    }
+}
+
+/// Binds the control socket with mode 0600. We hold the lock of the state directory, so a socket that nobody
+/// answers was left behind.
+fn bind(path: &Path) -> io::Result<UnixListener> {
+    if let Some(directory) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        fs::DirBuilder::new().recursive(true).mode(0o755).create(directory)?;
+    }
+    let bind = || sys_process::with_umask(0o177, || UnixListener::bind(path));
+    let listener = match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && is_abandoned(path) => {
+            fs::remove_file(path)?;
+            bind()?
+        }
+        result => result?,
+    };
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
+    Ok(listener)
+}
+
+/// A socket that nobody serves. Connecting to a file of another kind is refused in the same way.
+fn is_abandoned(path: &Path) -> bool {
+    let socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
+    socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::files::tests::Scratch;
+    use super::*;
+
+    #[test]
+    fn a_node_runs_once_and_leaves_no_socket() {
+        let scratch = Scratch::new("places");
+        let (state, control) = (scratch.0.join("state"), scratch.0.join("run/koi.sock"));
+        let take = || Places::take(Some(&state), Some(&control), "koi");
+        let places = take().unwrap();
+        assert_eq!(fs::metadata(&control).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::metadata(&state).unwrap().permissions().mode() & 0o777, 0o700);
+        assert!(take().unwrap_err().to_string().contains("another Koi"));
+        let elsewhere = Places::take(Some(&scratch.0.join("other")), Some(&control), "koi");
+        assert!(format!("{:#}", elsewhere.unwrap_err()).contains("in use"));
+        drop(places);
+        assert!(!control.exists());
+        // What a killed process leaves behind is taken over.
+        drop(UnixListener::bind(&control).unwrap());
+        drop(take().unwrap());
+        // Something else is not.
+        fs::write(&control, "a document").unwrap();
+        assert!(take().is_err());
+        assert_eq!(fs::read(&control).unwrap(), b"a document");
+    }
+}

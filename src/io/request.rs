@@ -1,0 +1,176 @@
+//! What can be asked over the control socket, and what comes back: one line of JSON each way.
+//!
+//! After [`Response::Capturing`] follow chunks of a pcap file: length (u32, little endian) and bytes; a chunk of
+//! length zero ends them, and a last line is [`Response::Captured`].
+
+use serde::{Deserialize, Serialize};
+
+use super::privilege::Kept;
+use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
+use crate::types::Prefix;
+
+/// A question or an order.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Request {
+    /// How the router is.
+    Status,
+    /// Everything but the flows.
+    Snapshot,
+    /// Flows, at most `limit`.
+    Flows {
+        /// Which.
+        filter: FlowFilter,
+        /// How many at most.
+        limit: u32,
+    },
+    /// Ends flows.
+    Kill {
+        /// Which.
+        filter: FlowFilter,
+    },
+    /// The recent drops.
+    Drops,
+    /// Reads the configuration file again; the answer comes when it is in force.
+    Reload,
+    /// Frames that cross an interface.
+    Capture {
+        /// Name of the interface.
+        interface: String,
+        /// In the language of [`crate::wire::filter`].
+        filter: String,
+        /// Ends after so many frames.
+        count: Option<u64>,
+    },
+}
+
+/// Which flows. Fields that are absent let every flow pass.
+#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FlowFilter {
+    /// Source of the first packet, before translation.
+    pub src: Option<Prefix>,
+    /// Destination of the first packet, before translation.
+    pub dst: Option<Prefix>,
+    /// Either port.
+    pub port: Option<u16>,
+    /// IP protocol number.
+    pub protocol: Option<u8>,
+    /// Number of the flow.
+    pub id: Option<u64>,
+}
+
+/// What comes back.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Response {
+    /// To [`Request::Status`].
+    Status(Box<Status>),
+    /// To [`Request::Snapshot`].
+    Snapshot(Box<Snapshot>),
+    /// To [`Request::Flows`].
+    Flows {
+        /// The flows.
+        rows: Vec<FlowRow>,
+        /// All flows in the table, whether they match or not.
+        total: u64,
+        /// There are more that match.
+        more: bool,
+    },
+    /// To [`Request::Kill`].
+    Killed {
+        /// How many flows ended.
+        count: u64,
+    },
+    /// To [`Request::Drops`], the latest last.
+    Drops(Vec<DropRow>),
+    /// To [`Request::Reload`]: the new policy is in force.
+    Reloaded(Reloaded),
+    /// To [`Request::Capture`]: chunks follow.
+    Capturing,
+    /// The capture has ended.
+    Captured {
+        /// Frames written.
+        frames: u64,
+        /// Frames lost because they came faster than they could be written.
+        missed: u64,
+    },
+    /// The new configuration is wrong and changes nothing: every problem.
+    Refused(Vec<String>),
+    /// It cannot be done.
+    Failed(String),
+}
+
+/// What is in force after a reload.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Reloaded {
+    /// Revision of the document.
+    pub revision: u64,
+    /// Its canonical hash.
+    pub hash: String,
+    /// Names of the ports that were opened.
+    pub opened: Vec<String>,
+    /// Names of the ports that were closed.
+    pub closed: Vec<String>,
+}
+
+/// How the router is.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Name of the firewall.
+    pub hostname: String,
+    /// Name of this node.
+    pub node: String,
+    /// Seconds since the router process started.
+    pub uptime_seconds: u64,
+    /// Revision of the configuration in force.
+    pub revision: u64,
+    /// Its canonical hash.
+    pub config_hash: String,
+    /// Process id of the privileged parent.
+    pub parent: u32,
+    /// Process id of the router.
+    pub router: u32,
+    /// How often the router has died and was started again.
+    pub restarts: u64,
+    /// Ports with a link, and all ports.
+    pub ports_up: [usize; 2],
+    /// The connection table in numbers.
+    pub states: StatesRow,
+    /// What the router process still may do.
+    pub privileges: Kept,
+    /// The state directory.
+    pub state: String,
+    /// Where the status page is served for this machine only.
+    pub loopback: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_read_as_people_would_write_them() {
+        for (request, text) in [
+            (Request::Status, r#""status""#),
+            (Request::Reload, r#""reload""#),
+            (
+                Request::Kill {
+                    filter: FlowFilter {
+                        src: Some("10.0.0.0/8".parse().unwrap()),
+                        port: Some(53),
+                        ..Default::default()
+                    },
+                },
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null}}}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&request).unwrap(), text);
+            assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
+        }
+        let short: Request = serde_json::from_str(r#"{"flows":{"filter":{},"limit":5}}"#).unwrap();
+        assert_eq!(short, Request::Flows { filter: FlowFilter::default(), limit: 5 });
+    }
+}

@@ -1,0 +1,53 @@
+//! What a port is to be attached to, and how.
+
+use crate::config::model as config;
+use crate::types::PortId;
+
+/// What a port attaches to.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Device {
+    /// The TAP of this name; created when there is none.
+    Tap(String),
+    /// The character device of a macvtap.
+    Macvtap(String),
+}
+
+/// Everything needed to attach a port, now and again after its device was gone.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Spec {
+    /// Which port of the node.
+    pub id: PortId,
+    /// Its device.
+    pub device: Device,
+    /// The network namespace in which the device lives.
+    pub netns: Option<String>,
+    /// How frames are read and written.
+    pub driver: config::Driver,
+    /// Whether batches may go through io_uring.
+    pub batches: Batches,
+}
+
+/// Whether batches may go through io_uring.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Batches {
+    /// Where the kernel permits it, while frames are small, on machines where it costs less.
+    #[default]
+    Adaptive,
+    /// Where the kernel permits it, while frames are small.
+    Permitted,
+    /// Never: as if the kernel did not permit it.
+    Never,
+}
+
+impl Spec {
+    /// The port `id` as the configuration has it; `None` when it names no device.
+    pub fn new(id: PortId, port: &config::Port) -> Option<Self> {
+        let device = match (&port.tap, &port.macvtap) {
+            (Some(name), _) => Device::Tap(name.clone()),
+            (None, Some(path)) => Device::Macvtap(path.clone()),
+            (None, None) => return None,
+        };
+        let (netns, driver) = (port.netns.clone(), port.driver);
+        Some(Spec { id, device, netns, driver, batches: Batches::Adaptive })
+    }
+}
