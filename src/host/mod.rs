@@ -1,5 +1,15 @@
-//! The router as an end host.
+//! The router as an end host: smoltcp on its own addresses.
+//!
+//! The packet path decides what is for us and hands it over as bare IP packets; what the stack sends enters the packet
+//! path like any other packet. [`echo`] answers ping without the stack; [`Stack`] is TCP.
 
+mod device;
 mod echo;
+mod stack;
+
+#[cfg(test)]
+mod tests;
 
 pub use echo::echo;
+pub use smoltcp::iface::SocketHandle;
+pub use stack::{Accepted, Counters, Stack};
