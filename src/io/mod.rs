@@ -18,6 +18,7 @@ mod devices;
 mod engine;
 pub mod entropy;
 pub mod files;
+pub mod forward;
 pub mod host_link;
 pub mod links;
 pub mod log;
