@@ -20,6 +20,8 @@ pub mod entropy;
 pub mod files;
 pub mod forward;
 pub mod host_link;
+pub mod host_listener;
+pub mod host_thread;
 pub mod links;
 pub mod log;
 pub mod netlink;

@@ -1,0 +1,17 @@
+//! The web page: status of ports, routes, neighbours, flows and counters.
+//!
+//! Served with TLS on the router's own addresses, and plainly on a loopback address of the machine when asked. A page is
+//! one struct, one handler, one template; handlers know no networking, they ask the [`Handle`] and render. Complete
+//! without script.
+
+mod auth;
+mod certificate;
+mod handle;
+mod headers;
+mod page;
+mod serve;
+
+pub use auth::Password;
+pub use certificate::Certificate;
+pub use handle::Handle;
+pub use serve::{Site, loopback, over_tls};
