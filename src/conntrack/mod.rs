@@ -42,8 +42,6 @@ mod timer;
 mod witness;
 
 #[cfg(test)]
-mod model_tests;
-#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -303,6 +303,12 @@ impl Table {
         self.config.state_limit as usize
     }
 
+    /// How many keys the index holds.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> usize {
+        self.index.len()
+    }
+
     /// What happened so far.
     pub const fn counters(&self) -> Counters {
         self.counters
