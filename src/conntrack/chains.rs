@@ -19,6 +19,7 @@ const NOWHERE: u32 = u32::MAX;
 
 /// A record's neighbours in its chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub(super) struct Link {
     prev: u32,
     next: u32,
@@ -26,6 +27,12 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) const NONE: Link = Link { prev: NOWHERE, next: NOWHERE };
+
+    /// Its last word.
+    #[inline]
+    pub(super) const fn end(&self) -> u32 {
+        self.next
+    }
 
     /// The link of a vacant record, to the number that was vacated before it.
     pub(super) fn to_free(number: Option<u32>) -> Link {
