@@ -21,7 +21,7 @@
 //! | `index` | which slot a key belongs to |
 //! | `record`, `slab` | one flow in memory, and all of them |
 //! | `advance` | what a packet does to its flow |
-//! | `tcp` | the window machine, with its inequalities numbered |
+//! | `segment`, `tcp` | the window machine, with its inequalities numbered |
 //! | `timer`, `chains` | pf's timers, and the wheel and queues that remember them |
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
@@ -34,6 +34,7 @@ mod index;
 mod list;
 mod record;
 mod related;
+mod segment;
 mod slab;
 mod sources;
 mod table;

@@ -3,9 +3,10 @@
 use super::chains::{Chain, Chains};
 use super::index::{FlowIndex, Hit, Slot, Way};
 use super::record::Common;
+use super::segment::Segment;
 use super::slab::Store;
 use super::sources::Sources;
-use super::tcp::{Segment, Tcp};
+use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
 use super::witness::Witnesses;
 use crate::config::model::Timeouts;
