@@ -32,7 +32,11 @@ pub struct HostStream {
 }
 
 impl AsyncRead for HostStream {
-    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        into: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let mut held = self.host.hold();
         match held.stack().poll_read(self.handle, context, into.initialize_unfilled()) {
             Poll::Ready(count) => {
@@ -96,7 +100,11 @@ impl HostListener {
     }
 }
 
-async fn accept(host: HostHandle, tls: TlsAcceptor, finished: mpsc::Sender<(TlsStream<HostStream>, SocketAddr)>) {
+async fn accept(
+    host: HostHandle,
+    tls: TlsAcceptor,
+    finished: mpsc::Sender<(TlsStream<HostStream>, SocketAddr)>,
+) {
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let accepted = std::future::poll_fn(|context| host.hold().stack().poll_accept(context));

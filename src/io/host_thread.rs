@@ -49,7 +49,14 @@ impl HostHandle {
     /// When no thread can be started.
     pub fn start(stack: Stack, link: End, mut poller: Poller) -> io::Result<HostHandle> {
         let waker = poller.waker();
-        let shared = Shared { stack, link, incoming: Vec::new(), outgoing: Vec::new(), refused: 0, asleep_until: Instant::ZERO };
+        let shared = Shared {
+            stack,
+            link,
+            incoming: Vec::new(),
+            outgoing: Vec::new(),
+            refused: 0,
+            asleep_until: Instant::ZERO,
+        };
         let handle = HostHandle { shared: Arc::new(Mutex::new(shared)), waker };
         let thread = handle.clone();
         std::thread::Builder::new().name("host".into()).spawn(move || thread.run(&mut poller))?;

@@ -24,7 +24,8 @@ impl Certificate {
     /// # Errors
     /// When the name cannot stand in a certificate.
     pub fn make(hostname: &str, addresses: &[IpAddr]) -> anyhow::Result<Self> {
-        let mut params = CertificateParams::new(vec![hostname.to_owned()]).context("the name of the certificate")?;
+        let mut params =
+            CertificateParams::new(vec![hostname.to_owned()]).context("the name of the certificate")?;
         params.distinguished_name.push(DnType::CommonName, hostname);
         params.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
         let key = KeyPair::generate().context("a key for the certificate")?;
@@ -57,7 +58,9 @@ mod tests {
 
     #[test]
     fn a_fresh_certificate_serves_and_nonsense_does_not() {
-        let made = Certificate::make("koi", &["192.168.1.1".parse().unwrap(), "2001:db8::1".parse().unwrap()]).unwrap();
+        let made =
+            Certificate::make("koi", &["192.168.1.1".parse().unwrap(), "2001:db8::1".parse().unwrap()])
+                .unwrap();
         made.server_config().unwrap();
         let other = Certificate::make("koi", &[]).unwrap();
         assert!(Certificate { certificate: made.certificate, key: other.key }.server_config().is_err());

@@ -43,14 +43,19 @@ fn refusal(site: &Site, request: &Request) -> Option<Response> {
     }
     // On loopback, a name that somebody else's DNS points at us must not reach the page.
     if let Some(own) = site.loopback {
-        let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let host =
+            request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
         if host != own.to_string() && host != format!("localhost:{}", own.port()) {
-            return Some((StatusCode::MISDIRECTED_REQUEST, "ask for this page by its address\n").into_response());
+            return Some(
+                (StatusCode::MISDIRECTED_REQUEST, "ask for this page by its address\n").into_response(),
+            );
         }
     }
     if !site.password.admits(request.headers()) {
         let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Koi\", charset=\"UTF-8\"")];
-        return Some((StatusCode::UNAUTHORIZED, challenge, "a name and a password are needed\n").into_response());
+        return Some(
+            (StatusCode::UNAUTHORIZED, challenge, "a name and a password are needed\n").into_response(),
+        );
     }
     None
 }

@@ -10,8 +10,6 @@ mod handle;
 mod headers;
 mod page;
 mod serve;
+mod start;
 
-pub use auth::Password;
-pub use certificate::Certificate;
-pub use handle::Handle;
-pub use serve::{Site, loopback, over_tls};
+pub use start::start;

@@ -94,7 +94,8 @@ pub(super) async fn status_json(State(site): State<Site>) -> Response {
 }
 
 fn busy() -> Response {
-    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the router is busy; try again\n").into_response()
+    (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the router is busy; try again\n")
+        .into_response()
 }
 
 #[cfg(test)]

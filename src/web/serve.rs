@@ -67,7 +67,11 @@ where
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn loopback(listener: tokio::net::TcpListener, handle: Handle, password: Password) -> std::io::Result<()> {
+pub async fn loopback(
+    listener: tokio::net::TcpListener,
+    handle: Handle,
+    password: Password,
+) -> std::io::Result<()> {
     let loopback = Some(listener.local_addr()?);
     axum::serve(listener, routes(Site { handle, password, loopback })).await
 }
@@ -84,10 +88,14 @@ mod tests {
     fn answering() -> Handle {
         Handle::new(|command| {
             match command {
-                Command::Snapshot(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
+                Command::Snapshot(reply) => {
+                    reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
+                }
                 Command::Flows { reply, .. } => reply((Vec::new(), None)),
                 Command::Drops(reply) => reply(Vec::new()),
-                Command::Apply(..) | Command::Kill { .. } | Command::Capture { .. } => panic!("not asked by pages"),
+                Command::Apply(..) | Command::Kill { .. } | Command::Capture { .. } => {
+                    panic!("not asked by pages")
+                }
             }
             true
         })
@@ -128,7 +136,12 @@ mod tests {
         for (request, status) in [
             ("GET / HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n".to_owned(), "401"),
             (format!("GET / HTTP/1.1\r\nHost: evil.example\r\n{RIGHT}\r\nConnection: close\r\n\r\n"), "421"),
-            (format!("POST / HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"), "405"),
+            (
+                format!(
+                    "POST / HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+                ),
+                "405",
+            ),
             (format!("GET /etc HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\n\r\n"), "404"),
         ] {
             let answer = ask(&request);
