@@ -19,6 +19,7 @@ mod engine;
 pub mod entropy;
 pub mod files;
 pub mod forward;
+mod handle;
 pub mod host_link;
 pub mod links;
 pub mod log;
@@ -38,7 +39,9 @@ mod single;
 mod spec;
 mod sys;
 mod sys_process;
+mod tally;
 pub mod tap;
 #[cfg(test)]
 mod testbed;
+mod upkeep;
 mod uring;
