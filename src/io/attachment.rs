@@ -43,8 +43,8 @@ impl Attachment {
     }
 
     /// Takes over a device that somebody else has opened.
-    pub fn adopt(spec: &Spec, fd: OwnedFd) -> io::Result<Self> {
-        Ok(Self::new(tap::adopt(fd, spec.driver == Driver::Offload)?, spec))
+    pub fn adopt(spec: &Spec, fd: OwnedFd, index: Option<u32>) -> io::Result<Self> {
+        Ok(Self::new(tap::adopt(fd, spec.driver == Driver::Offload, index)?, spec))
     }
 
     fn new(tap: Tap, spec: &Spec) -> Self {

@@ -19,10 +19,25 @@ pub enum PortState {
     Back,
 }
 
+/// A socket and where it listens.
+struct Watcher {
+    place: Place,
+    socket: LinkSocket,
+}
+
+/// Where a socket listens.
+#[derive(PartialEq, Eq)]
+enum Place {
+    /// In the namespace that ports call so.
+    Named(Option<String>),
+    /// Wherever a device has been moved to.
+    Elsewhere,
+}
+
 /// The sockets, and which of them tells about which port.
 #[derive(Default)]
 pub struct Links {
-    sockets: Vec<LinkSocket>,
+    watchers: Vec<Watcher>,
     /// By port number.
     watched_by: Vec<Option<usize>>,
 }
@@ -31,54 +46,77 @@ impl Links {
     /// Watches `ports`, one socket for each network namespace. Ports in namespaces that we may not enter are not
     /// watched.
     pub fn watch(ports: &[Port]) -> Self {
-        let mut links = Links::default();
-        let mut namespaces: Vec<Option<String>> = Vec::new();
-        for (number, port) in ports.iter().enumerate() {
+        let mut sockets: Vec<(Option<String>, LinkSocket)> = Vec::new();
+        for port in ports {
             let netns = &port.spec().netns;
-            let known = namespaces.iter().position(|known| known == netns);
-            let socket = known.or_else(|| {
-                let socket = LinkSocket::open(netns.as_deref()).ok()?;
-                namespaces.push(netns.clone());
-                Some(links.add(socket))
-            });
-            links.assign(number, socket);
+            if !sockets.iter().any(|(known, _)| known == netns)
+                && let Ok(socket) = LinkSocket::open(netns.as_deref())
+            {
+                sockets.push((netns.clone(), socket));
+            }
         }
+        Self::with(sockets, ports.iter())
+    }
+
+    /// Watches `ports` with sockets that somebody else has opened, each with the name of its namespace.
+    pub fn with<'a>(
+        sockets: Vec<(Option<String>, LinkSocket)>,
+        ports: impl ExactSizeIterator<Item = &'a Port>,
+    ) -> Self {
+        let mut links = Links::default();
+        let new = vec![None; ports.len()];
+        links.rearrange(sockets, ports, &new);
         links
     }
 
-    /// Adds a socket, perhaps one that somebody else has opened; gives its number.
-    pub fn add(&mut self, socket: LinkSocket) -> usize {
-        self.sockets.push(socket);
-        self.sockets.len() - 1
-    }
-
-    /// From now on the port `number` is watched by that socket (or by none).
-    pub fn assign(&mut self, number: usize, socket: Option<usize>) {
-        if number >= self.watched_by.len() {
-            self.watched_by.resize(number + 1, None);
+    /// The ports are other ones now: `from` has for each the number that it had before, if any. Sockets that nobody
+    /// needs any more are closed.
+    pub fn rearrange<'a>(
+        &mut self,
+        added: Vec<(Option<String>, LinkSocket)>,
+        ports: impl Iterator<Item = &'a Port>,
+        from: &[Option<usize>],
+    ) {
+        let added = added.into_iter();
+        self.watchers.extend(added.map(|(netns, socket)| Watcher { place: Place::Named(netns), socket }));
+        let wanted: Vec<_> = ports
+            .zip(from)
+            .map(|(port, from)| {
+                let place = Place::Named(port.spec().netns.clone());
+                let by_name = || self.watchers.iter().rposition(|watcher| watcher.place == place);
+                from.and_then(|old| self.watcher_of(old)).or_else(by_name)
+            })
+            .collect();
+        let mut kept = Vec::new();
+        for (old, watcher) in std::mem::take(&mut self.watchers).into_iter().enumerate() {
+            if wanted.contains(&Some(old)) {
+                kept.push(old);
+                self.watchers.push(watcher);
+            }
         }
-        self.watched_by[number] = socket;
+        let new_number = |old: usize| kept.iter().position(|kept| *kept == old);
+        self.watched_by = wanted.into_iter().map(|watcher| watcher.and_then(new_number)).collect();
     }
 
     /// True when somebody tells about the port.
     pub fn watches(&self, number: usize) -> bool {
-        self.socket_of(number).is_some()
+        self.watcher_of(number).is_some()
     }
 
-    fn socket_of(&self, number: usize) -> Option<usize> {
+    fn watcher_of(&self, number: usize) -> Option<usize> {
         self.watched_by.get(number).copied().flatten()
     }
 
     /// The sockets, in order.
     pub fn fds(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
-        self.sockets.iter().map(LinkSocket::fd)
+        self.watchers.iter().map(|watcher| watcher.socket.fd())
     }
 
     /// Asks for the state of the port's link; it comes as an event.
     pub fn ask_again(&mut self, number: usize) {
-        if let Some(socket) = self.socket_of(number) {
+        if let Some(watcher) = self.watcher_of(number) {
             // Refused only while an answer is under way already.
-            let _ = self.sockets[socket].ask_for_all();
+            let _ = self.watchers[watcher].socket.ask_for_all();
         }
     }
 
@@ -87,36 +125,47 @@ impl Links {
     /// # Errors
     /// When we may not look into that namespace; the port is not watched any more.
     pub fn follow(&mut self, number: usize, port: &Port) -> io::Result<()> {
-        let socket =
-            port.fd().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound)).and_then(LinkSocket::open_at);
-        let old = self.socket_of(number);
-        self.assign(number, None);
-        let socket = socket?;
-        // The old socket's place is free when nobody else needs it, so that moving to and fro uses up nothing.
-        let free = old.filter(|old| self.watched_by.iter().all(|used| *used != Some(*old)));
+        let old = self.watcher_of(number);
+        self.watched_by[number] = None;
+        let fd = port.fd().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))?;
+        let watcher = Watcher { place: Place::Elsewhere, socket: LinkSocket::open_at(fd)? };
+        // A socket that only followed this port is done, so that moving to and fro uses up nothing.
+        let free = old.filter(|old| self.watchers[*old].place == Place::Elsewhere);
         let place = match free {
             Some(place) => {
-                self.sockets[place] = socket;
+                self.watchers[place] = watcher;
                 place
             }
-            None => self.add(socket),
+            None => {
+                self.watchers.push(watcher);
+                self.watchers.len() - 1
+            }
         };
-        self.assign(number, Some(place));
+        self.watched_by[number] = Some(place);
         Ok(())
+    }
+
+    /// Watches the port by its namespace's name again: its device was made anew there.
+    pub fn return_home(&mut self, number: usize, port: &Port) {
+        let home = Place::Named(port.spec().netns.clone());
+        let watcher = self.watchers.iter().position(|watcher| watcher.place == home);
+        if let Some(watched_by) = self.watched_by.get_mut(number) {
+            *watched_by = watcher.or(*watched_by);
+        }
     }
 
     /// Reads what a socket has to tell and appends what it means for the ports.
     pub fn receive<'a>(
         &mut self,
-        socket: usize,
+        watcher: usize,
         ports: impl Iterator<Item = &'a Port>,
         changes: &mut Vec<(usize, PortState)>,
     ) {
         let mut events = Vec::new();
-        let Some(source) = self.sockets.get_mut(socket) else { return };
+        let Some(source) = self.watchers.get_mut(watcher) else { return };
         // A socket that works no more has told what it could; the ports stay as they are.
-        let _ = source.receive(&mut events);
-        let ports = ports.enumerate().filter(|(number, _)| self.socket_of(*number) == Some(socket));
+        let _ = source.socket.receive(&mut events);
+        let ports = ports.enumerate().filter(|(number, _)| self.watcher_of(*number) == Some(watcher));
         for (number, port) in ports {
             let news = events.iter().filter_map(|event| meaning(event, port));
             changes.extend(news.map(|state| (number, state)));

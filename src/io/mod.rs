@@ -20,6 +20,7 @@ pub mod engine;
 pub mod entropy;
 pub mod files;
 pub mod forward;
+mod handle;
 pub mod host_link;
 pub mod host_listener;
 pub mod host_thread;
@@ -41,7 +42,9 @@ mod single;
 mod spec;
 mod sys;
 mod sys_process;
+mod tally;
 pub mod tap;
 #[cfg(test)]
 mod testbed;
+mod upkeep;
 mod uring;

@@ -12,6 +12,7 @@ pub use super::spec::{Batches, Device, Spec};
 use super::tap::{Offloads, Patience};
 use super::uring::BATCH;
 use super::{single, sys, tap};
+use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
 
 /// Why a port does not work at present.
@@ -118,12 +119,12 @@ impl Port {
         Ok(Self::with_device(spec, Some(device)))
     }
 
-    /// A port for a device that somebody else has opened.
+    /// A port for a device that somebody else has opened, and whose number is `index` if he knows.
     ///
     /// # Errors
     /// When the descriptor does not fit the driver.
-    pub fn adopt(spec: Spec, fd: OwnedFd) -> io::Result<Self> {
-        let device = Attachment::adopt(&spec, fd)?;
+    pub fn adopt(spec: Spec, fd: OwnedFd, index: Option<u32>) -> io::Result<Self> {
+        let device = Attachment::adopt(&spec, fd, index)?;
         Ok(Self::with_device(spec, Some(device)))
     }
 
@@ -148,12 +149,12 @@ impl Port {
         Ok(())
     }
 
-    /// Takes a descriptor that somebody else has opened after the device was gone.
+    /// Takes a descriptor that somebody else has opened after the device was gone; see [`Port::adopt`].
     ///
     /// # Errors
     /// When the descriptor does not fit the driver.
-    pub fn adopt_again(&mut self, fd: OwnedFd) -> io::Result<()> {
-        let device = Attachment::adopt(&self.spec, fd)?;
+    pub fn adopt_again(&mut self, fd: OwnedFd, index: Option<u32>) -> io::Result<()> {
+        let device = Attachment::adopt(&self.spec, fd, index)?;
         self.put_in(device);
         Ok(())
     }
@@ -167,6 +168,11 @@ impl Port {
     /// Lets go of the device.
     pub fn detach(&mut self) {
         self.device = None;
+    }
+
+    /// It has another number among the node's ports now.
+    pub fn set_id(&mut self, id: PortId) {
+        self.spec.id = id;
     }
 
     /// How it is attached.

@@ -123,7 +123,7 @@ fn descriptors_are_adopted_by_the_driver_that_they_were_opened_for() {
         let fd = opener.fd().unwrap().try_clone_to_owned().unwrap();
         let index = opener.index();
         drop(opener);
-        let adopted = Port::adopt(space.spec("t0", (adopting, Batches::Never)), fd);
+        let adopted = Port::adopt(space.spec("t0", (adopting, Batches::Never)), fd, None);
         assert_eq!(adopted.is_ok(), fits, "{opened:?} by {adopting:?}");
         let Ok(mut port) = adopted else { continue };
         assert_eq!((port.last_name(), port.index()), (Some("t0"), index));
@@ -131,7 +131,7 @@ fn descriptors_are_adopted_by_the_driver_that_they_were_opened_for() {
         assert_eq!(port_to_host(&mut port, &space.socket(), 0..5).len(), 5);
     }
     let file = std::fs::File::open("/dev/null").unwrap();
-    assert!(Port::adopt(space.spec("t0", WAYS[1]), file.into()).is_err());
+    assert!(Port::adopt(space.spec("t0", WAYS[1]), file.into(), None).is_err());
 }
 
 #[test]

@@ -122,11 +122,12 @@ pub fn open_macvtap(path: &str, netns: Option<&str>, offload: bool) -> io::Resul
     })
 }
 
-/// Takes over a descriptor that somebody else has opened and attached, with or without the offload header.
+/// Takes over a descriptor that somebody else has opened and attached, with or without the offload header. `index` is
+/// the device's number, when it is known; looking it up takes privileges.
 ///
 /// # Errors
 /// When it is no attached TAP, or frames on it look otherwise.
-pub fn adopt(fd: OwnedFd, offload: bool) -> io::Result<Tap> {
+pub fn adopt(fd: OwnedFd, offload: bool, index: Option<u32>) -> io::Result<Tap> {
     let file = File::from(fd);
     let (name, flags) = sys::tun_device(file.as_fd())?;
     let is_set = |flag: libc::c_int| flags & flag as u16 != 0;
@@ -138,7 +139,7 @@ pub fn adopt(fd: OwnedFd, offload: bool) -> io::Result<Tap> {
     }
     sys::set_nonblocking(file.as_fd())?;
     let offloads = set_offloads(&file, offload)?;
-    let index = index_of(&file, &name);
+    let index = index.or_else(|| index_of(&file, &name));
     Ok(Tap { file, name, index, offload_header: offload, offloads })
 }
 
