@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use super::capture;
 use super::control::Answer;
-use super::forward::{self, Order};
+use super::engine::port_names;
+use super::handle::{Arrangement, Handle, Order, Placement};
+use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
 use super::privilege::Kept;
 use super::reloads::Reloads;
@@ -20,6 +22,8 @@ use crate::wire::filter;
 
 /// How long the forward thread may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// What is said then.
+const NO_ANSWER: &str = "the router does not answer";
 /// How long a reload may take.
 const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
@@ -31,8 +35,10 @@ pub struct Desk {
     kept: Kept,
     reporter: Reporter,
     reloads: Arc<Reloads>,
-    forward: forward::Handle,
+    forward: Handle,
     compiled: Mutex<Arc<Compiled>>,
+    /// By port id; shared with whoever names ports in the log.
+    port_names: Arc<Mutex<Vec<String>>>,
 }
 
 impl Desk {
@@ -42,10 +48,11 @@ impl Desk {
         kept: Kept,
         reporter: Reporter,
         reloads: Arc<Reloads>,
-        forward: forward::Handle,
+        forward: Handle,
         compiled: Arc<Compiled>,
+        port_names: Arc<Mutex<Vec<String>>>,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled) }
+        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names }
     }
 
     /// Name of this node.
@@ -53,9 +60,14 @@ impl Desk {
         &self.start.node
     }
 
-    /// The ports of the start.
-    pub fn ports(&self) -> &[PortNote] {
-        &self.start.ports
+    /// Names of the ports, by id.
+    pub fn port_names(&self) -> Vec<String> {
+        self.port_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The ports are other ones now.
+    pub fn set_ports(&self, notes: Vec<PortNote>) {
+        *self.port_names.lock().unwrap_or_else(PoisonError::into_inner) = port_names(&notes);
     }
 
     /// The configuration in force.
@@ -63,13 +75,22 @@ impl Desk {
         Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Puts a configuration in force between two batches; returns when it is.
+    /// Puts a configuration and its ports in force between two batches; returns when they are.
     ///
     /// # Errors
     /// When the forward thread does not answer.
-    pub fn put_in_force(&self, compiled: Arc<Compiled>) -> Result<(), String> {
+    pub fn put_in_force(
+        &self,
+        compiled: Arc<Compiled>,
+        ports: Vec<Placement>,
+        links: Vec<(Option<String>, LinkSocket)>,
+    ) -> Result<(), String> {
         let applied = Arc::clone(&compiled);
-        self.ask(|reply| Command::Apply(applied, reply))?;
+        let (sender, receiver) = sync_channel(1);
+        let command = Command::Apply(applied, Box::new(move |()| drop(sender.try_send(()))));
+        let arrangement = Box::new(Arrangement { ports, links, command });
+        self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
+        receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
         *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
         Ok(())
     }
@@ -108,8 +129,8 @@ impl Desk {
         let (sender, receiver) = sync_channel(1);
         // When nobody waits any more, the answer is not needed.
         let command = command(Box::new(move |answer| drop(sender.try_send(answer))));
-        self.forward.command(command).map_err(|_| "the router is too busy; try again".to_owned())?;
-        receiver.recv_timeout(PATIENCE).map_err(|_| "the router does not answer".to_owned())
+        self.forward.command(command).map_err(|busy| busy.to_string())?;
+        receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())
     }
 
     fn snapshot(&self) -> Result<Snapshot, String> {
@@ -184,7 +205,7 @@ impl Desk {
         let sink = Box::new(move |at, frame: &[u8]| sink.offer(at, frame));
         let interface = Some(InterfaceId(number as u8));
         let begin = Command::Capture { interface, sink };
-        self.forward.command(begin).map_err(|_| "the router is too busy; try again".to_owned())?;
+        self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
     }
 }

@@ -4,14 +4,15 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
 
 use super::control::Answering;
 use super::desk::Desk;
-use super::forward::{self, Forward, PortEvent, PortListener};
+use super::forward::Forward;
+use super::handle::{Order, Placement, PortEvent, PortListener};
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
@@ -75,8 +76,9 @@ impl Engine {
         let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, 1, offloads));
         let mtu = compiled.links.iter().map(|link| link.mtu).min().unwrap_or(1500);
         let shard = Shard::new(Arc::clone(&compiled), entropy::seed()?, clock::now());
-        let links = watch(sockets, &ports);
-        let listener = tell_parent(&start.ports, reporter.clone());
+        let links = Links::with(sockets, ports.iter());
+        let names = Arc::new(Mutex::new(port_names(&start.ports)));
+        let listener = tell_parent(Arc::clone(&names), reporter.clone());
         let mut forward = Forward::new(shard, ports, links, listener).context("the forward thread")?;
         let handle = forward.handle();
         let poller = Poller::new().context("the host thread")?;
@@ -96,67 +98,83 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
         })
         .context("the pages")?;
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled));
+        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names));
         Ok(Engine { desk, host, forward: thread, epoch: 1 })
     }
 
-    /// Puts a new configuration in force; returns when it is.
+    /// Puts a new configuration in force, ports included; returns when it is.
     ///
     /// # Errors
     /// Every problem; nothing has changed then.
-    pub fn apply(&mut self, apply: Apply, _descriptors: Vec<OwnedFd>) -> Result<(), Vec<String>> {
-        let changed = self.changed_devices(&apply);
-        if !changed.is_empty() {
-            return Err(changed);
+    pub fn apply(&mut self, apply: Apply, descriptors: Vec<OwnedFd>) -> Result<(), Vec<String>> {
+        let wrong = |error: anyhow::Error| vec![format!("{error:#}")];
+        if apply.loopback != Change::Kept {
+            return Err(vec!["system.web.loopback has changed; restart Koi for that".into()]);
         }
-        let (config, node) =
-            read(&apply.config, self.desk.node_name()).map_err(|error| vec![error.to_string()])?;
-        let epoch = self.epoch + 1;
+        let (config, node) = read(&apply.config, self.desk.node_name()).map_err(wrong)?;
         let old = self.desk.compiled();
         if let Some(problem) = renumbered(&old, &config) {
             return Err(vec![problem]);
         }
-        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, old.offloads.clone()));
-        for own in old.links.iter().flat_map(|link| &link.addresses) {
-            let stays =
-                compiled.links.iter().any(|link| link.addresses.iter().any(|new| new.addr() == own.addr()));
-            if !stays {
-                self.host.hold().stack().abort_local(own.addr());
-            }
-        }
-        self.host.hold().stack().listen(vec![config.system.web.port]);
-        self.desk.put_in_force(compiled).map_err(|problem| vec![problem])?;
+        let mut descriptors = descriptors.into_iter();
+        let links = adopt_links(&apply.links, &mut descriptors).map_err(wrong)?;
+        let (ports, offloads) =
+            self.place_ports(&config, node, &apply.ports, &old, &mut descriptors).map_err(wrong)?;
+        let epoch = self.epoch + 1;
+        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
+        self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
         self.epoch = epoch;
+        self.desk.set_ports(apply.ports);
+        self.end_connections_to_lost_addresses(&old, &compiled);
+        self.host.hold().stack().listen(vec![config.system.web.port]);
         Ok(())
     }
 
-    /// Changes of devices need a restart; each is named.
-    fn changed_devices(&self, apply: &Apply) -> Vec<String> {
-        let present: Vec<&str> = self.desk.ports().iter().map(|port| port.name.as_str()).collect();
-        let mut problems = Vec::new();
-        for note in apply.ports.iter().filter(|note| note.descriptor == Change::New) {
-            problems.push(format!("port \"{}\" is new; restart Koi to open its device", note.name));
+    /// Where each port of the new configuration comes from, and what may be left to it.
+    fn place_ports(
+        &self,
+        config: &Valid<Config>,
+        node: NodeIndex,
+        notes: &[PortNote],
+        old: &Compiled,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> anyhow::Result<(Vec<Placement>, Vec<Offload>)> {
+        let present = self.desk.port_names();
+        let (mut placements, mut offloads) = (Vec::new(), Vec::new());
+        for ((index, part), note) in config.node_part(node).ports.iter().enumerate().zip(notes) {
+            let known = present.iter().position(|name| *name == note.name);
+            match known.filter(|_| note.descriptor != Change::New) {
+                Some(known) => {
+                    placements.push(Placement::Kept(PortId(known as u8)));
+                    offloads.push(old.offloads.get(known).copied().unwrap_or_default());
+                }
+                None => {
+                    let port = adopt_port(index, part, note, descriptors)?;
+                    offloads.push(offload(&port));
+                    placements.push(Placement::New(Box::new(port)));
+                }
+            }
         }
-        let wanted: Vec<&str> = apply.ports.iter().map(|port| port.name.as_str()).collect();
-        for name in present.iter().filter(|name| !wanted.contains(name)) {
-            problems.push(format!(
-                "port \"{name}\" is gone from the configuration; restart Koi to close its device"
-            ));
+        Ok((placements, offloads))
+    }
+
+    /// A connection to an address that is ours no longer would hang.
+    fn end_connections_to_lost_addresses(&self, old: &Compiled, new: &Compiled) {
+        let mut held = self.host.hold();
+        for own in old.links.iter().flat_map(|link| &link.addresses) {
+            let stays =
+                new.links.iter().any(|link| link.addresses.iter().any(|new| new.addr() == own.addr()));
+            if !stays {
+                held.stack().abort_local(own.addr());
+            }
         }
-        if problems.is_empty() && present != wanted {
-            problems.push("the order of the ports has changed; restart Koi for that".into());
-        }
-        if apply.loopback != Change::Kept {
-            problems.push("system.web.loopback has changed; restart Koi for that".into());
-        }
-        problems
     }
 
     /// The parent has opened a device again.
     pub fn attached(&self, port: &PortNote, descriptors: Vec<OwnedFd>) {
-        let id = self.desk.ports().iter().position(|known| known.name == port.name);
+        let id = self.desk.port_names().iter().position(|known| *known == port.name);
         if let (Some(id), Some(fd)) = (id, descriptors.into_iter().next()) {
-            self.desk.order(forward::Order::Attach(PortId(id as u8), fd));
+            self.desk.order(Order::Attach(PortId(id as u8), fd, port.index));
         }
     }
 
@@ -167,7 +185,7 @@ impl Engine {
 
     /// Ends cleanly.
     pub fn end(self) {
-        self.desk.order(forward::Order::Stop);
+        self.desk.order(Order::Stop);
         match self.forward.join() {
             Ok(Ok(())) => {}
             Ok(Err(error)) => tracing::error!(%error, "the forward thread"),
@@ -225,19 +243,23 @@ fn adopt_ports(
     notes: &[PortNote],
     descriptors: &mut impl Iterator<Item = OwnedFd>,
 ) -> anyhow::Result<Vec<Port>> {
-    let parts = config.node_part(node).ports.iter().enumerate();
-    parts
-        .zip(notes)
-        .map(|((index, part), note)| {
-            let spec = Spec::new(PortId(index as u8), part)
-                .ok_or_else(|| anyhow!("port \"{}\" names no device", part.name))?;
-            if note.descriptor != Change::New {
-                return Ok(Port::detached(spec));
-            }
-            let fd = descriptors.next().ok_or_else(|| anyhow!("the parent passed too few ports"))?;
-            Port::adopt(spec, fd).with_context(|| format!("port \"{}\"", part.name))
-        })
-        .collect()
+    let parts = config.node_part(node).ports.iter().enumerate().zip(notes);
+    parts.map(|((index, part), note)| adopt_port(index, part, note, descriptors)).collect()
+}
+
+fn adopt_port(
+    index: usize,
+    part: &config::model::Port,
+    note: &PortNote,
+    descriptors: &mut impl Iterator<Item = OwnedFd>,
+) -> anyhow::Result<Port> {
+    let spec = Spec::new(PortId(index as u8), part)
+        .ok_or_else(|| anyhow!("port \"{}\" names no device", part.name))?;
+    if note.descriptor != Change::New {
+        return Ok(Port::detached(spec));
+    }
+    let fd = descriptors.next().ok_or_else(|| anyhow!("the parent passed too few ports"))?;
+    Port::adopt(spec, fd, note.index).with_context(|| format!("port \"{}\"", part.name))
 }
 
 /// What the packet path may leave to a port. A TAP that is made again has the same offloads.
@@ -245,25 +267,13 @@ fn offload(port: &Port) -> Offload {
     Offload { segmentation: port.offloads().tcp }
 }
 
-fn watch(sockets: Vec<(Option<String>, LinkSocket)>, ports: &[Port]) -> Links {
-    let mut links = Links::default();
-    let mut places = Vec::new();
-    for (netns, socket) in sockets {
-        places.push((netns, links.add(socket)));
-    }
-    for (number, port) in ports.iter().enumerate() {
-        let place = places.iter().find(|(netns, _)| *netns == port.spec().netns).map(|(_, place)| *place);
-        links.assign(number, place);
-        links.ask_again(number);
-    }
-    links
-}
-
 /// What happens to devices is for the parent to know, who may open them again.
-fn tell_parent(notes: &[PortNote], reporter: Reporter) -> PortListener {
-    let names: Vec<String> = notes.iter().map(|note| note.name.clone()).collect();
+fn tell_parent(names: Arc<Mutex<Vec<String>>>, reporter: Reporter) -> PortListener {
     Box::new(move |event| {
-        let name = |id: PortId| names.get(usize::from(id.0)).cloned().unwrap_or_default();
+        let name = |id: PortId| {
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.get(usize::from(id.0)).cloned().unwrap_or_default()
+        };
         match event {
             PortEvent::Gone(id) => {
                 tracing::warn!(port = name(id), "the device is gone");
@@ -276,4 +286,9 @@ fn tell_parent(notes: &[PortNote], reporter: Reporter) -> PortListener {
             PortEvent::Attached(id) => tracing::info!(port = name(id), "the device is attached again"),
         }
     })
+}
+
+/// The ports' names, in the order of their ids.
+pub(super) fn port_names(notes: &[PortNote]) -> Vec<String> {
+    notes.iter().map(|note| note.name.clone()).collect()
 }
