@@ -241,3 +241,7 @@ impl Forward {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;
