@@ -55,4 +55,5 @@ pub mod node;
 pub mod route;
 pub mod rules;
 pub mod types;
+pub mod web;
 pub mod wire;

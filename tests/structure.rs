@@ -5,7 +5,19 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom of the house to its roof, as `src/lib.rs` tells it.
 const ORDER: &[&str] = &[
-    "types", "wire", "config", "rules", "conntrack", "nat", "route", "host", "node", "io", "web", "cli", "lab",
+    "types",
+    "wire",
+    "config",
+    "rules",
+    "conntrack",
+    "nat",
+    "route",
+    "host",
+    "node",
+    "io",
+    "web",
+    "cli",
+    "lab",
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
@@ -37,7 +49,8 @@ fn every_module_uses_only_those_above_it() {
     let mut wrong = Vec::new();
     for file in &files {
         let inside = file.strip_prefix(&root).unwrap();
-        let module = inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
+        let module =
+            inside.components().next().unwrap().as_os_str().to_str().unwrap().trim_end_matches(".rs");
         let Some(place) = ORDER.iter().position(|name| *name == module) else { continue };
         for used in uses(&fs::read_to_string(file).unwrap()) {
             if ORDER.iter().position(|name| *name == used).is_some_and(|other| other > place) {

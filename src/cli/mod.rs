@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Capture(command) => command.run(),
-        Command::Router(logging) => crate::io::router::run(logging.format()),
+        Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),
     }
 }
 

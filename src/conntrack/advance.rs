@@ -2,8 +2,9 @@
 
 use super::index::{Hit, Way};
 use super::record::Common;
+use super::segment::Segment;
 use super::table::{NO_HOP, Table, segments};
-use super::tcp::{Outcome, Segment};
+use super::tcp::Outcome;
 use super::timer::{Class, Tick, Traffic};
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};

@@ -19,6 +19,7 @@ const NOWHERE: u32 = u32::MAX;
 
 /// A record's neighbours in its chain.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub(super) struct Link {
     prev: u32,
     next: u32,
@@ -26,6 +27,12 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) const NONE: Link = Link { prev: NOWHERE, next: NOWHERE };
+
+    /// Its last word.
+    #[inline]
+    pub(super) const fn end(&self) -> u32 {
+        self.next
+    }
 
     /// The link of a vacant record, to the number that was vacated before it.
     pub(super) fn to_free(number: Option<u32>) -> Link {
@@ -146,6 +153,47 @@ impl Chains {
             &mut self.sentinels[(at & !SENTINEL) as usize]
         } else {
             &mut store.common_mut(Slot::from_raw(at)).link
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conntrack::record::Common;
+    use crate::conntrack::testing::key;
+    use proptest::prelude::*;
+
+    proptest! {
+        /// The wheel against a list: what is due comes out, no later and no earlier, in any order of steps.
+        #[test]
+        fn what_is_due_comes_out(
+            start in 0u32..10_000,
+            events in proptest::collection::vec((prop_oneof![1u32..200, 1u32..BUCKETS], 0u32..3, any::<bool>()), 1..200),
+        ) {
+            let (mut store, mut chains) = (Store::new(), Chains::new(Tick(start)));
+            let mut waiting: Vec<(Tick, Slot)> = Vec::new();
+            let mut now = start;
+            let some = key(17, "192.0.2.1", 1, "192.0.2.2", 2);
+            for (ahead, pause, leave) in events {
+                let deadline = Tick(now + ahead);
+                let slot = store.insert(&some, &some, Common::VACANT).unwrap();
+                let bucket = chains.bucket(deadline);
+                chains.push(&mut store, bucket, slot);
+                waiting.push((deadline, slot));
+                if leave {
+                    let (_, slot) = waiting.swap_remove(waiting.len() / 2);
+                    chains.unlink(&mut store, slot);
+                }
+                now += pause * ahead;
+                prop_assert_eq!(chains.next_bucket(), waiting.iter().map(|(deadline, _)| *deadline).min());
+                while let Some(slot) = chains.due(Tick(now)) {
+                    let at = waiting.iter().position(|(_, waiter)| *waiter == slot).unwrap();
+                    prop_assert!(waiting.swap_remove(at).0 <= Tick(now));
+                    chains.unlink(&mut store, slot);
+                }
+                prop_assert!(waiting.iter().all(|(deadline, _)| *deadline > Tick(now)));
+            }
         }
     }
 }

@@ -21,7 +21,7 @@
 //! | `index` | which slot a key belongs to |
 //! | `record`, `slab` | one flow in memory, and all of them |
 //! | `advance` | what a packet does to its flow |
-//! | `tcp` | the window machine, with its inequalities numbered |
+//! | `segment`, `tcp` | the window machine, with its inequalities numbered |
 //! | `timer`, `chains` | pf's timers, and the wheel and queues that remember them |
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
@@ -36,6 +36,7 @@ mod list;
 mod readmit;
 mod record;
 mod related;
+mod segment;
 mod slab;
 mod sources;
 mod table;
@@ -43,8 +44,6 @@ mod tcp;
 mod timer;
 mod witness;
 
-#[cfg(test)]
-mod model_tests;
 #[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]

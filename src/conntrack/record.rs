@@ -21,8 +21,9 @@ pub(super) struct Ends<A> {
     pub(super) dst_port: u16,
 }
 
-/// One flow.
+/// One flow. The order in memory is the written one, for the sake of [`Record::touch`].
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Record<A> {
     /// By [`Way`]: the original and the reply key.
     pub(super) ends: [Ends<A>; 2],
@@ -31,6 +32,7 @@ pub(super) struct Record<A> {
 
 /// What flows of both families have.
 #[derive(Clone, Copy, Debug)]
+#[repr(C)]
 pub(super) struct Common {
     pub(super) protocol: u8,
     pub(super) class: Class,
@@ -63,6 +65,16 @@ pub(super) struct Common {
 
 const _: () = assert!(size_of::<Record<Ipv4Addr>>() == 112);
 const _: () = assert!(size_of::<Record<Ipv6Addr>>() == 160);
+
+impl<A> Record<A> {
+    /// Reads a word from each cache line that the record may lie in.
+    #[inline]
+    pub(super) fn touch(&self) -> u64 {
+        let Common { protocol, next_hop, packets, link, .. } = &self.common;
+        let ends = u64::from(self.ends[0].src_port) + u64::from(*protocol);
+        ends + u64::from(next_hop[0]) + u64::from(packets[0]) + u64::from(link.end())
+    }
+}
 
 const ENDS_HERE: u8 = 0x40;
 const NO_SCALE: u8 = 15;

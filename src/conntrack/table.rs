@@ -3,9 +3,10 @@
 use super::chains::{Chain, Chains};
 use super::index::{FlowIndex, Hit, Slot, Way};
 use super::record::Common;
+use super::segment::Segment;
 use super::slab::Store;
 use super::sources::Sources;
-use super::tcp::{Segment, Tcp};
+use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
 use super::witness::Witnesses;
 use crate::config::model::Timeouts;
@@ -301,6 +302,12 @@ impl Table {
     /// The most flows that there may be.
     pub const fn limit(&self) -> usize {
         self.config.state_limit as usize
+    }
+
+    /// How many keys the index holds.
+    #[cfg(test)]
+    pub(crate) fn keys(&self) -> usize {
+        self.index.len()
     }
 
     /// What happened so far.

@@ -29,7 +29,8 @@
 //! provokes can clear a stale connection of the server; a new initial sequence number before any answer begins anew.
 
 use super::index::Way;
-use crate::wire::{Packet, Transport, tcp_flags};
+use super::segment::Segment;
+use crate::wire::tcp_flags;
 
 /// pf's MAXACKWINDOW: the largest unscaled window and one reassembled packet's worth of disorder.
 const FUDGE: u32 = 65_535 + 1500;
@@ -84,19 +85,6 @@ pub(super) struct Tcp {
     pub(super) peers: [Peer; 2],
 }
 
-/// What the machine needs of a segment.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Segment {
-    pub(super) flags: u8,
-    pub(super) seq: u32,
-    pub(super) ack: u32,
-    pub(super) window: u16,
-    /// Bytes of data; of a superpacket all of them.
-    pub(super) len: u32,
-    /// Window scale option, looked for on a SYN only.
-    pub(super) scale: Option<u8>,
-}
-
 /// What becomes of a segment.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
@@ -124,61 +112,6 @@ const fn at_most(a: u32, b: u32) -> bool {
 #[inline]
 const fn later(a: u32, b: u32) -> u32 {
     if distance(a, b) > 0 { a } else { b }
-}
-
-impl Segment {
-    /// `None` when the packet is not a TCP segment.
-    #[inline]
-    pub(super) fn of(packet: &Packet) -> Option<Segment> {
-        let Transport::Tcp { flags, seq, ack, window, header_len } = packet.layout.transport else {
-            return None;
-        };
-        let scale = if flags & tcp_flags::SYN == 0 { None } else { window_scale(packet, header_len) };
-        Some(Segment { flags, seq, ack, window, len: packet.payload_len(), scale })
-    }
-
-    #[inline]
-    const fn has(&self, flag: u8) -> bool {
-        self.flags & flag != 0
-    }
-
-    /// True for combinations that no sender makes (pf's normaliser).
-    #[inline]
-    pub(super) const fn is_impossible(&self) -> bool {
-        if self.has(tcp_flags::SYN) {
-            self.has(tcp_flags::RST) || self.has(tcp_flags::FIN)
-        } else if self.has(tcp_flags::ACK) {
-            false
-        } else {
-            !self.has(tcp_flags::RST) || self.has(tcp_flags::FIN | tcp_flags::PSH | tcp_flags::URG)
-        }
-    }
-
-    /// pf's `flags S/SA`: only such a segment makes a state.
-    pub(super) const fn is_first(&self) -> bool {
-        self.flags & (tcp_flags::SYN | tcp_flags::ACK) == tcp_flags::SYN && !self.is_impossible()
-    }
-
-    /// Sequence number behind its last byte; SYN and FIN take one each.
-    #[inline]
-    const fn end(&self) -> u32 {
-        let flags = self.has(tcp_flags::SYN) as u32 + self.has(tcp_flags::FIN) as u32;
-        self.seq.wrapping_add(self.len).wrapping_add(flags)
-    }
-}
-
-/// The window scale option of a SYN (RFC 7323 section 2.2); above 14 it counts as 14 (2.3).
-fn window_scale(packet: &Packet, header_len: u8) -> Option<u8> {
-    let mut options = packet.transport().get(20..usize::from(header_len))?;
-    loop {
-        match *options {
-            [3, 3, shift, ..] => return Some(shift.min(14)),
-            [0, ..] | [] => return None,
-            [1, ref rest @ ..] => options = rest,
-            [_, len, ..] if len >= 2 => options = options.get(usize::from(len)..)?,
-            [_, ..] => return None,
-        }
-    }
 }
 
 impl Tcp {

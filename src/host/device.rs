@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::num::NonZeroUsize;
 
 use smoltcp::phy::{
-    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken, SegmentationCapabilities,
-    TxToken,
+    Checksum, ChecksumCapabilities, Device, DeviceCapabilities, Medium, PacketMeta, RxToken,
+    SegmentationCapabilities, TxToken,
 };
 
 use crate::wire::{ChecksumState, FrameBuf, Gso, GsoKind, Pool, checksum, protocol};
@@ -39,7 +39,8 @@ impl Device for Card {
         // Both tokens need the pool; the received buffer goes back by the next packet that is sent.
         let bytes = frame.bytes().get(ETHERNET..).unwrap_or_default().to_vec();
         self.pool.give(frame);
-        let sending = Sending { outgoing: &mut self.outgoing, pool: &mut self.pool, meta: PacketMeta::default() };
+        let sending =
+            Sending { outgoing: &mut self.outgoing, pool: &mut self.pool, meta: PacketMeta::default() };
         Some((Received { bytes, life: std::marker::PhantomData }, sending))
     }
 

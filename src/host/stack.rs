@@ -12,7 +12,9 @@ use std::task::{Context, Poll, Waker};
 
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Address, Ipv6Address};
+use smoltcp::wire::{
+    HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Address, Ipv6Address,
+};
 
 use super::device::Card;
 use crate::types::{Duration, Instant, Seed};
@@ -247,7 +249,12 @@ impl Stack {
     }
 
     /// Takes bytes for the peer; `None` when the connection is gone.
-    pub fn poll_write(&mut self, handle: SocketHandle, context: &Context<'_>, bytes: &[u8]) -> Poll<Option<usize>> {
+    pub fn poll_write(
+        &mut self,
+        handle: SocketHandle,
+        context: &Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<Option<usize>> {
         let socket = self.sockets.get_mut::<tcp::Socket>(handle);
         if !socket.may_send() {
             return Poll::Ready(None);
@@ -278,7 +285,8 @@ impl Stack {
     pub fn abort_local(&mut self, address: std::net::IpAddr) {
         for (_, socket) in self.sockets.iter_mut() {
             let smoltcp::socket::Socket::Tcp(socket) = socket else { continue };
-            if socket.local_endpoint().is_some_and(|IpEndpoint { addr, .. }| addr == IpAddress::from(address)) {
+            if socket.local_endpoint().is_some_and(|IpEndpoint { addr, .. }| addr == IpAddress::from(address))
+            {
                 socket.abort();
             }
         }

@@ -149,7 +149,11 @@ fn five_thousand_half_open_connections_do_not_keep_a_client_out() {
     for index in 0..5000u32 {
         let mut syn = Vec::new();
         let source = [10, 0, (index >> 8) as u8, index as u8];
-        PacketBuilder::ipv4(source, [192, 168, 1, 1], 64).tcp(1000, 443, 7, 1024).syn().write(&mut syn, &[]).unwrap();
+        PacketBuilder::ipv4(source, [192, 168, 1, 1], 64)
+            .tcp(1000, 443, 7, 1024)
+            .syn()
+            .write(&mut syn, &[])
+            .unwrap();
         stack.handle_packet(now, frame(&syn));
         stack.poll(now, &mut out);
         out.clear();
@@ -171,7 +175,11 @@ fn an_unserved_port_answers_with_a_reset() {
     let now = Instant::from_secs(1);
     let mut stack = Stack::new(vec![443], 1500, Seed([1, 1]), now);
     let mut syn = Vec::new();
-    PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64).tcp(1000, 80, 7, 1024).syn().write(&mut syn, &[]).unwrap();
+    PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64)
+        .tcp(1000, 80, 7, 1024)
+        .syn()
+        .write(&mut syn, &[])
+        .unwrap();
     stack.handle_packet(now, frame(&syn));
     let mut out = Vec::new();
     stack.poll(now, &mut out);
@@ -191,7 +199,9 @@ fn echo_is_turned_around_in_place_for_both_families() {
         let Ok(Parsed::Ip(mut packet)) = Packet::parse(frame(&ip)) else { panic!("an IP packet") };
         let request = packet.layout.key;
         assert!(echo(&mut packet));
-        let Ok(Parsed::Ip(reply)) = Packet::parse(FrameBuf::copy_of(packet.frame.bytes())) else { panic!("a reply") };
+        let Ok(Parsed::Ip(reply)) = Packet::parse(FrameBuf::copy_of(packet.frame.bytes())) else {
+            panic!("a reply")
+        };
         assert_eq!(reply.layout.key, request.inverse());
         assert!(reply.transport_checksum_ok() && reply.layout.hop_limit == 64);
         let mut again = reply;

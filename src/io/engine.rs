@@ -1,71 +1,294 @@
-//! What runs inside the router process.
+//! What runs inside the router process: the forward thread, the router's own stack, the pages, and the answers to
+//! the control socket.
 
+use std::io;
+use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
-use super::control::{Answer, Answering};
-use super::orders::{Apply, PortNote, Report, Start};
+use anyhow::{Context, anyhow};
+
+use super::control::Answering;
+use super::desk::Desk;
+use super::forward::Forward;
+use super::handle::{Order, Placement, PortEvent, PortListener};
+use super::host_thread::HostHandle;
+use super::links::Links;
+use super::netlink::LinkSocket;
+use super::orders::{Apply, Change, PortNote, Report, Start};
+use super::poller::Poller;
+use super::port::Port;
 use super::privilege::Kept;
 use super::reloads::Reloads;
-use super::request::{Request, Response, Status};
 use super::router::Reporter;
+use super::spec::Spec;
+use super::{clock, entropy, host_link};
+use crate::config::{self, Config, NodeIndex, Valid};
+use crate::host::Stack;
+use crate::node::{Command, Compiled, Offload, Shard};
+use crate::types::PortId;
 
-pub struct Engine {
-    desk: Arc<Desk>,
+/// What the pages are given when the router starts.
+pub struct PagesSeat {
+    /// The configuration of the start.
+    pub config: Arc<Valid<Config>>,
+    /// This node.
+    pub node: NodeIndex,
+    /// Connections to the router's own addresses.
+    pub host: HostHandle,
+    /// The loopback listener, when there is one.
+    pub loopback: Option<TcpListener>,
+    /// Gives commands to the forward thread; false when too many wait.
+    pub ask: Box<dyn Fn(Command) -> bool + Send + Sync>,
 }
 
-struct Desk {
-    start: Start,
-    kept: Kept,
-    reporter: Reporter,
-    reloads: Arc<Reloads>,
+/// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
+/// directory.
+pub type StartPages = fn(PagesSeat) -> anyhow::Result<()>;
+
+/// A running router.
+pub struct Engine {
+    desk: Arc<Desk>,
+    host: HostHandle,
+    forward: JoinHandle<io::Result<()>>,
+    epoch: u32,
 }
 
 impl Engine {
+    /// Starts everything. `descriptors` are those that [`Start`] names, without the control socket.
+    ///
+    /// # Errors
+    /// When the document, a descriptor or a thread is not what it should be.
     pub fn start(
         start: Start,
-        _descriptors: impl Iterator<Item = OwnedFd>,
+        mut descriptors: impl Iterator<Item = OwnedFd>,
         kept: Kept,
         reporter: Reporter,
         reloads: Arc<Reloads>,
+        pages: StartPages,
     ) -> anyhow::Result<Engine> {
-        Ok(Engine { desk: Arc::new(Desk { start, kept, reporter, reloads }) })
+        let (config, node) = read(&start.config, &start.node)?;
+        let loopback = if start.loopback { descriptors.next().map(TcpListener::from) } else { None };
+        let sockets = adopt_links(&start.links, &mut descriptors)?;
+        let ports = adopt_ports(&config, node, &start.ports, &mut descriptors)?;
+        let offloads = ports.iter().map(offload).collect();
+        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, 1, offloads));
+        let mtu = compiled.links.iter().map(|link| link.mtu).min().unwrap_or(1500);
+        let shard = Shard::new(Arc::clone(&compiled), entropy::seed()?, clock::now());
+        let links = Links::with(sockets, ports.iter());
+        let names = Arc::new(Mutex::new(port_names(&start.ports)));
+        let listener = tell_parent(Arc::clone(&names), reporter.clone());
+        let mut forward = Forward::new(shard, ports, links, listener).context("the forward thread")?;
+        let handle = forward.handle();
+        let poller = Poller::new().context("the host thread")?;
+        let (near, far) = host_link::pair(handle.waker(), poller.waker());
+        forward.connect_host(near);
+        let stack =
+            Stack::new(vec![config.system.web.port], usize::from(mtu), entropy::seed()?, clock::now());
+        let host = HostHandle::start(stack, far, poller).context("the host thread")?;
+        let thread = std::thread::Builder::new().name("forward".into());
+        let thread = thread.spawn(move || forward.run()).context("the forward thread")?;
+        let asking = handle.clone();
+        pages(PagesSeat {
+            config: Arc::clone(&config),
+            node,
+            host: host.clone(),
+            loopback,
+            ask: Box::new(move |command| asking.command(command).is_ok()),
+        })
+        .context("the pages")?;
+        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names));
+        Ok(Engine { desk, host, forward: thread, epoch: 1 })
     }
 
-    pub fn apply(&mut self, _apply: Apply, _descriptors: Vec<OwnedFd>) -> Result<(), Vec<String>> {
+    /// Puts a new configuration in force, ports included; returns when it is.
+    ///
+    /// # Errors
+    /// Every problem; nothing has changed then.
+    pub fn apply(&mut self, apply: Apply, descriptors: Vec<OwnedFd>) -> Result<(), Vec<String>> {
+        let wrong = |error: anyhow::Error| vec![format!("{error:#}")];
+        if apply.loopback != Change::Kept {
+            return Err(vec!["system.web.loopback has changed; restart Koi for that".into()]);
+        }
+        let (config, node) = read(&apply.config, self.desk.node_name()).map_err(wrong)?;
+        let old = self.desk.compiled();
+        if let Some(problem) = renumbered(&old, &config) {
+            return Err(vec![problem]);
+        }
+        let mut descriptors = descriptors.into_iter();
+        let links = adopt_links(&apply.links, &mut descriptors).map_err(wrong)?;
+        let (ports, offloads) =
+            self.place_ports(&config, node, &apply.ports, &old, &mut descriptors).map_err(wrong)?;
+        let epoch = self.epoch + 1;
+        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
+        self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
+        self.epoch = epoch;
+        self.desk.set_ports(apply.ports);
+        self.end_connections_to_lost_addresses(&old, &compiled);
+        self.host.hold().stack().listen(vec![config.system.web.port]);
         Ok(())
     }
 
-    pub fn attached(&self, _port: &PortNote, _descriptors: Vec<OwnedFd>) {}
+    /// Where each port of the new configuration comes from, and what may be left to it.
+    fn place_ports(
+        &self,
+        config: &Valid<Config>,
+        node: NodeIndex,
+        notes: &[PortNote],
+        old: &Compiled,
+        descriptors: &mut impl Iterator<Item = OwnedFd>,
+    ) -> anyhow::Result<(Vec<Placement>, Vec<Offload>)> {
+        let present = self.desk.port_names();
+        let (mut placements, mut offloads) = (Vec::new(), Vec::new());
+        for ((index, part), note) in config.node_part(node).ports.iter().enumerate().zip(notes) {
+            let known = present.iter().position(|name| *name == note.name);
+            match known.filter(|_| note.descriptor != Change::New) {
+                Some(known) => {
+                    placements.push(Placement::Kept(PortId(known as u8)));
+                    offloads.push(old.offloads.get(known).copied().unwrap_or_default());
+                }
+                None => {
+                    let port = adopt_port(index, part, note, descriptors)?;
+                    offloads.push(offload(&port));
+                    placements.push(Placement::New(Box::new(port)));
+                }
+            }
+        }
+        Ok((placements, offloads))
+    }
 
-    pub fn not_attached(&self, _name: &str) {}
+    /// A connection to an address that is ours no longer would hang.
+    fn end_connections_to_lost_addresses(&self, old: &Compiled, new: &Compiled) {
+        let mut held = self.host.hold();
+        for own in old.links.iter().flat_map(|link| &link.addresses) {
+            let stays =
+                new.links.iter().any(|link| link.addresses.iter().any(|new| new.addr() == own.addr()));
+            if !stays {
+                held.stack().abort_local(own.addr());
+            }
+        }
+    }
 
-    pub fn end(self) {}
+    /// The parent has opened a device again.
+    pub fn attached(&self, port: &PortNote, descriptors: Vec<OwnedFd>) {
+        let id = self.desk.port_names().iter().position(|known| *known == port.name);
+        if let (Some(id), Some(fd)) = (id, descriptors.into_iter().next()) {
+            self.desk.order(Order::Attach(PortId(id as u8), fd, port.index));
+        }
+    }
 
+    /// The parent could not open a device again; netlink will say when to try the next time.
+    pub fn not_attached(&self, name: &str) {
+        tracing::warn!(port = name, "the device cannot be opened yet");
+    }
+
+    /// Ends cleanly.
+    pub fn end(self) {
+        self.desk.order(Order::Stop);
+        match self.forward.join() {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the forward thread"),
+            Err(_) => tracing::error!("the forward thread has panicked"),
+        }
+    }
+
+    /// Answers questions of the control socket.
     pub fn answering(&self) -> Arc<Answering> {
         let desk = Arc::clone(&self.desk);
         Arc::new(move |request| desk.answer(request))
     }
 }
 
-impl Desk {
-    fn answer(&self, request: Request) -> Answer {
-        match request {
-            Request::Reload => {
-                let (ticket, outcome) = self.reloads.register();
-                self.reporter.say(&Report::Reload { ticket });
-                let outcome = outcome.recv_timeout(std::time::Duration::from_secs(50));
-                Answer::Reply(
-                    outcome.unwrap_or_else(|_| Response::Failed("no answer from the parent".into())),
-                )
-            }
-            _ => Answer::Reply(Response::Status(Box::new(Status {
-                parent: self.start.parent,
-                router: std::process::id(),
-                restarts: self.start.restarts,
-                privileges: self.kept.clone(),
-                ..Status::default()
-            }))),
-        }
+fn read(text: &str, node: &str) -> anyhow::Result<(Arc<Valid<Config>>, NodeIndex)> {
+    let problems = |problems: Vec<config::Problem>| {
+        anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    };
+    let config = config::load(text).map_err(problems)?;
+    let node = config.node(Some(node)).map_err(|problem| anyhow!("{problem}"))?;
+    Ok((Arc::new(config), node))
+}
+
+/// Flows hold interfaces by number, so that a number must keep its meaning while the router runs.
+fn renumbered(old: &Compiled, config: &Config) -> Option<String> {
+    let before = old.links.iter().map(|link| link.name.as_str());
+    let moved = before.zip(&config.interfaces).find(|(before, now)| *before != now.name);
+    let fewer = old.links.len() > config.interfaces.len();
+    match moved {
+        Some((before, now)) => Some(format!(
+            "interface \"{}\" stands where \"{before}\" was; keep the order and add new interfaces at the end, or restart Koi",
+            now.name
+        )),
+        None if fewer => Some("an interface is gone from the configuration; restart Koi for that".into()),
+        None => None,
     }
+}
+
+fn adopt_links(
+    namespaces: &[Option<String>],
+    descriptors: &mut impl Iterator<Item = OwnedFd>,
+) -> anyhow::Result<Vec<(Option<String>, LinkSocket)>> {
+    namespaces
+        .iter()
+        .map(|netns| {
+            let fd = descriptors.next().ok_or_else(|| anyhow!("the parent passed too few link sockets"))?;
+            Ok((netns.clone(), LinkSocket::adopt(fd).context("link events")?))
+        })
+        .collect()
+}
+
+fn adopt_ports(
+    config: &Valid<Config>,
+    node: NodeIndex,
+    notes: &[PortNote],
+    descriptors: &mut impl Iterator<Item = OwnedFd>,
+) -> anyhow::Result<Vec<Port>> {
+    let parts = config.node_part(node).ports.iter().enumerate().zip(notes);
+    parts.map(|((index, part), note)| adopt_port(index, part, note, descriptors)).collect()
+}
+
+fn adopt_port(
+    index: usize,
+    part: &config::model::Port,
+    note: &PortNote,
+    descriptors: &mut impl Iterator<Item = OwnedFd>,
+) -> anyhow::Result<Port> {
+    let spec = Spec::new(PortId(index as u8), part)
+        .ok_or_else(|| anyhow!("port \"{}\" names no device", part.name))?;
+    if note.descriptor != Change::New {
+        return Ok(Port::detached(spec));
+    }
+    let fd = descriptors.next().ok_or_else(|| anyhow!("the parent passed too few ports"))?;
+    Port::adopt(spec, fd, note.index).with_context(|| format!("port \"{}\"", part.name))
+}
+
+/// What the packet path may leave to a port. A TAP that is made again has the same offloads.
+fn offload(port: &Port) -> Offload {
+    Offload { segmentation: port.offloads().tcp }
+}
+
+/// What happens to devices is for the parent to know, who may open them again.
+fn tell_parent(names: Arc<Mutex<Vec<String>>>, reporter: Reporter) -> PortListener {
+    Box::new(move |event| {
+        let name = |id: PortId| {
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
+            names.get(usize::from(id.0)).cloned().unwrap_or_default()
+        };
+        match event {
+            PortEvent::Gone(id) => {
+                tracing::warn!(port = name(id), "the device is gone");
+                reporter.say(&Report::Gone { name: name(id) });
+            }
+            PortEvent::NotAttached(id, error) => {
+                tracing::info!(port = name(id), %error, "the device is back; the parent shall open it");
+                reporter.say(&Report::Back { name: name(id) });
+            }
+            PortEvent::Attached(id) => tracing::info!(port = name(id), "the device is attached again"),
+        }
+    })
+}
+
+/// The ports' names, in the order of their ids.
+pub(super) fn port_names(notes: &[PortNote]) -> Vec<String> {
+    notes.iter().map(|note| note.name.clone()).collect()
 }

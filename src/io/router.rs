@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use anyhow::{Context, anyhow, bail};
 
 use super::channel::Channel;
-use super::engine::Engine;
+use super::engine::{Engine, StartPages};
 use super::orders::{Order, Report, Start};
 use super::reloads::Reloads;
 use super::request::Response;
@@ -33,9 +33,9 @@ impl Reporter {
 }
 
 /// The main function of the router process. The parent is at the other end of standard input.
-pub fn run(format: log::Format) -> ExitCode {
+pub fn run(format: log::Format, pages: StartPages) -> ExitCode {
     log::start(format);
-    match channel().and_then(serve) {
+    match channel().and_then(|channel| serve(channel, pages)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             tracing::error!("{error:#}");
@@ -49,14 +49,14 @@ fn channel() -> anyhow::Result<Channel> {
     inherited.context("this command is started by \"koi run\", not by hand")
 }
 
-fn serve(mut channel: Channel) -> anyhow::Result<()> {
+fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
     let reporter = Reporter(Arc::new(Mutex::new(channel.try_clone()?)));
     let (start, descriptors) = match channel.receive()? {
         Some((Order::Start(start), descriptors)) => (*start, descriptors),
         Some(_) | None => bail!("the parent did not say how to start"),
     };
     let reloads = Arc::new(Reloads::default());
-    let mut engine = match begin(start, descriptors, &reporter, &reloads) {
+    let mut engine = match begin(start, descriptors, &reporter, &reloads, pages) {
         Ok(engine) => engine,
         Err(error) => {
             reporter.say(&Report::Failed(format!("{error:#}")));
@@ -97,6 +97,7 @@ fn begin(
     descriptors: Vec<OwnedFd>,
     reporter: &Reporter,
     reloads: &Arc<Reloads>,
+    pages: StartPages,
 ) -> anyhow::Result<Engine> {
     // The parent decides when it is over. A terminal sends its interrupt to both.
     sys_process::ignore_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP])?;
@@ -111,7 +112,7 @@ fn begin(
     let mut descriptors = descriptors.into_iter();
     let listener = descriptors.next().ok_or_else(|| anyhow!("the parent passed no control socket"))?;
     let owner = start.owner;
-    let engine = Engine::start(start, descriptors, kept, reporter.clone(), Arc::clone(reloads))?;
+    let engine = Engine::start(start, descriptors, kept, reporter.clone(), Arc::clone(reloads), pages)?;
     control::serve(listener.into(), owner, engine.answering()).context("control socket")?;
     Ok(engine)
 }

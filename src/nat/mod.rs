@@ -11,6 +11,8 @@ mod rewrite;
 mod rewrite_error;
 
 #[cfg(test)]
+mod model_tests;
+#[cfg(test)]
 mod tests;
 
 pub use outbound::{Outbound, Outside};

@@ -117,7 +117,8 @@ fn default_gateway_and_static_route_decide_the_way() {
 #[test]
 fn mac_is_the_source_of_frames() {
     let mac = "02:00:00:00:77:01";
-    let mut rig = rig(&[("name = \"wan\"\naddresses", "name = \"wan\"\nmac = \"02:00:00:00:77:01\"\naddresses")]);
+    let mut rig =
+        rig(&[("name = \"wan\"\naddresses", "name = \"wan\"\nmac = \"02:00:00:00:77:01\"\naddresses")]);
     let sent = ask(&mut rig);
     assert_eq!(sent[0].src_mac().to_string(), mac);
     assert_eq!(sent[0].dst_mac(), STATION);
@@ -136,9 +137,7 @@ fn vlan_tags_what_leaves_and_only_that_tag_comes_in() {
 #[test]
 fn mtu_bounds_what_leaves() {
     let big = udp((CLIENT, 5000), (FAR, 53), &[0; 1400]);
-    let pieces = |rig: &mut Rig| {
-        rig.packet(LAN, big.clone()).iter().filter(|sent| sent.port == WAN).count()
-    };
+    let pieces = |rig: &mut Rig| rig.packet(LAN, big.clone()).iter().filter(|sent| sent.port == WAN).count();
     assert_eq!(pieces(&mut rig(&[])), 1);
     // etherparse sets DF: too big is told, not sent.
     let mut rig = rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nmtu = 1300")]);
@@ -159,7 +158,8 @@ fn mss_is_clamped_to_the_field_less_the_headers() {
         u16::from_be_bytes([option[2], option[3]])
     };
     assert_eq!(mss(&mut rig(&[])), 1460);
-    let mut clamped = rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nmss = 1400")]);
+    let mut clamped =
+        rig(&[("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"wan\"\nmss = 1400")]);
     assert_eq!(mss(&mut clamped), 1360);
 }
 
@@ -188,7 +188,12 @@ fn router_advertisements_are_sent_where_asked_for() {
             .count()
     };
     assert_eq!(count(rig(&[])), 0);
-    assert!(count(rig(&[("zone = \"lan\"\nport = \"lan\"", "zone = \"lan\"\nport = \"lan\"\nrouter_advertisements = true")])) > 1);
+    assert!(
+        count(rig(&[(
+            "zone = \"lan\"\nport = \"lan\"",
+            "zone = \"lan\"\nport = \"lan\"\nrouter_advertisements = true"
+        )])) > 1
+    );
 }
 
 #[test]
@@ -220,7 +225,11 @@ fn state_limit_bounds_the_table() {
 
 #[test]
 fn hostname_node_name_and_revision_are_shown() {
-    let rig = rig(&[("hostname = \"koi\"", "hostname = \"gate\""), ("revision = 1", "revision = 8"), ("\"alpha\"", "\"one\"")]);
+    let rig = rig(&[
+        ("hostname = \"koi\"", "hostname = \"gate\""),
+        ("revision = 1", "revision = 8"),
+        ("\"alpha\"", "\"one\""),
+    ]);
     let snapshot = rig.shard.snapshot(rig.now);
     assert_eq!((snapshot.hostname.as_str(), snapshot.revision, snapshot.node.as_str()), ("gate", 8, "one"));
 }

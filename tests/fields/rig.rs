@@ -116,7 +116,12 @@ impl Rig {
                 break;
             }
             for (port, answer) in answers {
-                self.shard.handle_frames(self.now, PortId(port), &mut vec![FrameBuf::copy_of(&answer)], &mut self.out);
+                self.shard.handle_frames(
+                    self.now,
+                    PortId(port),
+                    &mut vec![FrameBuf::copy_of(&answer)],
+                    &mut self.out,
+                );
             }
         }
         sent

@@ -67,7 +67,11 @@ fn bulk_tcp_from_lan_through_nat_over_rough_cables() {
         story.world.run_until(Duration::from_secs(120), "transfer", |world| transfer.advance(world));
         transfer.check();
         let server = &story.world.hosts[transfer.to.0].sockets.get::<tcp::Socket>(transfer.to.1);
-        assert_eq!(server.remote_endpoint().unwrap().addr, ip("203.0.113.2").into(), "translated to the WAN address");
+        assert_eq!(
+            server.remote_endpoint().unwrap().addr,
+            ip("203.0.113.2").into(),
+            "translated to the WAN address"
+        );
         checksums_are_right(&story.world);
     });
 }
@@ -76,7 +80,8 @@ fn bulk_tcp_from_lan_through_nat_over_rough_cables() {
 fn bulk_tcp_over_ipv6_is_routed_untranslated() {
     for_each_seed(|seed| {
         let mut story = Story::new(seed, Quality::ROUGH);
-        let mut transfer = Transfer::new(&mut story.world, story.client, story.server, "2001:db8:1::1", 80, seed);
+        let mut transfer =
+            Transfer::new(&mut story.world, story.client, story.server, "2001:db8:1::1", 80, seed);
         story.world.run_until(Duration::from_secs(120), "transfer", |world| transfer.advance(world));
         transfer.check();
         let server = &story.world.hosts[transfer.to.0].sockets.get::<tcp::Socket>(transfer.to.1);
@@ -105,7 +110,9 @@ fn dmz_reaches_wan_but_not_lan_and_wan_reaches_nothing() {
                 bad.advance(world);
                 world.now >= end
             });
-            assert!(bad.received.is_empty() && !world.hosts[to].sockets.get::<tcp::Socket>(bad.to.1).is_active());
+            assert!(
+                bad.received.is_empty() && !world.hosts[to].sockets.get::<tcp::Socket>(bad.to.1).is_active()
+            );
             assert!(world.routers[0].shard.drops_of(Drop::BlockedIn) > before, "the drop is counted");
         }
     });
@@ -152,7 +159,10 @@ fn the_router_answers_ping_on_its_lan_address() {
         let handle = world.hosts[server].ping(9);
         ping(world, server, handle, 9, "203.0.113.2");
         world.run_for(Duration::from_secs(5));
-        assert!(!world.hosts[server].sockets.get_mut::<icmp::Socket>(handle).can_recv(), "WAN gets no answer");
+        assert!(
+            !world.hosts[server].sockets.get_mut::<icmp::Socket>(handle).can_recv(),
+            "WAN gets no answer"
+        );
     });
 }
 

@@ -84,7 +84,8 @@ source = "dmz net"
 }
 
 /// LAN may go anywhere.
-pub const LAN_ANYWHERE: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\nsource = \"lan net\"\n";
+pub const LAN_ANYWHERE: &str =
+    "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\nsource = \"lan net\"\n";
 
 /// Compiles a document for its only node. Simulated cables carry plain frames.
 pub fn compile(document: &str, epoch: u32) -> Compiled {

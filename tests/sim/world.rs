@@ -146,7 +146,8 @@ impl World {
         }
         let next_event = self.events.peek().map(|Reverse((at, _, _))| *at);
         let hosts = (0..self.hosts.len()).filter_map(|index| self.hosts[index].poll_at(self.now)).min();
-        let routers = self.routers.iter().filter_map(|router| router.shard.poll_timeout()).map(|(at, _)| at).min();
+        let routers =
+            self.routers.iter().filter_map(|router| router.shard.poll_timeout()).map(|(at, _)| at).min();
         let Some(next) = [next_event, hosts, routers].into_iter().flatten().min() else { return false };
         self.now = next.max(self.now);
         for router in &mut self.routers {
@@ -190,8 +191,11 @@ impl World {
         let mut waiting = std::mem::take(&mut router.waiting);
         waiting.sort_by_key(|(port, _)| *port);
         for port in 0..8u8 {
-            let mut frames: Vec<FrameBuf> =
-                waiting.iter().filter(|(p, _)| *p == port).map(|(_, frame)| FrameBuf::copy_of(frame)).collect();
+            let mut frames: Vec<FrameBuf> = waiting
+                .iter()
+                .filter(|(p, _)| *p == port)
+                .map(|(_, frame)| FrameBuf::copy_of(frame))
+                .collect();
             if !frames.is_empty() {
                 router.shard.handle_frames(self.now, PortId(port), &mut frames, &mut router.out);
             }

@@ -1,0 +1,216 @@
+//! Who answers the control socket: asks the forward thread and waits for its answer.
+
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::capture;
+use super::control::Answer;
+use super::engine::port_names;
+use super::handle::{Arrangement, Handle, Order, Placement};
+use super::netlink::LinkSocket;
+use super::orders::{PortNote, Report, Start};
+use super::privilege::Kept;
+use super::reloads::Reloads;
+use super::request::{FlowFilter, Request, Response, Status};
+use super::router::Reporter;
+use crate::conntrack::Filter;
+use crate::node::snapshot::{FlowRow, Snapshot};
+use crate::node::{Command, Compiled, Reply};
+use crate::types::InterfaceId;
+use crate::wire::filter;
+
+/// How long the forward thread may take to answer.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// What is said then.
+const NO_ANSWER: &str = "the router does not answer";
+/// How long a reload may take.
+const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
+/// Flows looked at between two batches of packets.
+const ROUND: usize = 4096;
+
+/// Answers questions, in the thread of whoever asks.
+pub struct Desk {
+    start: Start,
+    kept: Kept,
+    reporter: Reporter,
+    reloads: Arc<Reloads>,
+    forward: Handle,
+    compiled: Mutex<Arc<Compiled>>,
+    /// By port id; shared with whoever names ports in the log.
+    port_names: Arc<Mutex<Vec<String>>>,
+}
+
+impl Desk {
+    /// A desk in front of the forward thread.
+    pub fn new(
+        start: Start,
+        kept: Kept,
+        reporter: Reporter,
+        reloads: Arc<Reloads>,
+        forward: Handle,
+        compiled: Arc<Compiled>,
+        port_names: Arc<Mutex<Vec<String>>>,
+    ) -> Self {
+        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names }
+    }
+
+    /// Name of this node.
+    pub fn node_name(&self) -> &str {
+        &self.start.node
+    }
+
+    /// Names of the ports, by id.
+    pub fn port_names(&self) -> Vec<String> {
+        self.port_names.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The ports are other ones now.
+    pub fn set_ports(&self, notes: Vec<PortNote>) {
+        *self.port_names.lock().unwrap_or_else(PoisonError::into_inner) = port_names(&notes);
+    }
+
+    /// The configuration in force.
+    pub fn compiled(&self) -> Arc<Compiled> {
+        Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Puts a configuration and its ports in force between two batches; returns when they are.
+    ///
+    /// # Errors
+    /// When the forward thread does not answer.
+    pub fn put_in_force(
+        &self,
+        compiled: Arc<Compiled>,
+        ports: Vec<Placement>,
+        links: Vec<(Option<String>, LinkSocket)>,
+    ) -> Result<(), String> {
+        let applied = Arc::clone(&compiled);
+        let (sender, receiver) = sync_channel(1);
+        let command = Command::Apply(applied, Box::new(move |()| drop(sender.try_send(()))));
+        let arrangement = Box::new(Arrangement { ports, links, command });
+        self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
+        receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
+        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+        Ok(())
+    }
+
+    /// Gives an order to the forward thread. A thread that takes none any more is about to end.
+    pub fn order(&self, order: Order) {
+        if self.forward.order(order).is_err() {
+            tracing::error!("the forward thread takes no orders");
+        }
+    }
+
+    /// Answers a question.
+    pub fn answer(&self, request: Request) -> Answer {
+        let response = match request {
+            Request::Status => {
+                self.snapshot().map(|snapshot| Response::Status(Box::new(self.status(snapshot))))
+            }
+            Request::Snapshot => self.snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
+            Request::Flows { filter, limit } => self.flows(&filter, limit as usize),
+            Request::Kill { filter } => self.kill(&filter),
+            Request::Drops => self.ask(Command::Drops).map(|mut rows| {
+                rows.reverse();
+                Response::Drops(rows)
+            }),
+            Request::Reload => self.reload(),
+            Request::Capture { interface, filter, count } => match self.capture(&interface, &filter) {
+                Ok(source) => return Answer::Capture { source, count },
+                Err(why) => Err(why),
+            },
+        };
+        Answer::Reply(response.unwrap_or_else(Response::Failed))
+    }
+
+    /// Asks the forward thread and waits.
+    fn ask<T: Send + 'static>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, String> {
+        let (sender, receiver) = sync_channel(1);
+        // When nobody waits any more, the answer is not needed.
+        let command = command(Box::new(move |answer| drop(sender.try_send(answer))));
+        self.forward.command(command).map_err(|busy| busy.to_string())?;
+        receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())
+    }
+
+    fn snapshot(&self) -> Result<Snapshot, String> {
+        self.ask(Command::Snapshot)
+    }
+
+    fn status(&self, snapshot: Snapshot) -> Status {
+        let up = snapshot.ports.iter().filter(|port| port.up).count();
+        Status {
+            version: env!("CARGO_PKG_VERSION").into(),
+            hostname: snapshot.hostname,
+            node: snapshot.node,
+            uptime_seconds: snapshot.uptime_seconds,
+            revision: snapshot.revision,
+            config_hash: snapshot.config_hash,
+            parent: self.start.parent,
+            router: std::process::id(),
+            restarts: self.start.restarts,
+            ports_up: [up, snapshot.ports.len()],
+            states: snapshot.states,
+            privileges: self.kept.clone(),
+            state: self.start.state.display().to_string(),
+            loopback: self.compiled().config.system.web.loopback.map(|address| address.to_string()),
+        }
+    }
+
+    fn flows(&self, wanted: &FlowFilter, limit: usize) -> Result<Response, String> {
+        let filter = conntrack_filter(wanted);
+        let mut rows: Vec<FlowRow> = Vec::new();
+        let mut cursor = None;
+        loop {
+            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
+            rows.extend(page);
+            cursor = next;
+            if cursor.is_none() || rows.len() > limit {
+                break;
+            }
+        }
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let total = self.snapshot()?.states.current;
+        Ok(Response::Flows { rows, total, more })
+    }
+
+    fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
+        let filter = conntrack_filter(wanted);
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let (killed, next) = self.ask(|reply| Command::Kill { filter, cursor, limit: ROUND, reply })?;
+            count += killed as u64;
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(Response::Killed { count });
+            }
+        }
+    }
+
+    fn reload(&self) -> Result<Response, String> {
+        let (ticket, outcome) = self.reloads.register();
+        self.reporter.say(&Report::Reload { ticket });
+        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+    }
+
+    fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {
+        let filter: filter::Filter = filter.parse().map_err(|error| format!("the filter: {error}"))?;
+        let compiled = self.compiled();
+        let names: Vec<&str> = compiled.links.iter().map(|link| link.name.as_str()).collect();
+        let number = names.iter().position(|name| *name == interface);
+        let number =
+            number.ok_or_else(|| format!("no interface \"{interface}\"; there are {}", names.join(", ")))?;
+        let (mut sink, source) = capture::channel(filter);
+        let sink = Box::new(move |at, frame: &[u8]| sink.offer(at, frame));
+        let interface = Some(InterfaceId(number as u8));
+        let begin = Command::Capture { interface, sink };
+        self.forward.command(begin).map_err(|busy| busy.to_string())?;
+        Ok(source)
+    }
+}
+
+fn conntrack_filter(wanted: &FlowFilter) -> Filter {
+    let FlowFilter { src, dst, port, protocol, id } = *wanted;
+    Filter { id, protocol, source: src, destination: dst, port, ..Filter::default() }
+}
