@@ -15,7 +15,7 @@ use super::handle::ORDERS;
 pub use super::handle::{Arrangement, Busy, Handle, Order, Placement, PortEvent, PortListener};
 use super::links::Links;
 use super::poller::{Poller, Ready};
-use super::port::{Port, Waiting};
+use super::port::{Port, PortError, Waiting};
 use super::{clock, host_link, tally};
 use crate::node::{Outbox, Shard};
 use crate::types::{Instant, PortId};
@@ -170,9 +170,10 @@ impl Forward {
             }
             let failed = std::mem::take(&mut self.slots[number].failed);
             match result {
-                Err(error) => self.port_failed(number, error, clock::now()),
-                // It would be reported as ready for ever.
+                // These would be reported as ready for ever.
+                Err(PortError::Refused(_)) => self.lose_device(number, clock::now()),
                 Ok(Waiting::Nothing) if failed => self.lose_device(number, clock::now()),
+                Err(error) => self.port_failed(number, error, clock::now()),
                 Ok(Waiting::Nothing | Waiting::Perhaps) => {}
             }
         }
@@ -241,3 +242,7 @@ impl Forward {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

@@ -73,7 +73,9 @@ impl Forward {
     fn follow_or_lose(&mut self, number: usize, now: Instant) {
         self.stale = true;
         if !self.slots[number].port.is_attached() {
-            return self.lose_device(number, now);
+            self.lose_device(number, now);
+            self.slots[number].port.forget_index();
+            return;
         }
         self.set_link(number, false, now);
         self.slots[number].port.renumber();
