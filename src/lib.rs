@@ -25,7 +25,7 @@
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the status page |
-//! | [`cli`], [`lab`] | commands; the network of the story in namespaces on one machine |
+//! | [`cli`] | commands |
 //!
 //! `tests/structure.rs` holds the code to this order.
 //!

@@ -16,7 +16,8 @@ use crate::node::{Command, Compiled, Offload};
 
 /// A router 10.77.0.2 for the hosts of `lan`, and 10.78.0.2 for those of `wan` when there is one.
 fn document(lan: &Namespace, wan: Option<&Namespace>) -> String {
-    let mut text = "schema = 1\nrevision = 1\n[outbound]\nmode = \"disabled\"\n[[node]]\nname = \"koi\"\n".to_owned();
+    let mut text =
+        "schema = 1\nrevision = 1\n[outbound]\nmode = \"disabled\"\n[[node]]\nname = \"koi\"\n".to_owned();
     let ports = wan.map(|space| ("wan", "t1", space, "10.78.0.2/24"));
     let ports: Vec<_> = ports.into_iter().chain([("lan", "t0", lan, "10.77.0.2/24")]).collect();
     for (name, tap, space, _) in &ports {
@@ -27,7 +28,10 @@ fn document(lan: &Namespace, wan: Option<&Namespace>) -> String {
     }
     for (name, ..) in &ports {
         text += &format!("[[interface]]\nname = \"{name}\"\nzone = \"lan\"\nport = \"{name}\"\n");
-        text += &format!("[[rule]]\nid = {}\ninterface = \"{name}\"\naction = \"pass\"\n", 1_000_000 + text.len());
+        text += &format!(
+            "[[rule]]\nid = {}\ninterface = \"{name}\"\naction = \"pass\"\n",
+            1_000_000 + text.len()
+        );
     }
     text
 }

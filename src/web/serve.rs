@@ -116,8 +116,7 @@ mod tests {
             stream.read_to_string(&mut text).await.unwrap();
             *filled.lock().unwrap() = text;
         });
-        let text = answer.lock().unwrap().clone();
-        text
+        answer.lock().unwrap().clone()
     }
 
     /// admin:bbbb…

@@ -2,6 +2,8 @@
 //!
 //! Fields of rules are tested beside the rules; here stands what only a whole router shows.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use std::time::Duration;
