@@ -162,7 +162,7 @@ class Network:
             table inet policy {
               chain input { type filter hook input priority 0; policy drop;
                 ct state established,related accept; iifname "lan" accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept; }
-              chain forwarded { type filter hook forward priority 0; policy drop;
+              chain between { type filter hook forward priority 0; policy drop;
                 ct state established,related accept; iifname "lan" accept; iifname "dmz" oifname "wan" accept; }
             }
             table ip nat { chain out { type nat hook postrouting priority 100;
