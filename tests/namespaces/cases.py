@@ -106,8 +106,6 @@ def scan(net):
 
 def page(net):
     """The status page on the LAN address, with its password only."""
-    if net.router != "koi":
-        return
     password = (net.directory / "state/web-password").read_text().strip()
     said = net.inside("cli", "curl", "-sk", "-m", "10", "-u", f"admin:{password}", f"https://{ROUTER_LAN4}/status.json")
     expect(json.loads(said)["node"] == "alpha", said)
@@ -117,8 +115,6 @@ def page(net):
 
 def reload(net):
     """A reload keeps flows; a broken file changes nothing; flows can be killed."""
-    if net.router != "koi":
-        return
     from topology import KOI
     file = net.directory / "koi.toml"
     good = file.read_text()
@@ -240,6 +236,9 @@ def small_mtu(net):
         report = json.loads(net.inside("cli", "iperf3", "-J", "-p", "5400", "-t", "1", "-c", *words))
         expect(report["end"]["sum_received"]["bits_per_second"] > 20e6, "bulk TCP over the small MTU")
 
+
+#: Cases about what only Koi has.
+KOI_ONLY = {page, reload}
 
 #: Cases of the usual network, then (name, options of the network, cases) of others.
 USUAL = [ping, nothing_comes_in, curl, ssh, traceroute, scan, page, reload, iperf, transfer, captures]

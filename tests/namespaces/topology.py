@@ -159,14 +159,26 @@ class Network:
         for key in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]:
             inside("router", "sysctl", "-qw", f"{key}=1")
         inside("router", "nft", "-f", "-", input="""
-            table inet policy {
-              chain input { type filter hook input priority 0; policy drop;
-                ct state established,related accept; iifname "lan" accept; icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert, nd-router-solicit } accept; }
-              chain between { type filter hook forward priority 0; policy drop;
-                ct state established,related accept; iifname "lan" accept; iifname "dmz" oifname "wan" accept; }
+            table inet koi_control {
+              chain c_in {
+                type filter hook input priority 0; policy drop;
+                ct state established,related accept
+                iifname "lan" accept
+                meta l4proto icmpv6 icmpv6 type 133-136 accept
+              }
+              chain c_through {
+                type filter hook forward priority 0; policy drop;
+                ct state established,related accept
+                iifname "lan" accept
+                iifname "dmz" oifname "wan" accept
+              }
             }
-            table ip nat { chain out { type nat hook postrouting priority 100;
-                ip saddr { 192.168.1.0/24, 10.20.0.0/24 } oifname "wan" masquerade fully-random; } }
+            table ip translation {
+              chain c_out {
+                type nat hook postrouting priority 100; policy accept;
+                ip saddr { 192.168.1.0/24, 10.20.0.0/24 } oifname "wan" masquerade fully-random
+              }
+            }
         """)
 
     def address_hosts(self):
