@@ -222,7 +222,6 @@ mod tests {
             flow: Some(flow.into()),
             rule: Some(1_000_010),
         };
-        let attempt = |name| REFUSED.iter().find(|attempt| attempt.name == name).unwrap();
         let network = Network::story();
         let fits = |flow: &str, name: &str| {
             let attempt = REFUSED.iter().find(|attempt| attempt.name == name).unwrap();
