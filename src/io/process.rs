@@ -25,11 +25,15 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The identity of the process that has this number now; `None` when there is none.
+    /// The identity of the process that has this number now; `None` when there is none, or only its exit status
+    /// that nobody has asked for.
     pub fn of(pid: u32) -> Option<Identity> {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // The second field is the name in parentheses and may contain anything; the start is field 22.
         let (_, rest) = stat.rsplit_once(") ")?;
+        if rest.starts_with(['Z', 'X']) {
+            return None;
+        }
         let started = rest.split(' ').nth(22 - 3)?.parse().ok()?;
         Some(Identity { pid, started })
     }
@@ -104,6 +108,7 @@ mod tests {
         assert!(!other.end(Duration::from_secs(1)).unwrap(), "the number belongs to somebody else now");
         assert!(child.try_wait().unwrap().is_none());
         assert!(identity.end(Duration::from_secs(5)).unwrap());
+        assert_eq!(Identity::of(child.id()), None, "it has ended, although nobody has asked how");
         assert!(!child.wait().unwrap().success());
         assert!(!identity.end(Duration::from_secs(1)).unwrap(), "it has gone");
     }

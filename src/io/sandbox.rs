@@ -3,11 +3,12 @@
 //! Inside, this process is root over what it makes itself (network namespaces, devices, names in `/run/netns`) and
 //! over nothing else. All of it disappears with the last process inside.
 
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io;
+use std::thread;
 
-use super::sys_process;
+use super::{netns, sys_process};
 
 fn check(result: libc::c_int) -> io::Result<()> {
     if result == -1 { Err(io::Error::last_os_error()) } else { Ok(()) }
@@ -40,6 +41,25 @@ pub fn enter() -> io::Result<()> {
     // What is mounted from here on stays in here.
     step("private mounts", mount(c"none", c"/", c"", libc::MS_REC | libc::MS_PRIVATE))?;
     step("a private /run", mount(c"run", c"/run", c"tmpfs", libc::MS_NOSUID | libc::MS_NODEV))
+}
+
+/// Makes a network namespace and its name, like `ip netns add`. That command itself cannot be used in here: it wants
+/// to go back to the machine's network namespace, which is not ours.
+///
+/// # Errors
+/// When there is such a name already, or the kernel refuses.
+pub fn add_network_namespace(name: &str) -> io::Result<()> {
+    fs::create_dir_all(netns::NAMES)?;
+    let path = format!("{}/{name}", netns::NAMES);
+    fs::File::options().write(true).create_new(true).open(&path)?;
+    let path = CString::new(path)?;
+    let create = move || {
+        // SAFETY: numbers only; this thread alone moves.
+        check(unsafe { libc::unshare(libc::CLONE_NEWNET) })?;
+        mount(c"/proc/thread-self/ns/net", &path, c"none", libc::MS_BIND)
+    };
+    let thread = thread::Builder::new().name("netns".into()).spawn(create)?;
+    thread.join().unwrap_or_else(|_| Err(io::Error::other("the thread in the namespace panicked")))
 }
 
 fn mount(source: &CStr, target: &CStr, kind: &CStr, flags: libc::c_ulong) -> io::Result<()> {

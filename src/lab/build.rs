@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, bail};
 
 use super::network::{Cable, Host, Network, PREFIX, Plug, Switch, namespace};
-use crate::io::netns;
+use crate::io::{netns, sandbox};
 
 /// The bridge inside each switch.
 const BRIDGE: &str = "br0";
@@ -25,14 +25,18 @@ impl Drop for Built {
     }
 }
 
-/// Builds everything but the nodes.
+/// Builds everything but the nodes; `sandboxed` says that this process has entered a [`sandbox`].
 ///
 /// # Errors
 /// When iproute2 or the kernel refuses something; what has been built is gone again then.
-pub fn build(network: &Network) -> anyhow::Result<Built> {
+pub fn build(network: &Network, sandboxed: bool) -> anyhow::Result<Built> {
     let mut built = Built(Vec::new());
     for name in network.namespaces() {
-        run(Command::new("ip").args(["netns", "add", &name]), "")?;
+        if sandboxed {
+            sandbox::add_network_namespace(&name).with_context(|| format!("the namespace {name}"))?;
+        } else {
+            run(Command::new("ip").args(["netns", "add", &name]), "")?;
+        }
         built.0.push(name);
     }
     for switch in &network.switches {

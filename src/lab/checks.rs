@@ -132,8 +132,9 @@ pub fn refusals(attempts: &[Attempt], network: &Network, node: &RunningNode) -> 
     let drops = node.drops();
     let judge = |attempt: &Attempt, result: anyhow::Result<()>| {
         result?;
+        let sources = network.addresses(attempt.from);
         let drops = drops.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let drop = drops.iter().find(|drop| is_of(drop, attempt));
+        let drop = drops.iter().find(|drop| is_of(drop, attempt, &sources));
         let drop = drop.context("there was no answer, but the router has not counted a refusal")?;
         let rule = drop.rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
         Ok(format!("no answer: {} on {}{rule}", drop.reason, drop.interface))
@@ -156,19 +157,24 @@ fn try_in_vain(attempt: &Attempt, network: &Network) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn is_of(drop: &DropRow, attempt: &Attempt) -> bool {
+/// True when the lost packet was sent by one of `sources` for this attempt.
+fn is_of(drop: &DropRow, attempt: &Attempt, sources: &[IpAddr]) -> bool {
     let to = attempt.destination();
-    let mut words = drop.flow.as_deref().unwrap_or_default().split(' ');
-    let (name, destination) = (words.next(), words.nth(2));
-    let name_fits = match number(attempt) {
-        protocol::TCP => name == Some("tcp"),
-        protocol::UDP => name == Some("udp"),
-        _ => name.is_some_and(|name| name.starts_with("icmp")),
-    };
-    let Some(destination) = destination.and_then(|text| text.parse::<SocketAddr>().ok()) else {
+    let flow: Vec<&str> = drop.flow.as_deref().unwrap_or_default().split(' ').collect();
+    let &[name, source, "->", destination] = &flow[..] else { return false };
+    let (Ok(source), Ok(destination)) = (source.parse::<SocketAddr>(), destination.parse::<SocketAddr>())
+    else {
         return false;
     };
-    name_fits && destination.ip() == to.ip() && (to.port() == 0 || destination.port() == to.port())
+    let name_fits = match number(attempt) {
+        protocol::TCP => name == "tcp",
+        protocol::UDP => name == "udp",
+        _ => name.starts_with("icmp"),
+    };
+    name_fits
+        && sources.contains(&source.ip())
+        && destination.ip() == to.ip()
+        && (to.port() == 0 || destination.port() == to.port())
 }
 
 /// The status page of this machine: shown with the password, refused without it and under a foreign name.
@@ -216,15 +222,19 @@ mod tests {
             flow: Some(flow.into()),
             rule: Some(1_000_010),
         };
-        let attempt = |name| REFUSED.iter().find(|attempt| attempt.name == name).unwrap();
-        let tcp = row("tcp 10.20.0.10:40000 -> 192.168.1.10:80");
-        assert!(is_of(&tcp, attempt("dmz-lan-tcp4")));
-        assert!(!is_of(&tcp, attempt("dmz-lan-tcp6")));
-        assert!(!is_of(&tcp, attempt("dmz-lan-ping4")));
-        let ping = row("icmp 10.20.0.10:7 -> 192.168.1.10:7");
-        assert!(is_of(&ping, attempt("dmz-lan-ping4")) && !is_of(&ping, attempt("dmz-lan-tcp4")));
-        let six = row("tcp [2001:db8:20::10]:40000 -> [2001:db8:10::10]:80");
-        assert!(is_of(&six, attempt("dmz-lan-tcp6")));
+        let network = Network::story();
+        let fits = |flow: &str, name: &str| {
+            let attempt = REFUSED.iter().find(|attempt| attempt.name == name).unwrap();
+            is_of(&row(flow), attempt, &network.addresses(attempt.from))
+        };
+        let tcp = "tcp 10.20.0.10:40000 -> 192.168.1.10:80";
+        assert!(fits(tcp, "dmz-lan-tcp4"));
+        assert!(!fits(tcp, "wan-lan-tcp4"), "from somebody else");
+        assert!(!fits(tcp, "dmz-lan-tcp6") && !fits(tcp, "dmz-lan-ping4"));
+        let ping = "icmp 10.20.0.10:7 -> 192.168.1.10:7";
+        assert!(fits(ping, "dmz-lan-ping4") && !fits(ping, "dmz-lan-tcp4"));
+        let six = "tcp [2001:db8:20::10]:40000 -> [2001:db8:10::10]:80";
+        assert!(fits(six, "dmz-lan-tcp6"));
     }
 
     #[test]

@@ -52,7 +52,8 @@ pub type Told<'a> = &'a mut dyn FnMut(&[checks::Outcome]);
 /// # Errors
 /// When the network cannot be built, or a node dies. Checks that do not hold are no error.
 pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Result<bool> {
-    if !sandbox::is_root_of_the_machine() {
+    let sandboxed = !sandbox::is_root_of_the_machine();
+    if sandboxed {
         sandbox::enter().context("the lab needs root, or user namespaces")?;
         writeln!(out, "Not root: everything happens in a user namespace of the lab's own.")?;
     }
@@ -67,7 +68,7 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let mut report = Report::new(out);
     report.removed(&removed)?;
     let network = Network::story();
-    let built = build::build(&network)?;
+    let built = build::build(&network, sandboxed)?;
     report.picture(&network, &config::parse(CONFIG).map_err(|problems| anyhow!("{problems:?}"))?)?;
     let nodes = start(&network, &mut claim, &events)?;
     let outcome = serve(options, &network, &nodes, &happening, &mut report, told);

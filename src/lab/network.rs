@@ -2,6 +2,10 @@
 //!
 //! Everything else in this module builds, draws or tests what stands here; another host or node is one more value.
 
+use std::net::IpAddr;
+
+use crate::types::Prefix;
+
 /// What every namespace of the lab is called first.
 pub const PREFIX: &str = "koi-lab-";
 
@@ -100,6 +104,24 @@ impl Network {
         let switches = self.switches.iter().map(|switch| switch.name);
         switches.chain(self.hosts.iter().map(|host| host.name)).map(namespace)
     }
+
+    /// The addresses of a host, on all its devices.
+    pub fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        let mut texts: Vec<&str> = Vec::new();
+        for owner in &self.hosts {
+            for cable in &owner.cables {
+                if owner.name == host {
+                    texts.extend(&cable.addresses);
+                }
+                match &cable.to {
+                    Plug::Host { name, addresses, .. } if *name == host => texts.extend(addresses),
+                    Plug::Host { .. } | Plug::Switch(_) => {}
+                }
+            }
+        }
+        let prefixes = texts.iter().filter_map(|text| text.parse::<Prefix>().ok());
+        prefixes.map(|prefix| prefix.addr()).collect()
+    }
 }
 
 /// The provider's router: it knows the way to our IPv6 networks, and nothing of our private IPv4 networks.
@@ -191,6 +213,15 @@ fn www() -> Host {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn addresses_are_found_on_either_end_of_a_cable() {
+        let network = Network::story();
+        let texts = |host| network.addresses(host).iter().map(IpAddr::to_string).collect::<Vec<_>>();
+        assert_eq!(texts("server"), ["198.51.100.10", "2001:db8:ffff::10"]);
+        assert_eq!(texts("gateway").len(), 4);
+        assert!(texts("nobody").is_empty());
+    }
 
     #[test]
     fn every_cable_ends_somewhere_and_every_node_is_in_the_configuration() {
