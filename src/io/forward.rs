@@ -72,8 +72,10 @@ impl Forward {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn new(shard: Shard, ports: Vec<Port>, links: Links, listener: PortListener) -> io::Result<Self> {
-        let slots: Vec<_> =
-            ports.into_iter().map(|port| Slot { port, ready: false, failed: false, up: false, retry: None }).collect();
+        let slots: Vec<_> = ports
+            .into_iter()
+            .map(|port| Slot { port, ready: false, failed: false, up: false, retry: None })
+            .collect();
         Ok(Forward {
             shard,
             out: Outbox::new(slots.len()),
