@@ -56,10 +56,11 @@ class Server(http.server.ThreadingHTTPServer):
 Server(("::", 8000), Page).serve_forever()
 """)
     net.listens("srv", 8000)
-    for host, url, seen in [("cli", f"http://{SRV4}:8000/", ROUTER_WAN4), ("cli", f"http://[{SRV6}]:8000/", CLI6),
-                            ("www", f"http://{SRV4}:8000/", ROUTER_WAN4), ("www", f"http://[{SRV6}]:8000/", WWW6)]:
+    for host, url, seen in [("cli", f"http://{SRV4}:8000/", ROUTER_WAN4), ("cli", f"http://[{SRV6}]:8000/", "2001:db8:10:"),
+                            ("www", f"http://{SRV4}:8000/", ROUTER_WAN4), ("www", f"http://[{SRV6}]:8000/", "2001:db8:20:")]:
         said = net.inside(host, "curl", "-sS", "-m", "10", url)
-        expect(said == seen, f"{host}: {url} saw {said}, not {seen}")
+        # In IPv6 a host may prefer the address that it has made from our router advertisement.
+        expect(said.startswith(seen), f"{host}: {url} saw {said}, not {seen}")
     server.terminate()
 
 
