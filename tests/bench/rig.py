@@ -6,6 +6,7 @@ what a run that was killed has left.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -63,6 +64,17 @@ def build():
         if message.get("reason") == "compiler-artifact" and message.get("executable"):
             made[message["target"]["name"]] = message["executable"]
     return made["koi"], made["generator"]
+
+
+def take_turn():
+    """Waits until no other bench runs on this machine; the turn ends with the process."""
+    lock = open("/run/koi-bench.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("another bench runs on this machine; waiting for its end", file=sys.stderr, flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def names():
