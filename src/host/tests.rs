@@ -94,7 +94,7 @@ impl Client {
             stack.handle_packet(now, frame(&bytes));
         }
         let mut sent = Vec::new();
-        stack.poll(now, &mut sent);
+        stack.poll(now, 512, &mut sent);
         for mut frame in sent {
             frame.bytes_mut()[12..14].copy_from_slice(&[8, 0]);
             let Ok(Parsed::Ip(packet)) = Packet::parse(frame) else { panic!("an IP packet") };
@@ -123,10 +123,10 @@ fn a_client_connects_and_a_megabyte_arrives_whole() {
         now += crate::types::Duration::from_micros(500);
         client.exchange(now, &mut stack);
         connection = connection.or_else(|| accept(&mut stack));
-        if let Some(Accepted { handle, local, peer }) = connection {
+        if let Some(Accepted { id, local, peer }) = connection {
             assert_eq!((local, peer.port()), (ROUTER, 50_000));
             let context = Context::from_waker(Waker::noop());
-            if let Poll::Ready(Some(count)) = stack.poll_write(handle, &context, &data[sent..]) {
+            if let Poll::Ready(Ok(count)) = stack.poll_write(id, &context, &data[sent..]) {
                 sent += count;
             }
         }
@@ -155,7 +155,7 @@ fn five_thousand_half_open_connections_do_not_keep_a_client_out() {
             .write(&mut syn, &[])
             .unwrap();
         stack.handle_packet(now, frame(&syn));
-        stack.poll(now, &mut out);
+        stack.poll(now, 512, &mut out);
         out.clear();
     }
     assert!(stack.counters().half_open_dropped >= 5000 - 256);
@@ -182,7 +182,7 @@ fn an_unserved_port_answers_with_a_reset() {
         .unwrap();
     stack.handle_packet(now, frame(&syn));
     let mut out = Vec::new();
-    stack.poll(now, &mut out);
+    stack.poll(now, 512, &mut out);
     assert_eq!(out.len(), 1);
     assert_eq!(out[0].bytes()[14 + 20 + 13] & 4, 4, "RST");
 }
