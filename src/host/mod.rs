@@ -11,6 +11,8 @@ mod resets;
 mod stack;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use counters::Counters;

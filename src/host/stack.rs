@@ -146,10 +146,13 @@ impl Stack {
             return self.ignore(packet.frame);
         }
         let opens = flags & (tcp_flags::SYN | tcp_flags::ACK | tcp_flags::RST) == tcp_flags::SYN;
-        match self.by_key.get(&packet.layout.key) {
-            Some(&slot) => self.feed(now, slot, packet),
-            None if opens && self.ports.contains(&packet.layout.key.dst_port()) => self.admit(now, packet),
-            None => self.reset(now, packet),
+        match self.by_key.get(&packet.layout.key).copied() {
+            // The name of a connection that is over, but still held by whoever served it, is free for a new one.
+            Some(slot) if !(opens && self.is_over(slot)) => self.feed(now, slot, packet),
+            Some(_) | None if opens && self.ports.contains(&packet.layout.key.dst_port()) => {
+                self.admit(now, packet)
+            }
+            Some(_) | None => self.reset(now, packet),
         }
     }
 
@@ -287,6 +290,21 @@ impl Stack {
         }
     }
 
+    fn is_over(&mut self, slot: u32) -> bool {
+        let connection = self.slots[slot as usize].connection.as_mut();
+        connection.is_none_or(|connection| match connection.endpoint.socket().state() {
+            tcp::State::Closed | tcp::State::Listen | tcp::State::TimeWait => true,
+            tcp::State::SynSent
+            | tcp::State::SynReceived
+            | tcp::State::Established
+            | tcp::State::FinWait1
+            | tcp::State::FinWait2
+            | tcp::State::CloseWait
+            | tcp::State::Closing
+            | tcp::State::LastAck => false,
+        })
+    }
+
     fn ignore(&mut self, frame: FrameBuf) {
         self.counters.ignored += 1;
         self.card.pool.give(frame);
@@ -318,7 +336,7 @@ impl Stack {
     fn admit(&mut self, now: Instant, mut packet: Packet) {
         let key = packet.layout.key;
         let source = self.by_source.get(&network(key.src())).copied().unwrap_or(0);
-        let open = self.by_key.len() - self.half_open_count;
+        let open = self.slots.len() - self.vacant.len() - self.half_open_count;
         if open >= CONNECTIONS || source >= PER_SOURCE {
             // Without an answer: the peer tries again, and there may be room then.
             self.counters.refused += 1;
@@ -377,7 +395,9 @@ impl Stack {
         if connection.due {
             self.due.retain(|&due| due != slot);
         }
-        self.by_key.remove(&connection.key);
+        if self.by_key.get(&connection.key) == Some(&slot) {
+            self.by_key.remove(&connection.key);
+        }
         let source = network(connection.key.src());
         if let Some(count) = self.by_source.get_mut(&source) {
             *count -= 1;
