@@ -62,14 +62,24 @@ impl End {
 
     /// Takes at most `limit` packets that the other end has sent, and pays for them with empty buffers from `pool`.
     pub fn receive(&self, into: &mut Vec<FrameBuf>, limit: usize, pool: &mut Pool) {
+        let was_full = self.incoming.packets.is_full();
         for _ in 0..limit {
-            let Some(packet) = self.incoming.packets.pop() else { return };
+            let Some(packet) = self.incoming.packets.pop() else { break };
             into.push(packet);
             if !self.incoming.empties.is_full() {
                 // Full only when the other end has not sent for a while; then the buffer is simply not exchanged.
                 let _ = self.incoming.empties.push(pool.take());
             }
         }
+        if was_full {
+            // The other end may have waited for room.
+            self.peer.wake();
+        }
+    }
+
+    /// How many packets can be sent now.
+    pub fn room(&self) -> usize {
+        CAPACITY - self.outgoing.packets.len()
     }
 
     /// True when packets wait.

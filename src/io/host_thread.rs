@@ -103,9 +103,10 @@ impl Shared {
         for packet in incoming.drain(..) {
             stack.handle_packet(now, packet);
         }
-        stack.poll(now, outgoing);
+        stack.poll(now, link.room(), outgoing);
         *refused += link.send(outgoing, stack.pool()) as u64;
-        if link.has_packets() {
+        // Without room, the forward thread wakes us when it has made some.
+        if link.has_packets() || (stack.wants_room() && link.room() > 0) {
             return Duration::ZERO;
         }
         stack.poll_timeout().map_or(LOOK_AROUND, |at| at.since(clock::now()).min(LOOK_AROUND))

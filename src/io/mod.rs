@@ -25,6 +25,8 @@ pub mod forward;
 mod handle;
 pub mod host_link;
 pub mod host_listener;
+#[cfg(test)]
+mod host_tests;
 pub mod host_thread;
 pub mod links;
 pub mod log;
