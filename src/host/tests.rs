@@ -143,7 +143,8 @@ fn a_handshake_that_takes_too_long_is_forgotten() {
 fn a_packet_of_no_connection_is_answered_with_a_reset() {
     let mut stack = stack();
     let mut out = Vec::new();
-    let cases: [(u16, fn(Tcp) -> Tcp, bool); 4] = [
+    type Change = fn(Tcp) -> Tcp;
+    let cases: [(u16, Change, bool); 4] = [
         (80, Tcp::syn, true),
         (443, |tcp| tcp.ack(9), true),
         (80, Tcp::rst, false),
