@@ -8,6 +8,9 @@ mod drop;
 mod flow_key;
 mod frame;
 mod packet;
+#[cfg(test)]
+mod sample;
+pub mod segment;
 
 pub use drop::Drop;
 pub use flow_key::{FlowKey, FlowKey4, FlowKey6};
