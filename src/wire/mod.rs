@@ -7,6 +7,8 @@ pub mod checksum;
 mod drop;
 mod flow_key;
 mod frame;
+pub mod icmp_error;
+pub mod mss;
 mod packet;
 #[cfg(test)]
 mod sample;
