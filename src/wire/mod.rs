@@ -6,6 +6,7 @@
 pub mod checksum;
 mod drop;
 mod flow_key;
+pub mod fragment;
 mod frame;
 pub mod icmp_error;
 pub mod mss;
