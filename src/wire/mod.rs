@@ -11,6 +11,7 @@ mod frame;
 pub mod icmp_error;
 pub mod mss;
 mod packet;
+pub mod reassembly;
 #[cfg(test)]
 mod sample;
 pub mod segment;
