@@ -13,9 +13,10 @@ pub mod fragment;
 mod frame;
 pub mod icmp_error;
 pub mod mss;
-pub mod nd;
 mod packet;
 pub mod reassembly;
+#[cfg(test)]
+mod sample;
 pub mod segment;
 
 pub use drop::Drop;
