@@ -112,7 +112,7 @@ impl Client {
             return self.card.incoming.push_back(packet.frame.bytes()[14..].to_vec());
         }
         let mut pieces = Vec::new();
-        segment::split(packet, &mut self.pool, &mut pieces);
+        segment::split(packet, &mut self.pool, &mut pieces).expect("a superpacket that can be cut");
         for piece in pieces {
             assert!(piece.len() <= 1514, "{} bytes", piece.len());
             self.card.incoming.push_back(piece.bytes()[14..].to_vec());

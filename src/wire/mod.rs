@@ -13,6 +13,7 @@ pub mod fragment;
 mod frame;
 pub mod icmp_error;
 pub mod mss;
+pub mod nd;
 mod packet;
 pub mod reassembly;
 #[cfg(test)]
