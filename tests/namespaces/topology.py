@@ -5,6 +5,7 @@ koi-ns-* and removed at the end, also what an earlier run that died has left.
 """
 
 import contextlib
+import fcntl
 import json
 import os
 import pathlib
@@ -15,7 +16,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KOI = ROOT / "target/release/koi"
+KOI = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi"
 PREFIX = "koi-ns-"
 SIDES = {"wan": "srv", "lan": "cli", "dmz": "www"}
 SRV4, SRV6 = "203.0.113.1", "2001:db8:1::1"
@@ -43,6 +44,17 @@ def until(what, condition, seconds=10):
         if time.monotonic() > deadline:
             raise Failed(f"not within {seconds} s: {what}")
         time.sleep(0.02)
+
+
+def take_turn():
+    """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
+    lock = open("/run/koi-ns.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("other namespace tests run on this machine; waiting for their end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
 
 
 def remove_leftovers():
