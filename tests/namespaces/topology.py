@@ -54,18 +54,14 @@ def die_with_parent():
     LIBC.prctl(1, signal.SIGTERM)
 
 
-def alone():
-    """The names are the machine's: only one run at a time. Returns the lock, held as long as the file is open."""
+def take_turn():
+    """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
     lock = open("/run/koi-ns.lock", "w")
-
-    def locked():
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return True
-        except BlockingIOError:
-            return False
-
-    until("another run of the namespace tests ends", locked, 120)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("other namespace tests run on this machine; waiting for their end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
     return lock
 
 
