@@ -5,6 +5,8 @@ koi-ns-* and removed at the end, also what an earlier run that died has left.
 """
 
 import contextlib
+import ctypes
+import fcntl
 import json
 import os
 import pathlib
@@ -15,13 +17,15 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KOI = ROOT / "target/release/koi"
+KOI = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi"
 PREFIX = "koi-ns-"
 SIDES = {"wan": "srv", "lan": "cli", "dmz": "www"}
 SRV4, SRV6 = "203.0.113.1", "2001:db8:1::1"
 CLI4, CLI6 = "192.168.1.10", "2001:db8:10::10"
 WWW4, WWW6 = "10.20.0.10", "2001:db8:20::10"
 ROUTER_WAN4, ROUTER_LAN4 = "203.0.113.2", "192.168.1.1"
+ROUTER_WAN6, ROUTER_LAN6 = "2001:db8:1::2", "2001:db8:10::1"
+LIBC = ctypes.CDLL(None)
 
 
 class Failed(Exception):
@@ -45,6 +49,22 @@ def until(what, condition, seconds=10):
         time.sleep(0.02)
 
 
+def die_with_parent():
+    """A started process ends when this one does, however that comes about."""
+    LIBC.prctl(1, signal.SIGTERM)
+
+
+def take_turn():
+    """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
+    lock = open("/run/koi-ns.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("other namespace tests run on this machine; waiting for their end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
 def remove_leftovers():
     for line in run("ip", "netns", "list").splitlines():
         name = line.split()[0]
@@ -53,6 +73,8 @@ def remove_leftovers():
                 with contextlib.suppress(OSError, ValueError):
                     os.kill(int(pid), signal.SIGKILL)
             run("ip", "netns", "del", name, check=False)
+    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        shutil.rmtree(directory, ignore_errors=True)
 
 
 class Network:
@@ -61,12 +83,12 @@ class Network:
     def __init__(self, router, drivers=None, mtu=1500):
         self.router, self.drivers, self.mtu = router, drivers or {}, mtu
         self.processes = []
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix="koi-ns-"))
         self.koi = None
         self.iperf_port = 5300
 
     def __enter__(self):
         remove_leftovers()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
         try:
             for name in [*SIDES.values(), *(f"sw-{side}" for side in SIDES)]:
                 run("ip", "netns", "add", PREFIX + name)
@@ -118,7 +140,7 @@ class Network:
         log = open(self.directory / "log", "w")
         self.koi = subprocess.Popen(
             [KOI, "run", "--config", self.directory / "koi.toml", "--state", self.directory / "state", "--control",
-             self.control], stdout=log, stderr=log)
+             self.control], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
         self.processes.append(self.koi)
         until("koi answers", lambda: self.koi_answers() or self.koi.poll() is not None)
         if self.koi.poll() is not None:
@@ -140,6 +162,20 @@ class Network:
         """All flows, as rows."""
         shown = self.show("flows")
         return shown if isinstance(shown, list) else shown["flows"]
+
+    def alive(self):
+        """Nothing that a case does may end the router."""
+        if self.koi and self.koi.poll() is not None:
+            raise Failed(f"koi ended with {self.koi.returncode}")
+
+    def story(self):
+        """What Koi has to say, for a case that failed: the end of its log, and its counters of drops."""
+        if not self.koi:
+            return ""
+        lines = (self.directory / "log").read_text(errors="replace").splitlines()[-15:]
+        if self.koi.poll() is None:
+            lines += run(KOI, "show", "drops", "--control", self.control, check=False).splitlines()[-15:]
+        return "".join(f"    {line}\n" for line in lines)
 
     def start_kernel(self):
         router = PREFIX + "router"
@@ -202,7 +238,7 @@ class Network:
     def start(self, host, *words):
         """Starts a process inside a host; it ends with the network."""
         process = subprocess.Popen(["ip", "netns", "exec", PREFIX + host, *map(str, words)],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.processes.append(process)
         return process
 
