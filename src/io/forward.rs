@@ -39,11 +39,13 @@ pub(super) struct Slot {
     failed: bool,
     /// What the shard was told.
     pub(super) up: bool,
+    /// When to try to attach again, and how often still: whoever makes a device has it open for a moment.
+    pub(super) retry: Option<(Instant, u32)>,
 }
 
 impl Slot {
     pub(super) fn new(port: Port) -> Self {
-        Slot { port, ready: false, failed: false, up: false }
+        Slot { port, ready: false, failed: false, up: false, retry: None }
     }
 }
 
@@ -70,8 +72,10 @@ impl Forward {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn new(shard: Shard, ports: Vec<Port>, links: Links, listener: PortListener) -> io::Result<Self> {
-        let slots: Vec<_> =
-            ports.into_iter().map(|port| Slot { port, ready: false, failed: false, up: false }).collect();
+        let slots: Vec<_> = ports
+            .into_iter()
+            .map(|port| Slot { port, ready: false, failed: false, up: false, retry: None })
+            .collect();
         Ok(Forward {
             shard,
             out: Outbox::new(slots.len()),
@@ -151,7 +155,9 @@ impl Forward {
     }
 
     fn time_to_sleep(&self) -> Duration {
-        self.shard.poll_timeout().map_or(LOOK_AROUND, |(at, _)| at.since(clock::now()).min(LOOK_AROUND))
+        let retries = self.slots.iter().filter_map(|slot| slot.retry.map(|(at, _)| at));
+        let due = self.shard.poll_timeout().map(|(at, _)| at).into_iter().chain(retries).min();
+        due.map_or(LOOK_AROUND, |at| at.since(clock::now()).min(LOOK_AROUND))
     }
 
     /// A batch from each port that may have frames.
@@ -240,6 +246,7 @@ impl Forward {
             self.shard.handle_timeout(now, &mut self.out);
             self.flush(now);
         }
+        self.retry_attaching(now);
     }
 }
 

@@ -12,4 +12,5 @@ mod page;
 mod serve;
 mod start;
 
-pub use start::start;
+pub use auth::{Password, USER};
+pub use start::{PASSWORD, start};

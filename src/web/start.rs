@@ -17,7 +17,8 @@ use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
 use crate::io::{entropy, files};
 
-const PASSWORD: &str = "web-password";
+/// Name of the file with the password, in the state directory.
+pub const PASSWORD: &str = "web-password";
 const CERTIFICATE: &str = "web-cert.pem";
 const KEY: &str = "web-key.pem";
 /// For which name and addresses the certificate was made; when they change, so does it.

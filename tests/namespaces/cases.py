@@ -1,0 +1,249 @@
+"""What must hold of a router on real traffic. Each case gets a Network; the same cases run against the kernel."""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import struct
+import subprocess
+
+from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_WAN4, SRV4, SRV6, WWW4, WWW6, PREFIX, Failed, run, until)
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failed(why)
+
+
+def ping(net):
+    """LAN and DMZ reach the outside, LAN reaches the router and the DMZ, both families."""
+    for host, to in [("cli", SRV4), ("cli", SRV6), ("cli", WWW4), ("cli", WWW6), ("cli", ROUTER_LAN4),
+                     ("www", SRV4), ("www", SRV6)]:
+        expect(net.pings(host, to), f"{host} does not reach {to}")
+    # Over a small MTU the first one is told so.
+    for to in [SRV4, SRV6]:
+        until(f"a fragmented ping of {to}", lambda: net.pings("cli", to, "-s", "4000"), 5)
+
+
+def nothing_comes_in(net):
+    """WAN reaches neither LAN, DMZ nor router; DMZ does not reach LAN. The other directions are the positive twins."""
+    net.inside("srv", "ip", "route", "add", "192.168.1.0/24", "via", ROUTER_WAN4)
+    net.inside("srv", "ip", "route", "add", "10.20.0.0/24", "via", ROUTER_WAN4)
+    try:
+        for host, to in [("srv", CLI4), ("srv", CLI6), ("srv", WWW4), ("srv", WWW6), ("www", CLI4), ("www", CLI6),
+                         ("srv", ROUTER_WAN4)]:
+            expect(not net.pings(host, to), f"{host} reaches {to}")
+        for host, to in [("cli", SRV4), ("cli", WWW4), ("www", SRV4)]:
+            expect(net.pings(host, to), f"{host} does not reach {to} (the positive twin)")
+    finally:
+        net.inside("srv", "ip", "route", "del", "192.168.1.0/24")
+        net.inside("srv", "ip", "route", "del", "10.20.0.0/24")
+
+
+def curl(net):
+    """A page from the outside; the server sees the router's address, not the client's."""
+    (net.directory / "page").write_text("koi was here\n")
+    server = net.start("srv", "python3", "-m", "http.server", "8000", "--bind", "::", "--directory", net.directory)
+    net.listens("srv", 8000)
+    for url in [f"http://{SRV4}:8000/page", f"http://[{SRV6}]:8000/page"]:
+        expect(net.inside("cli", "curl", "-sS", "-m", "10", url) == "koi was here\n", url)
+        expect(net.inside("www", "curl", "-sS", "-m", "10", url) == "koi was here\n", url + " from the DMZ")
+    peers = net.inside("srv", "ss", "-tnH", "state", "all", "sport", "=", ":8000")
+    expect("192.168.1.10" not in peers and ROUTER_WAN4 in peers, f"the server sees {peers}")
+    server.terminate()
+
+
+def iperf(net):
+    """Bulk TCP both ways, UDP and IPv6."""
+    net.start("srv", "iperf3", "-s")
+    net.listens("srv", 5201)
+    for words in [[SRV4], [SRV4, "-R"], [SRV4, "-P", "4"], [SRV6, "-6"], [SRV6, "-6", "-R"],
+                  [SRV4, "-u", "-b", "50M", "-l", "1200"]]:
+        report = json.loads(net.inside("cli", "iperf3", "-J", "-t", "2", "-c", *words))["end"]
+        rate = report.get("sum_received", report.get("sum", {})).get("bits_per_second", 0)
+        expect(rate > 20e6, f"iperf3 {' '.join(words)}: {rate / 1e6:.1f} Mbit/s")
+
+
+def ssh(net):
+    """ssh and scp through NAT, with real keys."""
+    d = net.directory
+    for key in ["host", "user"]:
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", d / key)
+    os.makedirs("/run/sshd", exist_ok=True)
+    (d / "sshd").write_text(
+        f"Port 2222\nHostKey {d}/host\nAuthorizedKeysFile {d}/user.pub\nStrictModes no\nUsePAM no\n"
+        f"PidFile none\nPermitRootLogin yes\nSubsystem sftp internal-sftp\n")
+    net.start("srv", "/usr/sbin/sshd", "-D", "-f", d / "sshd")
+    net.listens("srv", 2222)
+    options = ["-i", d / "user", "-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={d}/known",
+               "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+    said = net.inside("cli", "ssh", "-p", "2222", *options, f"root@{SRV4}", "echo $SSH_CLIENT")
+    expect(said.startswith(ROUTER_WAN4), f"ssh came from {said}")
+    blob = os.urandom(5_000_000)
+    (d / "blob").write_bytes(blob)
+    net.inside("cli", "scp", "-q", "-P", "2222", *options, d / "blob", f"root@{SRV4}:{d}/copy")
+    expect((d / "copy").read_bytes() == blob, "scp changed the file")
+
+
+def traceroute(net):
+    """The router is the first hop, by its LAN address."""
+    hops = net.inside("cli", "traceroute", "-n", "-w", "2", "-q", "1", "-m", "4", SRV4).splitlines()[1:]
+    expect(ROUTER_LAN4 in hops[0] and SRV4 in hops[1], f"traceroute: {hops}")
+    hops = net.inside("cli", "traceroute", "-6", "-n", "-w", "2", "-q", "1", "-m", "4", SRV6).splitlines()[1:]
+    expect("2001:db8:10::1" in hops[0] and SRV6 in hops[1], f"traceroute: {hops}")
+
+
+def scan(net):
+    """A scan of the router from the outside finds nothing open, and from the LAN finds the web page (the twin)."""
+    found = net.inside("srv", "nmap", "-n", "-Pn", "-sS", "--max-retries", "1", "-T5", "--min-rate", "500", "-p",
+                       "1-1024,8000-8100", ROUTER_WAN4, timeout=120)
+    expect("open" not in found.replace("Not shown", ""), found)
+    if net.router == "koi":
+        found = net.inside("cli", "nmap", "-n", "-Pn", "-sS", "-p", "443", ROUTER_LAN4, timeout=60)
+        expect("443/tcp open" in found, found)
+
+
+def page(net):
+    """The status page on the LAN address, with its password only."""
+    password = (net.directory / "state/web-password").read_text().strip()
+    said = net.inside("cli", "curl", "-sk", "-m", "10", "-u", f"admin:{password}", f"https://{ROUTER_LAN4}/status.json")
+    expect(json.loads(said)["node"] == "alpha", said)
+    code = net.inside("cli", "curl", "-sk", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", f"https://{ROUTER_LAN4}/")
+    expect(code == "401", f"without a password: {code}")
+
+
+def reload(net):
+    """A reload keeps flows; a broken file changes nothing; flows can be killed."""
+    from topology import KOI
+    file = net.directory / "koi.toml"
+    good = file.read_text()
+    flood = net.start("cli", "ping", "-i", "0.05", SRV4)
+    until("a flow", lambda: any(f["protocol"] == "icmp" for f in net.flows()))
+    file.write_text(good.replace("revision = 1", "revision = 2"))
+    run(KOI, "reload", "--control", net.control)
+    expect(net.show("status")["revision"] == 2, "the new revision is not in force")
+    file.write_text("nonsense")
+    done = subprocess.run([KOI, "reload", "--control", net.control], capture_output=True, text=True)
+    expect(done.returncode == 1 and net.show("status")["revision"] == 2, f"a broken file: {done.stderr}")
+    file.write_text(good)
+    run(KOI, "reload", "--control", net.control)
+    flood.terminate()
+    said = run(KOI, "flows", "kill", "--all", "--control", net.control)
+    expect(re.search(r"[1-9]", said), said)
+
+
+def transfer(net):
+    """A large transfer arrives with the right checksum."""
+    size = 1_000_000_000 if os.environ.get("KOI_LONG") else 300_000_000
+    source = net.directory / "big"
+    run("sh", "-c", f"head -c {size} /dev/urandom > {source}")
+    want = run("sha256sum", source).split()[0]
+    for host, port, reader in [("srv", 9001, "cli"), ("cli", 9002, "srv")]:
+        got = net.directory / "got"
+        address = SRV4 if host == "srv" else None
+        if address:
+            server = net.start("srv", "sh", "-c", f"nc -N -l {port} < {source}")
+            net.listens("srv", port)
+            net.inside("cli", "sh", "-c", f"nc -d {SRV4} {port} > {got}", timeout=120)
+        else:
+            server = net.start("srv", "sh", "-c", f"nc -d -l {port} > {got}")
+            net.listens("srv", port)
+            net.inside("cli", "sh", "-c", f"nc -N {SRV4} {port} < {source}", timeout=120)
+            server.wait(30)
+        expect(run("sha256sum", got).split()[0] == want, f"{reader} received something else")
+    os.remove(source)
+
+
+def captures(net):
+    """What the receivers get carries right checksums only."""
+    # The switch's side of the host's cable has no offloads, so that packets on the cable are finished.
+    off = ["tx", "off", "gso", "off", "tso", "off", "gro", "off"]
+    for host, side in [("cli", "lan"), ("srv", "wan")]:
+        net.inside(host, "ethtool", "-K", "eth0", *off, check=False)
+        net.inside(f"sw-{side}", "ethtool", "-K", "host", *off, check=False)
+    captured = {}
+    for host in ["cli", "srv"]:
+        captured[host] = net.directory / f"{host}.pcap"
+        net.start(host, "tcpdump", "-i", "eth0", "-Q", "in", "-s", "0", "-w", captured[host], "-U", "ip or ip6")
+        until("tcpdump is ready", lambda: captured[host].exists() and captured[host].stat().st_size >= 24)
+    net.start("srv", "iperf3", "-s", "-p", "5300")
+    net.listens("srv", 5300)
+    for words in [[SRV4], [SRV4, "-R"], [SRV6, "-6"]]:
+        net.inside("cli", "iperf3", "-p", "5300", "-n", "2M", "-c", *words)
+    net.inside("cli", "ping", "-c", "3", "-i", "0.2", "-s", "3000", SRV4)
+    net.inside("cli", "traceroute", "-n", "-w", "2", "-q", "1", "-m", "2", SRV4)
+    for host, file in captured.items():
+        until(f"{host} captured", lambda: file.stat().st_size > 50_000)
+        good, bad = verify(file.read_bytes())
+        expect(good > 100 and not bad, f"{host}: {good} right, wrong: {bad[:5]}")
+
+
+def ones(data):
+    if len(data) % 2:
+        data += b"\0"
+    total = sum(struct.unpack(f">{len(data) // 2}H", data))
+    while total >> 16:
+        total = (total & 0xFFFF) + (total >> 16)
+    return total
+
+
+def verify(pcap):
+    """Counts packets with right checksums and lists those with wrong ones."""
+    at, good, bad = 24, 0, []
+    while at + 16 <= len(pcap):
+        length = struct.unpack("<I", pcap[at + 8:at + 12])[0]
+        frame = pcap[at + 16:at + 16 + length]
+        at += 16 + length
+        if len(frame) < length or len(frame) < 34:
+            continue
+        kind, ip = frame[12:14], frame[14:]
+        if kind == b"\x08\x00":
+            head = (ip[0] & 15) * 4
+            total = struct.unpack(">H", ip[2:4])[0]
+            if ones(ip[:head]) != 0xFFFF:
+                bad.append("IPv4 header")
+            if struct.unpack(">H", ip[6:8])[0] & 0x3FFF:
+                continue
+            number, pseudo, body = ip[9], ip[12:20], ip[head:total]
+        elif kind == b"\x86\xdd":
+            total = struct.unpack(">H", ip[4:6])[0]
+            number, pseudo, body = ip[6], ip[8:40], ip[40:40 + total]
+        else:
+            continue
+        if number == 1:
+            right = ones(body) == 0xFFFF
+        elif number in (6, 17, 58):
+            right = ones(pseudo + struct.pack(">IHH", len(body), 0, number) + body) == 0xFFFF
+        else:
+            continue
+        if right:
+            good += 1
+        else:
+            bad.append(f"protocol {number} length {len(body)}")
+    return good, bad
+
+
+def small_mtu(net):
+    """Path-MTU discovery over a WAN of 1400 bytes, both families: the client learns it, and bulk TCP goes on."""
+    said = net.inside("cli", "ping", "-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1450", SRV4, check=False)
+    expect("mtu = 1400" in said or "mtu=1400" in said, said)
+    said = net.inside("cli", "ping", "-M", "do", "-c", "2", "-i", "0.2", "-W", "1", "-s", "1450", SRV6, check=False)
+    expect("mtu = 1400" in said or "mtu=1400" in said or "too big" in said.lower(), said)
+    net.start("srv", "iperf3", "-s", "-p", "5400")
+    net.listens("srv", 5400)
+    for words in [[SRV4], [SRV6, "-6"]]:
+        report = json.loads(net.inside("cli", "iperf3", "-J", "-p", "5400", "-t", "1", "-c", *words))
+        expect(report["end"]["sum_received"]["bits_per_second"] > 20e6, "bulk TCP over the small MTU")
+
+
+#: Cases about what only Koi has.
+KOI_ONLY = {page, reload}
+
+#: Cases of the usual network, then (name, options of the network, cases) of others.
+USUAL = [ping, nothing_comes_in, curl, ssh, traceroute, scan, page, reload, iperf, transfer, captures]
+OTHERS = [
+    ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
+    ("mixed", {"drivers": {"wan": "plain"}}, [ping, transfer]),
+    ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
+]
