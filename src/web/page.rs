@@ -96,6 +96,12 @@ mod filters {
         Ok(addresses.replace("->", "\u{2192}"))
     }
 
+    /// A pair of words that may be broken behind its colon.
+    #[askama::filter_fn]
+    pub fn breakable(words: &str, _: &dyn Values) -> askama::Result<String> {
+        Ok(words.replace(':', ":\u{200b}"))
+    }
+
     /// The protocol of `tcp source -> destination`.
     #[askama::filter_fn]
     pub fn protocol(flow: &str, _: &dyn Values) -> askama::Result<String> {
