@@ -60,7 +60,7 @@ fn connected(stack: &mut Stack, now: &mut Instant, port: u16) -> (Client, Accept
     panic!("not accepted");
 }
 
-fn tcp(source: [u8; 4], from: u16, to: u16, flags: Flags) -> FrameBuf {
+fn tcp(source: [u8; 4], from: u16, to: u16, flags: fn(Tcp) -> Tcp) -> FrameBuf {
     let mut bytes = Vec::new();
     let builder = PacketBuilder::ipv4(source, [192, 168, 1, 1], 64).tcp(from, to, 7, 1024);
     flags(builder).write(&mut bytes, &[]).unwrap();
@@ -68,7 +68,6 @@ fn tcp(source: [u8; 4], from: u16, to: u16, flags: Flags) -> FrameBuf {
 }
 
 type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
-type Flags = fn(Tcp) -> Tcp;
 
 #[test]
 fn three_megabytes_arrive_whole_in_both_families_cut_or_not() {
@@ -144,7 +143,8 @@ fn a_handshake_that_takes_too_long_is_forgotten() {
 fn a_packet_of_no_connection_is_answered_with_a_reset() {
     let mut stack = stack();
     let mut out = Vec::new();
-    let cases: [(u16, Flags, bool); 4] = [
+    type Change = fn(Tcp) -> Tcp;
+    let cases: [(u16, Change, bool); 4] = [
         (80, Tcp::syn, true),
         (443, |tcp| tcp.ack(9), true),
         (80, Tcp::rst, false),

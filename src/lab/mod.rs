@@ -1,6 +1,6 @@
 //! `koi lab`: the network of the story on one machine, built from network namespaces, with real Koi nodes in it.
 //!
-//! [`network`](Network) says what there is, [`story`] what must hold. The lab builds the one, tries the other with
+//! [`network`](Network) says what there is, `story` what must hold. The lab builds the one, tries the other with
 //! real TCP, UDP and ICMP of the kernel, and reports; then it keeps serving until it is interrupted.
 //!
 //! Invariant: nothing outlives the lab. What a killed lab leaves behind, the next one removes before it begins.

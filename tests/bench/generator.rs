@@ -1,217 +1,380 @@
-//! Small UDP packets, fast: a sender and a sink with sequence numbers, for `tests/bench/run`.
+//! The traffic of the bench: sends small UDP packets as fast as one thread can, receives them, counts what is missing
+//! and what is out of order, and measures round trips. One command a run; the answer is one JSON object on standard
+//! output.
 //!
-//! ```text
-//! generator send TO SECONDS SIZE          one flow of packets of SIZE bytes
-//! generator open TO-NETWORK COUNT         COUNT new flows, one packet each: other destinations, other sources
-//! generator sink PORT                     counts what arrives; prints one JSON object after a second of silence
-//! generator echo PORT                     sends everything back
-//! generator ping TO COUNT                 one packet in flight; prints percentiles of the round trip
-//! ```
+//! * `send`: packets with an 18-byte payload (tag, flow, sequence number) from a raw socket, so that every packet may
+//!   have addresses and ports of its own.
+//! * `receive`: says `ready`, counts the packets with its tag until standard input is closed and nothing comes any
+//!   more.
+//! * `sink`: takes packets of a port and looks at none.
+//! * `echo` and `pingpong`: one datagram there and back, again and again.
 
-#![allow(unsafe_code, reason = "sendmmsg and recvmmsg have no safe form in the standard library")]
 #![allow(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measuring tool: it prints, and ends when it cannot go on"
+    unsafe_code,
+    reason = "sendmmsg and recvmmsg are not in the standard library; every block says why it is sound"
 )]
-#![allow(clippy::disallowed_methods, reason = "it measures the real time")]
+#![allow(clippy::print_stdout, reason = "its output is its purpose")]
+#![allow(clippy::unwrap_used, reason = "a measurement that cannot be made ends at once")]
 
-use std::net::{Ipv4Addr, SocketAddr, SocketAddrV4, UdpSocket};
-use std::os::fd::AsRawFd;
-use std::time::{Duration, Instant};
+use std::collections::HashMap;
+use std::io::Read;
+use std::net::{Ipv4Addr, UdpSocket};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
-/// Packets of one system call.
+use koi::io::clock;
+
+/// Packets in one system call.
 const BATCH: usize = 64;
-/// Sources of new flows: so many addresses of the client.
-const SOURCES: u32 = 256;
+/// IP header, UDP header, payload.
+const LEN: usize = 20 + 8 + PAYLOAD;
+/// Tag (2), flow (8), sequence number (8).
+const PAYLOAD: usize = 18;
+/// How long nothing must have come before the receiver believes that nothing will.
+const QUIET: Duration = Duration::from_millis(200);
+/// The most flows that are told apart.
+const FLOWS_MAX: u64 = 1 << 25;
 
 fn main() {
-    let words: Vec<String> = std::env::args().skip(1).filter(|word| word != "--bench").collect();
-    let words: Vec<&str> = words.iter().map(String::as_str).collect();
-    match words[..] {
-        ["send", to, seconds, size] => {
-            send(to.parse().unwrap(), seconds.parse().unwrap(), size.parse().unwrap())
-        }
-        ["open", to, count] => open(to.parse().unwrap(), count.parse().unwrap()),
-        ["sink", port] => sink(port.parse().unwrap()),
-        ["echo", port] => echo(port.parse().unwrap()),
-        ["ping", to, count] => ping(to.parse().unwrap(), count.parse().unwrap()),
-        // `cargo bench` runs every bench target: there is nothing to measure without words.
-        [] => {}
-        _ => panic!("generator: {words:?}"),
+    let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
+    let Some(command) = words.next() else {
+        println!("0 passed, 0 failed (commands: send, receive, sink, echo, pingpong)");
+        return;
+    };
+    let rest: Vec<String> = words.collect();
+    let options: HashMap<String, String> = rest
+        .chunks_exact(2)
+        .map(|pair| (pair[0].trim_start_matches("--").to_owned(), pair[1].clone()))
+        .collect();
+    let options = Options(options);
+    match command.as_str() {
+        "send" => send(&options),
+        "receive" => receive(&options),
+        "sink" => sink(&options),
+        "echo" => echo(&options),
+        "pingpong" => pingpong(&options),
+        other => panic!("no command {other}"),
     }
 }
 
-/// A batch of packets, ready for sendmmsg.
+/// `--name value` pairs.
+struct Options(HashMap<String, String>);
+
+impl Options {
+    fn get<T: std::str::FromStr>(&self, name: &str) -> Option<T> {
+        self.0.get(name).map(|text| text.parse().unwrap_or_else(|_| panic!("--{name} {text} makes no sense")))
+    }
+
+    fn number(&self, name: &str, otherwise: u64) -> u64 {
+        self.get(name).unwrap_or(otherwise)
+    }
+}
+
+/// Addresses and ports of the flow `flow`: a source among `sources` addresses from `first` on, and one of
+/// `destinations` addresses.
+struct Plan {
+    first: u32,
+    sources: u64,
+    to: u32,
+    destinations: u64,
+    port: u16,
+}
+
+impl Plan {
+    fn write(&self, flow: u64, packet: &mut [u8]) -> Ipv4Addr {
+        // Spread like the flows of many hosts, without any order that a hash could like or dislike.
+        let mixed = (flow + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+        let source = self.first + (flow % self.sources) as u32;
+        let to = self.to + ((flow / self.sources + flow) % self.destinations) as u32;
+        let source_port = 1024 + (mixed % 64_000) as u16;
+        packet[12..16].copy_from_slice(&source.to_be_bytes());
+        packet[16..20].copy_from_slice(&to.to_be_bytes());
+        packet[20..22].copy_from_slice(&source_port.to_be_bytes());
+        packet[22..24].copy_from_slice(&self.port.to_be_bytes());
+        Ipv4Addr::from(to)
+    }
+}
+
+/// The sum of 16-bit words, not folded.
+fn words(bytes: &[u8]) -> u32 {
+    bytes.chunks_exact(2).map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]]))).sum()
+}
+
+fn folded(mut sum: u32) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !(sum as u16)
+}
+
+/// Fills in the checksum of UDP; that of IP is the kernel's on such a socket.
+fn seal(packet: &mut [u8]) {
+    packet[26..28].fill(0);
+    let sum = words(&packet[12..20]) + 17 + (8 + PAYLOAD as u32) + words(&packet[20..LEN]);
+    let checksum = match folded(sum) {
+        0 => 0xffff,
+        other => other,
+    };
+    packet[26..28].copy_from_slice(&checksum.to_be_bytes());
+}
+
+fn send(options: &Options) {
+    let plan = Plan {
+        first: options.get::<Ipv4Addr>("from").unwrap().into(),
+        sources: options.number("sources", 1),
+        to: options.get::<Ipv4Addr>("to").unwrap().into(),
+        destinations: options.number("destinations", 1),
+        port: options.number("port", 9) as u16,
+    };
+    // Without a number of flows, every packet begins a new one.
+    let flows = options.number("flows", u64::MAX);
+    let count = options.number("count", u64::MAX);
+    let limit = Duration::from_millis(options.number("milliseconds", 60_000));
+    let pace = options.number("rate", u64::MAX);
+    let tag = options.number("tag", 0) as u16;
+    // SAFETY: no pointers are passed.
+    let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW) };
+    assert!(raw >= 0, "raw socket: {}", std::io::Error::last_os_error());
+    // SAFETY: the call has just made this descriptor for us.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    let mut batch = Batch::new();
+    for packet in &mut batch.packets {
+        packet[..10].copy_from_slice(&[0x45, 0, 0, LEN as u8, 0, 0, 0x40, 0, 64, 17]);
+        packet[24..26].copy_from_slice(&(8 + PAYLOAD as u16).to_be_bytes());
+        packet[28..30].copy_from_slice(&tag.to_be_bytes());
+    }
+    let (begin, mut sent, mut elapsed) = (clock::now(), 0u64, Duration::ZERO);
+    while sent < count && elapsed < limit {
+        let size = BATCH.min((count - sent) as usize);
+        for (index, (packet, to)) in batch.packets.iter_mut().zip(&mut batch.addresses).take(size).enumerate()
+        {
+            let number = sent + index as u64;
+            let flow = number % flows;
+            let address = plan.write(flow, packet);
+            packet[30..38].copy_from_slice(&flow.to_be_bytes());
+            packet[38..46].copy_from_slice(&(number / flows).to_be_bytes());
+            seal(packet);
+            to.sin_addr.s_addr = u32::from(address).to_be();
+        }
+        sent += batch.send(&socket, size);
+        elapsed = clock::now().since(begin);
+        // The pace of a paced run is that of a busy clock: exact, and nobody else is measured meanwhile.
+        while pace != u64::MAX && elapsed.as_secs_f64() < sent as f64 / pace as f64 {
+            std::hint::spin_loop();
+            elapsed = clock::now().since(begin);
+        }
+    }
+    println!(r#"{{"sent":{sent},"seconds":{:.6}}}"#, elapsed.as_secs_f64());
+}
+
+/// Room for the packets of one call, and the structures that point to them.
 struct Batch {
-    bytes: Vec<[u8; 2048]>,
-    to: Vec<libc::sockaddr_in>,
+    packets: Vec<[u8; 2048]>,
+    addresses: Vec<libc::sockaddr_in>,
     parts: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
 }
 
 impl Batch {
-    fn new(size: usize) -> Box<Self> {
-        // SAFETY: all of these are plain C structures for which zero is a value.
-        let (address, message) = unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
-        let mut batch = Box::new(Batch {
-            bytes: vec![[0; 2048]; BATCH],
-            to: vec![address; BATCH],
-            parts: Vec::with_capacity(BATCH),
+    fn new() -> Self {
+        // SAFETY: all-zero bytes are valid values of these plain C structures: null pointers and zero lengths.
+        let (address, part, message) =
+            unsafe { (std::mem::zeroed(), std::mem::zeroed(), std::mem::zeroed()) };
+        let mut batch = Batch {
+            packets: vec![[0; 2048]; BATCH],
+            addresses: vec![address; BATCH],
+            parts: vec![part; BATCH],
             messages: vec![message; BATCH],
-        });
-        for index in 0..BATCH {
-            let base = batch.bytes[index].as_mut_ptr().cast();
-            batch.parts.push(libc::iovec { iov_base: base, iov_len: size });
-        }
-        for index in 0..BATCH {
-            let part: *mut libc::iovec = &mut batch.parts[index];
-            let to: *mut libc::sockaddr_in = &mut batch.to[index];
-            let header = &mut batch.messages[index].msg_hdr;
-            header.msg_iov = part;
-            header.msg_iovlen = 1;
-            header.msg_name = to.cast();
-            header.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
+        };
+        for address in &mut batch.addresses {
+            address.sin_family = libc::AF_INET as u16;
         }
         batch
     }
 
-    fn set(&mut self, index: usize, to: SocketAddrV4, sequence: u64) {
-        self.bytes[index][..8].copy_from_slice(&sequence.to_be_bytes());
-        let address = &mut self.to[index];
-        address.sin_family = libc::AF_INET as u16;
-        address.sin_port = to.port().to_be();
-        address.sin_addr.s_addr = u32::from(*to.ip()).to_be();
-    }
-
-    /// Sends the first `count`; what the kernel refuses is gone.
-    fn send(&mut self, socket: &UdpSocket, count: usize) {
-        // SAFETY: `messages` points into `parts`, `to` and `bytes`, which live as long and do not move.
-        unsafe { libc::sendmmsg(socket.as_raw_fd(), self.messages.as_mut_ptr(), count as u32, 0) };
-    }
-
-    /// Receives some; waits for the first as long as the socket's time-out says.
-    fn receive(&mut self, socket: &UdpSocket) -> usize {
-        for part in &mut self.parts {
-            part.iov_len = 2048;
+    /// Points the headers at the packets, `len` bytes of each. The vectors never grow, so they stay where they are.
+    fn aim(&mut self, len: usize, with_addresses: bool) {
+        for index in 0..BATCH {
+            self.parts[index] =
+                libc::iovec { iov_base: self.packets[index].as_mut_ptr().cast(), iov_len: len };
+            let header = &mut self.messages[index].msg_hdr;
+            header.msg_iov = &raw mut self.parts[index];
+            header.msg_iovlen = 1;
+            if with_addresses {
+                header.msg_name = (&raw mut self.addresses[index]).cast();
+                header.msg_namelen = size_of::<libc::sockaddr_in>() as u32;
+            }
         }
-        // SAFETY: as in `send`; the kernel writes no more than `iov_len` bytes into each buffer.
-        let count = unsafe {
+    }
+
+    /// Sends the first `size` packets; those that the device refuses are offered and lost.
+    fn send(&mut self, socket: &OwnedFd, size: usize) -> u64 {
+        self.aim(LEN, true);
+        let mut done = 0;
+        while done < size {
+            let rest = &mut self.messages[done..size];
+            // SAFETY: the headers point to packets and addresses of this value, which outlive the call.
+            let result =
+                unsafe { libc::sendmmsg(socket.as_raw_fd(), rest.as_mut_ptr(), rest.len() as u32, 0) };
+            match usize::try_from(result) {
+                Ok(count) => done += count,
+                Err(_) => {
+                    let error = std::io::Error::last_os_error();
+                    let full = matches!(error.raw_os_error(), Some(libc::ENOBUFS | libc::EAGAIN));
+                    assert!(full, "sendmmsg: {error}");
+                    done += 1;
+                }
+            }
+        }
+        size as u64
+    }
+
+    /// Receives at least one packet, unless the time of the socket is over; gives the lengths' count.
+    fn receive(&mut self, socket: &UdpSocket) -> usize {
+        self.aim(2048, false);
+        // SAFETY: the headers point to packets of this value with their true length; all outlive the call.
+        let result = unsafe {
             libc::recvmmsg(
                 socket.as_raw_fd(),
                 self.messages.as_mut_ptr(),
                 BATCH as u32,
-                libc::MSG_WAITFORONE,
+                libc::MSG_WAITFORONE as _,
                 std::ptr::null_mut(),
             )
         };
-        count.max(0) as usize
+        usize::try_from(result).unwrap_or(0)
     }
 }
 
-fn large_buffers(socket: &UdpSocket) {
-    let size: libc::c_int = 32 << 20;
-    for option in [libc::SO_RCVBUFFORCE, libc::SO_SNDBUFFORCE] {
-        // SAFETY: the option's value is an int, and its length is given.
-        unsafe {
-            libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, (&raw const size).cast(), 4);
-        }
-    }
+/// A socket with room for the packets of a whole scheduling round.
+fn listen(port: u64) -> UdpSocket {
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, port as u16)).unwrap();
+    let size: libc::c_int = 64 << 20;
+    // SAFETY: `size` is an `int` that outlives the call.
+    let result = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_RCVBUFFORCE,
+            (&raw const size).cast(),
+            size_of::<libc::c_int>() as u32,
+        )
+    };
+    assert_eq!(result, 0, "SO_RCVBUFFORCE: {}", std::io::Error::last_os_error());
+    socket
 }
 
-fn send(to: SocketAddrV4, seconds: f64, size: usize) {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
-    large_buffers(&socket);
-    let mut batch = Batch::new(size.max(8));
-    let end = Instant::now() + Duration::from_secs_f64(seconds);
-    let mut sequence = 0;
-    while Instant::now() < end {
-        for index in 0..BATCH {
-            batch.set(index, to, sequence);
-            sequence += 1;
-        }
-        batch.send(&socket, BATCH);
-    }
-    println!(r#"{{"sent":{sequence}}}"#);
-}
-
-fn open(to: SocketAddrV4, count: u32) {
-    let first = u32::from(Ipv4Addr::new(192, 168, 128, 1));
-    let sockets: Vec<UdpSocket> = (0..SOURCES)
-        .map(|index| {
-            let socket = UdpSocket::bind((Ipv4Addr::from(first + index), 0)).unwrap();
-            large_buffers(&socket);
-            socket
-        })
-        .collect();
-    let mut batch = Batch::new(18);
-    let begin = Instant::now();
-    let mut sequence = 0u32;
-    while sequence < count {
-        let socket = &sockets[(sequence as usize / BATCH) % sockets.len()];
-        for index in 0..BATCH {
-            let to = SocketAddrV4::new(Ipv4Addr::from(u32::from(*to.ip()) + sequence), to.port());
-            batch.set(index, to, u64::from(sequence));
-            sequence += 1;
-        }
-        batch.send(socket, BATCH);
-    }
-    println!(r#"{{"sent":{sequence},"seconds":{:.4}}}"#, begin.elapsed().as_secs_f64());
-}
-
-fn sink(port: u16) {
-    let socket = UdpSocket::bind(("0.0.0.0", port)).unwrap();
-    large_buffers(&socket);
-    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let mut batch = Batch::new(2048);
-    let (mut received, mut reordered, mut next) = (0u64, 0u64, 0u64);
-    let (mut first, mut last) = (None, Instant::now());
+fn receive(options: &Options) {
+    let tag = options.number("tag", 0) as u16;
+    let socket = listen(options.number("port", 9));
+    socket.set_read_timeout(Some(QUIET)).unwrap();
+    println!("ready");
+    let (closed, is_closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let _ = std::io::stdin().read_to_end(&mut Vec::new());
+        let _ = closed.send(());
+    });
+    // The highest number of each flow, plus one; and the highest first packet of any flow.
+    let mut next: Vec<u32> = Vec::new();
+    let (mut received, mut distinct, mut reordered, mut highest) = (0u64, 0u64, 0u64, 0u64);
+    let (mut first, mut last) = (None, None);
+    let mut batch = Batch::new();
+    let mut may_end = false;
     loop {
         let count = batch.receive(&socket);
+        may_end |= is_closed.try_recv().is_ok();
         if count == 0 {
-            // Silence: before the first packet it only means that nobody has begun.
-            if first.is_some() {
+            if may_end {
                 break;
             }
             continue;
         }
-        last = Instant::now();
-        first.get_or_insert(last);
-        for bytes in &batch.bytes[..count] {
-            let sequence = u64::from_be_bytes(bytes[..8].try_into().unwrap());
-            reordered += u64::from(sequence < next);
-            next = next.max(sequence + 1);
+        let now = clock::now();
+        for (packet, message) in batch.packets.iter().zip(&batch.messages).take(count) {
+            if message.msg_len as usize != PAYLOAD || packet[..2] != tag.to_be_bytes() {
+                continue;
+            }
+            let flow = u64::from_be_bytes(packet[2..10].try_into().unwrap());
+            let number = u64::from_be_bytes(packet[10..18].try_into().unwrap());
+            if flow >= FLOWS_MAX {
+                continue;
+            }
+            first.get_or_insert(now);
+            last = Some(now);
             received += 1;
+            if flow as usize >= next.len() {
+                next.resize((flow as usize + 1).next_power_of_two(), 0);
+            }
+            let seen = &mut next[flow as usize];
+            if *seen == 0 {
+                distinct += 1;
+                reordered += u64::from(number == 0 && flow < highest);
+                highest = highest.max(flow);
+            } else if (number as u32) < *seen {
+                reordered += 1;
+            }
+            *seen = (*seen).max(number as u32 + 1);
         }
     }
-    let seconds = last.duration_since(first.unwrap_or(last)).as_secs_f64();
-    let lost = next.saturating_sub(received);
-    println!(r#"{{"received":{received},"lost":{lost},"reordered":{reordered},"seconds":{seconds:.4}}}"#);
+    let seconds = first.zip(last).map_or(0.0, |(first, last)| last.since(first).as_secs_f64());
+    println!(
+        r#"{{"received":{received},"distinct":{distinct},"reordered":{reordered},"seconds":{seconds:.6}}}"#
+    );
 }
 
-fn echo(port: u16) {
-    let socket = UdpSocket::bind(("0.0.0.0", port)).unwrap();
-    let mut buffer = [0; 2048];
-    while let Ok((count, from)) = socket.recv_from(&mut buffer) {
-        socket.send_to(&buffer[..count], from).unwrap();
+fn sink(options: &Options) {
+    let socket = listen(options.number("port", 10));
+    println!("ready");
+    let mut batch = Batch::new();
+    loop {
+        batch.receive(&socket);
     }
 }
 
-fn ping(to: SocketAddr, count: usize) {
-    let socket = UdpSocket::bind("0.0.0.0:0").unwrap();
+fn echo(options: &Options) {
+    let socket = listen(options.number("port", 7));
+    println!("ready");
+    let mut block = [0; 2048];
+    loop {
+        let (len, peer) = socket.recv_from(&mut block).unwrap();
+        let _ = socket.send_to(&block[..len], peer);
+    }
+}
+
+fn pingpong(options: &Options) {
+    let to = (options.get::<Ipv4Addr>("to").unwrap(), options.number("port", 7) as u16);
+    let count = options.number("count", 1000);
+    let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).unwrap();
     socket.connect(to).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
-    let mut buffer = [0; 64];
-    let mut times = Vec::with_capacity(count);
-    for _ in 0..count {
-        let begin = Instant::now();
-        socket.send(&[0; 18]).unwrap();
-        if socket.recv(&mut buffer).is_ok() {
-            times.push(begin.elapsed());
+    socket.set_read_timeout(Some(Duration::from_millis(500))).unwrap();
+    let mut figures = Vec::new();
+    let (mut lost, mut reordered) = (0, 0);
+    let mut block = [0; 64];
+    for number in 0..count + count / 10 {
+        let begin = clock::now();
+        let mut message = [0; PAYLOAD];
+        message[..8].copy_from_slice(&number.to_be_bytes());
+        socket.send(&message).unwrap();
+        let nanos = loop {
+            match socket.recv(&mut block) {
+                Ok(len) if block[..len] == message => break Some(clock::now().since(begin).as_nanos() as u64),
+                Ok(_) => reordered += 1,
+                Err(_) => break None,
+            }
+        };
+        match nanos {
+            None => lost += 1,
+            // The first ones find caches cold and neighbours unknown.
+            Some(nanos) if number >= count / 10 => figures.push(nanos),
+            Some(_) => {}
         }
     }
-    times.sort();
-    let at = |part: f64| times[((times.len() - 1) as f64 * part) as usize].as_secs_f64() * 1e6;
-    let lost = count - times.len();
-    println!(r#"{{"p50":{:.2},"p99":{:.2},"lost":{lost}}}"#, at(0.5), at(0.99));
+    figures.sort_unstable();
+    let at = |part: f64| figures.get((figures.len() as f64 * part) as usize).map_or(0.0, |n| *n as f64 / 1e3);
+    println!(
+        r#"{{"p50":{:.3},"p99":{:.3},"count":{},"lost":{lost},"reordered":{reordered}}}"#,
+        at(0.5),
+        at(0.99),
+        figures.len()
+    );
 }

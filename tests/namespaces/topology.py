@@ -63,6 +63,7 @@ class Network:
         self.processes = []
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="koi-ns-"))
         self.koi = None
+        self.iperf_port = 5300
 
     def __enter__(self):
         remove_leftovers()
@@ -204,6 +205,14 @@ class Network:
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
         self.processes.append(process)
         return process
+
+    def iperf(self, *words, to=SRV4, timeout=60):
+        """One iperf3 run from the client, against a server of its own; the report."""
+        self.iperf_port += 1
+        self.start("srv", "iperf3", "-s", "-1", "-p", self.iperf_port)
+        self.listens("srv", self.iperf_port)
+        said = self.inside("cli", "iperf3", "-J", "-p", self.iperf_port, "-c", to, *words, timeout=timeout)
+        return json.loads(said)["end"]
 
     def listens(self, host, port, kind="-lnt"):
         """Waits until something listens on the port."""
