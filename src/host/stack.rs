@@ -30,7 +30,7 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Connections that two hundred browsers need.
 const CONNECTIONS: usize = 512;
 /// Of which one source may hold so many, half-open ones included.
-const PER_SOURCE: u16 = 64;
+const PER_SOURCE: u16 = 128;
 /// How long a connection that nobody serves any more may take to end.
 const LINGER: Duration = Duration::from_secs(10);
 /// Endpoints kept for the next connection.
