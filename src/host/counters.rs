@@ -13,12 +13,14 @@ pub struct Counters {
     pub resets_limited: u64,
     /// Packets that were no TCP packet, or a broken one.
     pub ignored: u64,
+    /// Packets of the stack's that the packet path had no room for.
+    pub unsent: u64,
 }
 
 impl Counters {
     /// Name, value, and a sentence for people.
-    pub fn rows(&self) -> [(&'static str, u64, &'static str); 5] {
-        let Counters { accepted, half_open_dropped, refused, resets_limited, ignored } = *self;
+    pub fn rows(&self) -> [(&'static str, u64, &'static str); 6] {
+        let Counters { accepted, half_open_dropped, refused, resets_limited, ignored, unsent } = *self;
         [
             ("host-accepted", accepted, "Connections to the router itself."),
             (
@@ -33,6 +35,11 @@ impl Counters {
             ),
             ("host-resets-limited", resets_limited, "TCP resets not sent because of the rate limit."),
             ("host-ignored", ignored, "Packets for the router's own stack that were no whole TCP packet."),
+            (
+                "host-unsent",
+                unsent,
+                "Packets of the router's own stack that the packet path had no room for.",
+            ),
         ]
     }
 }

@@ -223,8 +223,9 @@ impl Forward {
             let now = clock::now();
             match order {
                 Order::Command(command) => {
-                    let command =
-                        tally::add(command, self.slots.iter().map(|slot| &slot.port), self.host_full);
+                    let ports = self.slots.iter().map(|slot| &slot.port);
+                    let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
+                    let command = tally::add(command, ports, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
                     self.flush(now);
                 }

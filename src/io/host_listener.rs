@@ -22,7 +22,7 @@ use crate::host::{Accepted, ConnectionId};
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at a time.
-const HANDSHAKES: usize = 64;
+const HANDSHAKES: usize = 192;
 /// Finished connections that wait to be served.
 const WAITING: usize = 64;
 

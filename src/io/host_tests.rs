@@ -9,13 +9,22 @@ use axum::routing::get;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use tokio_rustls::TlsAcceptor;
 
+use super::forward::Forward;
 use super::host_link::{self, End};
 use super::host_listener::HostListener;
 use super::host_thread::HostHandle;
+use super::links::Links;
 use super::poller::Poller;
-use super::{clock, entropy};
+use super::port::Port;
+use super::spec::Spec;
+use super::testbed::Namespace;
+use super::{clock, entropy, netns};
+use crate::config;
+use crate::config::model::Driver;
 use crate::host::Stack;
 use crate::host::testing::{Client, neighbours};
+use crate::node::{Compiled, Offload, Shard};
+use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
 
 /// The far side of the link: what the forward thread would be.
@@ -33,25 +42,7 @@ impl Rig {
         let (end, far) = host_link::pair(own.waker(), poller.waker());
         let stack = Stack::new(vec![443], 1500, entropy::seed().unwrap(), clock::now());
         let host = HostHandle::start(stack, far, poller).unwrap();
-        let key = rcgen::KeyPair::generate().unwrap();
-        let made = rcgen::CertificateParams::new(vec!["koi".into()]).unwrap().self_signed(&key).unwrap();
-        let certificate = made.der().clone();
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_no_client_auth()
-            .with_single_cert(vec![certificate.clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
-            .unwrap();
-        let local = neighbours(false).0;
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-            runtime.block_on(async move {
-                let listener = HostListener::start(host, TlsAcceptor::from(Arc::new(tls)), local);
-                axum::serve(listener, axum::Router::new().route("/{bytes}", get(bulk))).await.unwrap();
-            });
-        });
-        Rig { end, poller: own, pool: Pool::new(512), certificate }
+        Rig { end, poller: own, pool: Pool::new(512), certificate: serve(host) }
     }
 
     /// Fetches `bytes` bytes over a connection of its own; gives the seconds that their way took.
@@ -107,6 +98,29 @@ impl Rig {
     }
 }
 
+/// Serves as many bytes as the path says, over TLS; gives the certificate.
+fn serve(host: HostHandle) -> CertificateDer<'static> {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let made = rcgen::CertificateParams::new(vec!["koi".into()]).unwrap().self_signed(&key).unwrap();
+    let certificate = made.der().clone();
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let tls = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
+        .unwrap();
+    let local = neighbours(false).0;
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async move {
+            let listener = HostListener::start(host, TlsAcceptor::from(Arc::new(tls)), local);
+            axum::serve(listener, axum::Router::new().route("/{bytes}", get(bulk))).await.unwrap();
+        });
+    });
+    certificate
+}
+
 /// Counts the bytes behind the answer's head, which is collected.
 fn take_body(head: &mut Vec<u8>, bytes: &[u8]) -> usize {
     if head.ends_with(b"\r\n\r\n") {
@@ -158,5 +172,68 @@ fn bulk_https_is_fast_enough() {
         rates.sort_by(f64::total_cmp);
         println!("{what}: {:.0} MB/s (median of {rates:.0?})", rates[2]);
         assert!(rates[2] >= wanted, "{what}: at least {wanted} MB/s");
+    }
+}
+
+/// A router at 10.77.0.2 with one port, `t0`, in `space`.
+fn router(space: &Namespace, driver: Driver) -> HostHandle {
+    let driver_name = if driver == Driver::Plain { "plain" } else { "offload" };
+    let text = format!(
+        "schema = 1\nrevision = 1\n[[node]]\nname = \"koi\"\n[[node.port]]\nname = \"lan\"\ntap = \"t0\"\n\
+         netns = \"{}\"\ndriver = \"{driver_name}\"\n[[node.interface]]\nname = \"lan\"\n\
+         addresses = [\"10.77.0.2/24\"]\n[[interface]]\nname = \"lan\"\nzone = \"lan\"\nport = \"lan\"\n",
+        space.0
+    );
+    let valid = config::load(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let node = valid.node(None).unwrap();
+    let spec = Spec::new(PortId(0), &valid.node_part(node).ports[0]).unwrap();
+    let port = Port::attach(spec).unwrap();
+    let offload = Offload { segmentation: port.offloads().tcp };
+    let compiled = Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![offload]));
+    let links = Links::watch(std::slice::from_ref(&port));
+    let shard = Shard::new(compiled, entropy::seed().unwrap(), clock::now());
+    let mut forward = Forward::new(shard, vec![port], links, Box::new(|_| {})).unwrap();
+    let poller = Poller::new().unwrap();
+    let (near, far) = host_link::pair(forward.handle().waker(), poller.waker());
+    forward.connect_host(near);
+    let stack = Stack::new(vec![443], 1500, entropy::seed().unwrap(), clock::now());
+    let host = HostHandle::start(stack, far, poller).unwrap();
+    std::thread::spawn(move || forward.run());
+    host
+}
+
+/// `cargo test --release --lib -- --ignored --nocapture over_a_tap`
+#[test]
+#[ignore = "a measurement, for a release build, a quiet machine, and root"]
+fn bulk_https_over_a_tap_to_the_kernel_is_fast_enough() {
+    for (driver, wanted) in [(Driver::Offload, 300.0), (Driver::Plain, 100.0)] {
+        let Some(space) = Namespace::new() else { return };
+        space.ip("tuntap add t0 mode tap");
+        let certificate = serve(router(&space, driver));
+        space.ip("link set t0 up");
+        space.ip("addr replace 10.77.0.1/24 dev t0");
+        let size = 200_000_000;
+        let mut rates: Vec<_> = (0..5)
+            .map(|_| {
+                let connect = || std::net::TcpStream::connect("10.77.0.2:443");
+                let stream = netns::within(Some(&space.0), connect).unwrap();
+                let mut tls = rustls::StreamOwned::new(client_of(&certificate), stream);
+                write!(tls, "GET /{size} HTTP/1.1\r\nHost: koi\r\nConnection: close\r\n\r\n").unwrap();
+                let (mut buffer, mut head, mut body) = (vec![0; 1 << 18], Vec::new(), 0);
+                body += take_body(&mut head, &{
+                    let count = tls.read(&mut buffer).unwrap();
+                    buffer[..count].to_vec()
+                });
+                let began = clock::now();
+                while body < size {
+                    let count = tls.read(&mut buffer).unwrap();
+                    body += take_body(&mut head, &buffer[..count]);
+                }
+                size as f64 / 1e6 / clock::now().since(began).as_secs_f64()
+            })
+            .collect();
+        rates.sort_by(f64::total_cmp);
+        println!("{driver:?}: {:.0} MB/s (median of {rates:.0?})", rates[2]);
+        assert!(rates[2] >= wanted, "{driver:?}: at least {wanted} MB/s");
     }
 }

@@ -8,9 +8,11 @@ mod auth;
 mod certificate;
 mod handle;
 mod headers;
+mod limited;
 mod page;
 mod serve;
 mod start;
+mod throttle;
 
 pub use auth::{Password, USER};
 pub use start::{PASSWORD, start};
