@@ -186,7 +186,10 @@ impl Model {
             return;
         }
         result.unwrap();
-        self.flows.insert(original, Flow { reply: sent.inverse(), stage: Stage::First, seen: self.now, spoke: false });
+        self.flows.insert(
+            original,
+            Flow { reply: sent.inverse(), stage: Stage::First, seen: self.now, spoke: false },
+        );
         self.past.push((original, sent.inverse()));
     }
 
