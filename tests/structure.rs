@@ -18,8 +18,8 @@ const ORDER: &[&str] = &[
     "node",
     "io",
     "web",
-    "cli",
     "lab",
+    "cli",
 ];
 
 fn sources(folder: &Path, into: &mut Vec<PathBuf>) {
