@@ -25,6 +25,7 @@
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the status page |
+//! | [`lab`] | the network of the story in namespaces on one machine |
 //! | [`cli`], [`lab`] | commands; the network of the story in namespaces on one machine |
 //!
 //! `tests/structure.rs` holds the code to this order.
@@ -50,6 +51,7 @@ pub mod config;
 pub mod conntrack;
 pub mod host;
 pub mod io;
+pub mod lab;
 pub mod nat;
 pub mod node;
 pub mod route;

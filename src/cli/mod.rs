@@ -8,6 +8,7 @@
 mod capture;
 mod check;
 mod flows;
+mod lab;
 mod reload;
 mod run;
 mod show;
@@ -45,6 +46,8 @@ enum Command {
     Flows(flows::Flows),
     /// Write the frames of an interface to a pcap file
     Capture(capture::Capture),
+    /// Build a network of hosts and a router on this machine, try it, and keep it until Ctrl-C
+    Lab(lab::Lab),
     /// The router process; started by `run`
     #[command(hide = true)]
     Router(Logging),
@@ -93,6 +96,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Capture(command) => command.run(),
+        Command::Lab(command) => command.run(),
         Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),
     }
 }

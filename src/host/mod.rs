@@ -3,13 +3,18 @@
 //! The packet path decides what is for us and hands it over as bare IP packets; what the stack sends enters the packet
 //! path like any other packet. [`echo`] answers ping without the stack; [`Stack`] is TCP.
 
-mod device;
+mod card;
+mod connection;
+mod counters;
 mod echo;
+mod resets;
 mod stack;
 
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
+pub use counters::Counters;
 pub use echo::echo;
-pub use smoltcp::iface::SocketHandle;
-pub use stack::{Accepted, Counters, Stack};
+pub use stack::{Accepted, ConnectionId, Reset, Stack};

@@ -4,109 +4,119 @@
 //! SYN, half-open ones are bounded, and the oldest makes room. The packet path has already decided that a packet
 //! may come to us; every destination address is ours here (`any_ip`).
 //!
-//! Invariant: pure. Time comes in, packets go out through the card; wakers are called, never waited for.
+//! Invariant: pure. Time comes in, packets go out; wakers are called, never waited for. Whatever strangers send, the
+//! number of connections is bounded, in all and for each source.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
-use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
+use foldhash::HashMap;
+use smoltcp::iface::{Config, Interface, PollResult, SocketSet};
 use smoltcp::socket::tcp;
-use smoltcp::wire::{
-    HardwareAddress, IpAddress, IpCidr, IpEndpoint, IpListenEndpoint, Ipv4Address, Ipv6Address,
-};
+use smoltcp::wire::HardwareAddress;
 
-use super::device::Card;
-use crate::types::{Duration, Instant, Seed};
-use crate::wire::{FrameBuf, Packet, Parsed, Pool, Transport, tcp_flags};
+use super::card::{Card, HEADERS_V4, HEADERS_V6};
+use super::connection::{Connection, Endpoint, Phase};
+use super::counters::Counters;
+use super::resets::Resets;
+use crate::types::{Duration, Family, Instant, Seed};
+use crate::wire::{FlowKey, Fragment, FrameBuf, Packet, Parsed, Pool, Transport, mss, tcp_flags};
 
 /// Connections whose handshake is not over.
 const HALF_OPEN: usize = 256;
 /// How long a handshake may take.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// Connections that a page or two hundred browsers need.
+/// Connections that two hundred browsers need.
 const CONNECTIONS: usize = 512;
-/// Sent and not acknowledged; 256 KiB keep a fast LAN busy.
-const SEND_BUFFER: usize = 512 << 10;
-const RECEIVE_BUFFER: usize = 64 << 10;
-/// A peer that says nothing for this long while something is owed is gone.
-const SILENCE: smoltcp::time::Duration = smoltcp::time::Duration::from_secs(60);
+/// Of which one source may hold so many, half-open ones included.
+const PER_SOURCE: u16 = 128;
+/// How long a connection that nobody serves any more may take to end.
+const LINGER: Duration = Duration::from_secs(10);
+/// Endpoints kept for the next connection.
+const SPARE: usize = 16;
+/// smoltcp takes smaller announcements for this.
+const SMALLEST_SEGMENT: u16 = 48;
+/// RFC 9293 section 3.7.1: of a peer that announces nothing.
+const DEFAULT_SEGMENT: u16 = 536;
 
-/// A connection that a listener has accepted.
-#[derive(Clone, Copy, Debug)]
+/// Names a connection for as long as somebody holds it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct ConnectionId {
+    slot: u32,
+    generation: u32,
+}
+
+/// A connection that has been accepted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted {
-    /// Its socket.
-    pub handle: SocketHandle,
+    /// Its name.
+    pub id: ConnectionId,
     /// The address of ours that the peer connected to.
     pub local: SocketAddr,
     /// The peer.
     pub peer: SocketAddr,
 }
 
-/// What the stack has done and refused.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Counters {
-    /// Connections that were handed to a listener.
-    pub accepted: u64,
-    /// Half-open connections that made room for newer ones, or took too long.
-    pub half_open_dropped: u64,
-    /// SYNs refused because there were too many connections.
-    pub refused: u64,
-}
+/// The peer has reset the connection, or it has timed out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Reset;
 
-struct HalfOpen {
-    handle: SocketHandle,
-    local: SocketAddr,
-    peer: SocketAddr,
-    since: Instant,
+struct Slot {
+    generation: u32,
+    connection: Option<Connection>,
 }
 
 /// The stack.
 pub struct Stack {
     interface: Interface,
     card: Card,
-    sockets: SocketSet<'static>,
+    mtu: usize,
     ports: Vec<u16>,
-    half_open: VecDeque<HalfOpen>,
-    ready: VecDeque<Accepted>,
-    closing: Vec<SocketHandle>,
-    open: usize,
+    slots: Vec<Slot>,
+    vacant: Vec<u32>,
+    spare: Vec<Endpoint>,
+    by_key: HashMap<FlowKey, u32>,
+    by_source: HashMap<IpAddr, u16>,
+    /// Oldest first; those that are half-open no longer are skipped.
+    half_open: VecDeque<ConnectionId>,
+    half_open_count: usize,
+    ready: VecDeque<ConnectionId>,
+    /// Slots that have something to do.
+    due: VecDeque<u32>,
+    /// Answers packets of no connection.
+    nobody: SocketSet<'static>,
+    resets: Resets,
     accept_waker: Option<Waker>,
     counters: Counters,
-    clock: Instant,
 }
 
 impl Stack {
-    /// A stack that listens on these TCP ports; `mtu` bounds what it sends in one segment.
+    /// A stack that listens on these TCP ports; no IP packet that it sends is longer than `mtu`.
     pub fn new(ports: Vec<u16>, mtu: usize, seed: Seed, now: Instant) -> Self {
         let mut card = Card::new(mtu);
         let mut config = Config::new(HardwareAddress::Ip);
         config.random_seed = seed.random().next();
         let mut interface = Interface::new(config, &mut card, time(now));
         interface.set_any_ip(true);
-        interface.update_ip_addrs(|list| {
-            // With any_ip these only say that both families are spoken.
-            let all = [
-                IpCidr::new(IpAddress::Ipv4(Ipv4Address::new(127, 0, 0, 1)), 0),
-                IpCidr::new(IpAddress::Ipv6(Ipv6Address::LOCALHOST), 0),
-            ];
-            for cidr in all {
-                // The list holds eight.
-                let _ = list.push(cidr);
-            }
-        });
         Stack {
             interface,
             card,
-            sockets: SocketSet::new(Vec::new()),
+            mtu,
             ports,
+            slots: Vec::new(),
+            vacant: Vec::new(),
+            spare: Vec::new(),
+            by_key: HashMap::default(),
+            by_source: HashMap::default(),
             half_open: VecDeque::new(),
+            half_open_count: 0,
             ready: VecDeque::new(),
-            closing: Vec::new(),
-            open: 0,
+            due: VecDeque::new(),
+            nobody: SocketSet::new(Vec::new()),
+            resets: Resets::new(now),
             accept_waker: None,
             counters: Counters::default(),
-            clock: now,
         }
     }
 
@@ -125,174 +135,404 @@ impl Stack {
         self.counters
     }
 
-    /// A packet for us.
+    /// A packet for us. Answers are collected until [`Stack::poll`].
     pub fn handle_packet(&mut self, now: Instant, frame: FrameBuf) {
         let packet = match Packet::parse(frame) {
             Ok(Parsed::Ip(packet)) => packet,
-            Ok(Parsed::Arp(frame)) | Err((_, frame)) => return self.card.pool.give(frame),
+            Ok(Parsed::Arp(frame)) | Err((_, frame)) => return self.ignore(frame),
         };
-        if let Transport::Tcp { flags, .. } = packet.layout.transport
-            && flags & (tcp_flags::SYN | tcp_flags::ACK | tcp_flags::RST) == tcp_flags::SYN
-        {
-            let key = packet.layout.key;
-            let local = SocketAddr::new(key.dst(), key.dst_port());
-            self.expect(now, local, SocketAddr::new(key.src(), key.src_port()));
+        let Transport::Tcp { flags, .. } = packet.layout.transport else { return self.ignore(packet.frame) };
+        if packet.layout.fragment != Fragment::Whole || !packet.transport_checksum_ok() {
+            return self.ignore(packet.frame);
         }
-        self.card.incoming.push_back(packet.frame);
+        let opens = flags & (tcp_flags::SYN | tcp_flags::ACK | tcp_flags::RST) == tcp_flags::SYN;
+        match self.by_key.get(&packet.layout.key).copied() {
+            // The name of a connection that is over, but still held by whoever served it, is free for a new one.
+            Some(slot) if !(opens && self.is_over(slot)) => self.feed(now, slot, packet),
+            Some(_) | None if opens && self.ports.contains(&packet.layout.key.dst_port()) => {
+                self.admit(now, packet)
+            }
+            Some(_) | None => self.reset(now, packet),
+        }
     }
 
-    /// Runs the stack; what it sends is appended to `out`.
-    pub fn poll(&mut self, now: Instant, out: &mut Vec<FrameBuf>) {
-        self.clock = now;
-        self.interface.poll(time(now), &mut self.card, &mut self.sockets);
-        self.settle(now);
+    /// Runs the connections that have something to do; what they send, at most `room` packets, is appended to `out`.
+    /// Call again when there is room.
+    pub fn poll(&mut self, now: Instant, room: usize, out: &mut Vec<FrameBuf>) {
+        self.wake_sleepers(now);
+        self.card.room = room;
+        while self.card.outgoing.len() < room
+            && let Some(slot) = self.due.pop_front()
+        {
+            self.turn(now, slot);
+        }
         out.append(&mut self.card.outgoing);
     }
 
-    /// When [`Stack::poll`] has something to do.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
-        let at = self.interface.poll_at(time(self.clock), &self.sockets);
-        let at = at.map(|at| Instant::from_nanos(at.total_micros().max(0) as u64 * 1000));
-        let oldest = self.half_open.front().map(|half| half.since + HANDSHAKE);
-        [at, oldest].into_iter().flatten().min()
+    /// True when connections wait for room to send.
+    pub fn wants_room(&self) -> bool {
+        !self.due.is_empty()
     }
 
-    /// A socket for the connection that this SYN begins.
-    fn expect(&mut self, now: Instant, local: SocketAddr, peer: SocketAddr) {
-        let known = self.half_open.iter().any(|half| half.local == local && half.peer == peer);
-        if known || !self.ports.contains(&local.port()) {
-            return;
-        }
-        if self.open >= CONNECTIONS {
-            self.counters.refused += 1;
-            return;
-        }
-        if self.half_open.len() >= HALF_OPEN {
-            self.drop_oldest();
-        }
-        let buffer = |size: usize| tcp::SocketBuffer::new(vec![0; size]);
-        let mut socket = tcp::Socket::new(buffer(RECEIVE_BUFFER), buffer(SEND_BUFFER));
-        socket.set_timeout(Some(SILENCE));
-        socket.set_nagle_enabled(false);
-        socket.set_congestion_control(tcp::CongestionControl::Cubic);
-        let endpoint = IpListenEndpoint { addr: Some(local.ip().into()), port: local.port() };
-        if socket.listen(endpoint).is_ok() {
-            let handle = self.sockets.add(socket);
-            self.half_open.push_back(HalfOpen { handle, local, peer, since: now });
-        }
-    }
-
-    fn drop_oldest(&mut self) {
-        if let Some(half) = self.half_open.pop_front() {
-            // Removed without a word: an answer to a forged source would hit somebody else.
-            self.sockets.remove(half.handle);
-            self.counters.half_open_dropped += 1;
-        }
-    }
-
-    /// Moves connections on whose state has changed.
-    fn settle(&mut self, now: Instant) {
-        for _ in 0..self.half_open.len() {
-            let Some(half) = self.half_open.pop_front() else { break };
-            let socket = self.sockets.get::<tcp::Socket>(half.handle);
-            if socket.may_send() || socket.may_recv() {
-                let accepted = Accepted { handle: half.handle, local: half.local, peer: half.peer };
-                self.ready.push_back(accepted);
-                self.open += 1;
-                self.counters.accepted += 1;
-            } else if !socket.is_open() || now.since(half.since) >= HANDSHAKE {
-                self.sockets.remove(half.handle);
-                self.counters.half_open_dropped += 1;
-            } else {
-                self.half_open.push_back(half);
-            }
-        }
-        let Stack { sockets, closing, open, .. } = self;
-        closing.retain(|handle| {
-            let state = sockets.get::<tcp::Socket>(*handle).state();
-            let over = matches!(state, tcp::State::Closed | tcp::State::TimeWait | tcp::State::Listen);
-            if over {
-                sockets.remove(*handle);
-                *open -= 1;
-            }
-            !over
-        });
-        if !self.ready.is_empty()
-            && let Some(waker) = self.accept_waker.take()
-        {
-            waker.wake();
-        }
+    /// When [`Stack::poll`] has something to do, should no packet come before.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.slots.iter().filter_map(|slot| slot.connection.as_ref()?.wakes_at()).min()
     }
 
     /// The next connection.
     pub fn poll_accept(&mut self, context: &Context<'_>) -> Poll<Accepted> {
-        match self.ready.pop_front() {
-            Some(accepted) => Poll::Ready(accepted),
-            None => {
-                self.accept_waker = Some(context.waker().clone());
-                Poll::Pending
+        while let Some(id) = self.ready.pop_front() {
+            // It may have been reset while it waited; whoever serves it will see.
+            if let Some(connection) = self.connection(id) {
+                let key = connection.key;
+                let local = SocketAddr::new(key.dst(), key.dst_port());
+                let peer = SocketAddr::new(key.src(), key.src_port());
+                return Poll::Ready(Accepted { id, local, peer });
             }
         }
-    }
-
-    /// Bytes that the peer has sent; zero at the end.
-    pub fn poll_read(&mut self, handle: SocketHandle, context: &Context<'_>, into: &mut [u8]) -> Poll<usize> {
-        let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-        if socket.can_recv() {
-            return Poll::Ready(socket.recv_slice(into).unwrap_or(0));
-        }
-        if !socket.may_recv() {
-            return Poll::Ready(0);
-        }
-        socket.register_recv_waker(context.waker());
+        self.accept_waker = Some(context.waker().clone());
         Poll::Pending
     }
 
-    /// Takes bytes for the peer; `None` when the connection is gone.
+    /// Bytes that the peer has sent; zero at the end.
+    pub fn poll_read(
+        &mut self,
+        id: ConnectionId,
+        context: &Context<'_>,
+        into: &mut [u8],
+    ) -> Poll<Result<usize, Reset>> {
+        let Some(connection) = self.connection(id) else { return Poll::Ready(Err(Reset)) };
+        let socket = connection.endpoint.socket();
+        match socket.recv_slice(into) {
+            Ok(0) if !into.is_empty() => {
+                socket.register_recv_waker(context.waker());
+                Poll::Pending
+            }
+            Ok(count) => {
+                // The window has opened; the peer may have to be told.
+                self.mark(id.slot);
+                Poll::Ready(Ok(count))
+            }
+            Err(tcp::RecvError::Finished) => Poll::Ready(Ok(0)),
+            Err(tcp::RecvError::InvalidState) => Poll::Ready(Err(Reset)),
+        }
+    }
+
+    /// Takes bytes for the peer, as many as there is room for.
     pub fn poll_write(
         &mut self,
-        handle: SocketHandle,
+        id: ConnectionId,
         context: &Context<'_>,
         bytes: &[u8],
-    ) -> Poll<Option<usize>> {
-        let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-        if !socket.may_send() {
-            return Poll::Ready(None);
-        }
+    ) -> Poll<Result<usize, Reset>> {
+        let Some(connection) = self.connection(id) else { return Poll::Ready(Err(Reset)) };
+        let socket = connection.endpoint.socket();
         match socket.send_slice(bytes) {
             Ok(0) if !bytes.is_empty() => {
                 socket.register_send_waker(context.waker());
                 Poll::Pending
             }
-            Ok(count) => Poll::Ready(Some(count)),
-            Err(_) => Poll::Ready(None),
+            Ok(count) => {
+                connection.fresh += count;
+                self.mark(id.slot);
+                Poll::Ready(Ok(count))
+            }
+            Err(tcp::SendError::InvalidState) => Poll::Ready(Err(Reset)),
         }
     }
 
-    /// Nothing more will be written.
-    pub fn shutdown(&mut self, handle: SocketHandle) {
-        self.sockets.get_mut::<tcp::Socket>(handle).close();
+    /// Bytes written since the connection's last turn: enough of them fill a superpacket.
+    pub fn fresh(&self, id: ConnectionId) -> usize {
+        let slot = self.slots.get(id.slot as usize).filter(|slot| slot.generation == id.generation);
+        slot.and_then(|slot| slot.connection.as_ref()).map_or(0, |connection| connection.fresh)
     }
 
-    /// The connection is no longer of interest: what was written still goes out, the rest is the peer's problem.
-    pub fn release(&mut self, handle: SocketHandle) {
-        let socket = self.sockets.get_mut::<tcp::Socket>(handle);
-        socket.close();
-        self.closing.push(handle);
+    /// Nothing more will be written.
+    pub fn shutdown(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connection(id) {
+            connection.endpoint.socket().close();
+            self.mark(id.slot);
+        }
+    }
+
+    /// Nobody serves the connection any more: what was written still goes out, then it ends.
+    pub fn release(&mut self, now: Instant, id: ConnectionId) {
+        if let Some(connection) = self.connection(id) {
+            connection.endpoint.socket().close();
+            connection.phase = Phase::Released { since: now };
+            self.mark(id.slot);
+        }
     }
 
     /// Ends every connection to an address that is no longer ours.
-    pub fn abort_local(&mut self, address: std::net::IpAddr) {
-        for (_, socket) in self.sockets.iter_mut() {
-            let smoltcp::socket::Socket::Tcp(socket) = socket else { continue };
-            if socket.local_endpoint().is_some_and(|IpEndpoint { addr, .. }| addr == IpAddress::from(address))
+    pub fn abort_local(&mut self, address: IpAddr) {
+        for slot in 0..self.slots.len() as u32 {
+            if let Some(connection) = &mut self.slots[slot as usize].connection
+                && connection.key.dst() == address
             {
-                socket.abort();
+                connection.endpoint.socket().abort();
+                self.mark(slot);
+            }
+        }
+    }
+
+    fn connection(&mut self, id: ConnectionId) -> Option<&mut Connection> {
+        let slot = self.slots.get_mut(id.slot as usize)?;
+        slot.connection.as_mut().filter(|_| slot.generation == id.generation)
+    }
+
+    /// Puts a connection in the queue of those that have something to do.
+    fn mark(&mut self, slot: u32) {
+        if let Some(connection) = &mut self.slots[slot as usize].connection
+            && !std::mem::replace(&mut connection.due, true)
+        {
+            self.due.push_back(slot);
+        }
+    }
+
+    fn is_over(&mut self, slot: u32) -> bool {
+        let connection = self.slots[slot as usize].connection.as_mut();
+        connection.is_none_or(|connection| match connection.endpoint.socket().state() {
+            tcp::State::Closed | tcp::State::Listen | tcp::State::TimeWait => true,
+            tcp::State::SynSent
+            | tcp::State::SynReceived
+            | tcp::State::Established
+            | tcp::State::FinWait1
+            | tcp::State::FinWait2
+            | tcp::State::CloseWait
+            | tcp::State::Closing
+            | tcp::State::LastAck => false,
+        })
+    }
+
+    fn ignore(&mut self, frame: FrameBuf) {
+        self.counters.ignored += 1;
+        self.card.pool.give(frame);
+    }
+
+    /// A packet of a connection.
+    fn feed(&mut self, now: Instant, slot: u32, packet: Packet) {
+        let Some(connection) = &mut self.slots[slot as usize].connection else { return };
+        let end = packet.layout.end as usize;
+        self.card.insert(packet.frame, end);
+        self.interface.poll_ingress_single(time(now), &mut self.card, &mut connection.endpoint.set);
+        self.card.eject();
+        self.mark(slot);
+    }
+
+    /// A packet of no connection: a RST, where RFC 9293 section 3.10.7.1 wants one.
+    fn reset(&mut self, now: Instant, packet: Packet) {
+        if !self.resets.allow(now) {
+            self.counters.resets_limited += 1;
+            return self.card.pool.give(packet.frame);
+        }
+        let end = packet.layout.end as usize;
+        self.card.insert(packet.frame, end);
+        self.interface.poll_ingress_single(time(now), &mut self.card, &mut self.nobody);
+        self.card.eject();
+    }
+
+    /// A SYN for a port that is served.
+    fn admit(&mut self, now: Instant, mut packet: Packet) {
+        let key = packet.layout.key;
+        let source = self.by_source.get(&network(key.src())).copied().unwrap_or(0);
+        let open = self.slots.len() - self.vacant.len() - self.half_open_count;
+        if open >= CONNECTIONS || source >= PER_SOURCE {
+            // Without an answer: the peer tries again, and there may be room then.
+            self.counters.refused += 1;
+            return self.card.pool.give(packet.frame);
+        }
+        if self.half_open_count >= HALF_OPEN {
+            self.drop_oldest();
+        }
+        let headers = if key.family() == Family::Inet { HEADERS_V4 } else { HEADERS_V6 };
+        let own = self.mtu.saturating_sub(headers).min(usize::from(u16::MAX)) as u16;
+        mss::clamp(&mut packet, own);
+        let announced = mss::announced(&packet).filter(|&size| size > 0);
+        let segment = announced.map_or(DEFAULT_SEGMENT, |size| size.max(SMALLEST_SEGMENT)).min(own);
+        let mut endpoint = self.spare.pop().unwrap_or_else(Endpoint::new);
+        if !endpoint.expect(&key) {
+            return self.ignore(packet.frame);
+        }
+        let phase = Phase::HalfOpen { since: now };
+        let id = self.occupy(Connection { endpoint, key, phase, segment, due: false, fresh: 0, timer: None });
+        self.half_open_count += 1;
+        if self.half_open.len() >= 2 * HALF_OPEN {
+            // Ids of connections that went on or ended were left behind.
+            let Stack { half_open, slots, .. } = self;
+            half_open.retain(|id| {
+                let slot = &slots[id.slot as usize];
+                slot.generation == id.generation
+                    && slot.connection.as_ref().is_some_and(Connection::is_half_open)
+            });
+        }
+        self.half_open.push_back(id);
+        self.feed(now, id.slot, packet);
+    }
+
+    fn occupy(&mut self, connection: Connection) -> ConnectionId {
+        let slot = self.vacant.pop().unwrap_or(self.slots.len() as u32);
+        if slot as usize == self.slots.len() {
+            self.slots.push(Slot { generation: 0, connection: None });
+        }
+        self.by_key.insert(connection.key, slot);
+        *self.by_source.entry(network(connection.key.src())).or_default() += 1;
+        let place = &mut self.slots[slot as usize];
+        place.connection = Some(connection);
+        ConnectionId { slot, generation: place.generation }
+    }
+
+    /// The connection is no more.
+    fn vacate(&mut self, slot: u32) {
+        let place = &mut self.slots[slot as usize];
+        let Some(connection) = place.connection.take() else { return };
+        place.generation = place.generation.wrapping_add(1);
+        self.vacant.push(slot);
+        if connection.is_half_open() {
+            self.half_open_count -= 1;
+            self.counters.half_open_dropped += 1;
+        }
+        if connection.due {
+            self.due.retain(|&due| due != slot);
+        }
+        if self.by_key.get(&connection.key) == Some(&slot) {
+            self.by_key.remove(&connection.key);
+        }
+        let source = network(connection.key.src());
+        if let Some(count) = self.by_source.get_mut(&source) {
+            *count -= 1;
+            if *count == 0 {
+                self.by_source.remove(&source);
+            }
+        }
+        if self.spare.len() < SPARE {
+            self.spare.push(connection.endpoint);
+        }
+    }
+
+    /// Without a word: an answer to a forged source would hit somebody else.
+    fn drop_oldest(&mut self) {
+        while let Some(id) = self.half_open.pop_front() {
+            if self.connection(id).is_some_and(|connection| connection.is_half_open()) {
+                return self.vacate(id.slot);
+            }
+        }
+    }
+
+    fn wake_sleepers(&mut self, now: Instant) {
+        for slot in 0..self.slots.len() as u32 {
+            let connection = self.slots[slot as usize].connection.as_ref();
+            if connection.and_then(Connection::wakes_at).is_some_and(|at| at <= now) {
+                self.mark(slot);
+            }
+        }
+    }
+
+    /// One packet of a connection, and what follows from its state.
+    fn turn(&mut self, now: Instant, slot: u32) {
+        let Stack { slots, card, interface, .. } = self;
+        let Some(connection) = &mut slots[slot as usize].connection else { return };
+        card.segment = connection.segment;
+        let set = &mut connection.endpoint.set;
+        let sent = interface.poll_egress(time(now), card, set) == PollResult::SocketStateChanged;
+        connection.due = false;
+        connection.fresh = 0;
+        let at = interface.poll_at(time(now), set).map(|at| instant(at).max(now + SOON));
+        connection.timer = at;
+        match connection.next(now) {
+            Next::Stay => {}
+            Next::Accept => {
+                connection.phase = Phase::Open;
+                let id = ConnectionId { slot, generation: slots[slot as usize].generation };
+                self.half_open_count -= 1;
+                self.counters.accepted += 1;
+                self.ready.push_back(id);
+                if let Some(waker) = self.accept_waker.take() {
+                    waker.wake();
+                }
+            }
+            Next::Abort => {
+                connection.endpoint.socket().abort();
+                return self.mark(slot);
+            }
+            Next::End => return self.vacate(slot),
+        }
+        if sent {
+            self.mark(slot);
+        }
+    }
+}
+
+/// A connection that wants a turn at once, and yet has just had one, waits this long.
+const SOON: Duration = Duration::from_millis(1);
+
+/// What a connection's state asks for.
+enum Next {
+    Stay,
+    Accept,
+    Abort,
+    End,
+}
+
+impl Connection {
+    fn is_half_open(&self) -> bool {
+        matches!(self.phase, Phase::HalfOpen { .. })
+    }
+
+    fn wakes_at(&self) -> Option<Instant> {
+        let limit = match self.phase {
+            Phase::HalfOpen { since } => Some(since + HANDSHAKE),
+            Phase::Open => None,
+            Phase::Released { since } => Some(since + LINGER),
+        };
+        [self.timer, limit].into_iter().flatten().min()
+    }
+
+    fn next(&mut self, now: Instant) -> Next {
+        let phase = self.phase;
+        let socket = self.endpoint.socket();
+        let state = socket.state();
+        // A socket that was aborted keeps its peer until the RST is out.
+        let silent = state == tcp::State::Closed && socket.remote_endpoint().is_none();
+        match phase {
+            Phase::HalfOpen { since } => match state {
+                tcp::State::Listen | tcp::State::Closed | tcp::State::SynSent | tcp::State::TimeWait => {
+                    Next::End
+                }
+                tcp::State::SynReceived if now.since(since) >= HANDSHAKE => Next::End,
+                tcp::State::SynReceived => Next::Stay,
+                tcp::State::Established
+                | tcp::State::FinWait1
+                | tcp::State::FinWait2
+                | tcp::State::CloseWait
+                | tcp::State::Closing
+                | tcp::State::LastAck => Next::Accept,
+            },
+            Phase::Open => Next::Stay,
+            Phase::Released { .. } if silent || state == tcp::State::TimeWait => Next::End,
+            Phase::Released { .. } if state == tcp::State::Closed => Next::Stay,
+            Phase::Released { since } if now.since(since) >= LINGER => Next::Abort,
+            Phase::Released { .. } => {
+                // Nobody reads it, but the peer's FIN stands behind it. An error means that there is nothing.
+                while socket.recv(|bytes| (bytes.len(), bytes.len())).is_ok_and(|count| count > 0) {}
+                Next::Stay
             }
         }
     }
 }
 
+/// The source that limits count: an IPv6 host has a whole /64 to choose from.
+fn network(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+    }
+}
+
 fn time(now: Instant) -> smoltcp::time::Instant {
     smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64)
+}
+
+fn instant(time: smoltcp::time::Instant) -> Instant {
+    Instant::from_nanos(time.total_micros().max(0) as u64 * 1000)
 }

@@ -1,107 +1,29 @@
-//! Two stacks, back to back, in simulated time.
+//! The stack and a client, back to back, in simulated time.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
-use super::*;
-use crate::types::{Instant, Seed};
-use crate::wire::{FrameBuf, Packet, Parsed, segment};
 use etherparse::PacketBuilder;
-use smoltcp::iface::{Config, Interface, SocketSet};
-use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
-use smoltcp::socket::tcp;
-use smoltcp::wire::{HardwareAddress, IpAddress, IpCidr};
 
-/// A plain client: smoltcp without offloads.
-struct Client {
-    interface: Interface,
-    card: PlainCard,
-    sockets: SocketSet<'static>,
+use super::testing::{Client, frame, neighbours};
+use super::*;
+use crate::types::{Duration, Instant, Seed};
+use crate::wire::{FrameBuf, Packet, Parsed};
+
+const SECOND: Instant = Instant::from_secs(1);
+
+fn stack() -> Stack {
+    Stack::new(vec![443], 1500, Seed([1, 1]), SECOND)
 }
 
-#[derive(Default)]
-struct PlainCard {
-    incoming: Vec<Vec<u8>>,
-    outgoing: Vec<Vec<u8>>,
-}
-
-struct Token<'a>(&'a mut Vec<Vec<u8>>);
-struct Taken(Vec<u8>);
-
-impl Device for PlainCard {
-    type RxToken<'a> = Taken;
-    type TxToken<'a> = Token<'a>;
-    fn receive(&mut self, _: smoltcp::time::Instant) -> Option<(Taken, Token<'_>)> {
-        if self.incoming.is_empty() {
-            return None;
-        }
-        Some((Taken(self.incoming.remove(0)), Token(&mut self.outgoing)))
+fn exchange(client: &mut Client, stack: &mut Stack, now: Instant, room: usize) {
+    for packet in client.run(now) {
+        stack.handle_packet(now, packet);
     }
-    fn transmit(&mut self, _: smoltcp::time::Instant) -> Option<Token<'_>> {
-        Some(Token(&mut self.outgoing))
-    }
-    fn capabilities(&self) -> DeviceCapabilities {
-        let mut capabilities = DeviceCapabilities::default();
-        capabilities.medium = Medium::Ip;
-        capabilities.max_transmission_unit = 1500;
-        capabilities
-    }
-}
-
-impl RxToken for Taken {
-    fn consume<R, F: FnOnce(&[u8]) -> R>(self, f: F) -> R {
-        f(&self.0)
-    }
-}
-
-impl TxToken for Token<'_> {
-    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, len: usize, f: F) -> R {
-        let mut bytes = vec![0; len];
-        let result = f(&mut bytes);
-        self.0.push(bytes);
-        result
-    }
-}
-
-fn frame(ip: &[u8]) -> FrameBuf {
-    let kind = if ip[0] >> 4 == 4 { [8, 0] } else { [0x86, 0xdd] };
-    FrameBuf::copy_of(&[&[0; 12][..], &kind, ip].concat())
-}
-
-const ROUTER: SocketAddr = SocketAddr::new(IpAddr::V4(std::net::Ipv4Addr::new(192, 168, 1, 1)), 443);
-
-impl Client {
-    fn connect() -> (Self, smoltcp::iface::SocketHandle) {
-        let mut card = PlainCard::default();
-        let mut interface =
-            Interface::new(Config::new(HardwareAddress::Ip), &mut card, smoltcp::time::Instant::ZERO);
-        interface.update_ip_addrs(|list| {
-            list.push(IpCidr::new(IpAddress::v4(192, 168, 1, 10), 24)).unwrap();
-        });
-        let mut sockets = SocketSet::new(Vec::new());
-        let buffer = || tcp::SocketBuffer::new(vec![0; 65_535]);
-        let handle = sockets.add(tcp::Socket::new(buffer(), buffer()));
-        let to = (IpAddress::from(ROUTER.ip()), ROUTER.port());
-        sockets.get_mut::<tcp::Socket>(handle).connect(interface.context(), to, 50_000).unwrap();
-        (Client { interface, card, sockets }, handle)
-    }
-
-    /// Exchanges packets with the stack; superpackets are cut on the way, as a plain port would.
-    fn exchange(&mut self, now: Instant, stack: &mut Stack) {
-        let then = smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64);
-        self.interface.poll(then, &mut self.card, &mut self.sockets);
-        for bytes in self.card.outgoing.drain(..) {
-            stack.handle_packet(now, frame(&bytes));
-        }
-        let mut sent = Vec::new();
-        stack.poll(now, &mut sent);
-        for mut frame in sent {
-            frame.bytes_mut()[12..14].copy_from_slice(&[8, 0]);
-            let Ok(Parsed::Ip(packet)) = Packet::parse(frame) else { panic!("an IP packet") };
-            let mut pieces = Vec::new();
-            segment::split(packet, stack.pool(), &mut pieces);
-            self.card.incoming.extend(pieces.iter().map(|piece| piece.bytes()[14..].to_vec()));
-        }
+    let mut sent = Vec::new();
+    stack.poll(now, room, &mut sent);
+    for frame in sent {
+        client.take(frame);
     }
 }
 
@@ -112,79 +34,242 @@ fn accept(stack: &mut Stack) -> Option<Accepted> {
     }
 }
 
-#[test]
-fn a_client_connects_and_a_megabyte_arrives_whole() {
-    let mut now = Instant::from_secs(1);
-    let mut stack = Stack::new(vec![443], 1500, Seed([1, 1]), now);
-    let (mut client, handle) = Client::connect();
-    let data: Vec<u8> = (0..1_000_000u32).map(|n| (n * 7 / 3) as u8).collect();
-    let (mut sent, mut received, mut connection) = (0, Vec::new(), None);
-    for _ in 0..20_000 {
-        now += crate::types::Duration::from_micros(500);
-        client.exchange(now, &mut stack);
-        connection = connection.or_else(|| accept(&mut stack));
-        if let Some(Accepted { handle, local, peer }) = connection {
-            assert_eq!((local, peer.port()), (ROUTER, 50_000));
-            let context = Context::from_waker(Waker::noop());
-            if let Poll::Ready(Some(count)) = stack.poll_write(handle, &context, &data[sent..]) {
-                sent += count;
-            }
-        }
-        let socket = client.sockets.get_mut::<tcp::Socket>(handle);
-        while socket.can_recv() {
-            socket.recv(|bytes| (bytes.len(), received.extend_from_slice(bytes))).unwrap();
-        }
-        if received.len() == data.len() {
-            break;
+fn write(stack: &mut Stack, id: ConnectionId, bytes: &[u8]) -> usize {
+    match stack.poll_write(id, &Context::from_waker(Waker::noop()), bytes) {
+        Poll::Ready(Ok(count)) => count,
+        Poll::Ready(Err(Reset)) => panic!("reset"),
+        Poll::Pending => 0,
+    }
+}
+
+fn read(stack: &mut Stack, id: ConnectionId) -> Poll<Result<usize, Reset>> {
+    stack.poll_read(id, &Context::from_waker(Waker::noop()), &mut [0; 4096])
+}
+
+/// A client whose connection is accepted.
+fn connected(stack: &mut Stack, now: &mut Instant, port: u16) -> (Client, Accepted) {
+    let (router, host) = neighbours(false);
+    let mut client = Client::connect(SocketAddr::new(host.ip(), port), router, false);
+    for _ in 0..10 {
+        *now += Duration::from_millis(1);
+        exchange(&mut client, stack, *now, 64);
+        if let Some(accepted) = accept(stack) {
+            return (client, accepted);
         }
     }
-    assert!(received == data, "{} of {} bytes", received.len(), data.len());
+    panic!("not accepted");
+}
+
+fn tcp(source: [u8; 4], from: u16, to: u16, flags: fn(Tcp) -> Tcp) -> FrameBuf {
+    let mut bytes = Vec::new();
+    let builder = PacketBuilder::ipv4(source, [192, 168, 1, 1], 64).tcp(from, to, 7, 1024);
+    flags(builder).write(&mut bytes, &[]).unwrap();
+    frame(&bytes)
+}
+
+type Tcp = etherparse::PacketBuilderStep<etherparse::TcpHeader>;
+
+#[test]
+fn three_megabytes_arrive_whole_in_both_families_cut_or_not() {
+    for (v6, whole) in [(false, false), (false, true), (true, false), (true, true)] {
+        let mut now = SECOND;
+        let mut stack = stack();
+        let (router, host) = neighbours(v6);
+        let mut client = Client::connect(host, router, whole);
+        let data: Vec<u8> = (0..3_000_000u32).map(|n| (n * 7 / 3) as u8).collect();
+        let (mut sent, mut received, mut connection) = (0, Vec::new(), None);
+        for round in 0..20_000 {
+            now += Duration::from_micros(500);
+            // Sometimes the queue to the forward thread is full.
+            exchange(&mut client, &mut stack, now, round % 3);
+            connection = connection.or_else(|| accept(&mut stack));
+            if let Some(Accepted { id, local, peer }) = connection {
+                assert_eq!((local, peer), (router, host));
+                sent += write(&mut stack, id, &data[sent..]);
+            }
+            client.socket().recv(|bytes| (bytes.len(), received.extend_from_slice(bytes))).ok();
+            if received.len() == data.len() {
+                break;
+            }
+        }
+        assert!(received == data, "v6 {v6}, whole {whole}: {} of {} bytes", received.len(), data.len());
+        assert!(client.longest > 60_000, "superpackets of {} bytes", client.longest);
+    }
 }
 
 #[test]
 fn five_thousand_half_open_connections_do_not_keep_a_client_out() {
-    let mut now = Instant::from_secs(1);
-    let mut stack = Stack::new(vec![443], 1500, Seed([1, 1]), now);
+    let mut now = SECOND;
+    let mut stack = stack();
     let mut out = Vec::new();
     for index in 0..5000u32 {
-        let mut syn = Vec::new();
-        let source = [10, 0, (index >> 8) as u8, index as u8];
-        PacketBuilder::ipv4(source, [192, 168, 1, 1], 64)
-            .tcp(1000, 443, 7, 1024)
-            .syn()
-            .write(&mut syn, &[])
-            .unwrap();
-        stack.handle_packet(now, frame(&syn));
-        stack.poll(now, &mut out);
+        stack.handle_packet(now, tcp([10, 0, (index >> 8) as u8, index as u8], 1000, 443, Tcp::syn));
+        stack.poll(now, 512, &mut out);
+        assert!(out.len() <= 1, "nothing but the SYN-ACK; an evicted one is told nothing");
         out.clear();
     }
     assert!(stack.counters().half_open_dropped >= 5000 - 256);
-    let (mut client, _) = Client::connect();
-    for _ in 0..20 {
-        now += crate::types::Duration::from_millis(1);
-        client.exchange(now, &mut stack);
-        if accept(&mut stack).is_some() {
-            return;
-        }
-    }
-    panic!("the client did not get in");
+    connected(&mut stack, &mut now, 50_000);
 }
 
 #[test]
-fn an_unserved_port_answers_with_a_reset() {
-    let now = Instant::from_secs(1);
-    let mut stack = Stack::new(vec![443], 1500, Seed([1, 1]), now);
-    let mut syn = Vec::new();
-    PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64)
-        .tcp(1000, 80, 7, 1024)
-        .syn()
-        .write(&mut syn, &[])
-        .unwrap();
-    stack.handle_packet(now, frame(&syn));
+fn one_source_cannot_take_all_connections() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    for port in 1000..3000 {
+        stack.handle_packet(now, tcp([192, 168, 1, 66], port, 443, Tcp::syn));
+    }
+    assert_eq!(stack.counters().half_open_dropped, 0, "its own excess is refused, nobody is pushed out");
+    assert!(stack.counters().refused > 1000);
+    connected(&mut stack, &mut now, 50_000);
+}
+
+#[test]
+fn a_handshake_that_takes_too_long_is_forgotten() {
+    let mut stack = stack();
+    stack.handle_packet(SECOND, tcp([192, 168, 1, 66], 1000, 443, Tcp::syn));
+    let (mut out, mut now) = (Vec::new(), SECOND);
+    stack.poll(now, 512, &mut out);
+    while let Some(next) = stack.poll_timeout() {
+        now = next;
+        assert!(now <= SECOND + Duration::from_secs(10));
+        stack.poll(now, 512, &mut out);
+    }
+    assert_eq!(stack.counters().half_open_dropped, 1);
+    assert!((2..8).contains(&out.len()), "{} SYN-ACKs", out.len());
+}
+
+#[test]
+fn a_packet_of_no_connection_is_answered_with_a_reset() {
+    let mut stack = stack();
     let mut out = Vec::new();
-    stack.poll(now, &mut out);
-    assert_eq!(out.len(), 1);
-    assert_eq!(out[0].bytes()[14 + 20 + 13] & 4, 4, "RST");
+    type Change = fn(Tcp) -> Tcp;
+    let cases: [(u16, Change, bool); 4] = [
+        (80, Tcp::syn, true),
+        (443, |tcp| tcp.ack(9), true),
+        (80, Tcp::rst, false),
+        (443, |tcp| tcp.rst().ack(9), false),
+    ];
+    for (port, flags, answered) in cases {
+        stack.handle_packet(SECOND, tcp([192, 168, 1, 10], 1000, port, flags));
+        stack.poll(SECOND, 512, &mut out);
+        assert_eq!(out.len(), usize::from(answered));
+        assert!(out.iter().all(|frame| frame.bytes()[14 + 20 + 13] & 4 == 4), "RST");
+        out.clear();
+    }
+    for _ in 0..1500 {
+        stack.handle_packet(SECOND, tcp([192, 168, 1, 10], 1000, 80, Tcp::syn));
+    }
+    stack.poll(SECOND, 2000, &mut out);
+    assert!(out.len() < 1000 && stack.counters().resets_limited > 500);
+}
+
+#[test]
+fn broken_and_foreign_packets_are_ignored() {
+    let mut stack = stack();
+    let mut broken = tcp([192, 168, 1, 10], 1000, 443, Tcp::syn);
+    broken.bytes_mut()[14 + 20 + 4] ^= 1;
+    stack.handle_packet(SECOND, broken);
+    let mut datagram = Vec::new();
+    let builder = PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64);
+    builder.udp(53, 53).write(&mut datagram, b"?").unwrap();
+    stack.handle_packet(SECOND, frame(&datagram));
+    let mut out = Vec::new();
+    stack.poll(SECOND, 512, &mut out);
+    assert!(out.is_empty());
+    assert_eq!(stack.counters().ignored, 2);
+}
+
+#[test]
+fn the_peer_sees_the_end_and_the_connection_is_forgotten() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    let (mut client, Accepted { id, .. }) = connected(&mut stack, &mut now, 50_000);
+    client.socket().send_slice(b"GET /").unwrap();
+    exchange(&mut client, &mut stack, now, 64);
+    assert_eq!(read(&mut stack, id), Poll::Ready(Ok(5)));
+    assert_eq!(read(&mut stack, id), Poll::Pending);
+    write(&mut stack, id, b"200");
+    stack.release(now, id);
+
+    for _ in 0..5 {
+        now += Duration::from_millis(20);
+        exchange(&mut client, &mut stack, now, 64);
+        exchange(&mut client, &mut stack, now, 64);
+    }
+    assert_eq!(client.socket().recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap(), b"200");
+    assert!(!client.socket().may_recv(), "FIN");
+    client.socket().close();
+    for _ in 0..5 {
+        now += Duration::from_millis(20);
+        exchange(&mut client, &mut stack, now, 64);
+    }
+    assert_eq!(read(&mut stack, id), Poll::Ready(Err(Reset)), "the name means nothing any more");
+}
+
+#[test]
+fn a_peer_that_will_not_end_is_reset() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    let (mut client, Accepted { id, .. }) = connected(&mut stack, &mut now, 50_000);
+    stack.release(now, id);
+    for _ in 0..1200 {
+        now += Duration::from_millis(10);
+        exchange(&mut client, &mut stack, now, 64);
+    }
+    assert!(!client.socket().is_open(), "{}", client.socket().state());
+}
+
+#[test]
+fn a_peer_that_has_reset_may_begin_again_from_the_same_port() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    let (mut client, Accepted { id: old, .. }) = connected(&mut stack, &mut now, 50_000);
+    client.socket().abort();
+    exchange(&mut client, &mut stack, now, 64);
+    let (_, Accepted { id: new, .. }) = connected(&mut stack, &mut now, 50_000);
+    assert_eq!(read(&mut stack, old), Poll::Ready(Err(Reset)));
+    stack.release(now, old);
+    stack.poll(now, 64, &mut Vec::new());
+    assert_eq!(read(&mut stack, new), Poll::Pending);
+}
+
+#[test]
+fn connections_to_a_lost_address_are_reset() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    let (mut client, Accepted { id, .. }) = connected(&mut stack, &mut now, 50_000);
+    stack.abort_local(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 2)));
+    exchange(&mut client, &mut stack, now, 64);
+    assert!(client.socket().may_send());
+    stack.abort_local(IpAddr::V4(Ipv4Addr::new(192, 168, 1, 1)));
+    exchange(&mut client, &mut stack, now, 64);
+    exchange(&mut client, &mut stack, now, 64);
+    assert!(!client.socket().is_open());
+    assert_eq!(read(&mut stack, id), Poll::Ready(Err(Reset)));
+    stack.release(now, id);
+    stack.poll(now, 64, &mut Vec::new());
+    assert_eq!(stack.poll_timeout(), None);
+}
+
+#[test]
+fn sockets_are_used_again() {
+    let mut now = SECOND;
+    let mut stack = stack();
+    for port in 50_000..50_050 {
+        let (mut client, Accepted { id, .. }) = connected(&mut stack, &mut now, port);
+        write(&mut stack, id, b"hello");
+        stack.release(now, id);
+        exchange(&mut client, &mut stack, now, 64);
+        client.socket().close();
+        for _ in 0..4 {
+            now += Duration::from_millis(20);
+            exchange(&mut client, &mut stack, now, 64);
+        }
+        assert_eq!(client.socket().recv(|bytes| (bytes.len(), bytes.to_vec())).unwrap(), b"hello");
+        assert_eq!(read(&mut stack, id), Poll::Ready(Err(Reset)));
+    }
+    assert_eq!(stack.counters().accepted, 50);
 }
 
 #[test]

@@ -8,6 +8,13 @@ pub fn now() -> Instant {
     Instant::from_nanos(super::sys::monotonic_nanos())
 }
 
+/// Seconds since 1970 by the machine's calendar clock, for dates that others read. It may be wrong and may jump.
+pub fn wall_seconds() -> u64 {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock that others are told")]
+    let now = std::time::SystemTime::now();
+    now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

@@ -87,7 +87,13 @@ impl Desk {
     ) -> Result<(), String> {
         let applied = Arc::clone(&compiled);
         let (sender, receiver) = sync_channel(1);
-        let command = Command::Apply(applied, Box::new(move |()| drop(sender.try_send(()))));
+        let command = Command::Apply(
+            applied,
+            Box::new(move |()| {
+                // Nobody waits any more when this fails.
+                let _ = sender.try_send(());
+            }),
+        );
         let arrangement = Box::new(Arrangement { ports, links, command });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;

@@ -251,16 +251,20 @@ impl Devices {
         port.ours
     }
 
-    /// Opens the device of a port again after it was gone.
+    /// Opens the device of a port again after it was gone; one that works stays.
     ///
     /// # Errors
     /// When there is no such port, or its device cannot be opened (yet).
     pub fn open_again(&mut self, name: &str) -> Result<(PortNote, BorrowedFd<'_>), String> {
         let port = self.ports.iter_mut().find(|port| port.name == name);
         let port = port.ok_or_else(|| format!("there is no port \"{name}\""))?;
-        // The descriptor of a device that is gone may keep its successor from being attached.
-        port.fd = None;
-        *port = OpenedPort::open(name, port.spec.clone())?;
+        // Asked twice, as when netlink tells the router about a device that has just been made again for it.
+        let works = port.fd.as_ref().is_some_and(|fd| sys::tun_device(fd.as_fd()).is_ok());
+        if !works {
+            // The descriptor of a device that is gone may keep its successor from being attached.
+            port.fd = None;
+            *port = OpenedPort::open(name, port.spec.clone())?;
+        }
         let note = port.note(Change::New);
         let fd = port.fd.as_ref().ok_or("the device has not been opened")?;
         Ok((note, fd.as_fd()))

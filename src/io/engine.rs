@@ -56,7 +56,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Starts everything. `descriptors` are those that [`Start`] names, without the control socket.
+    /// Starts everything. `descriptors` are those that the first order names, without the control socket.
     ///
     /// # Errors
     /// When the document, a descriptor or a thread is not what it should be.

@@ -15,7 +15,7 @@ use super::handle::ORDERS;
 pub use super::handle::{Arrangement, Busy, Handle, Order, Placement, PortEvent, PortListener};
 use super::links::Links;
 use super::poller::{Poller, Ready};
-use super::port::{Port, Waiting};
+use super::port::{Port, PortError, Waiting};
 use super::{clock, host_link, tally};
 use crate::node::{Outbox, Shard};
 use crate::types::{Instant, PortId};
@@ -39,11 +39,13 @@ pub(super) struct Slot {
     failed: bool,
     /// What the shard was told.
     pub(super) up: bool,
+    /// When to try to attach again, and how often still: whoever makes a device has it open for a moment.
+    pub(super) retry: Option<(Instant, u32)>,
 }
 
 impl Slot {
     pub(super) fn new(port: Port) -> Self {
-        Slot { port, ready: false, failed: false, up: false }
+        Slot { port, ready: false, failed: false, up: false, retry: None }
     }
 }
 
@@ -70,8 +72,10 @@ impl Forward {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn new(shard: Shard, ports: Vec<Port>, links: Links, listener: PortListener) -> io::Result<Self> {
-        let slots: Vec<_> =
-            ports.into_iter().map(|port| Slot { port, ready: false, failed: false, up: false }).collect();
+        let slots: Vec<_> = ports
+            .into_iter()
+            .map(|port| Slot { port, ready: false, failed: false, up: false, retry: None })
+            .collect();
         Ok(Forward {
             shard,
             out: Outbox::new(slots.len()),
@@ -151,7 +155,9 @@ impl Forward {
     }
 
     fn time_to_sleep(&self) -> Duration {
-        self.shard.poll_timeout().map_or(LOOK_AROUND, |(at, _)| at.since(clock::now()).min(LOOK_AROUND))
+        let retries = self.slots.iter().filter_map(|slot| slot.retry.map(|(at, _)| at));
+        let due = self.shard.poll_timeout().map(|(at, _)| at).into_iter().chain(retries).min();
+        due.map_or(LOOK_AROUND, |at| at.since(clock::now()).min(LOOK_AROUND))
     }
 
     /// A batch from each port that may have frames.
@@ -170,9 +176,10 @@ impl Forward {
             }
             let failed = std::mem::take(&mut self.slots[number].failed);
             match result {
-                Err(error) => self.port_failed(number, error, clock::now()),
-                // It would be reported as ready for ever.
+                // These would be reported as ready for ever.
+                Err(PortError::Refused(_)) => self.lose_device(number, clock::now()),
                 Ok(Waiting::Nothing) if failed => self.lose_device(number, clock::now()),
+                Err(error) => self.port_failed(number, error, clock::now()),
                 Ok(Waiting::Nothing | Waiting::Perhaps) => {}
             }
         }
@@ -216,8 +223,9 @@ impl Forward {
             let now = clock::now();
             match order {
                 Order::Command(command) => {
-                    let command =
-                        tally::add(command, self.slots.iter().map(|slot| &slot.port), self.host_full);
+                    let ports = self.slots.iter().map(|slot| &slot.port);
+                    let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
+                    let command = tally::add(command, ports, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
                     self.flush(now);
                 }
@@ -239,5 +247,10 @@ impl Forward {
             self.shard.handle_timeout(now, &mut self.out);
             self.flush(now);
         }
+        self.retry_attaching(now);
     }
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

@@ -84,7 +84,7 @@ impl Handle {
         self.order(Order::Command(command))
     }
 
-    /// Wakes the thread; the other end of a [`host_link`] needs it.
+    /// Wakes the thread; the other end of a link to the router's own stack needs it.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
     }

@@ -3,11 +3,12 @@
 //! Invariant: nothing waits here. A full queue refuses, the caller counts; buffers come back to where they were
 //! taken, so that neither side allocates while packets flow.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crossbeam_queue::ArrayQueue;
 
 use super::poller::Waker;
+use crate::host::Counters;
 use crate::wire::{FrameBuf, Pool};
 
 /// Packets that wait in one direction.
@@ -17,11 +18,17 @@ const CAPACITY: usize = 512;
 struct Lane {
     packets: ArrayQueue<FrameBuf>,
     empties: ArrayQueue<FrameBuf>,
+    /// What the sender has told about itself.
+    counters: Mutex<Counters>,
 }
 
 impl Lane {
     fn new() -> Arc<Self> {
-        Arc::new(Lane { packets: ArrayQueue::new(CAPACITY), empties: ArrayQueue::new(CAPACITY) })
+        Arc::new(Lane {
+            packets: ArrayQueue::new(CAPACITY),
+            empties: ArrayQueue::new(CAPACITY),
+            counters: Mutex::default(),
+        })
     }
 }
 
@@ -62,14 +69,34 @@ impl End {
 
     /// Takes at most `limit` packets that the other end has sent, and pays for them with empty buffers from `pool`.
     pub fn receive(&self, into: &mut Vec<FrameBuf>, limit: usize, pool: &mut Pool) {
+        let was_full = self.incoming.packets.is_full();
         for _ in 0..limit {
-            let Some(packet) = self.incoming.packets.pop() else { return };
+            let Some(packet) = self.incoming.packets.pop() else { break };
             into.push(packet);
             if !self.incoming.empties.is_full() {
                 // Full only when the other end has not sent for a while; then the buffer is simply not exchanged.
                 let _ = self.incoming.empties.push(pool.take());
             }
         }
+        if was_full {
+            // The other end may have waited for room.
+            self.peer.wake();
+        }
+    }
+
+    /// How many packets can be sent now.
+    pub fn room(&self) -> usize {
+        CAPACITY - self.outgoing.packets.len()
+    }
+
+    /// Tells the other end what has been done so far.
+    pub fn publish(&self, counters: Counters) {
+        *self.outgoing.counters.lock().unwrap_or_else(PoisonError::into_inner) = counters;
+    }
+
+    /// What the other end has told last.
+    pub fn published(&self) -> Counters {
+        *self.incoming.counters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// True when packets wait.

@@ -3,7 +3,7 @@
 //! Handshakes run in tasks of their own with a time limit: a slow client stalls nobody. Finished streams come by a
 //! bounded channel.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -15,20 +15,30 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
+use super::clock;
 use super::host_thread::HostHandle;
-use crate::host::{Accepted, SocketHandle};
+use crate::host::{Accepted, ConnectionId};
 
 /// A handshake that takes longer is given up.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes at a time.
-const HANDSHAKES: usize = 64;
+const HANDSHAKES: usize = 192;
 /// Finished connections that wait to be served.
 const WAITING: usize = 64;
 
+/// So many bytes are worth a turn of the stack: they fill a superpacket.
+const PORTION: usize = 64 << 10;
+
 /// A connection to one of the router's own addresses.
+///
+/// What is written goes out when it fills a superpacket, when the buffer is full, or when the writer flushes.
 pub struct HostStream {
     host: HostHandle,
-    handle: SocketHandle,
+    id: ConnectionId,
+}
+
+fn reset<T>(_: crate::host::Reset) -> io::Result<T> {
+    Err(io::ErrorKind::ConnectionReset.into())
 }
 
 impl AsyncRead for HostStream {
@@ -38,13 +48,15 @@ impl AsyncRead for HostStream {
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let mut held = self.host.hold();
-        match held.stack().poll_read(self.handle, context, into.initialize_unfilled()) {
-            Poll::Ready(count) => {
+        match held.stack().poll_read(self.id, context, into.initialize_unfilled()) {
+            Poll::Ready(Ok(count)) => {
                 into.advance(count);
-                // The window has opened; the peer should know.
-                held.run();
+                if count > 0 {
+                    held.run();
+                }
                 Poll::Ready(Ok(()))
             }
+            Poll::Ready(Err(gone)) => Poll::Ready(reset(gone)),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -52,25 +64,53 @@ impl AsyncRead for HostStream {
 
 impl AsyncWrite for HostStream {
     fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.poll_write_vectored(context, &[IoSlice::new(bytes)])
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
         let mut held = self.host.hold();
-        match held.stack().poll_write(self.handle, context, bytes) {
-            Poll::Ready(Some(count)) => {
-                held.run();
-                Poll::Ready(Ok(count))
+        let mut written = 0;
+        for slice in slices.iter().filter(|slice| !slice.is_empty()) {
+            match held.stack().poll_write(self.id, context, slice) {
+                Poll::Ready(Ok(count)) => {
+                    written += count;
+                    if count < slice.len() {
+                        break;
+                    }
+                }
+                Poll::Ready(Err(gone)) => return Poll::Ready(reset(gone)),
+                Poll::Pending if written == 0 => {
+                    held.run();
+                    return Poll::Pending;
+                }
+                Poll::Pending => break,
             }
-            Poll::Ready(None) => Poll::Ready(Err(io::ErrorKind::BrokenPipe.into())),
-            Poll::Pending => Poll::Pending,
         }
+        if held.stack().fresh(self.id) >= PORTION {
+            held.run();
+        }
+        Poll::Ready(Ok(written))
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.host.hold().run();
+        let mut held = self.host.hold();
+        if held.stack().fresh(self.id) > 0 {
+            held.run();
+        }
         Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut held = self.host.hold();
-        held.stack().shutdown(self.handle);
+        held.stack().shutdown(self.id);
         held.run();
         Poll::Ready(Ok(()))
     }
@@ -79,7 +119,7 @@ impl AsyncWrite for HostStream {
 impl Drop for HostStream {
     fn drop(&mut self) {
         let mut held = self.host.hold();
-        held.stack().release(self.handle);
+        held.stack().release(clock::now(), self.id);
         held.run();
     }
 }
@@ -108,8 +148,8 @@ async fn accept(
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let accepted = std::future::poll_fn(|context| host.hold().stack().poll_accept(context));
-        let Accepted { handle, local: _, peer } = accepted.await;
-        let stream = HostStream { host: host.clone(), handle };
+        let Accepted { id, local: _, peer } = accepted.await;
+        let stream = HostStream { host: host.clone(), id };
         let (tls, finished) = (tls.clone(), finished.clone());
         tokio::spawn(async move {
             let _permit = permit;

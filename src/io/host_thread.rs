@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::clock;
 use super::host_link::End;
 use super::poller::Poller;
-use crate::host::Stack;
+use crate::host::{Counters, Stack};
 use crate::types::Instant;
 use crate::wire::FrameBuf;
 
@@ -32,6 +32,8 @@ struct Shared {
     incoming: Vec<FrameBuf>,
     outgoing: Vec<FrameBuf>,
     refused: u64,
+    /// The counters that the forward thread knows.
+    told: Counters,
     /// The thread looks again at this time without being woken.
     asleep_until: Instant,
 }
@@ -55,6 +57,7 @@ impl HostHandle {
             incoming: Vec::new(),
             outgoing: Vec::new(),
             refused: 0,
+            told: Counters::default(),
             asleep_until: Instant::ZERO,
         };
         let handle = HostHandle { shared: Arc::new(Mutex::new(shared)), waker };
@@ -66,11 +69,6 @@ impl HostHandle {
     /// Takes hold of the stack.
     pub fn hold(&self) -> Held<'_> {
         Held { shared: self.lock(), waker: &self.waker }
-    }
-
-    /// Packets of the stack's that the forward thread had no room for.
-    pub fn refused(&self) -> u64 {
-        self.lock().refused
     }
 
     fn lock(&self) -> MutexGuard<'_, Shared> {
@@ -98,14 +96,20 @@ impl Shared {
     /// Runs the stack once; says how long it may sleep.
     fn turn(&mut self) -> Duration {
         let now = clock::now();
-        let Shared { stack, link, incoming, outgoing, refused, asleep_until: _ } = self;
+        let Shared { stack, link, incoming, outgoing, refused, told, asleep_until: _ } = self;
         link.receive(incoming, BATCH, stack.pool());
         for packet in incoming.drain(..) {
             stack.handle_packet(now, packet);
         }
-        stack.poll(now, outgoing);
+        stack.poll(now, link.room(), outgoing);
         *refused += link.send(outgoing, stack.pool()) as u64;
-        if link.has_packets() {
+        let counters = Counters { unsent: *refused, ..stack.counters() };
+        if *told != counters {
+            *told = counters;
+            link.publish(counters);
+        }
+        // Without room, the forward thread wakes us when it has made some.
+        if link.has_packets() || (stack.wants_room() && link.room() > 0) {
             return Duration::ZERO;
         }
         stack.poll_timeout().map_or(LOOK_AROUND, |at| at.since(clock::now()).min(LOOK_AROUND))

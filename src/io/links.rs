@@ -176,6 +176,10 @@ impl Links {
 /// What an event means for a port of the same namespace.
 fn meaning(event: &LinkEvent, port: &Port) -> Option<PortState> {
     if port.fd().is_none() {
+        // Older news of the device that is gone is not news of its successor.
+        if Some(event.index) == port.index() {
+            return (event.state == LinkState::Gone).then_some(PortState::Left);
+        }
         let wanted = match &port.spec().device {
             Device::Tap(name) => Some(name.as_str()),
             Device::Macvtap(_) => port.last_name(),

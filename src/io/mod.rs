@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+pub mod arrivals;
 mod attachment;
 mod backoff;
 pub mod capture;
@@ -16,6 +17,7 @@ pub mod control;
 pub mod control_client;
 mod desk;
 mod devices;
+pub mod echo_socket;
 pub mod engine;
 pub mod entropy;
 pub mod files;
@@ -23,6 +25,8 @@ pub mod forward;
 mod handle;
 pub mod host_link;
 pub mod host_listener;
+#[cfg(test)]
+mod host_tests;
 pub mod host_thread;
 pub mod links;
 pub mod log;
@@ -35,9 +39,12 @@ pub mod plain;
 pub mod poller;
 pub mod port;
 pub mod privilege;
+pub mod process;
 mod reloads;
 pub mod request;
 pub mod router;
+pub mod sandbox;
+pub mod signals;
 mod single;
 mod spec;
 mod sys;

@@ -11,7 +11,7 @@ use std::path::Path;
 use super::sys;
 
 /// Where `ip netns` keeps its names.
-const NAMES: &str = "/run/netns";
+pub const NAMES: &str = "/run/netns";
 
 /// Runs `work` in the network namespace called `name`; in the caller's own when there is no name.
 ///

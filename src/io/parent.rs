@@ -4,7 +4,7 @@
 //! again) and hands everything over a socket pair. It starts the router again when that dies, reloads the
 //! configuration, opens devices again that were gone, and ends cleanly on SIGTERM or SIGINT.
 //!
-//! Invariant: it trusts nothing that the router says beyond the words of [`Report`]; a router that breaks their
+//! Invariant: it trusts nothing that the router says beyond the words that the two have agreed on; a router that breaks their
 //! form or does not answer in time is killed and started again.
 
 use std::fs::File;

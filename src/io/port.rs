@@ -11,7 +11,7 @@ use super::attachment::Attachment;
 pub use super::spec::{Batches, Device, Spec};
 use super::tap::{Offloads, Patience};
 use super::uring::BATCH;
-use super::{single, sys, tap};
+use super::{netns, single, sys, tap};
 use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
 
@@ -106,6 +106,8 @@ pub struct Port {
     device: Option<Attachment>,
     /// Of the device that was attached last.
     last_name: Option<String>,
+    /// Number of a device that is gone, until netlink has said so, too.
+    leaving: Option<u32>,
     counters: Counters,
 }
 
@@ -135,14 +137,18 @@ impl Port {
 
     fn with_device(spec: Spec, device: Option<Attachment>) -> Self {
         let last_name = device.as_ref().map(|device| device.tap.name.clone());
-        Port { spec, device, last_name, counters: Counters::default() }
+        Port { spec, device, last_name, leaving: None, counters: Counters::default() }
     }
 
-    /// Opens the device again after it was gone; at once or not at all.
+    /// Opens the device again after it was gone; at once or not at all. A device that is not there is not created.
     ///
     /// # Errors
-    /// When the device cannot be opened (yet).
+    /// When the device is not there (yet), or cannot be opened.
     pub fn attach_again(&mut self) -> io::Result<()> {
+        if let Device::Tap(name) = &self.spec.device {
+            let look = || sys::interface_index(sys::interface_socket()?.as_fd(), name);
+            netns::within(self.spec.netns.as_deref(), look)?;
+        }
         self.device = None;
         let device = Attachment::open(&self.spec, Patience::None)?;
         self.put_in(device);
@@ -162,12 +168,19 @@ impl Port {
     fn put_in(&mut self, device: Attachment) {
         self.last_name = Some(device.tap.name.clone());
         self.device = Some(device);
+        self.leaving = None;
         self.counters.attached_again += 1;
     }
 
-    /// Lets go of the device.
+    /// Lets go of the device. Its number is remembered, because netlink may still have older news of it.
     pub fn detach(&mut self) {
+        self.leaving = self.index();
         self.device = None;
+    }
+
+    /// Netlink has said that the device is gone; another one may get its number.
+    pub fn forget_index(&mut self) {
+        self.leaving = None;
     }
 
     /// It has another number among the node's ports now.
@@ -190,9 +203,9 @@ impl Port {
         self.device.as_ref().map(|device| device.tap.offloads).unwrap_or_default()
     }
 
-    /// Number of the device in its namespace; `None` when it is not known.
+    /// Number of the device in its namespace, also of one that has just gone; `None` when it is not known.
     pub fn index(&self) -> Option<u32> {
-        self.device.as_ref().and_then(|device| device.tap.index)
+        self.device.as_ref().map_or(self.leaving, |device| device.tap.index)
     }
 
     /// Name of the device that was attached last.

@@ -1,6 +1,7 @@
 //! What the edge has carried and lost, added to the shard's snapshot.
 
 use super::port::Port;
+use crate::host::Counters;
 use crate::node::Command;
 use crate::node::snapshot::{CounterRow, Snapshot};
 
@@ -15,8 +16,13 @@ const COUNTERS: [(&str, &str); 6] = [
 ];
 
 /// A snapshot also tells what the ports have carried, as they saw it, and what was lost on the way to the router's own
-/// stack. Other commands stay as they are.
-pub fn add<'a>(command: Command, ports: impl Iterator<Item = &'a Port>, host_full: u64) -> Command {
+/// stack and within it. Other commands stay as they are.
+pub fn add<'a>(
+    command: Command,
+    ports: impl Iterator<Item = &'a Port>,
+    host_full: u64,
+    host: Counters,
+) -> Command {
     let Command::Snapshot(reply) = command else { return command };
     let counters: Vec<_> = ports.map(Port::counters).collect();
     Command::Snapshot(Box::new(move |mut snapshot: Snapshot| {
@@ -35,6 +41,11 @@ pub fn add<'a>(command: Command, ports: impl Iterator<Item = &'a Port>, host_ful
             name: (*name).into(),
             value,
             meaning: (*meaning).into(),
+        }));
+        snapshot.counters.extend(host.rows().into_iter().map(|(name, value, meaning)| CounterRow {
+            name: name.into(),
+            value,
+            meaning: meaning.into(),
         }));
         reply(snapshot);
     }))

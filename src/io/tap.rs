@@ -180,7 +180,12 @@ fn set_offloads(file: &File, offload: bool) -> io::Result<Offloads> {
 /// Long queue, up, cable plugged in; runs in the device's namespace. Gives the device's number.
 pub(super) fn start(file: &File, name: &str) -> io::Result<u32> {
     let socket = sys::interface_socket()?;
-    sys::interface_queue_at_least(socket.as_fd(), name, QUEUE_LEN)?;
+    // In a user namespace nobody may change it; a short queue loses bursts, but works.
+    if let Err(error) = sys::interface_queue_at_least(socket.as_fd(), name, QUEUE_LEN)
+        && error.kind() != io::ErrorKind::PermissionDenied
+    {
+        return Err(error);
+    }
     sys::interface_up(socket.as_fd(), name)?;
     // Macvtaps, whose carrier is that of the device below, and old kernels refuse this; a TAP has it anyway.
     let _ = sys::tun_set_carrier(file.as_fd(), true);

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::os::fd::OwnedFd;
+use std::time::Duration;
 
 use super::clock;
 use super::forward::{Forward, LINK_TOKENS, Slot};
@@ -10,6 +11,10 @@ use super::links::PortState;
 use super::poller::Ready;
 use super::port::PortError;
 use crate::types::{Instant, PortId};
+
+/// A device that is busy is tried again this often, with this pause.
+const ATTACH_TRIES: u32 = 50;
+const ATTACH_PAUSE: Duration = Duration::from_millis(20);
 
 impl Forward {
     /// Ports that nobody watches are taken for up while they have a device.
@@ -64,7 +69,7 @@ impl Forward {
                 PortState::Up => self.set_link(number, true, now),
                 PortState::Down => self.set_link(number, false, now),
                 PortState::Left => self.follow_or_lose(number, now),
-                PortState::Back => self.attach_again(number, now),
+                PortState::Back => self.attach_again(number, ATTACH_TRIES, now),
             }
         }
     }
@@ -73,7 +78,9 @@ impl Forward {
     fn follow_or_lose(&mut self, number: usize, now: Instant) {
         self.stale = true;
         if !self.slots[number].port.is_attached() {
-            return self.lose_device(number, now);
+            self.lose_device(number, now);
+            self.slots[number].port.forget_index();
+            return;
         }
         self.set_link(number, false, now);
         self.slots[number].port.renumber();
@@ -82,16 +89,32 @@ impl Forward {
         }
     }
 
-    fn attach_again(&mut self, number: usize, now: Instant) {
-        let port = &mut self.slots[number].port;
-        let result = port.attach_again();
-        self.attached(number, result, now);
+    fn attach_again(&mut self, number: usize, tries: u32, now: Instant) {
+        let slot = &mut self.slots[number];
+        slot.retry = None;
+        match slot.port.attach_again() {
+            Err(error) if error.raw_os_error() == Some(libc::EBUSY) && tries > 0 => {
+                slot.retry = Some((now + ATTACH_PAUSE, tries - 1));
+            }
+            result => self.attached(number, result, now),
+        }
+    }
+
+    pub(super) fn retry_attaching(&mut self, now: Instant) {
+        for number in 0..self.slots.len() {
+            if let Some((at, tries)) = self.slots[number].retry
+                && at <= now
+            {
+                self.attach_again(number, tries, now);
+            }
+        }
     }
 
     pub(super) fn adopt(&mut self, number: usize, fd: OwnedFd, index: Option<u32>, now: Instant) {
         let Some(slot) = self.slots.get_mut(number) else { return };
         // Whoever opened it may have been asked twice; the device that works stays.
         if !slot.port.is_attached() {
+            slot.retry = None;
             let result = slot.port.adopt_again(fd, index);
             self.attached(number, result, now);
         }

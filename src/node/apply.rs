@@ -30,7 +30,7 @@ impl Shard {
         self.table.apply(compiled.conntrack_config());
         self.neighbours.apply(now, compiled.neighbour_config(), &mut self.route_out);
         self.advertiser.apply(now, compiled.advertiser_links(), &mut self.route_out.frames);
-        self.reassembly.configure(compiled.reassembly_limits());
+        self.reassembly.apply(compiled.reassembly_limits());
         self.traffic.resize(interfaces);
         self.departures.resize(interfaces);
         self.links_up.resize(compiled.offloads.len(), false);

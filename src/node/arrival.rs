@@ -4,6 +4,7 @@ use super::Shard;
 use super::outbox::Outbox;
 use crate::conntrack::Hit;
 use crate::types::{Instant, InterfaceId, PortId};
+use crate::wire::icmp_error::ErrorCause;
 use crate::wire::{Drop, Fragment, FrameBuf, Packet, Parsed, Transport, ethertype, protocol};
 
 /// A parsed packet, on its way to the rules.
@@ -75,15 +76,32 @@ impl Shard {
         out.pool.give(packet.frame);
     }
 
+    /// The rest of a datagram did not come: its sender learns it by the interface that leads to it.
+    fn tell_timeout(&mut self, now: Instant, packet: Packet, out: &mut Outbox) {
+        if let Some(hop) = self.compiled.fib.lookup(packet.layout.key.src()) {
+            self.answer_with_error(now, ErrorCause::ReassemblyTimeout, &packet, hop.interface, out);
+        }
+        out.pool.give(packet.frame);
+    }
+
     /// Whole datagrams go on as if they had just come in; the rest is counted, and told where the RFCs ask for it.
     pub(super) fn drain_reassembly(&mut self, now: Instant, ingress: InterfaceId, out: &mut Outbox) {
         let mut whole = std::mem::take(&mut self.whole);
-        for packet in whole.packets.drain(..) {
+        for packet in whole.whole.drain(..) {
             if packet.transport_checksum_ok() {
                 self.batch.push(Arrival { packet, ingress, hit: None });
             } else {
                 self.lose(now, Drop::TransportChecksum, None, ingress, packet, out);
             }
+        }
+        for (reason, packets) in whole.dropped.drain(..) {
+            self.drops.count(reason, packets.into());
+        }
+        for frame in whole.spent.drain(..) {
+            out.pool.give(frame);
+        }
+        for packet in whole.timed_out.drain(..) {
+            self.tell_timeout(now, packet, out);
         }
         self.whole = whole;
     }

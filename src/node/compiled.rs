@@ -247,11 +247,8 @@ impl Compiled {
     /// How much may be half received.
     pub(super) fn reassembly_limits(&self) -> reassembly::Limits {
         reassembly::Limits {
-            datagrams: 1024,
-            per_source: 64,
-            bytes: 4 << 20,
-            fragments: 64,
             timeout: Duration::from_secs(self.config.system.timeouts.frag.into()),
+            ..reassembly::Limits::default()
         }
     }
 

@@ -9,7 +9,7 @@ use crate::route::NeighbourId;
 use crate::rules::{Pass, Passed};
 use crate::types::{Instant, InterfaceId, MacAddr};
 use crate::wire::coalesce::Coalescer;
-use crate::wire::{Drop, FlowKey, FrameBuf, Packet, Pool, ethertype, fragment, segment};
+use crate::wire::{Drop, FlowKey, FrameBuf, Packet, Parsed, Pool, ethertype, fragment, segment};
 
 /// A packet that may leave, and where to.
 pub struct Departure {
@@ -61,7 +61,9 @@ impl Shard {
         let header = &mut packet.frame.bytes_mut()[..12];
         header[..6].copy_from_slice(&next_hop.0);
         header[6..].copy_from_slice(&link.mac.0);
-        self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out);
+        if let Err(reason) = self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out) {
+            self.drops.count(reason, 1);
+        }
     }
 
     /// Ends the batch: what was growing together leaves.
@@ -94,34 +96,69 @@ impl Departures {
     }
 
     /// Takes a packet that policy let pass, in the form that the egress port can send.
-    fn push(&mut self, compiled: &Compiled, egress: InterfaceId, packet: Passed<Packet>, out: &mut Outbox) {
+    ///
+    /// # Errors
+    /// When it cannot be brought into that form.
+    fn push(
+        &mut self,
+        compiled: &Compiled,
+        egress: InterfaceId,
+        packet: Passed<Packet>,
+        out: &mut Outbox,
+    ) -> Result<(), Drop> {
         let mut packet = packet.into_inner();
         let index = usize::from(egress.0);
         let (Some(link), Some(coalescer)) = (compiled.link(egress), self.coalescers.get_mut(index)) else {
-            return out.pool.give(packet.frame);
+            out.pool.give(packet.frame);
+            return Err(Drop::NoRoute);
         };
         let offload = compiled.offloads.get(usize::from(link.port.0)).copied().unwrap_or_default();
         let limit = piece_limit(&packet, link.mtu);
         if offload.segmentation && limit.is_none() {
-            return coalescer.push(packet, &mut out.pool);
+            coalescer.push(packet, &mut out.pool);
+            return Ok(());
         }
-        // Past this point every frame has a complete checksum and fits the link.
-        let mut segments = std::mem::take(&mut self.pieces);
-        if packet.frame.gso.is_some() {
-            segment::split(packet, &mut out.pool, &mut segments);
-        } else {
-            segment::finish_checksum(&mut packet);
-            segments.push(packet.frame);
-        }
-        for frame in segments.drain(..) {
-            match limit {
-                None => coalescer.push_frame(frame),
-                Some(limit) => {
-                    self.fragment_id = fragment_into(coalescer, frame, limit, self.fragment_id, &mut out.pool)
-                }
+        // From here on every frame has a complete checksum and fits the link.
+        let mut frames = std::mem::take(&mut self.pieces);
+        let cut = match limit {
+            None => segment::split(packet, &mut out.pool, &mut frames).map(drop),
+            Some(_) if packet.frame.gso.is_some() => {
+                let segments = segment::split(packet, &mut out.pool, &mut frames);
+                segments.and_then(|_| self.fragment_each(&mut frames, link.mtu, &mut out.pool))
+            }
+            Some(limit) => {
+                let cut = self.fragment(&mut packet, limit, &mut out.pool, &mut frames);
+                out.pool.give(packet.frame);
+                cut
+            }
+        };
+        let coalescer = &mut self.coalescers[index];
+        frames.drain(..).for_each(|frame| coalescer.push_frame(frame));
+        self.pieces = frames;
+        cut
+    }
+
+    fn fragment(
+        &mut self,
+        packet: &mut Packet,
+        limit: u16,
+        pool: &mut Pool,
+        into: &mut Vec<FrameBuf>,
+    ) -> Result<(), Drop> {
+        self.fragment_id = self.fragment_id.wrapping_add(1);
+        fragment::split(packet, usize::from(limit), self.fragment_id, pool, into).map(drop)
+    }
+
+    /// Segments of a superpacket that are still too large for the link.
+    fn fragment_each(&mut self, frames: &mut Vec<FrameBuf>, limit: u16, pool: &mut Pool) -> Result<(), Drop> {
+        for frame in std::mem::take(frames) {
+            if let Ok(Parsed::Ip(mut packet)) = Packet::parse(frame) {
+                let cut = self.fragment(&mut packet, limit, pool, frames);
+                pool.give(packet.frame);
+                cut?;
             }
         }
-        self.pieces = segments;
+        Ok(())
     }
 }
 
@@ -134,16 +171,6 @@ fn piece_limit(packet: &Packet, mtu: u16) -> Option<u16> {
         return Some(largest.min(mtu));
     }
     (packet.wire_len() > usize::from(mtu)).then_some(mtu)
-}
-
-fn fragment_into(coalescer: &mut Coalescer, frame: FrameBuf, limit: u16, id: u32, pool: &mut Pool) -> u32 {
-    let mut pieces = Vec::new();
-    if let Ok(crate::wire::Parsed::Ip(packet)) = Packet::parse(frame) {
-        fragment::split(&packet, usize::from(limit), id, pool, &mut pieces);
-        pool.give(packet.frame);
-    }
-    pieces.into_iter().for_each(|piece| coalescer.push_frame(piece));
-    id.wrapping_add(1)
 }
 
 /// Puts the 802.1Q tag in and hands the frame to its port.

@@ -72,7 +72,7 @@ impl Shard {
             table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
-            reassembly: Reassembly::new(compiled.reassembly_limits(), seed.derive(5)),
+            reassembly: Reassembly::new(compiled.reassembly_limits()),
             departures: Departures::new(interfaces, fragment_id),
             drops: Drops::new(),
             traffic: Traffic::new(interfaces),
@@ -133,7 +133,7 @@ impl Shard {
         let due = [
             (self.table.poll_timeout().map(|(at, _)| at), Why::Conntrack),
             (self.neighbours.poll_timeout(), Why::Neighbours),
-            (self.reassembly.poll_timeout(), Why::Reassembly),
+            (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)

@@ -18,8 +18,13 @@ impl Shard {
             return Err(Refusal::told(Drop::TtlExceeded, ErrorCause::TtlExceeded));
         }
         let mtu = self.compiled.link(egress).map_or(0, |link| link.mtu);
-        let in_pieces = packet.layout.reassembled.is_some();
-        if packet.wire_len() > usize::from(mtu) && packet.layout.dont_fragment && !in_pieces {
+        // What came in pieces may leave in pieces; in IPv6 no larger ones, and none of them cut again.
+        let size = match (packet.layout.reassembled, packet.layout.dont_fragment) {
+            (None, true) => packet.wire_len(),
+            (Some(largest), true) => usize::from(largest),
+            (_, false) => 0,
+        };
+        if size > usize::from(mtu) {
             return Err(Refusal::told(Drop::FragmentNeeded, ErrorCause::FragmentNeeded { mtu }));
         }
         Ok(())

@@ -4,7 +4,7 @@ use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 
 /// The account's name.
-const USER: &str = "admin";
+pub const USER: &str = "admin";
 /// Letters and digits that cannot be taken for each other.
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
 
@@ -32,8 +32,12 @@ impl Password {
     /// True when the request carries the account's name and password (RFC 7617).
     pub(super) fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers.get(AUTHORIZATION).map(|value| value.as_bytes()).unwrap_or_default();
-        let expected = format!("Basic {}", base64(format!("{USER}:{}", self.0).as_bytes()));
-        same(given, expected.as_bytes())
+        same(given, self.credentials().as_bytes())
+    }
+
+    /// What a client sends as `Authorization`.
+    pub fn credentials(&self) -> String {
+        format!("Basic {}", base64(format!("{USER}:{}", self.0).as_bytes()))
     }
 }
 

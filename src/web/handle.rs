@@ -8,6 +8,15 @@ use crate::conntrack::{Cursor, Filter};
 use crate::node::Command;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
 
+/// Flows on a page.
+pub const PAGE: usize = 100;
+/// The last page that can be asked for: a page is there to look, `koi show flows` to search.
+pub const LAST_PAGE: usize = 100;
+/// Flows looked at between two batches of packets.
+const ROUND: usize = 1024;
+/// At most so many times for one page.
+const ROUNDS: usize = 256;
+
 /// Hands a command to the forward thread; false when too many wait.
 type Ask = dyn Fn(Command) -> bool + Send + Sync;
 
@@ -30,11 +39,28 @@ impl Handle {
         receiver.await.ok()
     }
 
-    /// The first flows.
-    pub async fn flows(&self, cursor: Option<Cursor>, limit: usize) -> Option<Vec<FlowRow>> {
+    /// A page of [`PAGE`] flows, the first being page 1, and whether there are more.
+    pub async fn flows(&self, page: usize) -> Option<(Vec<FlowRow>, bool)> {
+        let wanted = page * PAGE;
+        let (mut rows, mut cursor) = (Vec::new(), None);
+        for _ in 0..ROUNDS {
+            let (found, next) = self.some_flows(cursor).await?;
+            rows.extend(found);
+            cursor = next;
+            if cursor.is_none() || rows.len() > wanted {
+                break;
+            }
+        }
+        let more = rows.len() > wanted;
+        rows.truncate(wanted);
+        rows.drain(..rows.len().min(wanted - PAGE));
+        Some((rows, more))
+    }
+
+    async fn some_flows(&self, cursor: Option<Cursor>) -> Option<(Vec<FlowRow>, Option<Cursor>)> {
         let (sender, receiver) = oneshot::channel();
-        let reply = Box::new(move |(rows, _): (Vec<FlowRow>, Option<Cursor>)| drop(sender.send(rows)));
-        self.say(Command::Flows { filter: Filter::default(), cursor, limit, reply })?;
+        let reply = Box::new(move |page| drop(sender.send(page)));
+        self.say(Command::Flows { filter: Filter::default(), cursor, limit: ROUND, reply })?;
         receiver.await.ok()
     }
 

@@ -1,11 +1,18 @@
 //! What every answer says to the browser, and what every request must say to us.
 
-use axum::extract::{Request, State};
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::PoisonError;
+
+use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::limited::Peer;
 use super::serve::Site;
+
+/// Says that the pages are served, to whoever asks.
+pub(super) const HEALTH: &str = "/healthz";
 
 /// Sent with every answer. There is no script, so none is allowed.
 const HEADERS: [(HeaderName, &str); 6] = [
@@ -51,11 +58,32 @@ fn refusal(site: &Site, request: &Request) -> Option<Response> {
             );
         }
     }
-    if !site.password.admits(request.headers()) {
-        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Koi\", charset=\"UTF-8\"")];
-        return Some(
-            (StatusCode::UNAUTHORIZED, challenge, "a name and a password are needed\n").into_response(),
-        );
+    if request.uri().path() == HEALTH {
+        return None;
     }
-    None
+    admission(site, request)
+}
+
+/// Who may see the pages; a source that guesses has to wait longer and longer.
+fn admission(site: &Site, request: &Request) -> Option<Response> {
+    let peer = request.extensions().get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(peer))| peer.ip());
+    let peer = peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED));
+    let now = (site.clock)();
+    let mut throttle = site.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(wait) = throttle.wait(now, peer) {
+        let seconds = HeaderValue::from(wait.as_secs() + 1);
+        let text = "too many wrong passwords; wait a little\n";
+        return Some((StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], text).into_response());
+    }
+    if site.password.admits(request.headers()) {
+        throttle.succeeded(peer);
+        return None;
+    }
+    // A browser asks without a password first; that is no mistake.
+    if request.headers().contains_key(header::AUTHORIZATION) {
+        tracing::warn!(%peer, "a wrong password for the pages");
+        throttle.failed(now, peer);
+    }
+    let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Koi\", charset=\"UTF-8\"")];
+    Some((StatusCode::UNAUTHORIZED, challenge, "a name and a password are needed\n").into_response())
 }

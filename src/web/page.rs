@@ -2,18 +2,24 @@
 
 use askama::Template;
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
+use super::handle::{LAST_PAGE, PAGE};
 use super::serve::Site;
 use crate::node::snapshot::{CounterRow, DropRow, FlowRow, Snapshot};
 
-/// Flows on the page.
-const FLOWS: usize = 100;
 /// Recent drops on the page.
 const DROPS: usize = 50;
+
+/// What stands behind the question mark.
+#[derive(Deserialize)]
+pub(super) struct Wanted {
+    /// Page of flows, from 1.
+    page: Option<usize>,
+}
 
 /// Everything that the page shows.
 #[derive(Template, Serialize)]
@@ -22,16 +28,21 @@ struct Status {
     #[serde(flatten)]
     snapshot: Snapshot,
     flows: Vec<FlowRow>,
+    /// Which page of flows this is.
+    page: usize,
+    /// There are more flows.
+    more: bool,
     drops: Vec<DropRow>,
 }
 
 impl Status {
-    async fn gather(site: &Site) -> Option<Self> {
+    async fn gather(site: &Site, wanted: &Wanted) -> Option<Self> {
+        let page = wanted.page.unwrap_or(1).clamp(1, LAST_PAGE);
         let snapshot = site.handle.snapshot().await?;
-        let flows = site.handle.flows(None, FLOWS).await?;
+        let (flows, more) = site.handle.flows(page).await?;
         let mut drops = site.handle.drops().await?;
         drops.truncate(DROPS);
-        Some(Status { snapshot, flows, drops })
+        Some(Status { snapshot, flows, page, more: more && page < LAST_PAGE, drops })
     }
 
     /// Counters that are not zero.
@@ -39,25 +50,62 @@ impl Status {
         self.snapshot.counters.iter().filter(|counter| counter.value > 0)
     }
 
-    fn uptime(&self) -> String {
-        let seconds = self.snapshot.uptime_seconds;
-        let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
-        format!("{days} d {hours:02}:{minutes:02}:{:02}", seconds % 60)
-    }
-
+    /// How full the connection table is, in percent.
     fn fullness(&self) -> String {
         let states = &self.snapshot.states;
-        format!("{:.1} %", states.current as f64 * 100.0 / states.limit.max(1) as f64)
-    }
-
-    /// Bytes, in the unit that people read.
-    fn size(&self, bytes: &u64) -> String {
-        size(*bytes)
+        format!("{:.1}", states.current as f64 * 100.0 / states.limit.max(1) as f64)
     }
 
     /// The hash, as short as people compare it.
     fn short_hash(&self) -> &str {
         self.snapshot.config_hash.get(..12).unwrap_or(&self.snapshot.config_hash)
+    }
+
+    /// The number of the first flow on this page.
+    fn first_flow(&self) -> usize {
+        (self.page - 1) * PAGE + 1
+    }
+}
+
+/// What the template writes with.
+mod filters {
+    use askama::Values;
+
+    /// Bytes, in the unit that people read.
+    #[askama::filter_fn]
+    pub fn size(bytes: &u64, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::size(*bytes))
+    }
+
+    /// A number with its thousands apart.
+    #[askama::filter_fn]
+    pub fn count(number: &u64, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::count(*number))
+    }
+
+    /// Seconds, in the units that people read.
+    #[askama::filter_fn]
+    pub fn span(seconds: &u64, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::span(*seconds))
+    }
+
+    /// The addresses of `tcp source -> destination`.
+    #[askama::filter_fn]
+    pub fn way(flow: &str, _: &dyn Values) -> askama::Result<String> {
+        let addresses = flow.split_once(' ').map_or(flow, |(_, addresses)| addresses);
+        Ok(addresses.replace("->", "\u{2192}"))
+    }
+
+    /// A pair of words that may be broken behind its colon.
+    #[askama::filter_fn]
+    pub fn breakable(words: &str, _: &dyn Values) -> askama::Result<String> {
+        Ok(words.replace(':', ":\u{200b}"))
+    }
+
+    /// The protocol of `tcp source -> destination`.
+    #[askama::filter_fn]
+    pub fn protocol(flow: &str, _: &dyn Values) -> askama::Result<String> {
+        Ok(flow.split_once(' ').map_or(flow, |(protocol, _)| protocol).to_owned())
     }
 }
 
@@ -73,9 +121,33 @@ fn size(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// A number with its thousands apart by narrow no-break spaces.
+fn count(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() * 2);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Seconds, in the units that people read.
+fn span(seconds: u64) -> String {
+    let (days, hours, minutes) = (seconds / 86_400, seconds / 3600 % 24, seconds / 60 % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{seconds} s"),
+        (0, 0, _) => format!("{minutes} min {:02} s", seconds % 60),
+        (0, _, _) => format!("{hours} h {minutes:02} min"),
+        (_, _, _) => format!("{days} d {hours:02} h"),
+    }
+}
+
 /// `GET /`
-pub(super) async fn status(State(site): State<Site>) -> Response {
-    let Some(status) = Status::gather(&site).await else { return busy() };
+pub(super) async fn status(State(site): State<Site>, Query(wanted): Query<Wanted>) -> Response {
+    let Some(status) = Status::gather(&site, &wanted).await else { return busy() };
     match status.render() {
         Ok(html) => ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response(),
         Err(error) => {
@@ -86,8 +158,8 @@ pub(super) async fn status(State(site): State<Site>) -> Response {
 }
 
 /// `GET /status.json`
-pub(super) async fn status_json(State(site): State<Site>) -> Response {
-    match Status::gather(&site).await {
+pub(super) async fn status_json(State(site): State<Site>, Query(wanted): Query<Wanted>) -> Response {
+    match Status::gather(&site, &wanted).await {
         Some(status) => Json(status).into_response(),
         None => busy(),
     }
@@ -101,11 +173,162 @@ fn busy() -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::node::snapshot::{InterfaceRow, NeighbourRow, PortRow, RouteRow, StatesRow};
+    use crate::types::MacAddr;
 
     #[test]
     fn sizes_in_the_unit_that_people_read() {
         for (bytes, text) in [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 30, "5.0 GiB")] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn thousands_stand_apart_and_times_have_units() {
+        for (number, text) in
+            [(0, "0"), (999, "999"), (1000, "1\u{202f}000"), (1234567, "1\u{202f}234\u{202f}567")]
+        {
+            assert_eq!(count(number), text);
+        }
+        for (seconds, text) in
+            [(0, "0 s"), (59, "59 s"), (61, "1 min 01 s"), (3660, "1 h 01 min"), (90_000, "1 d 01 h")]
+        {
+            assert_eq!(span(seconds), text);
+        }
+    }
+
+    /// A router with something in every table.
+    fn busy_router() -> Status {
+        let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
+        let interface = |name: &str, zone: &str, vlan, addresses: &[&str]| InterfaceRow {
+            name: name.into(),
+            description: format!("The {name} side"),
+            zone: zone.into(),
+            port: "trunk".into(),
+            vlan,
+            mac: mac(1),
+            mtu: 1500,
+            addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+            up: zone != "dmz",
+            rx_packets: 12_345_678,
+            rx_bytes: 9 << 30,
+            ..InterfaceRow::default()
+        };
+        let port = PortRow { name: "trunk".into(), device: "koi-lan".into(), drops: 3, ..PortRow::default() };
+        let route = |destination: &str, gateway: Option<&str>| RouteRow {
+            destination: destination.parse().unwrap(),
+            gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            interface: "wan".into(),
+            origin: "static".into(),
+        };
+        let neighbour = |address: &str, mac, state: &str| NeighbourRow {
+            address: address.parse().unwrap(),
+            interface: "lan".into(),
+            mac,
+            state: state.into(),
+        };
+        let flow = |id, original: &str, translated: Option<&str>| FlowRow {
+            id,
+            protocol: original.split(' ').next().unwrap().into(),
+            original: original.into(),
+            translated: translated.map(Into::into),
+            state: "established:established".into(),
+            ingress: "lan".into(),
+            egress: "wan".into(),
+            rule: 100,
+            age_seconds: 4000,
+            expires_seconds: 86_321,
+            packets: [1201, 2400],
+            bytes: [96_000, 3_500_000],
+        };
+        let counter = |name: &str, value, meaning: &str| CounterRow {
+            name: name.into(),
+            value,
+            meaning: meaning.into(),
+        };
+        let snapshot = Snapshot {
+            hostname: "gate".into(),
+            node: "a<b>".into(),
+            uptime_seconds: 93_784,
+            revision: 17,
+            config_hash: "3f9ac1d07be24488a1".into(),
+            ports: vec![port],
+            interfaces: vec![
+                interface("wan", "wan", None, &["203.0.113.2/24", "2001:db8:0:1::2/64"]),
+                interface("lan", "lan", Some(20), &["192.168.1.1/24"]),
+                interface("dmz", "dmz", Some(30), &["192.168.2.1/24"]),
+            ],
+            routes: vec![route("192.168.1.0/24", None), route("0.0.0.0/0", Some("203.0.113.1"))],
+            neighbours: vec![
+                neighbour("192.168.1.10", Some(mac(0x10)), "reachable"),
+                neighbour("fe80::aede:48ff:fe00:1122", Some(mac(0x22)), "stale"),
+                neighbour("192.168.1.99", None, "failed"),
+            ],
+            states: StatesRow {
+                current: 48_211,
+                limit: 1_000_000,
+                inserted: 2_311_950,
+                removed: 7,
+                evicted: 0,
+            },
+            counters: vec![
+                counter("blocked-in", 1723, "Blocked by a rule on the way in."),
+                counter("never", 0, "Not shown."),
+            ],
+        };
+        let drop = |at, reason: &str, flow: Option<&str>, rule| DropRow {
+            at,
+            reason: reason.into(),
+            interface: "wan".into(),
+            flow: flow.map(Into::into),
+            rule,
+        };
+        Status {
+            snapshot,
+            flows: vec![
+                flow(
+                    1,
+                    "tcp 192.168.1.10:50000 -> 198.51.100.10:443",
+                    Some("tcp 203.0.113.2:31337 -> 198.51.100.10:443"),
+                ),
+                flow(2, "udp [2001:db8:0:2::10]:5353 -> [2001:db8:ffff:ffff:ffff:ffff:ffff:10]:53", None),
+            ],
+            page: 2,
+            more: true,
+            drops: vec![
+                drop(93_780.25, "blocked-in", Some("tcp 198.51.100.66:4444 -> 203.0.113.2:22"), Some(9)),
+                drop(93_779.5, "short-frame", None, None),
+            ],
+        }
+    }
+
+    #[test]
+    fn the_page_shows_every_table_and_escapes_what_others_wrote() {
+        let html = busy_router().render().unwrap();
+        for fact in [
+            "node <b>a&#60;b&#62;</b>",
+            "1 d 02 h",
+            "revision 17",
+            "3f9ac1d07be2<",
+            "48\u{202f}211",
+            "4.8 %",
+            "trunk, VLAN 20",
+            "2001:db8:0:1::2/64",
+            "9.0 GiB",
+            "0.0.0.0/0",
+            "203.0.113.1",
+            "state failed",
+            "192.168.1.10:50000 \u{2192} 198.51.100.10:443",
+            "203.0.113.2:31337 \u{2192} 198.51.100.10:443",
+            "101 to 102 of",
+            "href=\"/?page=1#flows\"",
+            "href=\"/?page=3#flows\"",
+            "93780.250 s",
+            "blocked-in",
+        ] {
+            assert!(html.contains(fact), "{fact}");
+        }
+        assert!(!html.contains("Not shown.") && !html.contains("style=") && !html.contains("<script"));
+        assert_eq!(html.matches("<tr>").count(), html.matches("</tr>").count());
     }
 }

@@ -1,6 +1,7 @@
 //! The routes, and the two ways to be reached.
 
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -12,10 +13,15 @@ use axum::serve::Listener;
 
 use super::auth::Password;
 use super::handle::Handle;
+use super::limited::{Limited, Peer};
+use super::throttle::Throttle;
 use super::{headers, page};
+use crate::types::Instant;
 
 /// A request that takes longer is given up.
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Connections at a time.
+const CONNECTIONS: usize = 256;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -24,8 +30,19 @@ pub struct Site {
     pub handle: Handle,
     /// Who may see the page.
     pub password: Password,
+    /// Tells the time.
+    pub clock: fn() -> Instant,
+    /// Who has given wrong passwords.
+    pub(super) throttle: Arc<Mutex<Throttle>>,
     /// The loopback address on which this is served, if it is.
     pub loopback: Option<SocketAddr>,
+}
+
+impl Site {
+    /// A site whose visitors know this password.
+    pub fn new(handle: Handle, password: Password, clock: fn() -> Instant) -> Self {
+        Site { handle, password, clock, throttle: Arc::default(), loopback: None }
+    }
 }
 
 /// All pages.
@@ -34,6 +51,7 @@ fn routes(site: Site) -> Router {
         .route("/", get(page::status))
         .route("/status.json", get(page::status_json))
         .route("/style.css", get(style))
+        .route(headers::HEALTH, get(async || "ok\n"))
         .fallback(async || (StatusCode::NOT_FOUND, "there is no such page\n"))
         .layer(middleware::from_fn(patience))
         .layer(middleware::from_fn_with_state(site.clone(), headers::guard))
@@ -55,25 +73,28 @@ async fn style() -> impl IntoResponse {
 ///
 /// # Errors
 /// When the listener ends.
-pub async fn over_tls<L>(listener: L, handle: Handle, password: Password) -> std::io::Result<()>
+pub async fn over_tls<L>(listener: L, site: Site) -> std::io::Result<()>
 where
-    L: Listener,
-    L::Addr: std::fmt::Debug,
+    L: Listener<Addr = SocketAddr>,
 {
-    axum::serve(listener, routes(Site { handle, password, loopback: None })).await
+    run(listener, site).await
 }
 
 /// Serves the pages on a loopback address of the machine.
 ///
 /// # Errors
 /// When the listener fails.
-pub async fn loopback(
-    listener: tokio::net::TcpListener,
-    handle: Handle,
-    password: Password,
-) -> std::io::Result<()> {
+pub async fn loopback(listener: tokio::net::TcpListener, site: Site) -> std::io::Result<()> {
     let loopback = Some(listener.local_addr()?);
-    axum::serve(listener, routes(Site { handle, password, loopback })).await
+    run(listener, Site { loopback, ..site }).await
+}
+
+async fn run<L>(listener: L, site: Site) -> std::io::Result<()>
+where
+    L: Listener<Addr = SocketAddr>,
+{
+    let pages = routes(site).into_make_service_with_connect_info::<Peer>();
+    axum::serve(Limited::new(listener, CONNECTIONS), pages).await
 }
 
 #[cfg(test)]
@@ -109,15 +130,15 @@ mod tests {
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
             let address = listener.local_addr().unwrap();
-            tokio::spawn(loopback(listener, answering(), Password::from_random([1; 24])));
+            let site = Site::new(answering(), Password::from_random([1; 24]), || Instant::ZERO);
+            tokio::spawn(loopback(listener, site));
             let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
             stream.write_all(request.replace("HOST", &address.to_string()).as_bytes()).await.unwrap();
             let mut text = String::new();
             stream.read_to_string(&mut text).await.unwrap();
             *filled.lock().unwrap() = text;
         });
-        let text = answer.lock().unwrap().clone();
-        text
+        answer.lock().unwrap().clone()
     }
 
     /// admin:bbbb…
@@ -129,6 +150,27 @@ mod tests {
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
         assert!(page.contains("gate&#60;way&#62;") || page.contains("gate&lt;way&gt;"), "escaped");
         assert!(page.to_ascii_lowercase().contains("content-security-policy: default-src 'none'"));
+    }
+
+    #[test]
+    fn health_is_no_secret_and_facts_are() {
+        let health = ask("GET /healthz HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+        assert!(health.starts_with("HTTP/1.1 200") && health.ends_with("ok\n"), "{health}");
+        let facts = ask("GET /status.json HTTP/1.1\r\nHost: HOST\r\nConnection: close\r\n\r\n");
+        assert!(facts.starts_with("HTTP/1.1 401"), "{facts}");
+        let facts = ask(&format!(
+            "GET /status.json?page=2 HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\n\r\n"
+        ));
+        assert!(facts.contains("\"hostname\":\"gate<way>\"") && facts.contains("\"page\":2"), "{facts}");
+    }
+
+    #[test]
+    fn guessing_takes_longer_and_longer() {
+        let wrong = "GET / HTTP/1.1\r\nHost: HOST\r\nAuthorization: Basic YWRtaW46YQ==\r\n\r\n";
+        let right = format!("GET / HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\n\r\n");
+        let answers = ask(&format!("{}{right}", wrong.repeat(6)));
+        assert_eq!(answers.matches("HTTP/1.1 401").count(), 5);
+        assert_eq!(answers.matches("HTTP/1.1 429").count(), 2, "the right one has to wait, too: {answers}");
     }
 
     #[test]

@@ -4,24 +4,30 @@ use std::fs;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::Context;
+use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::auth::Password;
-use super::certificate::Certificate;
+use super::certificate::{Certificate, InUse, Subject};
 use super::handle::Handle;
-use super::serve;
+use super::serve::{self, Site};
 use crate::config::{Config, NodeIndex, Valid};
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
-use crate::io::{entropy, files};
+use crate::io::{clock, entropy, files};
+use crate::types::{Duration, Prefix};
 
-const PASSWORD: &str = "web-password";
+/// Name of the file with the password, in the state directory.
+pub const PASSWORD: &str = "web-password";
 const CERTIFICATE: &str = "web-cert.pem";
 const KEY: &str = "web-key.pem";
-/// For which name and addresses the certificate was made; when they change, so does it.
-const SUBJECT: &str = "web-cert.subject";
+/// For which name and addresses the certificate was made, and until when.
+const NOTE: &str = "web-cert.note";
+/// How often the certificate is looked at.
+const RENEWAL: Duration = Duration::from_secs(60);
 
 /// Starts the pages in a thread of their own. The working directory is the state directory.
 ///
@@ -29,30 +35,45 @@ const SUBJECT: &str = "web-cert.subject";
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
     let PagesSeat { config, node, host, loopback, ask } = seat;
-    let handle = Handle::new(ask);
-    let password = password().context("the password of the pages")?;
-    let tls = TlsAcceptor::from(certificate(&config, node)?.server_config()?);
-    let local = SocketAddr::new(
-        addresses(&config, node).first().copied().unwrap_or([0, 0, 0, 0].into()),
-        config.system.web.port,
-    );
+    let site = Site::new(Handle::new(ask), password().context("the password of the pages")?, clock::now);
+    let subject = Subject::new(&config.system.hostname, addresses(&config, node));
+    let certificate = InUse::new(certificate(&subject)?);
+    let tls = TlsAcceptor::from(certificate.server_config()?);
+    let own = subject.addresses.first().copied().unwrap_or([0, 0, 0, 0].into());
+    let local = SocketAddr::new(own, config.system.web.port);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let run = move || {
         runtime.block_on(async move {
+            tokio::spawn(renew(site.handle.clone(), certificate, subject));
             if let Some(listener) = loopback {
-                let (handle, password) = (handle.clone(), password.clone());
+                let site = site.clone();
                 let serving = async move {
                     listener.set_nonblocking(true)?;
-                    serve::loopback(tokio::net::TcpListener::from_std(listener)?, handle, password).await
+                    serve::loopback(tokio::net::TcpListener::from_std(listener)?, site).await
                 };
                 tokio::spawn(async move { log(serving.await) });
             }
             let listener = HostListener::start(host, tls, local);
-            log(serve::over_tls(listener, handle, password).await);
+            log(serve::over_tls(listener, site).await);
         });
     };
     std::thread::Builder::new().name("web".into()).spawn(run)?;
     Ok(())
+}
+
+/// Keeps the certificate true to the firewall's name and addresses, and young enough.
+async fn renew(handle: Handle, in_use: Arc<InUse>, mut subject: Subject) {
+    loop {
+        tokio::time::sleep(RENEWAL).await;
+        if let Some(snapshot) = handle.snapshot().await {
+            let prefixes = snapshot.interfaces.iter().flat_map(|interface| &interface.addresses);
+            subject = Subject::new(&snapshot.hostname, prefixes.map(Prefix::addr));
+        }
+        match certificate(&subject) {
+            Ok(certificate) => in_use.exchange(certificate),
+            Err(error) => tracing::error!("the certificate of the pages: {error:#}"),
+        }
+    }
 }
 
 fn log(result: io::Result<()>) {
@@ -73,29 +94,27 @@ fn password() -> anyhow::Result<Password> {
     Ok(password)
 }
 
-/// The stored certificate, when it is for the present name and addresses and can be used; else a new one.
-fn certificate(config: &Valid<Config>, node: NodeIndex) -> anyhow::Result<Certificate> {
-    let addresses = addresses(config, node);
-    let subject = format!("{} {addresses:?}\n", config.system.hostname);
-    if read(SUBJECT)?.as_deref() == Some(&subject)
-        && let (Some(certificate), Some(key)) = (read(CERTIFICATE)?, read(KEY)?)
-    {
-        let stored = Certificate { certificate, key };
-        match stored.server_config() {
-            Ok(_) => return Ok(stored),
+/// The stored certificate, when it is for this subject and can be used; else a new one.
+fn certificate(subject: &Subject) -> anyhow::Result<Arc<CertifiedKey>> {
+    let now = clock::wall_seconds();
+    if let (Some(note), Some(certificate), Some(key)) = (read(NOTE)?, read(CERTIFICATE)?, read(KEY)?) {
+        let stored = Certificate { certificate, key, note };
+        match stored.certified_key() {
+            Ok(certified) if stored.serves(subject, now) => return Ok(certified),
+            Ok(_) => tracing::info!("a new certificate for the pages: name, addresses or date have changed"),
             Err(error) => tracing::warn!("the stored certificate is replaced: {error:#}"),
         }
     }
-    let made = Certificate::make(&config.system.hostname, &addresses)?;
-    files::write_atomically(Path::new(KEY), made.key.as_bytes()).context(KEY)?;
-    files::write_atomically(Path::new(CERTIFICATE), made.certificate.as_bytes()).context(CERTIFICATE)?;
-    files::write_atomically(Path::new(SUBJECT), subject.as_bytes()).context(SUBJECT)?;
-    Ok(made)
+    let made = Certificate::make(subject, now)?;
+    for (name, text) in [(KEY, &made.key), (CERTIFICATE, &made.certificate), (NOTE, &made.note)] {
+        files::write_atomically(Path::new(name), text.as_bytes()).context(name)?;
+    }
+    made.certified_key()
 }
 
-fn addresses(config: &Valid<Config>, node: NodeIndex) -> Vec<IpAddr> {
+fn addresses(config: &Valid<Config>, node: NodeIndex) -> impl Iterator<Item = IpAddr> {
     let ids = config.interface_ids();
-    ids.flat_map(|id| config.addresses(node, id)).map(|prefix| prefix.addr()).collect()
+    ids.flat_map(move |id| config.addresses(node, id)).map(Prefix::addr)
 }
 
 fn read(name: &str) -> anyhow::Result<Option<String>> {

@@ -58,6 +58,7 @@ drops! {
     // Fragments.
     FragmentShort, "fragment-short", "A fragment too small, misaligned, or past the end of any packet.";
     FragmentOverlap, "fragment-overlap", "Overlapping fragments: the whole datagram is dropped.";
+    FragmentDuplicate, "fragment-duplicate", "A fragment that had already arrived.";
     FragmentLimit, "fragment-limit", "Too many fragments or too many half-received datagrams.";
     FragmentTimeout, "fragment-timeout", "The rest of the datagram did not arrive in time.";
     FragmentNeeded, "fragment-needed", "Larger than the next link takes, and must not be fragmented.";

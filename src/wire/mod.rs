@@ -18,6 +18,8 @@ pub mod mss;
 pub mod nd;
 mod packet;
 pub mod reassembly;
+#[cfg(test)]
+mod sample;
 pub mod segment;
 
 pub use drop::Drop;

@@ -25,6 +25,16 @@ pub fn clamp(packet: &mut Packet, max: u16) {
     }
 }
 
+/// The MSS that a SYN announces.
+pub fn announced(packet: &Packet) -> Option<u16> {
+    let Transport::Tcp { flags, header_len, .. } = packet.layout.transport else { return None };
+    if flags & tcp_flags::SYN == 0 {
+        return None;
+    }
+    let header = &packet.transport()[..usize::from(header_len)];
+    find(header).map(|at| u16::from_be_bytes([header[at], header[at + 1]]))
+}
+
 /// The sum of the aligned words that hold the two bytes at `at`, which an odd padding may have shifted.
 fn sum_around(header: &[u8], at: usize) -> u16 {
     let from = at & !1;

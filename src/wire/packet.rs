@@ -318,15 +318,15 @@ fn parse_ipv6(bytes: &[u8], l3: usize) -> Result<Layout, Drop> {
     })
 }
 
-struct Chain {
-    protocol: u8,
-    at: usize,
-    fragment: Fragment,
+pub(super) struct Chain {
+    pub(super) protocol: u8,
+    pub(super) at: usize,
+    pub(super) fragment: Fragment,
     options: bool,
 }
 
 /// Follows the extension headers of an IPv6 packet (RFC 8200 section 4).
-fn walk_extensions(packet: &[u8], l3: usize) -> Result<Chain, Drop> {
+pub(super) fn walk_extensions(packet: &[u8], l3: usize) -> Result<Chain, Drop> {
     let mut chain = Chain { protocol: packet[6], at: 40, fragment: Fragment::Whole, options: false };
     for position in 0..=EXTENSION_LIMIT {
         let length = match chain.protocol {
@@ -425,7 +425,7 @@ fn parse_transport(number: u8, segment: &[u8], fragment: Fragment) -> Result<(Tr
 }
 
 /// Classifies an ICMP message; a query's identifier and the number of its request's type become the ports.
-fn parse_icmp(number: u8, kind: u8, code: u8, id: u16) -> (Transport, u16, u16) {
+pub(super) fn parse_icmp(number: u8, kind: u8, code: u8, id: u16) -> (Transport, u16, u16) {
     let query = |request: bool, kind: u8| {
         let kind = u16::from(kind);
         let (src_port, dst_port) = if request { (id, kind) } else { (kind, id) };

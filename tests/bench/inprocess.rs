@@ -86,7 +86,7 @@ impl Bench {
 
     /// The gateway answers the ARP request that the first packet causes.
     fn resolve_gateway(&mut self) {
-        self.push(u32::MAX);
+        self.push(0);
         self.run();
         let mut answer = vec![0xff; 6];
         answer.extend_from_slice(&[2, 0, 0, 0, 0, 1, 8, 6, 0, 1, 8, 0, 6, 4, 0, 2]);

@@ -2,6 +2,8 @@
 //!
 //! Fields of rules are tested beside the rules; here stands what only a whole router shows.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod rig;
 
 use std::time::Duration;
@@ -234,8 +236,11 @@ fn hostname_node_name_and_revision_are_shown() {
     assert_eq!((snapshot.hostname.as_str(), snapshot.revision, snapshot.node.as_str()), ("gate", 8, "one"));
 }
 
+/// A packet and the port by which it comes in.
+type Incoming = (u8, Vec<u8>);
+
 /// Drives a fresh router until only one flow is left, then finds how long that flow lives.
-fn lifetime(timeouts: &str, packets: &[(u8, Vec<u8>)]) -> u64 {
+fn lifetime(timeouts: &str, packets: &[Incoming]) -> u64 {
     let mut rig = rig(&[("udp_first = 60", timeouts)]);
     for (port, packet) in packets {
         rig.packet(*port, packet.clone());
@@ -259,7 +264,7 @@ fn every_timeout_is_the_life_of_a_flow() {
     let from = |flags, seq, ack| (LAN, tcp(client, router, flags, seq, ack));
     let first = || vec![(LAN, syn(client, router, 1460))];
     let ask = || (WAN, udp(far, wan, b"x"));
-    let table: Vec<(&str, Vec<(u8, Vec<u8>)>)> = vec![
+    let table: Vec<(&str, Vec<Incoming>)> = vec![
         ("udp_first", vec![ask()]),
         ("tcp_first", first()),
         ("icmp_first", vec![(LAN, echo("2001:db8:10::10", "2001:db8:99::1", 7))]),
@@ -273,6 +278,15 @@ fn every_timeout_is_the_life_of_a_flow() {
             assert!((seconds..=seconds + 12).contains(&lived), "{field} = {seconds}: lived {lived} s");
         }
     }
+}
+
+#[test]
+fn a_lowered_timeout_holds_for_flows_that_are_there() {
+    let mut rig = rig(&[]);
+    ask(&mut rig);
+    rig.apply(&document(&[("udp_first = 60", "udp_first = 20")]), 2);
+    rig.wait(Duration::from_secs(32));
+    assert_eq!(rig.shard.states(), 0);
 }
 
 /// An IPv4 packet of protocol 99 from the client to a far host.

@@ -11,7 +11,6 @@ use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
 
 /// A host with its sockets.
 pub struct Host {
-    pub name: &'static str,
     interface: Interface,
     card: Card,
     pub sockets: SocketSet<'static>,
@@ -19,7 +18,7 @@ pub struct Host {
 
 impl Host {
     /// A host with one address and a default router per family.
-    pub fn new(name: &'static str, mac: MacAddr, addresses: &[&str], routers: &[IpAddr], seed: u64) -> Self {
+    pub fn new(mac: MacAddr, addresses: &[&str], routers: &[IpAddr], seed: u64) -> Self {
         let mut card = Card::default();
         let mut config = Config::new(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
         config.random_seed = seed;
@@ -37,7 +36,7 @@ impl Host {
                 IpAddr::V6(v6) => drop(interface.routes_mut().add_default_ipv6_route(*v6).unwrap()),
             }
         }
-        Host { name, interface, card, sockets: SocketSet::new(Vec::new()) }
+        Host { interface, card, sockets: SocketSet::new(Vec::new()) }
     }
 
     /// A frame from the cable.

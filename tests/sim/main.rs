@@ -3,6 +3,8 @@
 //! Each scenario runs for many seeds (`KOI_SIM_SEEDS`, default 40); a failing seed prints itself, and
 //! `KOI_SIM_SEED=N` runs that one alone.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod cable;
 mod host;
 mod scenarios;

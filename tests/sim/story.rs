@@ -119,21 +119,18 @@ impl Story {
         let router = world.add_router(compile(&document(LAN_ANYWHERE, ""), 1));
         let mac = |last: u8| MacAddr([2, 0, 0, 0, 0, last]);
         let server = world.add_host(Host::new(
-            "server",
             mac(1),
             &["203.0.113.1/24", "2001:db8:1::1/64"],
             &[ip("203.0.113.2"), ip("2001:db8:1::2")],
             seed,
         ));
         let client = world.add_host(Host::new(
-            "client",
             mac(2),
             &["192.168.1.10/24", "2001:db8:10::10/64"],
             &[ip("192.168.1.1"), ip("2001:db8:10::1")],
             seed + 1,
         ));
         let www = world.add_host(Host::new(
-            "www",
             mac(3),
             &["10.20.0.10/24", "2001:db8:20::10/64"],
             &[ip("10.20.0.1"), ip("2001:db8:20::1")],

@@ -1,0 +1,115 @@
+//! Processes that are started by one run of a program and may have to be ended by the next.
+//!
+//! Invariant: a process is only ever ended through a descriptor that was compared with its start time after it was
+//! opened, so that a number that the kernel has given to somebody else meanwhile is never touched.
+
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::sys::{self, PollEntry};
+use super::sys_process;
+
+/// What tells a process from all others that this machine has had since it was started.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Identity {
+    /// Number.
+    pub pid: u32,
+    /// When it was started, in the kernel's clock ticks since the machine was.
+    pub started: u64,
+}
+
+impl Identity {
+    /// The identity of the process that has this number now; `None` when there is none, or only its exit status
+    /// that nobody has asked for.
+    pub fn of(pid: u32) -> Option<Identity> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        // The second field is the name in parentheses and may contain anything; the start is field 22.
+        let (_, rest) = stat.rsplit_once(") ")?;
+        if rest.starts_with(['Z', 'X']) {
+            return None;
+        }
+        let started = rest.split(' ').nth(22 - 3)?.parse().ok()?;
+        Some(Identity { pid, started })
+    }
+
+    /// Ends the process: politely, and after `grace` at once. False when there is no such process any more.
+    ///
+    /// # Errors
+    /// When it may not be ended, or does not end at all.
+    pub fn end(self, grace: Duration) -> io::Result<bool> {
+        let process = match open(self.pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(false),
+            result => result?,
+        };
+        if Identity::of(self.pid) != Some(self) {
+            return Ok(false);
+        }
+        for signal in [libc::SIGTERM, libc::SIGKILL] {
+            send(&process, signal)?;
+            if sys::poll(&mut [PollEntry::readable(process.as_fd())], Some(grace))? > 0 {
+                return Ok(true);
+            }
+        }
+        Err(io::Error::new(io::ErrorKind::TimedOut, format!("process {} does not end", self.pid)))
+    }
+}
+
+/// A descriptor of the process; it becomes readable when the process has ended.
+///
+/// # Errors
+/// When there is no such process.
+pub fn open(pid: u32) -> io::Result<OwnedFd> {
+    // SAFETY: numbers only.
+    let raw = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
+    if raw == -1 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has just made this descriptor for us; descriptors are small numbers.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw as libc::c_int) })
+}
+
+fn send(process: &OwnedFd, signal: libc::c_int) -> io::Result<()> {
+    let nothing: *const libc::siginfo_t = std::ptr::null();
+    // SAFETY: without a `siginfo_t`, only numbers are passed.
+    match unsafe { libc::syscall(libc::SYS_pidfd_send_signal, process.as_raw_fd(), signal, nothing, 0) } {
+        -1 => Err(io::Error::last_os_error()),
+        _ => Ok(()),
+    }
+}
+
+/// Starts a process that the kernel kills when the thread that has started it ends, and that gets no signals from
+/// our terminal.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn_bound(command: &mut Command) -> io::Result<Child> {
+    command.process_group(0);
+    // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
+    unsafe { command.pre_exec(sys_process::die_with_parent) };
+    command.spawn()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_is_known_again_and_ended_and_a_number_alone_is_not_enough() {
+        let mut child = spawn_bound(Command::new("cat").stdin(std::process::Stdio::piped())).unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        assert_eq!(Identity::of(child.id()), Some(identity));
+        let other = Identity { started: identity.started + 1, ..identity };
+        assert!(!other.end(Duration::from_secs(1)).unwrap(), "the number belongs to somebody else now");
+        assert!(child.try_wait().unwrap().is_none());
+        assert!(identity.end(Duration::from_secs(5)).unwrap());
+        assert_eq!(Identity::of(child.id()), None, "it has ended, although nobody has asked how");
+        assert!(!child.wait().unwrap().success());
+        assert!(!identity.end(Duration::from_secs(1)).unwrap(), "it has gone");
+    }
+}

@@ -1,0 +1,260 @@
+"""The story's network in network namespaces, with Koi or the kernel as the router.
+
+Hosts: srv (upstream gateway and server on the outside), cli (LAN), www (DMZ). Everything made here is named
+koi-ns-* and removed at the end, also what an earlier run that died has left.
+"""
+
+import contextlib
+import ctypes
+import fcntl
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+KOI = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi"
+PREFIX = "koi-ns-"
+SIDES = {"wan": "srv", "lan": "cli", "dmz": "www"}
+SRV4, SRV6 = "203.0.113.1", "2001:db8:1::1"
+CLI4, CLI6 = "192.168.1.10", "2001:db8:10::10"
+WWW4, WWW6 = "10.20.0.10", "2001:db8:20::10"
+ROUTER_WAN4, ROUTER_LAN4 = "203.0.113.2", "192.168.1.1"
+ROUTER_WAN6, ROUTER_LAN6 = "2001:db8:1::2", "2001:db8:10::1"
+LIBC = ctypes.CDLL(None)
+
+
+class Failed(Exception):
+    """A case does not hold."""
+
+
+def run(*words, check=True, timeout=60, input=None):
+    """Runs a command to its end and returns what it printed."""
+    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, input=input)
+    if check and done.returncode != 0:
+        raise Failed(f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stdout[-600:]}{done.stderr[-600:]}")
+    return done.stdout + done.stderr if not check else done.stdout
+
+
+def until(what, condition, seconds=10):
+    """Waits until the condition holds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise Failed(f"not within {seconds} s: {what}")
+        time.sleep(0.02)
+
+
+def die_with_parent():
+    """A started process ends when this one does, however that comes about."""
+    LIBC.prctl(1, signal.SIGTERM)
+
+
+def take_turn():
+    """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
+    lock = open("/run/koi-ns.lock", "w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        print("other namespace tests run on this machine; waiting for their end", flush=True)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    return lock
+
+
+def remove_leftovers():
+    for line in run("ip", "netns", "list").splitlines():
+        name = line.split()[0]
+        if name.startswith(PREFIX):
+            for pid in run("ip", "netns", "pids", name, check=False).split():
+                with contextlib.suppress(OSError, ValueError):
+                    os.kill(int(pid), signal.SIGKILL)
+            run("ip", "netns", "del", name, check=False)
+    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+class Network:
+    """One router between three hosts. `drivers` names the port driver by side; `mtu` the WAN's MTU."""
+
+    def __init__(self, router, drivers=None, mtu=1500):
+        self.router, self.drivers, self.mtu = router, drivers or {}, mtu
+        self.processes = []
+        self.koi = None
+        self.iperf_port = 5300
+
+    def __enter__(self):
+        remove_leftovers()
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+        try:
+            for name in [*SIDES.values(), *(f"sw-{side}" for side in SIDES)]:
+                run("ip", "netns", "add", PREFIX + name)
+                run("ip", "-n", PREFIX + name, "link", "set", "lo", "up")
+            for side, host in SIDES.items():
+                switch = f"{PREFIX}sw-{side}"
+                run("ip", "-n", switch, "link", "add", "br0", "type", "bridge")
+                run("ip", "-n", switch, "link", "set", "br0", "up")
+                run("ip", "link", "add", "host", "netns", switch, "type", "veth", "peer", "name", "eth0", "netns",
+                    PREFIX + host)
+                run("ip", "-n", switch, "link", "set", "host", "master", "br0", "up")
+                run("ip", "-n", PREFIX + host, "link", "set", "eth0", "up")
+                if side == "wan":
+                    run("ip", "-n", PREFIX + host, "link", "set", "eth0", "mtu", self.mtu)
+            if self.router == "koi":
+                self.start_koi()
+            else:
+                self.start_kernel()
+            self.address_hosts()
+            until("the client reaches the server", lambda: self.pings("cli", SRV4))
+            until("the client reaches the server by IPv6", lambda: self.pings("cli", SRV6))
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
+        return self
+
+    def __exit__(self, *_):
+        for process in reversed(self.processes):
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+        remove_leftovers()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+    def start_koi(self):
+        text = (ROOT / "configs/lab.toml").read_text()
+        text = text.replace("koi-lab-", f"{PREFIX}sw-")
+        text = "\n".join(line for line in text.splitlines() if not line.startswith("loopback"))
+        for side, driver in self.drivers.items():
+            text = text.replace(f'tap = "koi-{side}"', f'tap = "koi-{side}"\ndriver = "{driver}"')
+        if self.mtu != 1500:
+            text = text.replace('zone = "wan"', f'zone = "wan"\nmtu = {self.mtu}')
+        (self.directory / "koi.toml").write_text(text)
+        self.control = self.directory / "control"
+        log = open(self.directory / "log", "w")
+        self.koi = subprocess.Popen(
+            [KOI, "run", "--config", self.directory / "koi.toml", "--state", self.directory / "state", "--control",
+             self.control], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
+        self.processes.append(self.koi)
+        until("koi answers", lambda: self.koi_answers() or self.koi.poll() is not None)
+        if self.koi.poll() is not None:
+            raise Failed("koi ended: " + (self.directory / "log").read_text())
+        for side in SIDES:
+            run("ip", "-n", f"{PREFIX}sw-{side}", "link", "set", f"koi-{side}", "master", "br0")
+            run("ip", "-n", f"{PREFIX}sw-{side}", "link", "set", f"koi-{side}", "up")
+            if side == "wan" and self.mtu != 1500:
+                run("ip", "-n", f"{PREFIX}sw-wan", "link", "set", "koi-wan", "mtu", self.mtu)
+
+    def koi_answers(self):
+        done = subprocess.run([KOI, "show", "status", "--control", self.control], capture_output=True)
+        return done.returncode == 0
+
+    def show(self, what):
+        return json.loads(run(KOI, "show", what, "--json", "--control", self.control))
+
+    def flows(self):
+        """All flows, as rows."""
+        shown = self.show("flows")
+        return shown if isinstance(shown, list) else shown["flows"]
+
+    def alive(self):
+        """Nothing that a case does may end the router."""
+        if self.koi and self.koi.poll() is not None:
+            raise Failed(f"koi ended with {self.koi.returncode}")
+
+    def story(self):
+        """What Koi has to say, for a case that failed: the end of its log, and its counters of drops."""
+        if not self.koi:
+            return ""
+        lines = (self.directory / "log").read_text(errors="replace").splitlines()[-15:]
+        if self.koi.poll() is None:
+            lines += run(KOI, "show", "drops", "--control", self.control, check=False).splitlines()[-15:]
+        return "".join(f"    {line}\n" for line in lines)
+
+    def start_kernel(self):
+        router = PREFIX + "router"
+        run("ip", "netns", "add", router)
+        for side in SIDES:
+            switch = f"{PREFIX}sw-{side}"
+            run("ip", "link", "add", "router", "netns", switch, "type", "veth", "peer", "name", side, "netns", router)
+            run("ip", "-n", switch, "link", "set", "router", "master", "br0", "up")
+            run("ip", "-n", router, "link", "set", side, "up")
+        if self.mtu != 1500:
+            run("ip", "-n", router, "link", "set", "wan", "mtu", self.mtu)
+        for side, four, six in [("wan", "203.0.113.2/24", "2001:db8:1::2/64"),
+                                ("lan", "192.168.1.1/24", "2001:db8:10::1/64"),
+                                ("dmz", "10.20.0.1/24", "2001:db8:20::1/64")]:
+            run("ip", "-n", router, "addr", "add", four, "dev", side)
+            run("ip", "-n", router, "addr", "add", six, "dev", side, "nodad")
+        inside = self.inside
+        for key in ["net.ipv4.ip_forward", "net.ipv6.conf.all.forwarding"]:
+            inside("router", "sysctl", "-qw", f"{key}=1")
+        inside("router", "nft", "-f", "-", input="""
+            table inet koi_control {
+              chain c_in {
+                type filter hook input priority 0; policy drop;
+                ct state established,related accept
+                iifname "lan" accept
+                meta l4proto icmpv6 icmpv6 type 133-136 accept
+              }
+              chain c_through {
+                type filter hook forward priority 0; policy drop;
+                ct state established,related accept
+                iifname "lan" accept
+                iifname "dmz" oifname "wan" accept
+              }
+            }
+            table ip translation {
+              chain c_out {
+                type nat hook postrouting priority 100; policy accept;
+                ip saddr { 192.168.1.0/24, 10.20.0.0/24 } oifname "wan" masquerade fully-random
+              }
+            }
+        """)
+
+    def address_hosts(self):
+        plan = [("srv", SRV4, SRV6, None, None), ("cli", CLI4, CLI6, "192.168.1.1", "2001:db8:10::1"),
+                ("www", WWW4, WWW6, "10.20.0.1", "2001:db8:20::1")]
+        for host, four, six, via4, via6 in plan:
+            ns = PREFIX + host
+            run("ip", "-n", ns, "addr", "add", f"{four}/24", "dev", "eth0")
+            run("ip", "-n", ns, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
+            if via4:
+                run("ip", "-n", ns, "route", "add", "default", "via", via4)
+                run("ip", "-n", ns, "-6", "route", "add", "default", "via", via6)
+        for prefix in ["2001:db8:10::/64", "2001:db8:20::/64"]:
+            run("ip", "-n", PREFIX + "srv", "route", "add", prefix, "via", "2001:db8:1::2")
+
+    def inside(self, host, *words, **options):
+        """Runs a command inside a host."""
+        return run("ip", "netns", "exec", PREFIX + host, *words, **options)
+
+    def start(self, host, *words):
+        """Starts a process inside a host; it ends with the network."""
+        process = subprocess.Popen(["ip", "netns", "exec", PREFIX + host, *map(str, words)],
+                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+        self.processes.append(process)
+        return process
+
+    def iperf(self, *words, to=SRV4, timeout=60):
+        """One iperf3 run from the client, against a server of its own; the report."""
+        self.iperf_port += 1
+        self.start("srv", "iperf3", "-s", "-1", "-p", self.iperf_port)
+        self.listens("srv", self.iperf_port)
+        said = self.inside("cli", "iperf3", "-J", "-p", self.iperf_port, "-c", to, *words, timeout=timeout)
+        return json.loads(said)["end"]
+
+    def listens(self, host, port, kind="-lnt"):
+        """Waits until something listens on the port."""
+        until(f"{host} listens on {port}", lambda: f":{port} " in self.inside(host, "ss", kind))
+
+    def pings(self, host, to, *more):
+        done = subprocess.run(["ip", "netns", "exec", PREFIX + host, "ping", "-c", "1", "-W", "1", *more, to],
+                              capture_output=True)
+        return done.returncode == 0
