@@ -88,7 +88,9 @@ impl State {
     pub(super) const fn is_asked(self) -> bool {
         match self {
             State::Incomplete { .. } | State::Probe { .. } => true,
-            State::New | State::Reachable | State::Stale | State::Delay | State::Failed | State::Free => false,
+            State::New | State::Reachable | State::Stale | State::Delay | State::Failed | State::Free => {
+                false
+            }
         }
     }
 

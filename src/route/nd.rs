@@ -2,10 +2,10 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
+use super::Outbox;
 use super::neighbours::Neighbours;
 use super::own::Standing;
 use super::resolve::Heard;
-use super::Outbox;
 use crate::types::{Instant, InterfaceId, MacAddr};
 use crate::wire::icmpv6::Envelope;
 use crate::wire::nd::{self, Message};

@@ -3,9 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::entry::{
-    DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES,
-};
+use super::entry::{DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES};
 use super::neighbours::Neighbours;
 use super::table::Key;
 use super::{Event, Outbox};

@@ -52,7 +52,7 @@ pub fn link_local(mac: MacAddr) -> Ipv6Addr {
 }
 
 /// The whole frame; fills in the checksum at bytes 2 and 3 of `icmp`, which holds at least a header.
-pub(super) fn frame(envelope: Envelope, hop_limit: HopLimit, mut icmp: Vec<u8>) -> FrameBuf {
+pub(crate) fn frame(envelope: Envelope, hop_limit: HopLimit, mut icmp: Vec<u8>) -> FrameBuf {
     let Envelope { from_mac, to_mac, from, to } = envelope;
     let pseudo = checksum::pseudo_header(from.into(), to.into(), protocol::ICMPV6, icmp.len() as u32);
     let sum = !checksum::add(pseudo, checksum::sum(&icmp));

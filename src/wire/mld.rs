@@ -71,9 +71,7 @@ impl Query {
             _ => return None,
         };
         let millis = match version {
-            Version::Two if code >= 0x8000 => {
-                (u32::from(code & 0x0fff) | 0x1000) << (((code >> 12) & 7) + 3)
-            }
+            Version::Two if code >= 0x8000 => (u32::from(code & 0x0fff) | 0x1000) << (((code >> 12) & 7) + 3),
             Version::One | Version::Two => u32::from(code),
         };
         let group = Ipv6Addr::from(octets);
@@ -158,8 +156,7 @@ mod tests {
     fn a_report_has_router_alert_hop_limit_1_and_a_right_checksum() {
         let mac = MacAddr([2, 0, 0, 0, 0, 1]);
         let groups = vec![nd::ALL_ROUTERS; 61];
-        let frames: Vec<_> =
-            reports(mac, icmpv6::link_local(mac), Reason::Joined, &groups).collect();
+        let frames: Vec<_> = reports(mac, icmpv6::link_local(mac), Reason::Joined, &groups).collect();
         assert_eq!(frames.len(), 2, "61 groups do not fit one packet");
         for frame in frames {
             let Ok(Parsed::Ip(packet)) = Packet::parse(frame) else { panic!("IPv6") };

@@ -192,8 +192,7 @@ impl Message {
                 put_mac(&mut icmp, option::NONCE, nonce.map(MacAddr));
             }
             Message::Advertisement { target, target_mac, router, solicited, overriding } => {
-                let flags =
-                    u8::from(router) << 7 | u8::from(solicited) << 6 | u8::from(overriding) << 5;
+                let flags = u8::from(router) << 7 | u8::from(solicited) << 6 | u8::from(overriding) << 5;
                 icmp.extend_from_slice(&[kind::ADVERTISEMENT, 0, 0, 0, flags, 0, 0, 0]);
                 icmp.extend_from_slice(&target.octets());
                 put_mac(&mut icmp, option::TARGET_LINK_LAYER_ADDRESS, target_mac);
@@ -236,7 +235,8 @@ pub fn prefixes(icmp: &[u8]) -> impl Iterator<Item = PrefixInformation> + '_ {
     let options = icmp.get(16..).unwrap_or_default();
     each_option(options).map_while(|option| option).filter_map(|option| {
         let &[option::PREFIX_INFORMATION, 4, length, flags, ..] = option else { return None };
-        let long = |at: usize| u32::from_be_bytes([option[at], option[at + 1], option[at + 2], option[at + 3]]);
+        let long =
+            |at: usize| u32::from_be_bytes([option[at], option[at + 1], option[at + 2], option[at + 3]]);
         Some(PrefixInformation {
             prefix: Ipv6Net::new(address(option, 16)?, length).ok()?.trunc(),
             on_link: flags & 0x80 != 0,

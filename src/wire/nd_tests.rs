@@ -83,7 +83,14 @@ fn what_is_not_believed() {
         ("option without length", |b| b[79] = 0, Drop::NdInvalid),
         ("option longer than the message", |b| b[79] = 2, Drop::NdInvalid),
         ("a group's MAC address", |b| b[80] = 1, Drop::NdInvalid),
-        ("no target", |b| { b.truncate(70); b[19] = 16 }, Drop::NdInvalid),
+        (
+            "no target",
+            |b| {
+                b.truncate(70);
+                b[19] = 16
+            },
+            Drop::NdInvalid,
+        ),
         ("checksum", |b| b[70] ^= 1, Drop::TransportChecksum),
     ];
     let envelope = Envelope::to_group(MAC, v6("fe80::1"), v6("ff02::1:ff00:5"));
@@ -125,7 +132,10 @@ fn fragments_are_refused_even_atomic_ones() {
     assert_eq!(atomic.layout.fragment, Fragment::Whole, "the parser makes no difference");
     assert_eq!(Message::read(&atomic), Err(Drop::NdInvalid));
     assert_eq!(Message::read(&with(44, [58, 0, 0, 1, 0, 0, 0, 9])), Err(Drop::NdInvalid));
-    assert!(Message::read(&with(60, [58, 0, 1, 4, 0, 0, 0, 0])).is_ok(), "destination options are no fragment");
+    assert!(
+        Message::read(&with(60, [58, 0, 1, 4, 0, 0, 0, 0])).is_ok(),
+        "destination options are no fragment"
+    );
     whole.layout.reassembled = Some(1280);
     assert_eq!(Message::read(&whole), Err(Drop::NdInvalid));
 }
