@@ -22,7 +22,7 @@ impl Rate {
         if gained > 0 {
             self.tokens = self.per_second.min(self.tokens.saturating_add(gained));
             // Not to `now`: the part of a token that is left over counts next time.
-            self.refilled = self.refilled + Duration::from_nanos(gained * 1_000_000_000 / self.per_second);
+            self.refilled += Duration::from_nanos(gained * 1_000_000_000 / self.per_second);
         }
         let granted = self.tokens > 0;
         self.tokens = self.tokens.saturating_sub(1);

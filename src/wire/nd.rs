@@ -168,7 +168,7 @@ impl Message {
             }
             // Section 7.1.2: a group has not asked.
             Message::Advertisement { solicited, .. } => {
-                !source.is_unspecified() && !(destination.is_multicast() && solicited)
+                !source.is_unspecified() && (!destination.is_multicast() || !solicited)
             }
             // Sections 6.1.2 and 8.1: routers speak from their link-local address.
             Message::RouterAdvertisement(_) | Message::Redirect => source.is_unicast_link_local(),
