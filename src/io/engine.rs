@@ -4,7 +4,7 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
@@ -12,11 +12,12 @@ use anyhow::{Context, anyhow};
 use super::control::Answering;
 use super::desk::Desk;
 use super::forward::Forward;
-use super::handle::{Order, Placement, PortEvent, PortListener};
+use super::handle::{Order, Placement};
+use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
-use super::orders::{Apply, Change, PortNote, Report, Start};
+use super::orders::{Apply, Change, PortNote, Start};
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
@@ -78,7 +79,7 @@ impl Engine {
         let shard = Shard::new(Arc::clone(&compiled), entropy::seed()?, clock::now());
         let links = Links::with(sockets, ports.iter());
         let names = Arc::new(Mutex::new(port_names(&start.ports)));
-        let listener = tell_parent(Arc::clone(&names), reporter.clone());
+        let listener = Herald::start(Arc::clone(&names), reporter.clone()).context("the herald thread")?;
         let mut forward = Forward::new(shard, ports, links, listener).context("the forward thread")?;
         let handle = forward.handle();
         let poller = Poller::new().context("the host thread")?;
@@ -265,27 +266,6 @@ fn adopt_port(
 /// What the packet path may leave to a port. A TAP that is made again has the same offloads.
 fn offload(port: &Port) -> Offload {
     Offload { segmentation: port.offloads().tcp }
-}
-
-/// What happens to devices is for the parent to know, who may open them again.
-fn tell_parent(names: Arc<Mutex<Vec<String>>>, reporter: Reporter) -> PortListener {
-    Box::new(move |event| {
-        let name = |id: PortId| {
-            let names = names.lock().unwrap_or_else(PoisonError::into_inner);
-            names.get(usize::from(id.0)).cloned().unwrap_or_default()
-        };
-        match event {
-            PortEvent::Gone(id) => {
-                tracing::warn!(port = name(id), "the device is gone");
-                reporter.say(&Report::Gone { name: name(id) });
-            }
-            PortEvent::NotAttached(id, error) => {
-                tracing::info!(port = name(id), %error, "the device is back; the parent shall open it");
-                reporter.say(&Report::Back { name: name(id) });
-            }
-            PortEvent::Attached(id) => tracing::info!(port = name(id), "the device is attached again"),
-        }
-    })
 }
 
 /// The ports' names, in the order of their ids.

@@ -197,6 +197,9 @@ impl Forward {
                 self.port_failed(number, error, now);
             }
         }
+        for notice in self.out.notices.drain(..) {
+            (self.listener)(PortEvent::Notice(notice));
+        }
         match &self.host {
             Some(host) => self.host_full += host.send(&mut self.out.host, &mut self.out.pool) as u64,
             None => {

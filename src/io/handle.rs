@@ -10,7 +10,7 @@ use crossbeam_queue::ArrayQueue;
 use super::netlink::LinkSocket;
 use super::poller::Waker;
 use super::port::Port;
-use crate::node::Command;
+use crate::node::{Command, Notice};
 use crate::types::PortId;
 
 /// Orders that wait.
@@ -99,7 +99,9 @@ pub enum PortEvent {
     NotAttached(PortId, io::Error),
     /// The port has its device again.
     Attached(PortId),
+    /// The shard has something to say.
+    Notice(Notice),
 }
 
-/// Hears what happens to ports; called on the forward thread, so it must only hand the event over.
+/// Hears what happens on the forward thread, and is called there: it must only hand the event over.
 pub type PortListener = Box<dyn FnMut(PortEvent) + Send>;

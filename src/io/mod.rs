@@ -23,6 +23,7 @@ pub mod entropy;
 pub mod files;
 pub mod forward;
 mod handle;
+mod herald;
 pub mod host_link;
 pub mod host_listener;
 #[cfg(test)]

@@ -35,6 +35,12 @@ impl Shard {
         self.departures.resize(interfaces);
         self.links_up.resize(compiled.offloads.len(), false);
         self.compiled = compiled;
+        self.watch_gateways(now);
         self.finish(now, out);
+    }
+
+    /// Gateways are asked for before anybody needs them.
+    pub(super) fn watch_gateways(&mut self, now: Instant) {
+        self.neighbours.watch(now, self.compiled.gateways(), &mut self.route_out);
     }
 }

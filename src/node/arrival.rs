@@ -59,7 +59,8 @@ impl Shard {
             self.reassembly.handle_fragment(now, packet, &mut self.whole);
             return self.drain_reassembly(now, ingress, out);
         }
-        if let (protocol::ICMPV6, Transport::IcmpOther { kind: 133..=137 }) =
+        // Neighbour discovery, and the question who listens to which group.
+        if let (protocol::ICMPV6, Transport::IcmpOther { kind: 130 | 133..=137 }) =
             (packet.layout.key.protocol(), packet.layout.transport)
         {
             return self.neighbour_discovery(now, ingress, packet, out);

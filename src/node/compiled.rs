@@ -101,7 +101,7 @@ pub struct Compiled {
     own: HashMap<IpAddr, InterfaceId>,
     broadcasts: HashMap<Ipv4Addr, InterfaceId>,
     inside: Vec<Prefix>,
-    reply_gateways: Vec<(InterfaceId, IpAddr)>,
+    gateways: Vec<(InterfaceId, IpAddr)>,
 }
 
 /// Tag number under which the untagged interface of a port is kept.
@@ -128,7 +128,7 @@ impl Compiled {
             }
         }
         let gateway = |name: &str| links.iter().position(|link| link.name == name);
-        let reply_gateways = config
+        let gateways = config
             .gateways
             .iter()
             .filter_map(|g| gateway(&g.interface).map(|index| (InterfaceId(index as u8), g.address)))
@@ -145,7 +145,7 @@ impl Compiled {
             by_tag,
             own,
             broadcasts,
-            reply_gateways,
+            gateways,
             config,
         }
     }
@@ -206,11 +206,14 @@ impl Compiled {
             return Some(NextHop { interface: ingress, gateway: None });
         }
         let same_family = |address: &IpAddr| address.is_ipv4() == destination.is_ipv4();
-        let gateway = self
-            .reply_gateways
-            .iter()
-            .find(|(interface, address)| *interface == ingress && same_family(address));
+        let gateway =
+            self.gateways.iter().find(|(interface, address)| *interface == ingress && same_family(address));
         gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
+    }
+
+    /// The gateways of all interfaces.
+    pub(super) fn gateways(&self) -> &[(InterfaceId, IpAddr)] {
+        &self.gateways
     }
 
     /// What the connection table is told.

@@ -13,6 +13,7 @@ mod departure;
 mod drops;
 mod forward;
 mod local;
+mod notice;
 mod outbox;
 mod rate;
 mod refusal;
@@ -25,5 +26,6 @@ mod traffic;
 
 pub use command::{CaptureSink, Command, Reply};
 pub use compiled::{Compiled, Link, Offload, RouteOrigin};
+pub use notice::Notice;
 pub use outbox::Outbox;
 pub use shard::{Shard, Why};

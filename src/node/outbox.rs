@@ -1,5 +1,6 @@
 //! What a shard hands to the edge: frames by port, packets for the router's own stack.
 
+use super::notice::Notice;
 use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
 
@@ -13,6 +14,8 @@ pub struct Outbox {
     frames: Vec<Vec<FrameBuf>>,
     /// Packets for the router's own stack, Ethernet header in front.
     pub host: Vec<FrameBuf>,
+    /// Lines for the log; at most a few a second.
+    pub notices: Vec<Notice>,
 }
 
 impl Outbox {
@@ -22,12 +25,13 @@ impl Outbox {
             pool: Pool::new(POOL),
             frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
             host: Vec::new(),
+            notices: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _ } = self;
+        let Outbox { pool, frames, host: _, notices: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);
@@ -40,7 +44,7 @@ impl Outbox {
         self.frames(port).0.push(frame);
     }
 
-    /// True when nothing waits.
+    /// True when nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
         self.host.is_empty() && self.frames.iter().all(Vec::is_empty)
     }

@@ -1,6 +1,6 @@
 //! A token bucket (RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f).
 
-use crate::types::Instant;
+use crate::types::{Duration, Instant};
 
 /// So many per second, with a burst of as many.
 pub struct Rate {
@@ -21,7 +21,8 @@ impl Rate {
         let gained = elapsed.saturating_mul(self.per_second) / 1_000_000_000;
         if gained > 0 {
             self.tokens = self.per_second.min(self.tokens.saturating_add(gained));
-            self.refilled = now;
+            // Not to `now`: the part of a token that is left over counts next time.
+            self.refilled += Duration::from_nanos(gained * 1_000_000_000 / self.per_second);
         }
         let granted = self.tokens > 0;
         self.tokens = self.tokens.saturating_sub(1);
@@ -39,5 +40,7 @@ mod tests {
         assert_eq!((0..20).filter(|_| rate.take(Instant::ZERO)).count(), 10);
         assert_eq!((0..20).filter(|_| rate.take(Instant::from_millis(500))).count(), 5);
         assert_eq!((0..20).filter(|_| rate.take(Instant::from_secs(60))).count(), 10);
+        let asked = (60_000..70_000).step_by(150).map(Instant::from_millis);
+        assert_eq!(asked.filter(|now| rate.take(*now)).count(), 67, "15 in each 10 would be allowed");
     }
 }

@@ -10,6 +10,7 @@ use super::command::CaptureSink;
 use super::compiled::Compiled;
 use super::departure::{Departure, Departures};
 use super::drops::Drops;
+use super::notice::Notices;
 use super::outbox::Outbox;
 use super::rate::Rate;
 use super::refusal::Refusal;
@@ -57,8 +58,7 @@ pub struct Shard {
     pub(super) batch: Vec<Arrival>,
     pub(super) route_out: route::Outbox<Departure>,
     pub(super) whole: reassembly::Outbox,
-    /// What an operator should know; the edge takes it.
-    pub(super) events: Vec<route::Event>,
+    pub(super) notices: Notices,
 }
 
 impl Shard {
@@ -67,7 +67,7 @@ impl Shard {
         let mut route_out = route::Outbox::default();
         let interfaces = compiled.links.len();
         let fragment_id = seed.derive(1).random().next() as u32;
-        Shard {
+        let mut shard = Shard {
             started: now,
             table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
@@ -83,10 +83,12 @@ impl Shard {
             batch: Vec::with_capacity(256),
             route_out,
             whole: reassembly::Outbox::default(),
-            events: Vec::new(),
+            notices: Notices::new(now),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
-        }
+        };
+        shard.watch_gateways(now);
+        shard
     }
 
     /// Frames that came in by `port`.
@@ -171,7 +173,7 @@ impl Shard {
             self.drops.count(reason, 1);
         }
         for event in said.events.drain(..) {
-            self.events.push(event);
+            self.notice(now, event, out);
         }
         self.route_out = said;
     }

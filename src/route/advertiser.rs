@@ -4,7 +4,8 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use crate::types::{Instant, InterfaceId, Ipv6Net, MacAddr, Random, Seed};
-use crate::wire::nd::{self, Envelope, Message};
+use crate::wire::icmpv6::Envelope;
+use crate::wire::nd::{self, Message, PrefixInformation, RouterAdvertisement};
 use crate::wire::{FrameBuf, Packet};
 
 /// RFC 4861 section 6.2.1: MaxRtrAdvInterval and MinRtrAdvInterval.
@@ -12,6 +13,9 @@ const MOST: Duration = Duration::from_secs(600);
 const LEAST: Duration = Duration::from_secs(200);
 /// AdvDefaultLifetime.
 const LIFETIME: u16 = 1800;
+/// AdvValidLifetime and AdvPreferredLifetime: 30 days and 7 days.
+const VALID: u32 = 2_592_000;
+const PREFERRED: u32 = 604_800;
 /// MAX_INITIAL_RTR_ADVERTISEMENTS and their interval (section 10).
 const INITIAL: u8 = 3;
 const INITIAL_INTERVAL: Duration = Duration::from_secs(16);
@@ -86,9 +90,7 @@ impl RouterAdvertiser {
 
     /// A host asks for routers: the answer goes to all, soon, and not too often (section 6.2.6).
     pub fn handle_solicitation(&mut self, now: Instant, interface: InterfaceId, packet: &Packet) {
-        let valid = packet.layout.hop_limit == 255
-            && matches!(Message::parse(packet.transport()), Some(Message::RouterSolicitation));
-        if !valid {
+        if !matches!(Message::read(packet), Ok(Message::RouterSolicitation { .. })) {
             return;
         }
         let delay = Duration::from_nanos(self.random.below(500_000_000));
@@ -134,13 +136,23 @@ impl Scheduled {
 
     fn advertisement(&self, lifetime: u16) -> (InterfaceId, FrameBuf) {
         let AdvertiserLink { id, mac, link_local, mtu, prefixes } = &self.link;
-        let envelope = Envelope {
-            from_mac: *mac,
-            to_mac: nd::group_mac(nd::ALL_NODES),
-            from: *link_local,
-            to: nd::ALL_NODES,
+        let message = Message::RouterAdvertisement(RouterAdvertisement {
+            hop_limit: 64,
+            managed: false,
+            other: false,
+            lifetime,
+            source_mac: Some(*mac),
+            mtu: Some(u32::from(*mtu)),
+        });
+        let prefix = |prefix: &Ipv6Net| PrefixInformation {
+            prefix: *prefix,
+            on_link: true,
+            autonomous: true,
+            valid: VALID,
+            preferred: PREFERRED,
         };
-        (*id, FrameBuf::copy_of(&nd::router_advertisement(envelope, lifetime, *mtu, prefixes)))
+        let prefixes: Vec<PrefixInformation> = prefixes.iter().map(prefix).collect();
+        (*id, message.frame(Envelope::to_group(*mac, *link_local, nd::ALL_NODES), &prefixes))
     }
 }
 

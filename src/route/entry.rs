@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::types::{Instant, InterfaceId, MacAddr};
 
-/// RFC 4861 section 10: REACHABLE_TIME.
+/// RFC 4861 section 10: REACHABLE_TIME, of which half to one and a half times is taken (section 6.3.2).
 pub(super) const REACHABLE: Duration = Duration::from_secs(30);
 /// DELAY_FIRST_PROBE_TIME.
 pub(super) const DELAY: Duration = Duration::from_secs(5);
@@ -17,6 +17,10 @@ pub(super) const TRIES: u8 = 3;
 pub(super) const FORGET: Duration = Duration::from_secs(1200);
 /// Who did not answer is not asked again for this long.
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(3);
+/// Who was sent to within this time keeps its place in a full table.
+pub(super) const IN_USE: Duration = Duration::from_secs(60);
+/// An operator hears at most this often that a neighbour moved.
+pub(super) const TOLD: Duration = Duration::from_secs(1);
 
 /// Names an entry, as long as it lives: index and generation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -52,6 +56,8 @@ impl NeighbourId {
 /// What is known of a neighbour.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
+    /// Nobody has asked for it yet.
+    New,
     /// Asked for; `tries` requests are out.
     Incomplete { tries: u8 },
     /// Known and recently confirmed.
@@ -70,16 +76,27 @@ pub(super) enum State {
 
 impl State {
     /// The MAC address may be used.
+    #[inline]
     pub(super) const fn is_usable(self) -> bool {
         match self {
             State::Reachable | State::Stale | State::Delay | State::Probe { .. } => true,
-            State::Incomplete { .. } | State::Failed | State::Free => false,
+            State::New | State::Incomplete { .. } | State::Failed | State::Free => false,
+        }
+    }
+
+    /// A question of ours is out, so that an answer is one.
+    pub(super) const fn is_asked(self) -> bool {
+        match self {
+            State::Incomplete { .. } | State::Probe { .. } => true,
+            State::New | State::Reachable | State::Stale | State::Delay | State::Failed | State::Free => {
+                false
+            }
         }
     }
 
     pub(super) const fn name(self) -> &'static str {
         match self {
-            State::Incomplete { .. } => "incomplete",
+            State::New | State::Incomplete { .. } => "incomplete",
             State::Reachable => "reachable",
             State::Stale => "stale",
             State::Delay => "delay",
@@ -92,15 +109,22 @@ impl State {
 
 /// A neighbour.
 pub(super) struct Entry<P> {
+    /// Counts the neighbours that had this slot.
     pub generation: u16,
     pub state: State,
     pub mac: MacAddr,
+    /// When somebody last sent to it.
+    pub used: Instant,
     pub interface: InterfaceId,
     pub address: IpAddr,
     /// When the state has had its time.
     pub deadline: Instant,
-    /// When somebody last sent to it.
-    pub used: Instant,
+    /// Since when it does not answer (or has not yet).
+    pub silent: Instant,
+    /// When an operator was last told that it moved.
+    pub told: Option<Instant>,
+    /// Asked for whether or not there is traffic.
+    pub watched: bool,
     /// Packets that wait for the MAC address.
     pub parked: Vec<P>,
 }

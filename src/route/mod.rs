@@ -5,11 +5,15 @@
 
 mod advertiser;
 mod arp;
+mod budget;
 mod entry;
 mod fib;
+mod membership;
 mod nd;
 mod neighbours;
 mod own;
+mod resolve;
+mod table;
 
 #[cfg(test)]
 mod tests;
@@ -54,11 +58,27 @@ impl<P> Default for Outbox<P> {
     }
 }
 
-/// What an operator should know.
+/// What happened on a link that the rest of the router, or an operator, should know.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Event {
-    /// Another station uses one of our addresses.
+    /// An IPv6 address of ours passed duplicate address detection.
+    Usable {
+        /// Where.
+        interface: InterfaceId,
+        /// The address.
+        address: IpAddr,
+    },
+    /// Another station has an address that we wanted: it is not used. Tried, and told, again each minute.
     Duplicate {
+        /// Where.
+        interface: InterfaceId,
+        /// The address.
+        address: IpAddr,
+        /// The other station.
+        mac: MacAddr,
+    },
+    /// Another station uses an address of ours, which we keep and defend. Told at most every ten seconds.
+    Conflict {
         /// Where.
         interface: InterfaceId,
         /// The address.
@@ -76,5 +96,14 @@ pub enum Event {
         from: MacAddr,
         /// Now.
         to: MacAddr,
+    },
+    /// A watched gateway answers, or no longer does.
+    Gateway {
+        /// Where.
+        interface: InterfaceId,
+        /// The gateway.
+        address: IpAddr,
+        /// It answers.
+        reachable: bool,
     },
 }

@@ -80,6 +80,7 @@ drops! {
     NeighbourPending, "neighbour-pending", "The next hop's MAC address is being asked for and the waiting room is full.";
     NeighbourFailed, "neighbour-failed", "The next hop does not answer ARP or neighbour discovery.";
     NeighbourLimit, "neighbour-limit", "The neighbour table is full.";
+    NeighbourRate, "neighbour-rate", "Too many addresses that nobody has answered for are being asked for at once.";
     ArpInvalid, "arp-invalid", "A malformed or implausible ARP packet.";
     NdInvalid, "nd-invalid", "A malformed or implausible neighbour discovery packet.";
     // The router itself.

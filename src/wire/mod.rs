@@ -12,6 +12,8 @@ mod flow_key;
 pub mod fragment;
 mod frame;
 pub mod icmp_error;
+pub mod icmpv6;
+pub mod mld;
 pub mod mss;
 pub mod nd;
 mod packet;

@@ -1,0 +1,76 @@
+//! What an operator should read in the log.
+
+use super::Shard;
+use super::outbox::Outbox;
+use super::rate::Rate;
+use crate::route::Event;
+use crate::types::{Instant, InterfaceId};
+
+/// Notices per second: strangers on a link must not fill the log.
+const PER_SECOND: u64 = 10;
+
+/// One line of the log.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Notice {
+    /// Something is wrong; otherwise it is good to know.
+    pub wrong: bool,
+    /// The interface's name.
+    pub interface: String,
+    /// The line.
+    pub text: String,
+}
+
+/// How many notices may still be written.
+pub(super) struct Notices {
+    rate: Rate,
+    /// Events that found no room in the log since the last that did.
+    unsaid: u64,
+}
+
+impl Notices {
+    /// An empty log.
+    pub fn new(now: Instant) -> Self {
+        Notices { rate: Rate::new(PER_SECOND, now), unsaid: 0 }
+    }
+}
+
+impl Shard {
+    /// Puts an event into the log's words.
+    pub(super) fn notice(&mut self, now: Instant, event: Event, out: &mut Outbox) {
+        if !self.notices.rate.take(now) {
+            self.notices.unsaid += 1;
+            return;
+        }
+        let (interface, wrong, mut text) = words(event);
+        match std::mem::take(&mut self.notices.unsaid) {
+            0 => {}
+            unsaid => text.push_str(&format!(" ({unsaid} more events were not logged)")),
+        }
+        let interface = self.compiled.link(interface).map(|link| link.name.clone()).unwrap_or_default();
+        out.notices.push(Notice { wrong, interface, text });
+    }
+}
+
+/// Where, whether it is wrong, and what.
+fn words(event: Event) -> (InterfaceId, bool, String) {
+    match event {
+        Event::Usable { interface, address } => {
+            (interface, false, format!("{address} is in use: nobody else has it"))
+        }
+        Event::Duplicate { interface, address, mac } => {
+            (interface, true, format!("{address} is not used: {mac} has it already; tried again each minute"))
+        }
+        Event::Conflict { interface, address, mac } => {
+            (interface, true, format!("{mac} uses {address}, which is this router's"))
+        }
+        Event::Moved { interface, address, from, to } => {
+            (interface, false, format!("{address} moved from {from} to {to}"))
+        }
+        Event::Gateway { interface, address, reachable: true } => {
+            (interface, false, format!("the gateway {address} answers"))
+        }
+        Event::Gateway { interface, address, reachable: false } => {
+            (interface, true, format!("the gateway {address} does not answer"))
+        }
+    }
+}

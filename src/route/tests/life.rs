@@ -1,0 +1,160 @@
+//! What becomes of an entry: confirmed, doubted, asked again, forgotten; links that come and go; gateways.
+
+use super::*;
+
+const NET: &[&str] = &["192.168.1.1/24", "2001:db8::1/64"];
+
+#[test]
+fn an_unused_neighbour_grows_stale_and_is_forgotten() {
+    for host in ["192.168.1.9", "2001:db8::9"] {
+        let mut bench = Bench::new(NET);
+        bench.send(host, 1);
+        bench.answer(THEIRS, host);
+        bench.wait(14_000);
+        assert_eq!(bench.state(host), "reachable");
+        bench.wait(32_000);
+        assert_eq!(bench.state(host), "stale");
+        bench.said();
+        bench.wait(1_201_000);
+        assert_eq!((bench.state(host), bench.said().len()), ("absent", 0), "nobody was asked");
+    }
+}
+
+#[test]
+fn a_neighbour_in_use_is_confirmed_by_unicast_without_losing_a_packet() {
+    for host in ["192.168.1.9", "2001:db8::9"] {
+        let mut bench = Bench::new(NET);
+        bench.send(host, 1);
+        bench.answer(THEIRS, host);
+        bench.wait(46_000);
+        bench.said();
+        assert!(bench.send(host, 2), "stale is good enough to send");
+        assert_eq!(bench.state(host), "delay");
+        bench.wait(5000);
+        assert_eq!(bench.state(host), "probe");
+        let said = bench.said();
+        let to = match said[..] {
+            [Said::Arp { to, .. } | Said::Discovery { to, .. }] => to,
+            _ => panic!("{said:?}"),
+        };
+        assert_eq!(to, THEIRS, "whom we knew is asked, not everybody");
+        assert!(bench.send(host, 3));
+        bench.answer(THEIRS, host);
+        assert_eq!(bench.state(host), "reachable");
+    }
+}
+
+#[test]
+fn a_neighbour_that_no_longer_answers_is_asked_for_everywhere_then_given_up() {
+    let mut bench = Bench::new(NET);
+    bench.send("192.168.1.9", 1);
+    bench.answer(THEIRS, "192.168.1.9");
+    bench.ready();
+    bench.wait(46_000);
+    bench.send("192.168.1.9", 2);
+    bench.said();
+    bench.wait(5000 + 3000);
+    let to: Vec<MacAddr> = bench
+        .said()
+        .into_iter()
+        .map(|said| match said {
+            Said::Arp { to, .. } => to,
+            Said::Discovery { .. } | Said::Report(_) => panic!("{said:?}"),
+        })
+        .collect();
+    assert_eq!(to, [THEIRS, THEIRS, THEIRS, MacAddr::BROADCAST], "RFC 7048");
+    assert!(!bench.send("192.168.1.9", 3));
+    bench.answer(OTHERS, "192.168.1.9");
+    assert_eq!(bench.ready(), [(OTHERS, 3)], "it had moved");
+    bench.wait(46_000);
+    bench.send("192.168.1.9", 4);
+    bench.wait(12_000);
+    assert_eq!(bench.state("192.168.1.9"), "failed");
+    bench.wait(4000);
+    assert_eq!(bench.state("192.168.1.9"), "absent");
+}
+
+#[test]
+fn an_old_id_never_names_another_neighbour() {
+    let mut bench = Bench::new(NET);
+    let old = bench.entry("192.168.1.9");
+    bench.engine.flush(bench.now, LAN, &mut bench.out);
+    assert!(!bench.engine.is_current(old));
+    let new = bench.entry("192.168.1.10");
+    assert!(new != old && bench.engine.is_current(new));
+    bench.engine.park(bench.now, old, 1, &mut bench.out);
+    assert_eq!(bench.out.dropped.len(), 1);
+    assert_eq!(bench.engine.mac(NeighbourId::NONE, bench.now), None);
+}
+
+#[test]
+fn a_short_interruption_forgets_nobody_who_answered_and_fails_who_waits() {
+    let mut bench = Bench::new(NET);
+    bench.send("192.168.1.9", 1);
+    bench.answer(THEIRS, "192.168.1.9");
+    bench.send("192.168.1.10", 2);
+    bench.engine.handle_link(bench.now, LAN, false, &mut bench.out);
+    assert_eq!((bench.failed(), bench.state("192.168.1.10")), (vec![2], "absent"));
+    assert_eq!(bench.state("192.168.1.9"), "stale");
+    assert!(!bench.engine.owns(LAN, ip("192.168.1.1")), "a link that is down has no addresses");
+    assert_eq!(bench.engine.entry(bench.now, LAN, ip("192.168.1.44")), Err(Drop::PortDown));
+    bench.engine.handle_link(bench.now, LAN, true, &mut bench.out);
+    assert!(bench.send("192.168.1.9", 3));
+}
+
+#[test]
+fn who_cannot_be_a_neighbour_is_not_asked_for() {
+    let mut bench = Bench::new(NET);
+    let table = [
+        ("192.168.1.1", Drop::Martian),
+        ("192.168.1.255", Drop::Multicast),
+        ("192.168.1.0", Drop::Multicast),
+        ("255.255.255.255", Drop::Multicast),
+        ("224.0.0.9", Drop::Multicast),
+        ("ff02::9", Drop::Multicast),
+        ("127.0.0.1", Drop::Martian),
+        ("::", Drop::Martian),
+    ];
+    for (address, drop) in table {
+        assert_eq!(bench.engine.entry(bench.now, LAN, ip(address)), Err(drop), "{address}");
+    }
+    assert_eq!(bench.engine.entry(bench.now, InterfaceId(7), ip("192.168.1.9")), Err(Drop::NoRoute));
+    assert!(bench.out.frames.is_empty());
+}
+
+#[test]
+fn a_reload_keeps_neighbours_and_announces_only_new_addresses() {
+    let mut bench = Bench::new(NET);
+    bench.send("192.168.1.9", 1);
+    bench.answer(THEIRS, "192.168.1.9");
+    bench.said();
+    let more = NeighbourConfig { links: vec![link(&["192.168.1.1/24", "192.168.1.5/24", "2001:db8::1/64"])] };
+    bench.engine.apply(bench.now, more, &mut bench.out);
+    let said = bench.said();
+    let [Said::Arp { arp, .. }] = &said[..] else { panic!("{said:?}") };
+    assert_eq!(arp.sender.to_string(), "192.168.1.5");
+    assert_eq!(bench.state("192.168.1.9"), "reachable");
+    let mut other_card = link(NET);
+    other_card.mac = MacAddr([2, 0, 0, 0, 0, 0x55]);
+    bench.engine.apply(bench.now, NeighbourConfig { links: vec![other_card] }, &mut bench.out);
+    assert_eq!(bench.state("192.168.1.9"), "absent", "another card, perhaps another network");
+}
+
+#[test]
+fn a_gateway_is_asked_for_without_traffic_and_its_silence_told_once() {
+    let mut bench = Bench::new(NET);
+    let (interface, address) = (LAN, ip("192.168.1.254"));
+    let told = |reachable| [Event::Gateway { interface, address, reachable }];
+    bench.engine.watch(bench.now, &[(interface, address)], &mut bench.out);
+    assert_eq!(bench.said().len(), 1);
+    bench.answer(THEIRS, "192.168.1.254");
+    assert_eq!(bench.events(), told(true));
+    bench.wait(300_000);
+    assert_eq!(bench.events(), told(false), "once, however often it is asked for");
+    assert!(bench.said().len() > 10);
+    bench.answer(THEIRS, "192.168.1.254");
+    assert_eq!(bench.events(), told(true));
+    bench.engine.watch(bench.now, &[], &mut bench.out);
+    bench.wait(1_300_000);
+    assert_eq!(bench.state("192.168.1.254"), "absent", "no longer a gateway");
+}
