@@ -24,6 +24,7 @@ use super::privilege::Kept;
 use super::reloads::Reloads;
 use super::router::Reporter;
 use super::spec::Spec;
+use super::tap::Offloads;
 use super::{clock, entropy, host_link};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
@@ -265,7 +266,8 @@ fn adopt_port(
 
 /// What the packet path may leave to a port. A TAP that is made again has the same offloads.
 fn offload(port: &Port) -> Offload {
-    Offload { segmentation: port.offloads().tcp }
+    let Offloads { checksum: _, tcp, udp } = port.offloads();
+    Offload { tcp, udp }
 }
 
 /// The ports' names, in the order of their ids.

@@ -40,7 +40,7 @@ fn compile(text: &str) -> Arc<Compiled> {
     let valid = config::load(text).unwrap_or_else(|problems| panic!("{problems:#?}\n{text}"));
     let node = valid.node(None).unwrap();
     let ports = valid.node_part(node).ports.len();
-    Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload { segmentation: true }; ports]))
+    Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload::ALL; ports]))
 }
 
 fn specs(compiled: &Compiled) -> Vec<Spec> {

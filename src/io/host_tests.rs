@@ -188,7 +188,7 @@ fn router(space: &Namespace, driver: Driver) -> HostHandle {
     let node = valid.node(None).unwrap();
     let spec = Spec::new(PortId(0), &valid.node_part(node).ports[0]).unwrap();
     let port = Port::attach(spec).unwrap();
-    let offload = Offload { segmentation: port.offloads().tcp };
+    let offload = Offload { tcp: port.offloads().tcp, udp: port.offloads().udp };
     let compiled = Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![offload]));
     let links = Links::watch(std::slice::from_ref(&port));
     let shard = Shard::new(compiled, entropy::seed().unwrap(), clock::now());

@@ -32,7 +32,7 @@ impl Shard {
         self.advertiser.apply(now, compiled.advertiser_links(), &mut self.route_out.frames);
         self.reassembly.apply(compiled.reassembly_limits());
         self.traffic.resize(interfaces);
-        self.departures.resize(interfaces);
+        self.departures.apply(&compiled);
         self.links_up.resize(compiled.offloads.len(), false);
         self.compiled = compiled;
         self.watch_gateways(now);

@@ -15,14 +15,7 @@ use crate::nat::Outside;
 use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop};
 use crate::rules::{self, Ruleset};
 use crate::types::{Duration, Family, InterfaceId, MacAddr, PortId, Prefix};
-use crate::wire::reassembly;
-
-/// What a port's driver can take over, agreed when the port was opened.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct Offload {
-    /// Partial checksums and superpackets may be sent.
-    pub segmentation: bool,
-}
+use crate::wire::{Offload, reassembly};
 
 /// A logical interface on this node.
 #[derive(Clone, Debug)]
@@ -89,7 +82,7 @@ pub struct Compiled {
     pub epoch: u32,
     /// Logical interfaces; index is [`InterfaceId`].
     pub links: Vec<Link>,
-    /// What each port can take over; index is [`PortId`].
+    /// What each port can take over, agreed when it was opened; index is [`PortId`].
     pub offloads: Vec<Offload>,
     /// Rules.
     pub ruleset: Ruleset,
@@ -209,6 +202,12 @@ impl Compiled {
         let gateway =
             self.gateways.iter().find(|(interface, address)| *interface == ingress && same_family(address));
         gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
+    }
+
+    /// What a port can take over.
+    #[inline]
+    pub fn offload(&self, port: PortId) -> Offload {
+        self.offloads.get(usize::from(port.0)).copied().unwrap_or(Offload::NONE)
     }
 
     /// The gateways of all interfaces.

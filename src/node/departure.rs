@@ -85,14 +85,17 @@ impl Shard {
 }
 
 impl Departures {
-    pub(super) fn new(interfaces: usize, fragment_id: u32) -> Self {
-        let coalescers = (0..interfaces).map(|_| Coalescer::new()).collect();
-        Departures { coalescers, pieces: Vec::with_capacity(64), fragment_id }
+    pub(super) fn new(compiled: &Compiled, fragment_id: u32) -> Self {
+        let mut departures =
+            Departures { coalescers: Vec::new(), pieces: Vec::with_capacity(64), fragment_id };
+        departures.apply(compiled);
+        departures
     }
 
-    /// Room for the interfaces of a new configuration.
-    pub(super) fn resize(&mut self, interfaces: usize) {
-        self.coalescers.resize_with(interfaces, Coalescer::new);
+    /// The interfaces of a new configuration. Called between batches, when nothing waits here.
+    pub(super) fn apply(&mut self, compiled: &Compiled) {
+        let coalescer = |link: &Link| Coalescer::new(compiled.offload(link.port));
+        self.coalescers = compiled.links.iter().map(coalescer).collect();
     }
 
     /// Takes a packet that policy let pass, in the form that the egress port can send.
@@ -112,9 +115,8 @@ impl Departures {
             out.pool.give(packet.frame);
             return Err(Drop::NoRoute);
         };
-        let offload = compiled.offloads.get(usize::from(link.port.0)).copied().unwrap_or_default();
         let limit = piece_limit(&packet, link.mtu);
-        if offload.segmentation && limit.is_none() {
+        if limit.is_none() && compiled.offload(link.port).takes(&packet.frame) {
             coalescer.push(packet, &mut out.pool);
             return Ok(());
         }

@@ -25,7 +25,9 @@ pub mod snapshot;
 mod traffic;
 
 pub use command::{CaptureSink, Command, Reply};
-pub use compiled::{Compiled, Link, Offload, RouteOrigin};
+pub use compiled::{Compiled, Link, RouteOrigin};
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use shard::{Shard, Why};
+
+pub use crate::wire::Offload;

@@ -73,7 +73,7 @@ impl Shard {
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
             reassembly: Reassembly::new(compiled.reassembly_limits()),
-            departures: Departures::new(interfaces, fragment_id),
+            departures: Departures::new(&compiled, fragment_id),
             drops: Drops::new(),
             traffic: Traffic::new(interfaces),
             icmp_errors: Rate::new(ICMP_ERRORS_PER_SECOND, now),

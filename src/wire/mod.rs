@@ -22,6 +22,7 @@ pub mod reassembly;
 mod sample;
 pub mod segment;
 
+pub use coalesce::Offload;
 pub use drop::Drop;
 pub use flow_key::{FlowKey, FlowKey4, FlowKey6};
 pub use frame::{ChecksumState, FrameBuf, Gso, GsoKind, Pool};

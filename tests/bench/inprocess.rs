@@ -68,7 +68,7 @@ impl Bench {
         let document = include_str!("inprocess.toml");
         let valid = config::load(document).unwrap_or_else(|problems| panic!("{problems:?}"));
         let node = valid.node(None).expect("one node");
-        let offloads = vec![Offload { segmentation: true }; 2];
+        let offloads = vec![Offload::ALL; 2];
         let compiled = Arc::new(Compiled::new(Arc::new(valid), node, 1, offloads));
         let router_mac = compiled.links[1].mac.0;
         let now = Instant::from_secs(10);

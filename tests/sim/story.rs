@@ -92,7 +92,7 @@ pub fn compile(document: &str, epoch: u32) -> Compiled {
     let valid = config::load(document).unwrap_or_else(|problems| panic!("{problems:?}"));
     let node = valid.node(None).unwrap();
     let ports = valid.node_part(node).ports.len();
-    Compiled::new(Arc::new(valid), node, epoch, vec![Offload { segmentation: false }; ports])
+    Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; ports])
 }
 
 /// The world of the story.
