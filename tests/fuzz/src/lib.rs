@@ -104,7 +104,10 @@ impl Repair {
         if self.0 & 1 != 0 {
             // A wrong UDP length is refused, so it is set before the packet can be parsed.
             let (at, whole) = match frame[12] {
-                8 => (14 + frame.get(14).map_or(0, |byte| usize::from(byte & 15) * 4), frame.get(23) == Some(&17)),
+                8 => (
+                    14 + frame.get(14).map_or(0, |byte| usize::from(byte & 15) * 4),
+                    frame.get(23) == Some(&17),
+                ),
                 _ => (54, frame.get(20) == Some(&17)),
             };
             if whole && frame.len() >= at + 8 {
@@ -204,9 +207,7 @@ pub fn deviation(packet: &Packet) -> (u16, u16) {
     let transport = match packet.frame.checksum {
         ChecksumState::Unverified | ChecksumState::Valid => covered(packet) % 0xffff,
         // The field holds the sum of the pseudo header only.
-        ChecksumState::Partial { .. } => {
-            ((field + u32::from(!sum(&pseudo_header(packet)))) % 0xffff) as u16
-        }
+        ChecksumState::Partial { .. } => ((field + u32::from(!sum(&pseudo_header(packet)))) % 0xffff) as u16,
     };
     (header, transport)
 }
