@@ -131,6 +131,15 @@ impl Repair {
     }
 }
 
+/// Makes the transport checksum of a whole packet a partial one: the sum of the pseudo header.
+pub fn make_partial(frame: &mut [u8]) {
+    let Some(packet) = ip(FrameBuf::copy_of(frame)) else { return };
+    if let Some(at) = checksum_at(&packet).filter(|_| packet.layout.fragment == Fragment::Whole) {
+        let place = usize::from(packet.layout.l4) + at;
+        frame[place..place + 2].copy_from_slice(&sum(&pseudo_header(&packet)).to_be_bytes());
+    }
+}
+
 /// The packet in a frame, when there is one.
 pub fn ip(frame: FrameBuf) -> Option<Packet> {
     match Packet::parse(frame) {

@@ -8,7 +8,7 @@ use std::cell::RefCell;
 
 use koi::wire::coalesce::Coalescer;
 use koi::wire::{ChecksumState, FlowKey, Fragment, FrameBuf, Gso, GsoKind, Packet, Pool, Transport, segment};
-use koi_fuzz::{Input, Repair, assert_layout, assert_sound, deviation, ip};
+use koi_fuzz::{Input, Repair, assert_layout, assert_sound, deviation, ip, make_partial};
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
@@ -142,13 +142,7 @@ fn cut(control: u8, input: &mut Input<'_>, pool: &mut Pool) {
     frame.gso = Some(Gso { kind, ecn: control & 2 != 0, size });
     if control & 4 != 0 {
         let start = packet.layout.l4;
-        // The pseudo header's sum: the complete one with the segment's own sum taken off.
-        let at = usize::from(start) + usize::from(offset);
-        frame.bytes_mut()[at..at + 2].fill(0);
-        let covered = koi_fuzz::sum(&frame.bytes()[usize::from(start)..packet.layout.end as usize]);
-        let complete = u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let pseudo = koi_fuzz::sum(&[!complete, !covered].map(u16::to_be_bytes).concat());
-        frame.bytes_mut()[at..at + 2].copy_from_slice(&pseudo.to_be_bytes());
+        make_partial(frame.bytes_mut());
         frame.checksum = ChecksumState::Partial { start, offset };
     }
     let Some(packet) = ip(frame) else { return };
