@@ -161,7 +161,7 @@ impl Router {
         let mut bytes = input.piece().to_vec();
         from_us(&mut bytes);
         Repair::ALL.apply(&mut bytes);
-        if !ip(FrameBuf::copy_of(&bytes)).is_some_and(|packet| deviation(&packet) == (0, 0)) {
+        if ip(FrameBuf::copy_of(&bytes)).is_none_or(|packet| deviation(&packet) != (0, 0)) {
             return;
         }
         let mut frame = self.out.pool.take();
