@@ -55,7 +55,7 @@ impl Shard {
         let Some(link) = self.compiled.link(egress) else {
             return self.lose(now, Drop::NoRoute, None, ingress, packet, out);
         };
-        if !self.links_up.get(usize::from(link.port.0)).copied().unwrap_or(false) {
+        if !self.is_port_up(link) {
             return self.lose(now, Drop::PortDown, None, ingress, packet, out);
         }
         let header = &mut packet.frame.bytes_mut()[..12];
@@ -197,10 +197,18 @@ impl Shard {
         frame: FrameBuf,
         out: &mut Outbox,
     ) {
+        let Some(link) = self.compiled.link(interface) else { return out.pool.give(frame) };
+        if !self.is_port_up(link) {
+            return self.lose_frame(now, Drop::PortDown, interface, frame, out);
+        }
         self.traffic.sent(interface, &frame);
         self.capture(now, interface, frame.bytes());
         if let Some(link) = self.compiled.link(interface) {
             send_tagged(link, frame, out);
         }
+    }
+
+    fn is_port_up(&self, link: &Link) -> bool {
+        self.links_up.get(usize::from(link.port.0)).copied().unwrap_or(false)
     }
 }

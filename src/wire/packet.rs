@@ -238,15 +238,21 @@ impl Packet {
         }
         let key = &self.layout.key;
         let bytes = self.transport();
-        let pseudo = || checksum::pseudo_header(key.src(), key.dst(), key.protocol(), bytes.len() as u32);
-        let total = match key.protocol() {
-            // RFC 768: zero means that the sender did not compute one; in IPv6 that is an error (RFC 8200 section 8.1).
-            protocol::UDP if bytes[6] == 0 && bytes[7] == 0 => return matches!(key, FlowKey::V4(_)),
-            protocol::TCP | protocol::UDP | protocol::ICMPV6 => checksum::add(pseudo(), checksum::sum(bytes)),
-            protocol::ICMP => checksum::sum(bytes),
-            _ => return true,
+        let holds = |bytes: &[u8]| {
+            let pseudo = checksum::pseudo_header(key.src(), key.dst(), key.protocol(), bytes.len() as u32);
+            checksum::add(pseudo, checksum::sum(bytes)) == 0xffff
         };
-        total == 0xffff
+        match (key.protocol(), key) {
+            // RFC 768: zero means that the sender did not compute one; in IPv6 that is an error (RFC 8200 section 8.1).
+            (protocol::UDP, _) if bytes[6] == 0 && bytes[7] == 0 => matches!(key, FlowKey::V4(_)),
+            // What stands behind the datagram is not its own (RFC 9868). The length was checked by the parser.
+            (protocol::UDP, _) => {
+                holds(&bytes[..usize::from(u16::from_be_bytes([bytes[4], bytes[5]])).min(bytes.len())])
+            }
+            (protocol::TCP, _) | (protocol::ICMPV6, FlowKey::V6(_)) => holds(bytes),
+            (protocol::ICMP, FlowKey::V4(_)) => checksum::sum(bytes) == 0xffff,
+            _ => true,
+        }
     }
 }
 
@@ -272,7 +278,7 @@ fn parse_ipv4(bytes: &[u8], l3: usize) -> Result<Layout, Drop> {
     let src = Ipv4Addr::new(header[12], header[13], header[14], header[15]);
     let dst = Ipv4Addr::new(header[16], header[17], header[18], header[19]);
     let segment = &header[header_len..total_len];
-    let (transport, src_port, dst_port) = parse_transport(header[9], segment, fragment)?;
+    let (transport, src_port, dst_port) = parse_transport(header[9], protocol::ICMP, segment, fragment)?;
     Ok(Layout {
         key: FlowKey::V4(FlowKey4 { src, dst, src_port, dst_port, protocol: header[9] }),
         l3: l3 as u16,
@@ -302,7 +308,8 @@ fn parse_ipv6(bytes: &[u8], l3: usize) -> Result<Layout, Drop> {
     };
     let packet = &header[..total_len];
     let Chain { protocol, at, fragment, options } = walk_extensions(packet, l3)?;
-    let (transport, src_port, dst_port) = parse_transport(protocol, &packet[at..], fragment)?;
+    let (transport, src_port, dst_port) =
+        parse_transport(protocol, protocol::ICMPV6, &packet[at..], fragment)?;
     Ok(Layout {
         key: FlowKey::V6(FlowKey6 { src: address(8), dst: address(24), src_port, dst_port, protocol }),
         l3: l3 as u16,
@@ -379,8 +386,14 @@ pub(super) fn walk_extensions(packet: &[u8], l3: usize) -> Result<Chain, Drop> {
     Err(Drop::Ipv6Extension)
 }
 
-/// Parses the transport header: what it is, and the ports (or query identifier) of the flow key.
-fn parse_transport(number: u8, segment: &[u8], fragment: Fragment) -> Result<(Transport, u16, u16), Drop> {
+/// Parses the transport header: what it is, and the ports (or query identifier) of the flow key. `icmp` is the
+/// family's own; the other family's is nothing that a host would read.
+fn parse_transport(
+    number: u8,
+    icmp: u8,
+    segment: &[u8],
+    fragment: Fragment,
+) -> Result<(Transport, u16, u16), Drop> {
     if matches!(fragment, Fragment::Part { offset, .. } if offset > 0) {
         return Ok((Transport::Other, 0, 0));
     }
@@ -414,7 +427,7 @@ fn parse_transport(number: u8, segment: &[u8], fragment: Fragment) -> Result<(Tr
             }
             Ok((Transport::Udp, word(0), word(2)))
         }
-        protocol::ICMP | protocol::ICMPV6 => {
+        number if number == icmp => {
             if segment.len() < 8 {
                 return Err(Drop::TransportHeader);
             }
@@ -493,6 +506,36 @@ mod tests {
             .write(&mut bytes, b"question")
             .unwrap();
         bytes
+    }
+
+    /// Puts an IPv4 header's checksum right.
+    fn seal(bytes: &mut [u8]) {
+        bytes[24..26].fill(0);
+        let sum = !checksum::sum(&bytes[14..34]);
+        bytes[24..26].copy_from_slice(&sum.to_be_bytes());
+    }
+
+    #[test]
+    fn what_stands_behind_a_datagram_is_not_covered_by_its_checksum() {
+        let mut bytes = udp4();
+        bytes.extend_from_slice(b"surplus");
+        let length = (bytes.len() - ETHERNET_LEN) as u16;
+        bytes[16..18].copy_from_slice(&length.to_be_bytes());
+        seal(&mut bytes);
+        assert!(parse(&bytes).unwrap().transport_checksum_ok());
+        bytes[42] ^= 1;
+        assert!(!parse(&bytes).unwrap().transport_checksum_ok());
+    }
+
+    #[test]
+    fn the_other_family_s_icmp_is_just_a_protocol() {
+        let mut bytes = udp4();
+        bytes[23] = protocol::ICMPV6;
+        bytes[34] = 128;
+        seal(&mut bytes);
+        let packet = parse(&bytes).unwrap();
+        assert_eq!(packet.layout.transport, Transport::Other);
+        assert!(packet.transport_checksum_ok());
     }
 
     #[test]
