@@ -5,10 +5,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod audit;
 mod cable;
+mod forge;
 mod host;
-mod scenarios;
+mod links;
+mod own_stack;
+mod path_mtu;
+mod policy;
+mod router;
+mod stack;
 mod story;
+mod transfers;
+mod translation;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
