@@ -7,7 +7,11 @@
 
 mod audit;
 mod cable;
+mod errors;
+mod far;
+mod floods;
 mod forge;
+mod fragments;
 mod host;
 mod links;
 mod own_stack;
@@ -16,6 +20,7 @@ mod policy;
 mod router;
 mod stack;
 mod story;
+mod times;
 mod transfers;
 mod translation;
 mod world;
@@ -24,10 +29,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Runs a scenario for every seed; names the seed that fails.
 pub fn for_each_seed(scenario: impl Fn(u64)) {
+    for_some_seeds(u64::MAX, scenario);
+}
+
+/// The same for at most `limit` seeds: for scenarios that take long.
+pub fn for_some_seeds(limit: u64, scenario: impl Fn(u64)) {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let seeds = match number("KOI_SIM_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("KOI_SIM_SEEDS").unwrap_or(40),
+        None => 0..number("KOI_SIM_SEEDS").unwrap_or(40).min(limit),
     };
     for seed in seeds {
         if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {

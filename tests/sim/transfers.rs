@@ -64,7 +64,7 @@ impl Transfer {
 
     /// Goes on for a while.
     pub fn go_on(&mut self, world: &mut World, time: Duration) {
-        let end = world.now + time;
+        let end = world.wake_in(time);
         world.run_until(time + Duration::from_secs(10), "a while", |world| {
             self.advance(world);
             world.now >= end
@@ -88,6 +88,15 @@ impl Transfer {
                 .unwrap();
         }
         assert!(self.received.len() <= self.data.len());
+        self.is_complete()
+    }
+
+    /// There is more to send.
+    pub fn append(&mut self, bytes: &[u8]) {
+        self.data.extend_from_slice(bytes);
+    }
+
+    pub fn is_complete(&self) -> bool {
         self.received.len() == self.data.len()
     }
 

@@ -62,6 +62,8 @@ pub struct World {
     configurations: Vec<Arc<Compiled>>,
     sequence: u64,
     random: Random,
+    /// How often anything happened.
+    pub steps: u64,
     /// Every frame that was put on a cable: (time, from, frame). For assertions.
     pub seen: Vec<(Instant, End, Vec<u8>)>,
 }
@@ -77,6 +79,7 @@ impl World {
             configurations: Vec::new(),
             sequence: 0,
             random: Seed([seed, 0x6b6f69]).random(),
+            steps: 0,
             seen: Vec::new(),
         }
     }
@@ -149,6 +152,7 @@ impl World {
 
     /// Lets hosts and routers speak, then jumps to the next thing that happens; false when nothing ever will.
     pub fn step(&mut self) -> bool {
+        self.steps += 1;
         for index in 0..self.hosts.len() {
             for frame in self.hosts[index].poll(self.now) {
                 self.send(End::Host(index), frame);
@@ -249,10 +253,16 @@ impl World {
         self.cables.iter().find(|(from, _, _)| *from == end).map(|(_, to, _)| *to)
     }
 
+    /// Makes sure that the world stops to look after this time.
+    pub fn wake_in(&mut self, time: Duration) -> Instant {
+        let at = self.now + time;
+        self.schedule(at, Event::Wake);
+        at
+    }
+
     /// Runs for a while.
     pub fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.schedule(end, Event::Wake);
+        let end = self.wake_in(time);
         while self.now < end && self.step() {}
     }
 }
