@@ -10,7 +10,6 @@ use crate::world::{End, World};
 /// Ports of the story's router.
 pub const WAN: u8 = 0;
 pub const LAN: u8 = 1;
-pub const DMZ: u8 = 2;
 
 /// An audit that goes on while the world does.
 #[derive(Default)]

@@ -1,10 +1,11 @@
 //! Strangers by the thousand: what is established goes on, what is bounded stays so, and the counters tell.
 
 use std::collections::HashSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use koi::types::Seed;
+use koi::wire::arp::Operation;
 use koi::wire::{Drop, FrameBuf, Packet, Parsed};
 
 use crate::audit::{Audit, LAN, WAN};
@@ -16,6 +17,7 @@ use crate::world::End;
 use crate::{for_each_seed, for_some_seeds};
 
 const LIMIT: usize = 400;
+const ROUTER: Ipv4Addr = Ipv4Addr::new(192, 168, 1, 1);
 const OUTSIDE: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 2);
 
 #[test]
@@ -94,6 +96,11 @@ fn a_full_table_of_established_flows_refuses_new_ones_and_keeps_the_old() {
     });
 }
 
+/// What a station writes into its packets.
+fn name((address, port): (Ipv4Addr, u16)) -> Vec<u8> {
+    [&address.octets()[..], &port.to_be_bytes()].concat()
+}
+
 /// Ports that outbound NAT has for one destination.
 const PORTS: usize = 65_536 - 1024;
 
@@ -101,21 +108,21 @@ const PORTS: usize = 65_536 - 1024;
 fn a_destination_without_a_port_left_is_counted_and_no_answer_goes_astray() {
     for_some_seeds(2, |seed| {
         let mut story = Story::new(seed, Quality::CLEAN);
-        let to = story.router_mac(LAN);
+        let macs = [story.router_mac(WAN), story.router_mac(LAN)];
         let Story { client, server, .. } = story;
         let world = &mut story.world;
         let asked = world.hosts[server].udp(53);
         let handle = world.hosts[client].ping(1);
         world.hosts[client].ask(handle, 1, ip(SERVER));
         world.run_for(Duration::from_secs(1));
-        let lan = Stations { from: world.hosts[client].mac, to };
+        let lan = Stations { from: world.hosts[client].mac, to: macs[1] };
         let target = (Ipv4Addr::new(203, 0, 113, 1), 53);
         let before = world.seen.len();
         for number in 0..PORTS + 500 {
             // A source may hold 10,000 unanswered flows.
             let from =
                 (Ipv4Addr::new(192, 168, 1, 100 + (number / 9000) as u8), 1000 + (number % 9000) as u16);
-            world.emit(End::Host(client), forge::udp(lan, Ends { from, to: target }, &[1]));
+            world.emit(End::Host(client), forge::udp(lan, Ends { from, to: target }, &name(from)));
             if number % 64 == 63 {
                 world.run_for(Duration::from_micros(300));
                 while world.hosts[server].hear(asked).is_some() {}
@@ -124,16 +131,40 @@ fn a_destination_without_a_port_left_is_counted_and_no_answer_goes_astray() {
         world.run_for(Duration::from_millis(100));
         assert_eq!(world.routers[0].shard.drops_of(Drop::PortsExhausted), 500);
         let left = world.seen[before..].iter().filter(|(_, from, _)| *from == End::Router(0, WAN));
-        let sources = left.filter_map(|(_, _, frame)| match Packet::parse(FrameBuf::copy_of(frame)) {
+        let names = left.filter_map(|(_, _, frame)| match Packet::parse(FrameBuf::copy_of(frame)) {
             Ok(Parsed::Ip(packet)) if packet.layout.key.dst_port() == 53 => {
-                Some(packet.layout.key.src_port())
+                Some((packet.layout.key.src_port(), packet.transport()[8..14].to_vec()))
             }
             Ok(_) | Err(_) => None,
         });
-        let sources: Vec<u16> = sources.collect();
-        let distinct: HashSet<u16> = sources.iter().copied().collect();
-        assert_eq!((sources.len(), distinct.len()), (PORTS, PORTS), "nobody shares a port");
-        assert!(sources.iter().all(|port| *port >= 1024));
+        let names: Vec<(u16, Vec<u8>)> = names.collect();
+        let distinct: HashSet<u16> = names.iter().map(|(port, _)| *port).collect();
+        assert_eq!((names.len(), distinct.len()), (PORTS, PORTS), "nobody shares a port");
+        assert!(distinct.iter().all(|port| *port >= 1024));
+        // An answer says whom it is for, and goes there.
+        let wan = Stations { from: world.hosts[server].mac, to: macs[0] };
+        for station in 100..108 {
+            let who_has =
+                forge::arp(Operation::Request, lan.from, Ipv4Addr::new(192, 168, 1, station), ROUTER);
+            world.emit(End::Host(client), who_has);
+        }
+        world.run_for(Duration::from_millis(10));
+        let before = world.seen.len();
+        for (port, name) in names.iter().step_by(997) {
+            world.emit(End::Host(server), forge::udp(wan, Ends { from: target, to: (OUTSIDE, *port) }, name));
+            world.run_for(Duration::from_millis(1));
+        }
+        let answers = world.seen[before..].iter().filter(|(_, from, _)| *from == End::Router(0, LAN));
+        let mut count = 0;
+        for (_, _, frame) in answers {
+            if let Ok(Parsed::Ip(packet)) = Packet::parse(FrameBuf::copy_of(frame)) {
+                let key = packet.layout.key;
+                let IpAddr::V4(to) = key.dst() else { panic!("{key}") };
+                assert_eq!(packet.transport()[8..14], name((to, key.dst_port())), "{key} is somebody else's");
+                count += 1;
+            }
+        }
+        assert_eq!(count, names.len().div_ceil(997));
         // Another destination still has them all.
         let asker = world.hosts[client].udp(5000);
         let other = world.hosts[server].udp(54);

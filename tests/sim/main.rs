@@ -2,11 +2,17 @@
 //!
 //! Each scenario runs for many seeds (`KOI_SIM_SEEDS`, default 40); a failing seed prints itself, and
 //! `KOI_SIM_SEED=N` runs that one alone.
+//!
+//! Actors: `world` (time, and all that happens in it), `router` (a shard and its queues), `stack` (the router's own
+//! TCP stack), `host` with `path_mtu` (end hosts), `cable`. Networks: `story` (WAN, LAN, DMZ), `far` (the same
+//! behind a provider's router). `forge` makes the frames that no host would send, `audit` watches every frame that
+//! a router sends. All other files are scenarios.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod audit;
 mod cable;
+mod chaos;
 mod errors;
 mod far;
 mod floods;

@@ -20,22 +20,22 @@ const PAGE: usize = 800_000;
 const LAN_ADDRESS: &str = "192.168.1.1";
 
 /// A client that asks for the page.
-struct Fetch {
+pub struct Fetch {
     host: usize,
     handle: SocketHandle,
     asked: bool,
-    received: Vec<u8>,
+    pub received: Vec<u8>,
 }
 
 impl Fetch {
-    fn new(world: &mut World, host: usize, address: &str, from_port: u16) -> Self {
+    pub fn new(world: &mut World, host: usize, address: &str, from_port: u16) -> Self {
         let handle = world.hosts[host].tcp();
         world.hosts[host].connect(handle, (ip(address), PORT), from_port);
         Fetch { host, handle, asked: false, received: Vec::new() }
     }
 
     /// True at the end of the page.
-    fn advance(&mut self, world: &mut World) -> bool {
+    pub fn advance(&mut self, world: &mut World) -> bool {
         let socket = world.hosts[self.host].sockets.get_mut::<tcp::Socket>(self.handle);
         if socket.can_send() && !self.asked {
             self.asked = socket.send_slice(b"GET /").unwrap() > 0;
@@ -52,7 +52,7 @@ impl Fetch {
         self.asked && !socket.may_recv()
     }
 
-    fn finish(&mut self, world: &mut World) {
+    pub fn finish(&mut self, world: &mut World) {
         world.run_until(Duration::from_secs(240), "the page", |world| self.advance(world));
         assert!(self.received == world.routers[0].own.page, "{} bytes, or wrong ones", self.received.len());
         world.hosts[self.host].sockets.get_mut::<tcp::Socket>(self.handle).close();

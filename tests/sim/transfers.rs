@@ -100,6 +100,23 @@ impl Transfer {
         self.received.len() == self.data.len()
     }
 
+    /// What has arrived is the beginning of what was sent.
+    pub fn is_right_so_far(&self) -> bool {
+        self.data.starts_with(&self.received)
+    }
+
+    /// The listener got at least a SYN.
+    pub fn was_accepted(&self, world: &World) -> bool {
+        world.hosts[self.to.0].sockets.get::<tcp::Socket>(self.to.1).is_active()
+    }
+
+    /// Both sides say that they have done.
+    pub fn close(&self, world: &mut World) {
+        for (host, handle) in [self.from, self.to] {
+            world.hosts[host].sockets.get_mut::<tcp::Socket>(handle).close();
+        }
+    }
+
     pub fn check(&self) {
         assert!(self.received == self.data, "the bytes arrived changed");
     }
