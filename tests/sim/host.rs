@@ -7,13 +7,20 @@ use koi::types::{Instant, MacAddr};
 use smoltcp::iface::{Config, Interface, SocketHandle, SocketSet};
 use smoltcp::phy::{Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::{icmp, tcp, udp};
-use smoltcp::wire::{EthernetAddress, HardwareAddress, IpCidr};
+use smoltcp::wire::{EthernetAddress, HardwareAddress, Icmpv4Packet, Icmpv4Repr, IpCidr};
+
+use crate::path_mtu::PathMtu;
 
 /// A host with its sockets.
 pub struct Host {
     interface: Interface,
     card: Card,
     pub sockets: SocketSet<'static>,
+    pub mac: MacAddr,
+    /// Copies of the frames that arrived, once somebody listens.
+    heard: Option<Vec<Vec<u8>>>,
+    /// What routers have said about the way.
+    pub path: PathMtu,
 }
 
 impl Host {
@@ -36,11 +43,32 @@ impl Host {
                 IpAddr::V6(v6) => drop(interface.routes_mut().add_default_ipv6_route(*v6).unwrap()),
             }
         }
-        Host { interface, card, sockets: SocketSet::new(Vec::new()) }
+        let sockets = SocketSet::new(Vec::new());
+        Host { interface, card, sockets, mac, heard: None, path: PathMtu::default() }
+    }
+
+    /// Keeps copies of the frames that arrive from now on.
+    pub fn listen(&mut self) {
+        self.heard = Some(Vec::new());
+    }
+
+    /// The copies.
+    pub fn heard(&self) -> &[Vec<u8>] {
+        self.heard.as_deref().unwrap_or_default()
+    }
+
+    /// Gets another network card.
+    pub fn set_mac(&mut self, mac: MacAddr) {
+        self.mac = mac;
+        self.interface.set_hardware_addr(HardwareAddress::Ethernet(EthernetAddress(mac.0)));
     }
 
     /// A frame from the cable.
     pub fn receive(&mut self, frame: Vec<u8>) {
+        if let Some(heard) = &mut self.heard {
+            heard.push(frame.clone());
+        }
+        self.path.hear(&frame, self.mac);
         self.card.incoming.push_back(frame);
     }
 
@@ -48,7 +76,8 @@ impl Host {
     pub fn poll(&mut self, now: Instant) -> Vec<Vec<u8>> {
         let now = smoltcp::time::Instant::from_micros((now.as_nanos() / 1000) as i64);
         self.interface.poll(now, &mut self.card, &mut self.sockets);
-        self.card.outgoing.drain(..).collect()
+        let path = &mut self.path;
+        self.card.outgoing.drain(..).flat_map(|frame| path.fit(frame)).collect()
     }
 
     /// When the stack wants to run again.
@@ -80,12 +109,37 @@ impl Host {
         self.sockets.add(socket)
     }
 
+    /// Sends a datagram.
+    pub fn say(&mut self, handle: SocketHandle, to: (IpAddr, u16), bytes: &[u8]) {
+        let socket = self.sockets.get_mut::<udp::Socket>(handle);
+        socket.send_slice(bytes, (smoltcp::wire::IpAddress::from(to.0), to.1)).unwrap();
+    }
+
+    /// The next datagram that has come, and from whom.
+    pub fn hear(&mut self, handle: SocketHandle) -> Option<(Vec<u8>, (IpAddr, u16))> {
+        let (bytes, from) = self.sockets.get_mut::<udp::Socket>(handle).recv().ok()?;
+        Some((bytes.to_vec(), (from.endpoint.addr.into(), from.endpoint.port)))
+    }
+
     /// A socket for echo requests with this identifier.
     pub fn ping(&mut self, id: u16) -> SocketHandle {
         let buffer = || icmp::PacketBuffer::new(vec![icmp::PacketMetadata::EMPTY; 16], vec![0; 4096]);
         let mut socket = icmp::Socket::new(buffer(), buffer());
         socket.bind(icmp::Endpoint::Ident(id)).unwrap();
         self.sockets.add(socket)
+    }
+
+    /// Sends an IPv4 echo request.
+    pub fn ask(&mut self, handle: SocketHandle, id: u16, to: IpAddr) {
+        let repr = Icmpv4Repr::EchoRequest { ident: id, seq_no: 1, data: b"koi" };
+        let socket = self.sockets.get_mut::<icmp::Socket>(handle);
+        let payload = socket.send(repr.buffer_len(), to.into()).unwrap();
+        repr.emit(&mut Icmpv4Packet::new_unchecked(payload), &Default::default());
+    }
+
+    /// True when an answer to an echo request waits.
+    pub fn answered(&self, handle: SocketHandle) -> bool {
+        self.sockets.get::<icmp::Socket>(handle).can_recv()
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use koi::config;
 use koi::node::{Compiled, Offload};
 use koi::types::MacAddr;
 
+use crate::audit::LAN;
 use crate::cable::Quality;
 use crate::host::Host;
 use crate::world::{End, World};
@@ -115,8 +117,13 @@ pub fn ip(text: &str) -> IpAddr {
 impl Story {
     /// One router and three hosts; the "server" is also the WAN gateway's address.
     pub fn new(seed: u64, quality: Quality) -> Self {
+        Story::with(seed, quality, &document(LAN_ANYWHERE, ""))
+    }
+
+    /// The same with another configuration.
+    pub fn with(seed: u64, quality: Quality, document: &str) -> Self {
         let mut world = World::new(seed);
-        let router = world.add_router(compile(&document(LAN_ANYWHERE, ""), 1));
+        let router = world.add_router(compile(document, 1));
         let mac = |last: u8| MacAddr([2, 0, 0, 0, 0, last]);
         let server = world.add_host(Host::new(
             mac(1),
@@ -140,7 +147,29 @@ impl Story {
         world.connect(End::Router(router, 1), End::Host(client), quality);
         world.connect(End::Router(router, 2), End::Host(www), quality);
         // Duplicate address detection takes a second; nothing IPv6 works before.
-        world.run_for(std::time::Duration::from_secs(3));
+        world.run_for(Duration::from_secs(3));
         Story { world, server, client, www }
     }
+    /// Another host on LAN.
+    pub fn second_client(&mut self, quality: Quality, seed: u64) -> usize {
+        let host = self.world.add_host(Host::new(
+            MacAddr([2, 0, 0, 0, 0, 4]),
+            &["192.168.1.11/24", "2001:db8:10::11/64"],
+            &[ip("192.168.1.1"), ip("2001:db8:10::1")],
+            seed + 3,
+        ));
+        self.world.connect(End::Router(0, LAN), End::Host(host), quality);
+        self.world.run_for(Duration::from_secs(2));
+        host
+    }
+
+    /// The router's MAC address on one of its ports.
+    pub fn router_mac(&self, port: u8) -> MacAddr {
+        self.world.routers[0].shard.snapshot(self.world.now).interfaces[usize::from(port)].mac
+    }
+}
+
+/// A document with another limit of the connection table.
+pub fn with_state_limit(document: &str, limit: u32) -> String {
+    document.replace("hostname = \"koi\"", &format!("hostname = \"koi\"\nstate_limit = {limit}"))
 }

@@ -6,15 +6,17 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use koi::node::{Command, Compiled, Outbox, Shard};
-use koi::types::{Instant, PortId, Random, Seed};
-use koi::wire::FrameBuf;
+use koi::node::{Command, Compiled};
+use koi::types::{Instant, Random, Seed};
+use smoltcp::iface::SocketHandle;
 
 use crate::cable::{Cable, Quality};
 use crate::host::Host;
+use crate::router::Router;
 
 /// One end of a cable.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -27,17 +29,27 @@ pub enum End {
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 enum Event {
-    Frame { to: End, frame: Vec<u8> },
-    Batch { router: usize },
-    Apply { router: usize, index: usize },
-}
-
-/// A router: the same value that the program runs.
-pub struct Router {
-    pub shard: Shard,
-    out: Outbox,
-    waiting: Vec<(u8, Vec<u8>)>,
-    batch_due: bool,
+    Frame {
+        to: End,
+        frame: Vec<u8>,
+    },
+    Batch {
+        router: usize,
+    },
+    Apply {
+        router: usize,
+        index: usize,
+    },
+    /// The router's own stack has its turn.
+    Turn {
+        router: usize,
+    },
+    /// The forward thread takes what the router's own stack has sent.
+    Hand {
+        router: usize,
+    },
+    /// Only the end of a wait.
+    Wake,
 }
 
 /// Everything.
@@ -50,6 +62,8 @@ pub struct World {
     configurations: Vec<Arc<Compiled>>,
     sequence: u64,
     random: Random,
+    /// How often anything happened.
+    pub steps: u64,
     /// Every frame that was put on a cable: (time, from, frame). For assertions.
     pub seen: Vec<(Instant, End, Vec<u8>)>,
 }
@@ -65,23 +79,15 @@ impl World {
             configurations: Vec::new(),
             sequence: 0,
             random: Seed([seed, 0x6b6f69]).random(),
+            steps: 0,
             seen: Vec::new(),
         }
     }
 
     /// A router that obeys `compiled`, all its ports up.
     pub fn add_router(&mut self, compiled: Compiled) -> usize {
-        let ports = compiled.offloads.len();
         let seed = Seed([self.random.next(), self.random.next()]);
-        let mut router = Router {
-            shard: Shard::new(Arc::new(compiled), seed, self.now),
-            out: Outbox::new(ports),
-            waiting: Vec::new(),
-            batch_due: false,
-        };
-        for port in 0..ports {
-            router.shard.handle_link(self.now, PortId(port as u8), true, &mut router.out);
-        }
+        let router = Router::new(compiled, seed, self.now);
         self.routers.push(router);
         self.routers.len() - 1
     }
@@ -108,12 +114,22 @@ impl World {
         }
     }
 
+    /// Puts a frame on the cable as if the end had sent it.
+    pub fn emit(&mut self, from: End, frame: Vec<u8>) {
+        self.send(from, frame);
+    }
+
+    /// The link of a router's port comes or goes, as the kernel tells it.
+    pub fn link(&mut self, router: usize, port: u8, up: bool) {
+        self.cut(End::Router(router, port), !up);
+        self.routers[router].link(self.now, port, up);
+    }
+
     /// A new configuration, which reaches the forward thread a little later.
     pub fn apply(&mut self, router: usize, compiled: Compiled) {
         let index = self.configurations.len();
         self.configurations.push(Arc::new(compiled));
-        let at = self.now + Duration::from_nanos(self.random.below(2_000_000));
-        self.schedule(at, Event::Apply { router, index });
+        self.soon(2_000_000, Event::Apply { router, index });
     }
 
     fn schedule(&mut self, at: Instant, event: Event) {
@@ -136,6 +152,7 @@ impl World {
 
     /// Lets hosts and routers speak, then jumps to the next thing that happens; false when nothing ever will.
     pub fn step(&mut self) -> bool {
+        self.steps += 1;
         for index in 0..self.hosts.len() {
             for frame in self.hosts[index].poll(self.now) {
                 self.send(End::Host(index), frame);
@@ -146,14 +163,11 @@ impl World {
         }
         let next_event = self.events.peek().map(|Reverse((at, _, _))| *at);
         let hosts = (0..self.hosts.len()).filter_map(|index| self.hosts[index].poll_at(self.now)).min();
-        let routers =
-            self.routers.iter().filter_map(|router| router.shard.poll_timeout()).map(|(at, _)| at).min();
+        let routers = self.routers.iter().filter_map(|router| router.poll_timeout(self.now)).min();
         let Some(next) = [next_event, hosts, routers].into_iter().flatten().min() else { return false };
         self.now = next.max(self.now);
         for router in &mut self.routers {
-            if router.shard.poll_timeout().is_some_and(|(at, _)| at <= self.now) {
-                router.shard.handle_timeout(self.now, &mut router.out);
-            }
+            router.run_timers(self.now);
         }
         while self.events.peek().is_some_and(|Reverse((at, _, _))| *at <= self.now) {
             if let Some(Reverse((_, _, event))) = self.events.pop() {
@@ -167,47 +181,37 @@ impl World {
         match event {
             Event::Frame { to: End::Host(index), frame } => self.hosts[index].receive(frame),
             Event::Frame { to: End::Router(index, port), frame } => {
-                self.routers[index].waiting.push((port, frame));
-                if !self.routers[index].batch_due {
-                    self.routers[index].batch_due = true;
-                    let at = self.now + Duration::from_nanos(self.random.below(100_000));
-                    self.schedule(at, Event::Batch { router: index });
+                if self.routers[index].receive(port, frame) {
+                    self.soon(100_000, Event::Batch { router: index });
                 }
             }
-            Event::Batch { router } if router < self.routers.len() => self.run_batch(router),
-            // Only the end of a wait.
-            Event::Batch { .. } => {}
+            Event::Batch { router } => self.routers[router].run_batch(self.now),
+            Event::Turn { router } => self.routers[router].run_stack(self.now),
+            Event::Hand { router } => self.routers[router].take_host_packets(self.now),
+            Event::Wake => {}
             Event::Apply { router, index } => {
                 let command = Command::Apply(Arc::clone(&self.configurations[index]), Box::new(|()| {}));
-                let router = &mut self.routers[router];
-                router.shard.handle_command(self.now, command, &mut router.out);
+                self.routers[router].command(self.now, command);
             }
         }
     }
 
-    fn run_batch(&mut self, index: usize) {
-        let router = &mut self.routers[index];
-        router.batch_due = false;
-        let mut waiting = std::mem::take(&mut router.waiting);
-        waiting.sort_by_key(|(port, _)| *port);
-        for port in 0..8u8 {
-            let mut frames: Vec<FrameBuf> = waiting
-                .iter()
-                .filter(|(p, _)| *p == port)
-                .map(|(_, frame)| FrameBuf::copy_of(frame))
-                .collect();
-            if !frames.is_empty() {
-                router.shard.handle_frames(self.now, PortId(port), &mut frames, &mut router.out);
-            }
-        }
+    /// Something happens within `nanos` nanoseconds.
+    fn soon(&mut self, nanos: u64, event: Event) {
+        let at = self.now + Duration::from_nanos(self.random.below(nanos));
+        self.schedule(at, event);
     }
 
+    /// Puts on the cables what the router has sent, and gives its own stack the turns that it wants.
     fn drain_router(&mut self, index: usize) {
-        for port in 0..8u8 {
-            let (frames, _) = self.routers[index].out.frames(PortId(port));
-            for frame in std::mem::take(frames) {
-                self.send(End::Router(index, port), frame.bytes().to_vec());
-            }
+        for (port, frame) in self.routers[index].drain() {
+            self.send(End::Router(index, port), frame);
+        }
+        if self.routers[index].wants_turn(self.now) {
+            self.soon(200_000, Event::Turn { router: index });
+        }
+        if self.routers[index].wants_hand() {
+            self.soon(100_000, Event::Hand { router: index });
         }
     }
 
@@ -220,10 +224,45 @@ impl World {
         }
     }
 
+    /// Does `attempt` until it yields something.
+    pub fn insist<T>(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut attempt: impl FnMut(&mut World) -> Option<T>,
+    ) -> T {
+        let deadline = self.now + limit;
+        loop {
+            assert!(self.now < deadline, "{what}: not within {limit:?} of simulated time");
+            if let Some(result) = attempt(self) {
+                return result;
+            }
+        }
+    }
+
+    /// Runs until a datagram arrives.
+    pub fn await_datagram(&mut self, host: usize, socket: SocketHandle) -> (Vec<u8>, (IpAddr, u16)) {
+        self.insist(Duration::from_secs(10), "a datagram", |world| {
+            world.step();
+            world.hosts[host].hear(socket)
+        })
+    }
+
+    /// The other end of a host's cable.
+    pub fn peer(&self, end: End) -> Option<End> {
+        self.cables.iter().find(|(from, _, _)| *from == end).map(|(_, to, _)| *to)
+    }
+
+    /// Makes sure that the world stops to look after this time.
+    pub fn wake_in(&mut self, time: Duration) -> Instant {
+        let at = self.now + time;
+        self.schedule(at, Event::Wake);
+        at
+    }
+
     /// Runs for a while.
     pub fn run_for(&mut self, time: Duration) {
-        let end = self.now + time;
-        self.schedule(end, Event::Batch { router: usize::MAX });
+        let end = self.wake_in(time);
         while self.now < end && self.step() {}
     }
 }
