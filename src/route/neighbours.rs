@@ -180,15 +180,15 @@ impl<P> Neighbours<P> {
 
     /// Asks again, gives up, forgets; checks and announces own addresses.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<P>) {
-        self.drain_displaced(out);
         if self.next_step.is_some_and(|at| at <= now) {
             self.step_addresses(now, out);
             self.step_memberships(now, out);
         }
         for _ in 0..WORK {
-            let Some(index) = self.table.due(now) else { return };
+            let Some(index) = self.table.due(now) else { break };
             self.expire(now, index, out);
         }
+        self.drain_displaced(out);
     }
 
     /// When [`Neighbours::handle_timeout`] has something to do.

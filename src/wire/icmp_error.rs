@@ -155,8 +155,8 @@ fn quoted_transport(
     (l3, l4): (usize, usize),
 ) -> Result<Quoted, Drop> {
     let word = |at: usize| u16::from_be_bytes([segment[at], segment[at + 1]]);
-    let has_ports = matches!(number, protocol::TCP | protocol::UDP | protocol::ICMP | protocol::ICMPV6);
-    if has_ports && segment.len() < 8 {
+    let icmp = if src.is_ipv4() { protocol::ICMP } else { protocol::ICMPV6 };
+    if (matches!(number, protocol::TCP | protocol::UDP) || number == icmp) && segment.len() < 8 {
         return Err(Drop::TransportHeader);
     }
     let (src_port, dst_port, tcp_seq) = match number {
@@ -165,7 +165,7 @@ fn quoted_transport(
             (word(0), word(2), Some(seq))
         }
         protocol::UDP => (word(0), word(2), None),
-        protocol::ICMP | protocol::ICMPV6 => match parse_icmp(number, segment[0], segment[1], word(4)) {
+        number if number == icmp => match parse_icmp(number, segment[0], segment[1], word(4)) {
             (Transport::IcmpQuery { .. }, src_port, dst_port) => (src_port, dst_port, None),
             // An error about an error, or about neighbour discovery: nobody's flow.
             (_, _, _) => return Err(Drop::IcmpUnmatched),

@@ -52,7 +52,11 @@ fn a_port_that_flaps_keeps_flows_and_neighbours_and_announces_itself() {
         world.run_for(Duration::from_secs(10));
         let row = neighbour(world, SERVER).unwrap();
         assert_eq!((row.mac, row.state.as_str()), (Some(world.hosts[server].mac), "reachable"));
-        assert_eq!(announcements(world, before, WAN, "203.0.113.2").len(), 1, "RFC 5227 section 2.3");
+        assert_eq!(
+            announcements(world, before, WAN, "203.0.113.2").len(),
+            2,
+            "RFC 5227 section 2.3: ANNOUNCE_NUM"
+        );
         Audit::all(world);
     });
 }

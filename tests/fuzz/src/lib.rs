@@ -165,11 +165,22 @@ pub fn checksum_at(packet: &Packet) -> Option<usize> {
     if matches!(packet.layout.fragment, Fragment::Part { offset, .. } if offset > 0) {
         return None;
     }
-    match packet.layout.key.protocol() {
-        protocol::TCP => Some(16),
-        protocol::UDP => Some(6),
-        protocol::ICMP | protocol::ICMPV6 => Some(2),
+    match (packet.layout.key.protocol(), packet.layout.key) {
+        (protocol::TCP, _) => Some(16),
+        (protocol::UDP, _) => Some(6),
+        (protocol::ICMP, FlowKey::V4(_)) | (protocol::ICMPV6, FlowKey::V6(_)) => Some(2),
         _ => None,
+    }
+}
+
+/// What the transport checksum covers: of UDP the datagram alone, whatever stands behind it.
+fn transport(packet: &Packet) -> &[u8] {
+    let bytes = packet.transport();
+    match packet.layout.key.protocol() {
+        protocol::UDP if packet.frame.gso.is_none() => {
+            &bytes[..usize::from(u16::from_be_bytes([bytes[4], bytes[5]])).min(bytes.len())]
+        }
+        _ => bytes,
     }
 }
 
@@ -179,7 +190,7 @@ fn covered(packet: &Packet) -> u16 {
         protocol::ICMP => Vec::new(),
         _ => pseudo_header(packet),
     };
-    bytes.extend_from_slice(packet.transport());
+    bytes.extend_from_slice(transport(packet));
     sum(&bytes)
 }
 
@@ -191,7 +202,7 @@ fn pseudo_header(packet: &Packet) -> Vec<u8> {
             IpAddr::V6(address) => bytes.extend_from_slice(&address.octets()),
         }
     }
-    bytes.extend_from_slice(&(packet.transport().len() as u32).to_be_bytes());
+    bytes.extend_from_slice(&(transport(packet).len() as u32).to_be_bytes());
     bytes.extend_from_slice(&[0, 0, 0, packet.layout.key.protocol()]);
     bytes
 }

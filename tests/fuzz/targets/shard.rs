@@ -10,7 +10,9 @@ use std::sync::Arc;
 use koi::config;
 use koi::node::{Command, Compiled, Offload, Outbox, Shard};
 use koi::types::{Duration, Instant, PortId, Seed};
-use koi::wire::{Fragment, FrameBuf, Packet, Parsed, Transport, arp, ethertype, nd, tcp_flags};
+use koi::wire::icmpv6::Envelope;
+use koi::wire::nd::Message;
+use koi::wire::{Fragment, FrameBuf, Packet, Parsed, Transport, arp, ethertype, tcp_flags};
 use koi_fuzz::{Input, Repair, assert_layout, deviation, ip, make_partial};
 use libfuzzer_sys::fuzz_target;
 
@@ -39,7 +41,7 @@ fuzz_target!(|data: &[u8]| {
 fn compile(epoch: u32) -> Arc<Compiled> {
     let valid = config::load(include_str!("../document.toml")).expect("the document is valid");
     let node = valid.node(None).expect("it has one node");
-    Arc::new(Compiled::new(Arc::new(valid), node, epoch, vec![Offload { segmentation: false }; 2]))
+    Arc::new(Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; 2]))
 }
 
 struct Router {
@@ -277,17 +279,22 @@ fn neighbour_answer(frame: &[u8]) -> Option<Vec<u8>> {
             reply.emit(ours).to_vec()
         }
         Ok(Parsed::Ip(packet)) => {
-            let nd::Message::Solicitation { target, source_mac: Some(_) } =
-                nd::Message::parse(packet.transport())?
+            let Ok(Message::Solicitation { target, source_mac: Some(_), nonce: _ }) = Message::read(&packet)
             else {
                 return None;
             };
             let IpAddr::V6(to) = packet.layout.key.src() else { return None };
-            nd::advertisement(
-                nd::Envelope { from_mac: station, to_mac: ours, from: target, to },
+            let message = Message::Advertisement {
                 target,
-                true,
-            )
+                target_mac: Some(station),
+                router: false,
+                solicited: true,
+                overriding: true,
+            };
+            message
+                .frame(Envelope { from_mac: station, to_mac: ours, from: target, to }, &[])
+                .bytes()
+                .to_vec()
         }
         Err(_) => return None,
     };
