@@ -190,10 +190,17 @@ fn interfaces_text(snapshot: &Snapshot) -> String {
 }
 
 fn routes_text(snapshot: &Snapshot) -> String {
-    let mut table = Table::new(&["destination", "gateway", "interface", "origin"]);
+    let mut table = Table::new(&["destination", "gateway", "name", "interface", "origin", "description"]);
     for row in &snapshot.routes {
         let gateway = row.gateway.map(|address: IpAddr| address.to_string()).unwrap_or_default();
-        table.row([row.destination.to_string(), gateway, row.interface.clone(), row.origin.clone()]);
+        table.row([
+            row.destination.to_string(),
+            gateway,
+            row.gateway_name.clone().unwrap_or_default(),
+            row.interface.clone(),
+            row.origin.clone(),
+            row.description.clone(),
+        ]);
     }
     table.text()
 }

@@ -26,4 +26,6 @@ pub use validate::validate;
 #[cfg(test)]
 pub(crate) mod arbitrary;
 #[cfg(test)]
+mod coverage;
+#[cfg(test)]
 mod tests;

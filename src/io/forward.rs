@@ -197,7 +197,7 @@ impl Forward {
                 self.port_failed(number, error, now);
             }
         }
-        for notice in self.out.notices.drain(..) {
+        for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));
         }
         match &self.host {

@@ -35,7 +35,8 @@ pub(super) enum Onward {
 }
 
 /// Nowhere to go, and the sender is told.
-const NO_ROUTE: Refusal = Refusal { drop: Drop::NoRoute, rule: None, answer: Some(ErrorCause::NoRoute) };
+const NO_ROUTE: Refusal =
+    Refusal { drop: Drop::NoRoute, rule: None, answer: Some(ErrorCause::NoRoute), log: true };
 
 impl Shard {
     /// Acts on the batch: all look-ups first, so that their cache misses overlap.
@@ -133,6 +134,7 @@ impl Shard {
         if let (true, Some(pass)) = (to_self, pass_in) {
             let pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
             self.table.insert(now, pending, packet)?;
+            self.log_pass(now, ingress, &key, pass);
             return Ok(Onward::Deliver);
         }
         if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
@@ -152,6 +154,9 @@ impl Shard {
         pending.reply = outside.inverse();
         pending.next_hop[0] = neighbour.raw();
         self.table.insert(now, pending, packet)?;
+        if let Some(pass) = pass_in {
+            self.log_pass(now, ingress, &key, pass);
+        }
         self.clamp_mss(packet, [ingress, egress]);
         if outside != key {
             nat::rewrite(packet, &outside);
@@ -184,7 +189,7 @@ impl Shard {
     fn evaluate(&self, query: &Query) -> Result<Pass, Refusal> {
         match self.compiled.ruleset.evaluate(query) {
             Verdict::Pass(pass) => Ok(pass),
-            Verdict::Block { rule, drop, log: _ } => Err(Refusal { drop, rule: Some(rule), answer: None }),
+            Verdict::Block { rule, drop, log } => Err(Refusal { drop, rule: Some(rule), answer: None, log }),
         }
     }
 

@@ -1,6 +1,5 @@
 //! What a shard hands to the edge: frames by port, packets for the router's own stack.
 
-use super::notice::Notice;
 use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
 
@@ -14,8 +13,6 @@ pub struct Outbox {
     frames: Vec<Vec<FrameBuf>>,
     /// Packets for the router's own stack, Ethernet header in front.
     pub host: Vec<FrameBuf>,
-    /// Lines for the log; at most a few a second.
-    pub notices: Vec<Notice>,
 }
 
 impl Outbox {
@@ -25,13 +22,12 @@ impl Outbox {
             pool: Pool::new(POOL),
             frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
             host: Vec::new(),
-            notices: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _, notices: _ } = self;
+        let Outbox { pool, frames, host: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);

@@ -18,17 +18,19 @@ pub(super) struct Refusal {
     pub rule: Option<RuleId>,
     /// The ICMP error that the sender gets.
     pub answer: Option<ErrorCause>,
+    /// Worth a place among the recent drops; a rule that does not log only counts.
+    pub log: bool,
 }
 
 impl Refusal {
     /// Dropped without a word.
     pub(super) fn silent(drop: Drop) -> Self {
-        Refusal { drop, rule: None, answer: None }
+        Refusal { drop, rule: None, answer: None, log: true }
     }
 
     /// Dropped, and the sender is told.
     pub(super) fn told(drop: Drop, answer: ErrorCause) -> Self {
-        Refusal { drop, rule: None, answer: Some(answer) }
+        Refusal { drop, rule: None, answer: Some(answer), log: true }
     }
 }
 
@@ -48,11 +50,15 @@ impl Shard {
         ingress: InterfaceId,
         out: &mut Outbox,
     ) {
-        let Refusal { drop, rule, answer } = refusal;
+        let Refusal { drop, rule, answer, log } = refusal;
         if let Some(cause) = answer {
             self.answer_with_error(now, cause, &packet, ingress, out);
         }
-        self.lose(now, drop, rule, ingress, packet, out);
+        if log {
+            return self.lose(now, drop, rule, ingress, packet, out);
+        }
+        self.drops.count(drop, 1);
+        out.pool.give(packet.frame);
     }
 
     /// Counts a lost packet and takes its buffer back.

@@ -7,7 +7,8 @@ use super::snapshot::{
 };
 use crate::config::model::{Driver, Zone};
 use crate::conntrack::{Cursor, Filter, FlowState};
-use crate::types::{Instant, InterfaceId, PortId};
+use crate::route::NextHop;
+use crate::types::{Instant, InterfaceId, PortId, Prefix};
 use crate::wire::Drop;
 
 impl Shard {
@@ -134,19 +135,41 @@ impl Shard {
         let mut routes: Vec<_> = self.compiled.routes.iter().collect();
         routes
             .sort_by_key(|(prefix, _, _)| (prefix.addr().is_ipv6(), std::cmp::Reverse(prefix.prefix_len())));
-        routes
-            .into_iter()
-            .map(|(prefix, hop, origin)| RouteRow {
-                destination: *prefix,
-                gateway: hop.gateway,
-                interface: self.interface_name(hop.interface),
-                origin: match origin {
-                    RouteOrigin::Connected => "connected".into(),
-                    RouteOrigin::Static => "static".into(),
-                    RouteOrigin::Default => "default".into(),
-                },
-            })
-            .collect()
+        routes.into_iter().map(|(prefix, hop, origin)| self.route_row(*prefix, *hop, *origin)).collect()
+    }
+
+    fn route_row(&self, destination: Prefix, hop: NextHop, origin: RouteOrigin) -> RouteRow {
+        let config = &self.compiled.config;
+        let interface = self.interface_name(hop.interface);
+        let gateway = config
+            .gateways
+            .iter()
+            .find(|gateway| Some(gateway.address) == hop.gateway && gateway.interface == interface);
+        let route = match origin {
+            RouteOrigin::Static => {
+                config.routes.iter().find(|route| route.destination.trunc() == destination)
+            }
+            RouteOrigin::Connected | RouteOrigin::Default => None,
+        };
+        let descriptions =
+            [route.map(|route| &route.description), gateway.map(|gateway| &gateway.description)];
+        RouteRow {
+            destination,
+            gateway: hop.gateway,
+            gateway_name: gateway.map(|gateway| gateway.name.clone()),
+            description: descriptions
+                .into_iter()
+                .flatten()
+                .find(|text| !text.is_empty())
+                .cloned()
+                .unwrap_or_default(),
+            interface,
+            origin: match origin {
+                RouteOrigin::Connected => "connected".into(),
+                RouteOrigin::Static => "static".into(),
+                RouteOrigin::Default => "default".into(),
+            },
+        }
     }
 
     fn neighbour_rows(&self) -> Vec<NeighbourRow> {

@@ -173,7 +173,7 @@ impl Shard {
             self.drops.count(reason, 1);
         }
         for event in said.events.drain(..) {
-            self.notice(now, event, out);
+            self.notice(now, event);
         }
         self.route_out = said;
     }

@@ -73,9 +73,13 @@ pub struct InterfaceRow {
 pub struct RouteRow {
     pub destination: Prefix,
     pub gateway: Option<IpAddr>,
+    /// As the configuration calls it.
+    pub gateway_name: Option<String>,
     pub interface: String,
     /// `connected`, `static` or `default`.
     pub origin: String,
+    /// The route's, or its gateway's.
+    pub description: String,
 }
 
 /// A neighbour.

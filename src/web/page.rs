@@ -218,8 +218,10 @@ mod tests {
         let route = |destination: &str, gateway: Option<&str>| RouteRow {
             destination: destination.parse().unwrap(),
             gateway: gateway.map(|gateway| gateway.parse().unwrap()),
+            gateway_name: gateway.map(|_| "WANGW".into()),
             interface: "wan".into(),
             origin: "static".into(),
+            description: String::new(),
         };
         let neighbour = |address: &str, mac, state: &str| NeighbourRow {
             address: address.parse().unwrap(),

@@ -5,11 +5,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod rig;
+mod shown;
+mod timers;
 
 use std::time::Duration;
 
 use koi::wire::{Drop, Transport};
-use rig::{Rig, STATION, echo, syn, tcp, udp};
+use rig::{Rig, STATION, syn, udp};
 
 const WAN: u8 = 0;
 const LAN: u8 = 1;
@@ -114,6 +116,36 @@ fn default_gateway_and_static_route_decide_the_way() {
     assert_eq!(routed("9.0.0.0/8"), 0, "no default gateway, and the route leads elsewhere");
     assert_eq!(routed("8.0.0.0/8"), 1);
     assert_eq!(ask(&mut rig(&[])).len(), 1, "the default gateway");
+}
+
+/// Where a packet to far away leaves, and the neighbour that it is handed to.
+fn way_out(edits: &[(&str, &str)]) -> (u8, String) {
+    let mut rig = rig(edits);
+    let sent = rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"question"));
+    let neighbours = rig.shard.snapshot(rig.now).neighbours;
+    let asked = neighbours.iter().find(|row| row.address.is_ipv4() && row.address.to_string() != CLIENT);
+    (sent[0].port, asked.unwrap().address.to_string())
+}
+
+#[test]
+fn gateway_address_and_interface_are_the_next_hop() {
+    assert_eq!(way_out(&[]), (WAN, "198.51.100.1".into()));
+    let address = ("address = \"198.51.100.1\"", "address = \"198.51.100.9\"");
+    assert_eq!(way_out(&[address]), (WAN, "198.51.100.9".into()));
+    let interface = ("interface = \"wan\"", "interface = \"lan\"");
+    let address = ("address = \"198.51.100.1\"", "address = \"192.168.1.9\"");
+    assert_eq!(way_out(&[interface, address]), (LAN, "192.168.1.9".into()));
+}
+
+#[test]
+fn port_is_where_an_interface_is() {
+    let swapped = [
+        ("zone = \"wan\"\nport = \"wan\"", "zone = \"wan\"\nport = \"lan\""),
+        ("zone = \"lan\"\nport = \"lan\"", "zone = \"lan\"\nport = \"wan\""),
+    ];
+    let mut rig = rig(&swapped);
+    let sent = rig.packet(WAN, udp((CLIENT, 5000), (FAR, 53), b"question"));
+    assert_eq!(sent.iter().map(|sent| sent.port).collect::<Vec<_>>(), [LAN]);
 }
 
 #[test]
@@ -236,62 +268,9 @@ fn hostname_node_name_and_revision_are_shown() {
     assert_eq!((snapshot.hostname.as_str(), snapshot.revision, snapshot.node.as_str()), ("gate", 8, "one"));
 }
 
-/// A packet and the port by which it comes in.
-type Incoming = (u8, Vec<u8>);
-
-/// Drives a fresh router until only one flow is left, then finds how long that flow lives.
-fn lifetime(timeouts: &str, packets: &[Incoming]) -> u64 {
-    let mut rig = rig(&[("udp_first = 60", timeouts)]);
-    for (port, packet) in packets {
-        rig.packet(*port, packet.clone());
-    }
-    assert_eq!(rig.shard.states(), 1, "{:?}", rig.shard.recent_drops());
-    let begin = rig.now;
-    while rig.shard.states() > 0 {
-        rig.wait(Duration::from_secs(1));
-        assert!(rig.now.since(begin).as_secs() < 10_000);
-    }
-    rig.now.since(begin).as_secs()
-}
-
-/// Each timer at two values: the flow lives about that long, and differs.
-#[test]
-fn every_timeout_is_the_life_of_a_flow() {
-    let wan = ("198.51.100.2", 7000);
-    let far = ("8.8.8.8", 9);
-    let client = (CLIENT, 5000);
-    let router = ("192.168.1.1", 443);
-    let from = |flags, seq, ack| (LAN, tcp(client, router, flags, seq, ack));
-    let first = || vec![(LAN, syn(client, router, 1460))];
-    let ask = || (WAN, udp(far, wan, b"x"));
-    let table: Vec<(&str, Vec<Incoming>)> = vec![
-        ("udp_first", vec![ask()]),
-        ("tcp_first", first()),
-        ("icmp_first", vec![(LAN, echo("2001:db8:10::10", "2001:db8:99::1", 7))]),
-        ("other_first", vec![(LAN, other())]),
-        // A reset from the client ends a half-open connection.
-        ("tcp_closed", [first(), vec![from("R", 1001, 0)]].concat()),
-    ];
-    for (field, packets) in table {
-        for seconds in [40, 150] {
-            let lived = lifetime(&format!("{field} = {seconds}"), &packets);
-            assert!((seconds..=seconds + 12).contains(&lived), "{field} = {seconds}: lived {lived} s");
-        }
-    }
-}
-
-#[test]
-fn a_lowered_timeout_holds_for_flows_that_are_there() {
-    let mut rig = rig(&[]);
-    ask(&mut rig);
-    rig.apply(&document(&[("udp_first = 60", "udp_first = 20")]), 2);
-    rig.wait(Duration::from_secs(32));
-    assert_eq!(rig.shard.states(), 0);
-}
-
-/// An IPv4 packet of protocol 99 from the client to a far host.
-fn other() -> Vec<u8> {
-    let mut packet = udp((CLIENT, 0), (FAR, 0), b"0123456789");
+/// An IPv4 packet of protocol 99.
+fn other(from: &str, to: &str) -> Vec<u8> {
+    let mut packet = udp((from, 0), (to, 0), b"0123456789");
     packet[9] = 99;
     packet[10..12].fill(0);
     let sum = !koi::wire::checksum::sum(&packet[..20]);

@@ -212,6 +212,11 @@ pub fn echo(from: &str, to: &str, id: u16) -> Vec<u8> {
     })
 }
 
+/// The answer to an echo request over IPv4.
+pub fn echo_answer(from: &str, to: &str, id: u16) -> Vec<u8> {
+    build(from, to, |builder, out| builder.icmpv4_echo_reply(id, 1).write(out, b"koi").unwrap())
+}
+
 fn build(
     from: &str,
     to: &str,

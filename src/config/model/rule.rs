@@ -35,7 +35,7 @@ pub struct Rule {
     /// Destination ports.
     #[serde(default, skip_serializing_if = "is_default")]
     pub destination_port: Option<PortRange>,
-    /// Matches are logged.
+    /// A block: its drops stand among the recent ones. A pass: each flow that begins is a line in the log.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
     /// Kept, but not in force.

@@ -1,0 +1,101 @@
+//! Fields that people see: names, descriptions, what is logged.
+
+use koi::config::{self, model::Driver};
+use koi::wire::Drop;
+
+use crate::rig::{syn, udp};
+use crate::{CLIENT, FAR, LAN, document, rig};
+
+#[test]
+fn names_zone_and_description_of_an_interface_are_shown() {
+    let rows = |edits: &[(&str, &str)]| rig(edits).shard.snapshot(rig(&[]).now).interfaces;
+    let before = rows(&[]);
+    assert_eq!(
+        (before[1].name.as_str(), before[1].zone.as_str(), before[1].port.as_str()),
+        ("lan", "lan", "lan")
+    );
+    let described = rows(&[("zone = \"lan\"", "description = \"Offices\"\nzone = \"lan\"")]);
+    assert_eq!((before[1].description.as_str(), described[1].description.as_str()), ("", "Offices"));
+}
+
+/// A person on LAN who locked himself out still reaches the GUI, which holds for no other zone.
+#[test]
+fn zone_decides_who_reaches_the_gui_whatever_the_rules_say() {
+    let reached = |zone: &str| {
+        let zone = format!("zone = \"{zone}\"");
+        let mut rig = rig(&[("zone = \"lan\"", &zone), ("action = \"pass\"", "action = \"block\"")]);
+        rig.packet(LAN, syn((CLIENT, 5000), ("192.168.1.1", 443), 1460));
+        rig.shard.states()
+    };
+    assert_eq!((reached("lan"), reached("dmz")), (1, 0));
+}
+
+#[test]
+fn gateways_and_routes_are_shown_with_their_names_and_descriptions() {
+    let gateway = ("name = \"GW\"", "name = \"UPLINK\"\ndescription = \"Fibre\"");
+    let route = |description: &str| {
+        let table = "[[route]]\ndestination = \"10.8.0.0/16\"\ngateway = \"UPLINK\"\n";
+        ("[[rule]]", format!("{table}description = \"{description}\"\n[[rule]]"))
+    };
+    let shown = |description: &str| -> Vec<(String, Option<String>, String)> {
+        let (before, after) = route(description);
+        let rig = rig(&[gateway, (before, &after)]);
+        let rows = rig.shard.snapshot(rig.now).routes;
+        rows.into_iter()
+            .filter(|row| row.origin != "connected" && row.destination.addr().is_ipv4())
+            .map(|row| (row.destination.to_string(), row.gateway_name, row.description))
+            .collect()
+    };
+    let row = |destination: &str, text: &str| (destination.into(), Some("UPLINK".into()), text.into());
+    assert_eq!(shown("Branch"), [row("10.8.0.0/16", "Branch"), row("0.0.0.0/0", "Fibre")]);
+    assert_eq!(shown(""), [row("10.8.0.0/16", "Fibre"), row("0.0.0.0/0", "Fibre")]);
+}
+
+#[test]
+fn port_names_and_devices_and_drivers_are_shown_and_given_to_whoever_opens_them() {
+    let ports = |edits: &[(&str, &str)]| rig(edits).shard.snapshot(rig(&[]).now).ports;
+    let before = ports(&[]);
+    assert_eq!(
+        (before[0].name.as_str(), before[0].device.as_str(), before[0].driver.as_str()),
+        ("wan", "koi-wan", "offload")
+    );
+    assert_eq!(ports(&[("tap = \"koi-wan\"", "tap = \"tap7\"")])[0].device, "tap7");
+    assert_eq!(ports(&[("tap = \"koi-wan\"", "macvtap = \"/dev/tap7\"")])[0].device, "/dev/tap7");
+    let plain = &[("tap = \"koi-wan\"", "tap = \"koi-wan\"\ndriver = \"plain\"\nnetns = \"elsewhere\"")];
+    assert_eq!(ports(plain)[0].driver, "plain");
+    let valid = config::load(&document(plain)).unwrap();
+    let port = &valid.node_part(valid.node(None).unwrap()).ports[0];
+    assert_eq!((port.driver, port.netns.as_deref()), (Driver::Plain, Some("elsewhere")));
+}
+
+#[test]
+fn a_rule_s_log_decides_what_stands_among_the_recent_drops() {
+    let edits = |log: bool| format!("action = \"block\"\nlog = {log}\n");
+    for log in [false, true] {
+        let mut rig = rig(&[("action = \"pass\"\n", &edits(log))]);
+        rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"question"));
+        assert_eq!(rig.shard.drops_of(Drop::BlockedIn), 1, "counted in any case");
+        assert_eq!(rig.shard.recent_drops().len(), usize::from(log));
+    }
+}
+
+#[test]
+fn a_pass_rule_s_log_and_description_are_a_line_in_the_log_for_each_flow() {
+    for log in [false, true] {
+        let edit = format!("action = \"pass\"\nlog = {log}\ndescription = \"Out with it\"\n");
+        let mut rig = rig(&[("action = \"pass\"\n", &edit)]);
+        rig.shard.take_notices().for_each(drop);
+        for _ in 0..3 {
+            rig.packet(LAN, syn((CLIENT, 5000), (FAR, 80), 1460));
+        }
+        let lines: Vec<String> = rig.shard.take_notices().map(|notice| notice.text).collect();
+        let expected = format!("pass tcp {CLIENT}:5000 -> {FAR}:80 by rule 1000001 (Out with it)");
+        assert_eq!(lines, if log { vec![expected] } else { Vec::new() }, "one line for one flow");
+    }
+}
+
+#[test]
+fn schema_is_that_of_this_program() {
+    let problems = config::load(&document(&[("schema = 1", "schema = 2")])).unwrap_err();
+    assert!(problems[0].to_string().contains("schema"), "{problems:?}");
+}
