@@ -26,7 +26,7 @@
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the status page |
 //! | [`lab`] | the network of the story in namespaces on one machine |
-//! | [`cli`], [`lab`] | commands; the network of the story in namespaces on one machine |
+//! | [`cli`] | the commands |
 //!
 //! `tests/structure.rs` holds the code to this order.
 //!

@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::packet::{ETHERNET_LEN, parse_icmp, walk_extensions};
+use super::headers::{parse_icmp, walk_extensions};
+use super::packet::ETHERNET_LEN;
 use super::{
     Drop, FlowKey, Fragment, FrameBuf, Layout, Packet, Pool, Transport, checksum, ethertype, protocol,
 };

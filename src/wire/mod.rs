@@ -11,8 +11,10 @@ pub mod filter;
 mod flow_key;
 pub mod fragment;
 mod frame;
+mod headers;
 pub mod icmp_error;
 pub mod icmpv6;
+mod layout;
 pub mod mld;
 pub mod mss;
 pub mod nd;
@@ -26,7 +28,8 @@ pub use coalesce::Offload;
 pub use drop::Drop;
 pub use flow_key::{FlowKey, FlowKey4, FlowKey6};
 pub use frame::{ChecksumState, FrameBuf, Gso, GsoKind, Pool};
-pub use packet::{Fragment, Layout, Packet, Parsed, Transport};
+pub use layout::{Fragment, Layout, Transport};
+pub use packet::{Packet, Parsed};
 
 /// EtherType numbers.
 pub mod ethertype {
