@@ -251,23 +251,34 @@ impl Devices {
         port.ours
     }
 
-    /// Opens the device of a port again after it was gone; one that works stays.
+    /// Opens the device of a port again after it was gone. `None` for one that works: it has been handed over, and
+    /// whoever asks has heard late about the device that was made again for it.
     ///
     /// # Errors
     /// When there is no such port, or its device cannot be opened (yet).
-    pub fn open_again(&mut self, name: &str) -> Result<(PortNote, BorrowedFd<'_>), String> {
+    pub fn open_again(&mut self, name: &str) -> Result<Option<(PortNote, BorrowedFd<'_>)>, String> {
         let port = self.ports.iter_mut().find(|port| port.name == name);
         let port = port.ok_or_else(|| format!("there is no port \"{name}\""))?;
-        // Asked twice, as when netlink tells the router about a device that has just been made again for it.
-        let works = port.fd.as_ref().is_some_and(|fd| sys::tun_device(fd.as_fd()).is_ok());
-        if !works {
-            // The descriptor of a device that is gone may keep its successor from being attached.
-            port.fd = None;
-            *port = OpenedPort::open(name, port.spec.clone())?;
+        if port.fd.as_ref().is_some_and(|fd| sys::tun_device(fd.as_fd()).is_ok()) {
+            return Ok(None);
         }
+        // The descriptor of a device that is gone may keep its successor from being attached.
+        port.fd = None;
+        *port = OpenedPort::open(name, port.spec.clone())?;
         let note = port.note(Change::New);
         let fd = port.fd.as_ref().ok_or("the device has not been opened")?;
-        Ok((note, fd.as_fd()))
+        Ok(Some((note, fd.as_fd())))
+    }
+
+    /// Looks where the devices are now, for a router that starts: they may have been renamed or moved.
+    pub fn look_again(&mut self) {
+        for port in &mut self.ports {
+            let Some(fd) = &port.fd else { continue };
+            if let Ok((name, _)) = sys::tun_device(fd.as_fd()) {
+                port.device = name;
+            }
+            port.index = tap::index_at_home(fd.as_fd(), &port.device, port.spec.netns.as_deref());
+        }
     }
 
     /// The ports as the router is told about them at its start.

@@ -61,7 +61,12 @@ impl Herald {
             }
             PortEvent::NotAttached(id, error) => {
                 let name = self.name(id);
-                tracing::info!(port = name, %error, "the device is back; the parent shall open it");
+                // Without privileges that is how it is; the parent has them.
+                if error.kind() == io::ErrorKind::PermissionDenied {
+                    tracing::debug!(port = name, %error, "the parent shall open the device");
+                } else {
+                    tracing::warn!(port = name, %error, "the device cannot be attached");
+                }
                 self.reporter.say(&Report::Back { name });
             }
             PortEvent::Attached(id) => {

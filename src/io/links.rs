@@ -82,6 +82,10 @@ impl Links {
         let wanted: Vec<_> = ports
             .zip(from)
             .map(|(port, from)| {
+                // A device that is there without a number lives where nobody of ours looks.
+                if port.fd().is_some() && port.index().is_none() {
+                    return from.and_then(|old| self.watcher_of(old));
+                }
                 let place = Place::Named(port.spec().netns.clone());
                 let by_name = || self.watchers.iter().rposition(|watcher| watcher.place == place);
                 from.and_then(|old| self.watcher_of(old)).or_else(by_name)

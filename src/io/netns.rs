@@ -6,12 +6,26 @@
 use std::fs::File;
 use std::io;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::sys;
 
 /// Where `ip netns` keeps its names.
 pub const NAMES: &str = "/run/netns";
+
+/// True when the open namespace is the one called `name`; without a name, when it is the caller's own.
+///
+/// # Errors
+/// When there is no namespace of that name, or it may not be looked at.
+pub fn is(namespace: &File, name: Option<&str>) -> io::Result<bool> {
+    let path = match name {
+        Some(name) => Path::new(NAMES).join(name),
+        None => Path::new("/proc/thread-self/ns/net").into(),
+    };
+    let (one, other) = (namespace.metadata()?, std::fs::metadata(path)?);
+    Ok((one.dev(), one.ino()) == (other.dev(), other.ino()))
+}
 
 /// Runs `work` in the network namespace called `name`; in the caller's own when there is no name.
 ///

@@ -206,6 +206,7 @@ impl Parent {
     }
 
     fn start(&mut self, now: Instant) -> anyhow::Result<()> {
+        self.devices.look_again();
         let child = Child::spawn(self.options.log_format, now, now + WORK_LIMIT);
         let mut child = child.context("the router cannot be started")?;
         let start = Start {
@@ -301,10 +302,11 @@ impl Parent {
     fn open_again(&mut self, name: &str) {
         let Some(child) = &mut self.child else { return };
         match self.devices.open_again(name) {
-            Ok((port, fd)) => {
+            Ok(Some((port, fd))) => {
                 tracing::info!(port = name, device = %port.device, "the device is open again");
                 child.order(&Order::Attached { port }, &[fd]);
             }
+            Ok(None) => {}
             Err(reason) => {
                 tracing::warn!(%reason, "the device stays gone");
                 child.order(&Order::NotAttached { name: name.into() }, &[]);

@@ -6,7 +6,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 use std::time::Duration;
 
@@ -194,6 +194,17 @@ pub(super) fn start(file: &File, name: &str) -> io::Result<u32> {
 
 /// The number of the device in whatever namespace it is now; `None` when we may not look.
 pub(super) fn index_of(file: &File, name: &str) -> Option<u32> {
+    index_in(&sys::tun_namespace(file.as_fd()).ok()?, name)
+}
+
+/// The number of the device while it is in the namespace called `home`; `None` when it is elsewhere, or when we may
+/// not look.
+pub(super) fn index_at_home(tap: BorrowedFd<'_>, name: &str, home: Option<&str>) -> Option<u32> {
+    let here = sys::tun_namespace(tap).ok()?;
+    netns::is(&here, home).ok().filter(|at_home| *at_home).and_then(|_| index_in(&here, name))
+}
+
+fn index_in(namespace: &File, name: &str) -> Option<u32> {
     let look = || sys::interface_index(sys::interface_socket()?.as_fd(), name);
-    sys::tun_namespace(file.as_fd()).and_then(|namespace| netns::inside(&namespace, look)).ok()
+    netns::inside(namespace, look).ok()
 }

@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import shutil
 import signal
 import subprocess
@@ -85,6 +86,7 @@ class Network:
         self.processes = []
         self.koi = None
         self.iperf_port = 5300
+        self.revision = 10
 
     def __enter__(self):
         remove_leftovers()
@@ -158,6 +160,17 @@ class Network:
     def show(self, what):
         return json.loads(run(KOI, "show", what, "--json", "--control", self.control))
 
+    def document(self):
+        """The configuration file."""
+        return (self.directory / "koi.toml").read_text()
+
+    def reload(self, text):
+        """Puts another configuration in force; its revision must not go back."""
+        self.revision += 1
+        text = re.sub(r"^revision = \d+", f"revision = {self.revision}", text, flags=re.M)
+        (self.directory / "koi.toml").write_text(text)
+        run(KOI, "reload", "--control", self.control)
+
     def flows(self):
         """All flows, as rows."""
         shown = self.show("flows")
@@ -224,12 +237,19 @@ class Network:
         for host, four, six, via4, via6 in plan:
             ns = PREFIX + host
             run("ip", "-n", ns, "addr", "add", f"{four}/24", "dev", "eth0")
-            run("ip", "-n", ns, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
+            self.address_by_hand(host, six, via6)
             if via4:
                 run("ip", "-n", ns, "route", "add", "default", "via", via4)
-                run("ip", "-n", ns, "-6", "route", "add", "default", "via", via6)
         for prefix in ["2001:db8:10::/64", "2001:db8:20::/64"]:
             run("ip", "-n", PREFIX + "srv", "route", "add", prefix, "via", "2001:db8:1::2")
+
+    def address_by_hand(self, host, six, via):
+        """An IPv6 address and a default route that come from no advertisement."""
+        ns = PREFIX + host
+        run("ip", "-n", ns, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
+        run("ip", "-n", ns, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
+        if via:
+            run("ip", "-n", ns, "-6", "route", "replace", "default", "via", via)
 
     def inside(self, host, *words, **options):
         """Runs a command inside a host."""
