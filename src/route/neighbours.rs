@@ -156,7 +156,10 @@ impl<P> Neighbours<P> {
             if state.is_usable() {
                 self.table.set(now, index, State::Stale, now + FORGET);
             } else if self.table.entry(index).watched {
-                self.fail(now, index, out);
+                // Whoever was never asked has not been silent.
+                if state != State::New {
+                    self.fail(now, index, out);
+                }
             } else {
                 let address = self.table.entry(index).address;
                 let parked = self.table.remove(index);

@@ -140,6 +140,19 @@ fn a_reload_keeps_neighbours_and_announces_only_new_addresses() {
     assert_eq!(bench.state("192.168.1.9"), "absent", "another card, perhaps another network");
 }
 
+/// A router that starts watches gateways before its links are up.
+#[test]
+fn a_gateway_that_was_never_asked_is_not_called_silent() {
+    let mut bench = Bench::new(NET);
+    let (interface, address) = (LAN, ip("192.168.1.254"));
+    bench.engine.handle_link(bench.now, LAN, false, &mut bench.out);
+    bench.engine.watch(bench.now, &[(interface, address)], &mut bench.out);
+    bench.engine.handle_link(bench.now, LAN, true, &mut bench.out);
+    assert_eq!(bench.events(), [], "it has just been asked");
+    bench.wait(10_000);
+    assert_eq!(bench.events().last(), Some(&Event::Gateway { interface, address, reachable: false }));
+}
+
 #[test]
 fn a_gateway_is_asked_for_without_traffic_and_its_silence_told_once() {
     let mut bench = Bench::new(NET);
