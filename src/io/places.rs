@@ -26,7 +26,7 @@ pub struct Places {
     /// Whom the router becomes, when there is somebody.
     pub account: Option<Account>,
     /// Held for as long as this node runs on this machine.
-    _lock: File,
+    lock: File,
 }
 
 impl Places {
@@ -45,7 +45,7 @@ impl Places {
         let control = control.map_or_else(usual, Path::to_owned);
         let listener = bind(&control)
             .with_context(|| format!("the control socket {} cannot be made", control.display()))?;
-        Ok(Places { state, control, listener, account, _lock: lock })
+        Ok(Places { state, control, listener, account, lock })
     }
 }
 
@@ -53,6 +53,9 @@ impl Drop for Places {
     fn drop(&mut self) {
         // Gone already is as good.
         let _ = fs::remove_file(&self.control);
+        // A process that is just being started has a copy of every descriptor until it executes its program, and would
+        // hold the lock for as long.
+        let _ = self.lock.unlock();
     }
 }
 
@@ -109,6 +112,9 @@ fn is_abandoned(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::net::Shutdown;
+    use std::os::fd::OwnedFd;
+
     use super::super::files::tests::Scratch;
     use super::*;
 
@@ -125,8 +131,11 @@ mod tests {
         assert!(format!("{:#}", elsewhere.unwrap_err()).contains("in use"));
         drop(places);
         assert!(!control.exists());
-        // What a killed process leaves behind is taken over.
-        drop(UnixListener::bind(&control).unwrap());
+        // What a killed process leaves behind is taken over. Shut down, so that it is dead even while a process that
+        // another test starts has a copy of it.
+        let left = UnixStream::from(OwnedFd::from(UnixListener::bind(&control).unwrap()));
+        left.shutdown(Shutdown::Both).unwrap();
+        drop(left);
         drop(take().unwrap());
         // Something else is not.
         fs::write(&control, "a document").unwrap();
