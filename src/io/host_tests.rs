@@ -179,7 +179,7 @@ fn bulk_https_is_fast_enough() {
 fn router(space: &Namespace, driver: Driver) -> HostHandle {
     let driver_name = if driver == Driver::Plain { "plain" } else { "offload" };
     let text = format!(
-        "schema = 1\nrevision = 1\n[[node]]\nname = \"koi\"\n[[node.port]]\nname = \"lan\"\ntap = \"t0\"\n\
+        "schema = 1\nrevision = 1\n[outbound]\nmode = \"disabled\"\n[[node]]\nname = \"koi\"\n[[node.port]]\nname = \"lan\"\ntap = \"t0\"\n\
          netns = \"{}\"\ndriver = \"{driver_name}\"\n[[node.interface]]\nname = \"lan\"\n\
          addresses = [\"10.77.0.2/24\"]\n[[interface]]\nname = \"lan\"\nzone = \"lan\"\nport = \"lan\"\n",
         space.0
