@@ -6,11 +6,13 @@
 mod id;
 mod instant;
 mod mac;
+mod pair;
 mod port_range;
 
 pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
 pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
 pub use mac::MacAddr;
+pub use pair::{Epoch, NodeId, PathId, Role, Standing, Vhid};
 pub use port_range::PortRange;
 pub use std::time::Duration;

@@ -1,0 +1,101 @@
+//! Words of the pair: who is who, and what the packet path may do at present.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::Instant;
+
+/// A node, by its public key: the first eight bytes of the key's hash.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct NodeId(pub u64);
+
+/// Counts the takeovers of a pair; whoever hears a higher one steps down.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize)]
+pub struct Epoch(pub u32);
+
+impl Epoch {
+    /// The epoch of the next takeover.
+    pub const fn next(self) -> Epoch {
+        Epoch(self.0.saturating_add(1))
+    }
+}
+
+impl fmt::Display for Epoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A virtual host id of CARP, 1 to 255.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Vhid(pub u8);
+
+impl fmt::Display for Vhid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A way between the two nodes: 0 is the sync port, n + 1 the interface n.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct PathId(pub u8);
+
+impl PathId {
+    /// The sync port.
+    pub const SYNC: PathId = PathId(0);
+}
+
+/// What a node is in its pair.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// There is no pair: it forwards whatever happens.
+    #[default]
+    Alone,
+    /// It forwards and has the virtual addresses.
+    Active,
+    /// It is ready to.
+    Standby,
+}
+
+impl Role {
+    /// As people read it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Role::Alone => "alone",
+            Role::Active => "active",
+            Role::Standby => "standby",
+        }
+    }
+}
+
+/// What the packet path may do, read once a batch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Standing {
+    /// The node's role.
+    pub role: Role,
+    /// The pair's epoch.
+    pub epoch: Epoch,
+    /// The end of the lease: from then on an active node does nothing more for others.
+    pub until: Instant,
+    /// A bit for each virtual IP, in the order of the document, that is shared with a foreign CARP speaker and MASTER
+    /// here.
+    pub foreign: u64,
+}
+
+impl Standing {
+    /// A node without a pair.
+    pub const ALONE: Standing =
+        Standing { role: Role::Alone, epoch: Epoch(0), until: Instant::ZERO, foreign: 0 };
+
+    /// True when this node may forward and has the pair's virtual addresses at `now`.
+    #[inline]
+    pub fn leads(&self, now: Instant) -> bool {
+        match self.role {
+            Role::Alone => true,
+            Role::Active => now < self.until,
+            Role::Standby => false,
+        }
+    }
+}
