@@ -36,6 +36,8 @@ pub struct Arrangement {
     pub links: Vec<(Option<String>, LinkSocket)>,
     /// The configuration: a [`Command::Apply`].
     pub command: Command,
+    /// The port that the role thread reads.
+    pub sync: Option<PortId>,
 }
 
 /// A port of the new configuration.

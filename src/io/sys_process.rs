@@ -315,6 +315,20 @@ pub fn lower_limit(limit: Limit, value: u64) -> io::Result<()> {
     check(unsafe { libc::setrlimit(resource, &raw const new) }).map(drop)
 }
 
+/// This process may give its threads real-time priorities up to `priority`, also without any privilege later on.
+pub fn permit_real_time(priority: u32) -> io::Result<()> {
+    let new = libc::rlimit { rlim_cur: priority.into(), rlim_max: priority.into() };
+    // SAFETY: `new` is an `rlimit` that outlives the call.
+    check(unsafe { libc::setrlimit(libc::RLIMIT_RTPRIO, &raw const new) }).map(drop)
+}
+
+/// This thread runs before all ordinary ones from now on, first in first out.
+pub fn become_real_time(priority: u32) -> io::Result<()> {
+    let parameter = libc::sched_param { sched_priority: priority as libc::c_int };
+    // SAFETY: 0 is the calling thread; the struct outlives the call.
+    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameter) }).map(drop)
+}
+
 /// `CLOCK_REALTIME` in nanoseconds since 1970: for the time stamps of captures.
 pub fn wall_nanos() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

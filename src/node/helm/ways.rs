@@ -1,0 +1,79 @@
+//! The ways between the two nodes, as both read them from the same document.
+//!
+//! Invariant: addresses are never asked for. MAC and link-local addresses follow from the document, so a heartbeat
+//! needs no neighbour discovery, and nobody can poison one.
+
+use std::net::Ipv6Addr;
+
+use crate::config::{Config, NodeIndex, Valid, link_local, mac_for};
+use crate::types::{InterfaceId, MacAddr, PathId, PortId};
+
+/// An IPv6 packet of the pair needs this much (RFC 8200 section 5).
+const MTU_LEAST: u16 = 1280;
+
+/// A way to the peer.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Way {
+    /// Its number, the same on both nodes.
+    pub path: PathId,
+    /// `sync`, or the interface's name.
+    pub name: String,
+    /// The port of this node.
+    pub port: PortId,
+    /// 802.1Q tag on that port.
+    pub vlan: Option<u16>,
+    /// The interface; `None` for the sync port.
+    pub interface: Option<InterfaceId>,
+    /// This node's end.
+    pub ours: End,
+    /// The peer's end.
+    pub theirs: End,
+}
+
+/// One end of a way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct End {
+    /// MAC address.
+    pub mac: MacAddr,
+    /// Link-local address.
+    pub address: Ipv6Addr,
+}
+
+impl End {
+    fn of(mac: MacAddr) -> End {
+        End { mac, address: link_local(mac) }
+    }
+}
+
+/// The number of the way through an interface.
+pub fn path_of(interface: InterfaceId) -> PathId {
+    PathId(interface.0.saturating_add(1))
+}
+
+/// All ways between `node` and its peer, the sync port first.
+pub fn ways(config: &Valid<Config>, node: NodeIndex) -> Vec<Way> {
+    let (Some(peer), Some(sync)) = (config.peer_of(node), config.sync_port_id(node)) else {
+        return Vec::new();
+    };
+    let sync_end = |node| End::of(mac_for(&config.node_part(node).name, "sync"));
+    let sync = Way {
+        path: PathId::SYNC,
+        name: "sync".into(),
+        port: sync,
+        vlan: None,
+        interface: None,
+        ours: sync_end(node),
+        theirs: sync_end(peer),
+    };
+    let data = config.interface_ids().zip(&config.interfaces).filter(|(_, link)| link.mtu >= MTU_LEAST);
+    let data = data.map(|(id, link)| Way {
+        path: path_of(id),
+        name: link.name.clone(),
+        port: config.port_id(node, id),
+        vlan: link.vlan,
+        interface: Some(id),
+        ours: End::of(config.mac(node, id)),
+        theirs: End::of(config.mac(peer, id)),
+    });
+    std::iter::once(sync).chain(data).collect()
+}
