@@ -4,6 +4,7 @@
 //! without allocation and without panicking.
 
 pub mod arp;
+pub mod carp;
 pub mod checksum;
 pub mod coalesce;
 mod drop;
