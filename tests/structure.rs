@@ -15,6 +15,7 @@ const ORDER: &[&str] = &[
     "nat",
     "route",
     "carp",
+    "cluster",
     "host",
     "node",
     "io",

@@ -1,0 +1,3 @@
+//! The pair: who serves, and what the other one must know for taking over.
+
+pub mod role;
