@@ -1,0 +1,3 @@
+//! The pair: two nodes that are one router.
+
+pub mod replica;

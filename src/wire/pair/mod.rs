@@ -1,0 +1,3 @@
+//! What the two nodes of a pair say to each other, as bytes.
+
+pub mod flow;
