@@ -21,11 +21,8 @@
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | chooses a translation and rewrites in place |
 //! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
-<<<<<<< HEAD
 //! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
-=======
 //! | [`cluster`] | the pair: who serves, and what the other one must know for taking over |
->>>>>>> role
 //! | [`host`] | smoltcp on the router's own addresses |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |

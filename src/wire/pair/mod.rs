@@ -1,5 +1,6 @@
-//! What the two nodes of a pair say to each other.
+//! What the two nodes of a pair say to each other, as bytes.
 
+pub mod flow;
 pub mod heartbeat;
 
 pub use heartbeat::{Health, Heartbeat};
