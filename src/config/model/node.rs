@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
-use crate::types::{MacAddr, Prefix};
+use crate::types::{MacAddr, Prefix, PublicKey};
 
 /// `[[node]]`: what differs from machine to machine.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -11,6 +11,9 @@ use crate::types::{MacAddr, Prefix};
 pub struct Node {
     /// Name of the machine.
     pub name: String,
+    /// By this key its peer knows it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub public_key: Option<PublicKey>,
     /// Its attachments.
     #[serde(rename = "port")]
     pub ports: Vec<Port>,

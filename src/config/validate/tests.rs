@@ -4,7 +4,7 @@ use super::*;
 use crate::config::{load, parse};
 use proptest::prelude::*;
 
-const LAB: &str = include_str!("../../../configs/lab.toml");
+const LAB: &str = include_str!("../../../tests/lab/one.toml");
 
 /// Replaces the first occurrence, which must exist.
 fn edit(text: &str, from: &str, to: &str) -> String {
