@@ -3,9 +3,7 @@
 //! Invariant: addresses are never asked for. MAC and link-local addresses follow from the document, so a heartbeat
 //! needs no neighbour discovery, and nobody can poison one.
 
-use std::net::Ipv6Addr;
-
-use crate::config::{Config, NodeIndex, Valid, link_local, mac_for};
+use crate::config::{Config, NodeIndex, Valid, mac_for};
 use crate::types::{InterfaceId, MacAddr, PathId, PortId};
 
 /// An IPv6 packet of the pair needs this much (RFC 8200 section 5).
@@ -24,25 +22,10 @@ pub struct Way {
     pub vlan: Option<u16>,
     /// The interface; `None` for the sync port.
     pub interface: Option<InterfaceId>,
-    /// This node's end.
-    pub ours: End,
-    /// The peer's end.
-    pub theirs: End,
-}
-
-/// One end of a way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct End {
-    /// MAC address.
-    pub mac: MacAddr,
-    /// Link-local address.
-    pub address: Ipv6Addr,
-}
-
-impl End {
-    fn of(mac: MacAddr) -> End {
-        End { mac, address: link_local(mac) }
-    }
+    /// This node's MAC address; its link-local address follows from it.
+    pub ours: MacAddr,
+    /// The peer's.
+    pub theirs: MacAddr,
 }
 
 /// The number of the way through an interface.
@@ -55,15 +38,15 @@ pub fn ways(config: &Valid<Config>, node: NodeIndex) -> Vec<Way> {
     let (Some(peer), Some(sync)) = (config.peer_of(node), config.sync_port_id(node)) else {
         return Vec::new();
     };
-    let sync_end = |node| End::of(mac_for(&config.node_part(node).name, "sync"));
+    let sync_mac = |node| mac_for(&config.node_part(node).name, "sync");
     let sync = Way {
         path: PathId::SYNC,
         name: "sync".into(),
         port: sync,
         vlan: None,
         interface: None,
-        ours: sync_end(node),
-        theirs: sync_end(peer),
+        ours: sync_mac(node),
+        theirs: sync_mac(peer),
     };
     let data = config.interface_ids().zip(&config.interfaces).filter(|(_, link)| link.mtu >= MTU_LEAST);
     let data = data.map(|(id, link)| Way {
@@ -72,8 +55,8 @@ pub fn ways(config: &Valid<Config>, node: NodeIndex) -> Vec<Way> {
         port: config.port_id(node, id),
         vlan: link.vlan,
         interface: Some(id),
-        ours: End::of(config.mac(node, id)),
-        theirs: End::of(config.mac(peer, id)),
+        ours: config.mac(node, id),
+        theirs: config.mac(peer, id),
     });
     std::iter::once(sync).chain(data).collect()
 }
