@@ -27,8 +27,10 @@ enum Verdict {
     Alive,
     /// BACKUP: become MASTER.
     Take(Reason),
-    /// MASTER: become BACKUP.
-    Yield(Reason),
+    /// MASTER: another is better.
+    Yield,
+    /// MASTER: another is as good, and its address wins.
+    YieldTie,
     /// MASTER: let the other hear that we are.
     Insist,
 }
@@ -63,8 +65,8 @@ fn judge(ours: Stance, rival: Rival) -> Verdict {
         State::Backup => Verdict::Alive,
         State::Master if rival.interval.is_goodbye() => Verdict::Ignore,
         State::Master => match rival.interval.cmp(&interval) {
-            Ordering::Less => Verdict::Yield(Reason::BetterMaster),
-            Ordering::Equal if rival.wins_ties => Verdict::Yield(Reason::EqualMaster),
+            Ordering::Less => Verdict::Yield,
+            Ordering::Equal if rival.wins_ties => Verdict::YieldTie,
             Ordering::Equal | Ordering::Greater => Verdict::Insist,
         },
     }
@@ -109,12 +111,11 @@ impl Vhid {
             Verdict::Ignore => {}
             Verdict::Alive => self.master_lives(now, family),
             Verdict::Take(reason) => self.become_master(now, reason, out),
-            Verdict::Yield(reason) => {
+            Verdict::Yield => self.become_backup(now, Reason::BetterMaster, out),
+            Verdict::YieldTie => {
                 self.suspect(now, from, out);
-                self.become_backup(now, reason, out);
-                if reason == Reason::EqualMaster {
-                    self.wait_longer();
-                }
+                self.become_backup(now, Reason::EqualMaster, out);
+                self.wait_longer();
             }
             Verdict::Insist => {
                 self.suspect(now, from, out);
@@ -123,7 +124,8 @@ impl Vhid {
         }
     }
 
-    /// Two masters: ordinary in the first moments after a change, then worth an alarm.
+    /// Two masters: ordinary in the first moments after a change, then worth an alarm. (A better one is ordinary at any
+    /// time: it preempts.)
     pub(super) fn suspect(&mut self, now: Instant, from: IpAddr, out: &mut Outbox) {
         if now.since(self.since) >= self.interval().duration() {
             self.alarms.tell(now, Event::OtherMaster { from }, out);
@@ -133,8 +135,7 @@ impl Vhid {
     /// The neighbours may have learnt the other's MAC address, so they are told again as well.
     fn insist(&mut self, now: Instant, out: &mut Outbox) {
         if now.since(self.advertised) >= INSIST_GAP {
-            self.advertise(now, out);
-            self.announce(out);
+            self.speak_up(now, out);
         }
     }
 
@@ -205,13 +206,13 @@ mod tests {
     /// Section by section the table of the BSDs and ucarp. Ours: 1 s and 100/256.
     #[test]
     fn what_each_advertisement_means() {
-        use Verdict::{Alive, Ignore, Insist, Take, Yield};
+        use Verdict::{Alive, Ignore, Insist, Take, Yield, YieldTie};
         // theirs (base, skew), they win ties; BACKUP without and with preempt, MASTER
         let table = [
-            ((1, 0), false, Alive, Alive, Yield(Reason::BetterMaster)),
-            ((0, 0), false, Alive, Alive, Yield(Reason::BetterMaster)),
-            ((1, 99), false, Alive, Alive, Yield(Reason::BetterMaster)),
-            ((1, 100), true, Alive, Alive, Yield(Reason::EqualMaster)),
+            ((1, 0), false, Alive, Alive, Yield),
+            ((0, 0), false, Alive, Alive, Yield),
+            ((1, 99), false, Alive, Alive, Yield),
+            ((1, 100), true, Alive, Alive, YieldTie),
             ((1, 100), false, Alive, Alive, Insist),
             ((1, 101), true, Alive, Take(Reason::Preempts), Insist),
             ((3, 100), true, Alive, Take(Reason::Preempts), Insist),

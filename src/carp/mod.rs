@@ -155,7 +155,7 @@ pub struct Outbox {
 /// The frame that tells a link that a virtual address lives at `mac` now: gratuitous ARP (RFC 5227 section 2.3), or an
 /// unsolicited neighbour advertisement to all nodes (RFC 4861 section 7.2.6), as the BSDs send them.
 ///
-/// `mac` is the VHID's virtual address ([`crate::wire::carp::virtual_mac`]), or the interface's own. The frame comes from it, so
+/// `mac` is the VHID's ([`crate::wire::carp::virtual_mac`]) or the interface's own. The frame comes from it, so
 /// that switches learn it too.
 pub fn announcement(mac: MacAddr, address: IpAddr) -> FrameBuf {
     match address {

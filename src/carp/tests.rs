@@ -179,7 +179,10 @@ impl Lan {
         }
         let from = own(node).into_iter().find(|own| family_of(*own) == family).unwrap();
         let delay = Duration::from_nanos(self.random.below(self.most_delay.as_nanos() as u64));
-        self.flying.push((self.now + delay, 1 - node, from, repr));
+        // A wire does not let one overtake the other.
+        let before = self.flying.iter().filter(|(_, to, ..)| *to == 1 - node).map(|(at, ..)| *at).max();
+        let at = (self.now + delay).max(before.unwrap_or(self.now));
+        self.flying.push((at, 1 - node, from, repr));
     }
 
     fn run(&mut self, time: Duration) {
@@ -427,6 +430,14 @@ fn two_masters_are_one_within_a_second() {
     lan.loss = 0;
     lan.run(Duration::from_millis(1_100));
     assert_eq!(lan.masters(), (true, false));
+    assert_eq!(lan.last_change(1).1.reason, Reason::BetterMaster);
+    // As equals, the one that yields tells of it.
+    let mut lan = Lan::ours(7, [foreign(0, 0, false), foreign(1, 0, false)]);
+    lan.loss = 1_000;
+    lan.run(9 * SECOND);
+    lan.loss = 0;
+    lan.run(Duration::from_millis(1_100));
+    assert_eq!(lan.masters(), (true, false));
     assert!(lan.events.contains(&(1, Event::OtherMaster { from: own(0)[0] })), "{:?}", lan.events);
 }
 
@@ -623,7 +634,7 @@ fn another_configuration_keeps_the_state_and_another_vhid_begins_anew() {
     };
     assert_eq!(apply(foreign(0, 0, true)), (State::Master, Outbox::default()));
     let (state, out) = apply(dual(foreign(0, 50, true)));
-    assert_eq!((state, out.adverts.len(), &out.announce[..]), (State::Master, 2, &[address(V6)][..]));
+    assert_eq!((state, out.adverts.len(), out.announce), (State::Master, 2, vec![address(V4), address(V6)]));
     assert_eq!(out.adverts[0].repr.advskew, 50);
     let (state, out) = apply(VhidConfig { vhid: Number(8), ..foreign(0, 50, true) });
     assert_eq!((state, out.adverts.len()), (State::Backup, 2), "the old one takes its leave");

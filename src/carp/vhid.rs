@@ -110,11 +110,8 @@ impl Vhid {
         match self.state {
             State::Init => self.begin(now, Reason::Applied, out),
             State::Backup => self.listen(now),
-            State::Master => {
-                self.advertise(now, out);
-                let new = |address: &&IpAddr| !before.addresses.contains(address);
-                out.announce.extend(self.config.addresses.iter().filter(new));
-            }
+            State::Master if self.config.addresses == before.addresses => self.advertise(now, out),
+            State::Master => self.speak_up(now, out),
         }
     }
 
@@ -248,8 +245,7 @@ impl Vhid {
     /// FreeBSD's order: the state, the advertisement, the announcements.
     pub(super) fn become_master(&mut self, now: Instant, reason: Reason, out: &mut Outbox) {
         self.change(now, State::Master, reason, out);
-        self.advertise(now, out);
-        self.announce(out);
+        self.speak_up(now, out);
     }
 
     pub(super) fn become_backup(&mut self, now: Instant, reason: Reason, out: &mut Outbox) {
@@ -289,8 +285,10 @@ impl Vhid {
         };
     }
 
-    /// Tells the link where the addresses live, now and [`ANNOUNCE_AGAIN`] advertisements later.
-    pub(super) fn announce(&mut self, out: &mut Outbox) {
+    /// Advertises, and tells the link where the addresses live, now and [`ANNOUNCE_AGAIN`] advertisements later.
+    pub(super) fn speak_up(&mut self, now: Instant, out: &mut Outbox) {
+        self.announce_in = 0;
+        self.advertise(now, out);
         out.announce.extend(&self.config.addresses);
         self.announce_in = ANNOUNCE_AGAIN;
     }

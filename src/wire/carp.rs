@@ -421,7 +421,8 @@ mod tests {
             prop_assert_eq!(signer.verify(&Repr { counter: other, ..advert }), other == counter);
             let mut wrong = digest;
             wrong[flip / 8] ^= 1 << (flip % 8);
-            prop_assert!(!signer.verify(&Repr { digest: wrong, ..advert }));
+            let forged = Repr { digest: wrong, ..advert };
+            prop_assert!(!signer.verify(&forged));
             let others = [list[0], [192, 0, 2, last].into()];
             prop_assert!(!Signer::new("sekrit", Vhid(1), &others).verify(&advert));
             prop_assert!(!Signer::new("Sekrit", Vhid(1), &list).verify(&advert));
