@@ -19,6 +19,7 @@ pub mod mld;
 pub mod mss;
 pub mod nd;
 mod packet;
+pub mod pair;
 pub mod reassembly;
 #[cfg(test)]
 mod sample;
