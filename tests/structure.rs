@@ -14,6 +14,7 @@ const ORDER: &[&str] = &[
     "conntrack",
     "nat",
     "route",
+    "cluster",
     "host",
     "node",
     "io",
