@@ -22,7 +22,7 @@
 //! | [`nat`] | chooses a translation and rewrites in place |
 //! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
 //! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
-//! | [`cluster`] | the pair: who serves, and what the other one must know for taking over |
+//! | [`cluster`] | the pair: its authenticated channel, who serves, the stream of states, pairing by a one-time code |
 //! | [`host`] | smoltcp on the router's own addresses |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |

@@ -94,7 +94,8 @@ impl Desk {
                 let _ = sender.try_send(());
             }),
         );
-        let arrangement = Box::new(Arrangement { ports, links, command });
+        let sync = compiled.config.sync_port_id(compiled.node);
+        let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
         *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;

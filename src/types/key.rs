@@ -33,7 +33,8 @@ impl FromStr for PublicKey {
         for (byte, at) in bytes.iter_mut().zip((0..64).step_by(2)) {
             *byte = u8::from_str_radix(&text[at..at + 2], 16).map_err(|_| wrong())?;
         }
-        Ok(PublicKey(bytes))
+        // Of zero every shared secret is zero: whoever pins it trusts everybody.
+        if bytes == [0; 32] { Err(wrong()) } else { Ok(PublicKey(bytes)) }
     }
 }
 

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use announcements::Announcements;
 use conditions::Conditions;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
-pub use snapshot::{PairSnapshot, PathRow, PeerRow, TransitionRow, VirtualIpRow};
+pub use snapshot::{PairSnapshot, ReplicationRow};
 use vips::Vip;
 use ways::Way;
 
@@ -28,8 +28,10 @@ use super::compiled::Compiled;
 use crate::carp;
 use crate::cluster::channel::{self, Channel};
 use crate::cluster::role::{Elector, RoleConfig, RoleOutbox};
-use crate::cluster::{Entropy, Identity, PublicKey, role};
-use crate::types::{Duration, Epoch, Instant, InterfaceId, PathId, PortId, Role, Seed, Standing};
+use crate::cluster::{Entropy, Identity, node_id, role};
+use crate::types::{
+    Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing,
+};
 use crate::wire::pair::payload;
 use crate::wire::{FrameBuf, Packet, Parsed, carp as carp_wire, protocol};
 
@@ -136,7 +138,6 @@ impl Helm {
         let (config, node) = (&compiled.config, compiled.node);
         self.ways = ways::ways(config, node);
         let peer = config.peer_of(node).and_then(|peer| config.node_part(peer).public_key);
-        let peer = peer.map(PublicKey::from);
         if peer != self.peer {
             let channel = |peer| Channel::new(self.identity.clone(), peer, (self.entropy)(), now);
             self.channel = peer.map(channel);
@@ -194,8 +195,8 @@ impl Helm {
         let unicast = !packet.layout.key.dst().is_multicast();
         let Ok(advert) = carp_wire::Repr::read(packet, unicast) else { return };
         let mut carp_out = carp::Outbox::default();
-        let here = |vip: &&mut Vip| vip.place.interface == interface && vip.engine.config().vhid == advert.vhid;
-        let Some(index) = self.vips.iter_mut().position(|mut vip| here(&&mut *vip)) else { return };
+        let here = |vip: &Vip| vip.place.interface == interface && vip.engine.config().vhid == advert.vhid;
+        let Some(index) = self.vips.iter().position(here) else { return };
         self.vips[index].engine.handle_advert(now, from, &advert, &mut carp_out);
         self.say_carp(index, carp_out, out);
     }
@@ -323,7 +324,7 @@ fn role_config(compiled: &Compiled, identity: &Identity, fresh: bool) -> RoleCon
     let preempt = config.pair.as_ref().filter(|pair| pair.preempt);
     RoleConfig {
         node: identity.node_id(),
-        peer: peer.map(|key| PublicKey::from(key).node_id()),
+        peer: peer.as_ref().map(node_id),
         preference: if config.is_preferred(node) { PREFERRED } else { OTHER },
         preempt: preempt.map(|pair| Duration::from_secs(pair.preempt_delay.into())),
         paths: ways::ways(config, node).iter().map(|way| way.path).collect(),

@@ -173,7 +173,7 @@ impl Helm {
                 .collect(),
             paths: paths.into_iter().map(|row| self.path_row(row)).collect(),
             timeline: timeline.into_iter().map(transition_row).collect(),
-            virtual_ips: self.vips.iter().map(vip_row).collect(),
+            virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
             channel: self.channel.as_ref().map(|channel| counted(&channel.counters())).unwrap_or_default(),
         }
@@ -207,8 +207,8 @@ fn transition_row(row: role::TransitionRow) -> TransitionRow {
     TransitionRow { ago_ms, from: from.name().into(), to: to.name().into(), epoch, why: why.into() }
 }
 
-fn vip_row(vip: &Vip) -> VirtualIpRow {
-    let snapshot = vip.engine.snapshot();
+fn vip_row(now: Instant, vip: &Vip) -> VirtualIpRow {
+    let snapshot = vip.engine.snapshot(now);
     VirtualIpRow {
         interface: vip.place.name.clone(),
         vhid: snapshot.vhid.0,
