@@ -255,9 +255,9 @@ class Pair:
             said = {"stdout": log, "stderr": log}
             replication = self.start(node, "/usr/sbin/conntrackd", "-C", directory / "conntrackd.conf", **said)
             until(f"{node}: conntrackd answers", lambda: self.conntrackd(node, "-s") is not None)
-            election = self.start(node, "/usr/sbin/keepalived", "--dont-fork", "--log-console", "--vrrp", "--log-detail",
-                                  "-f", directory / "keepalived.conf", "-p", directory / "keepalived.pid",
-                                  "-r", directory / "vrrp.pid", **said)
+            election = self.start(node, "/usr/sbin/keepalived", "--dont-fork", "--log-console", "--vrrp", "-f",
+                                  directory / "keepalived.conf", "-p", directory / "keepalived.pid", "-r",
+                                  directory / "vrrp.pid", **said)
         self.daemons[node] = [election, replication]
 
     def words(self, host, *words):

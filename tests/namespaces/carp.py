@@ -202,7 +202,8 @@ def stale_counter(net):
         until("Koi goes on", lambda: len(
             [a for a in net.adverts(KOI_ADDRESS, said) if a.frame != recorded.frame]) >= 3, 6)
         net.answered_by(VIRTUAL_MAC)
-    until("Koi's log says so", lambda: re.search("replay|stale|repeat|recorded|counter", net.koi_log()[before:].lower()))
+    until("Koi's log says so",
+          lambda: re.search("replay|stale|repeat|recorded|counter", net.koi_log()[before:].lower()))
 
 
 def goodbye(net):

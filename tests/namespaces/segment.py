@@ -103,8 +103,8 @@ class Ucarp:
         for verb, word in [("add", "up"), ("del", "down")]:
             (directory / word).write_text(SCRIPT.format(verb=verb, word=word, file=self.file))
             (directory / word).chmod(0o700)
-        words = ["ucarp", "-i", "eth0", "-s", HOSTS[host], "-v", VHID, "-p", password, "-a", VIP, "-b", 1, "-k", advskew,
-                 "-u", directory / "up", "-d", directory / "down", "-z"]
+        words = ["ucarp", "-i", "eth0", "-s", HOSTS[host], "-v", VHID, "-p", password, "-a", VIP, "-b", 1, "-k",
+                 advskew, "-u", directory / "up", "-d", directory / "down", "-z"]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
                 ["ip", "netns", "exec", PREFIX + host, *map(str, words + ["-P"] * preempt)], stdin=subprocess.DEVNULL,
