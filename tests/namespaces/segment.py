@@ -163,7 +163,8 @@ class Segment(Network):
                 run("ip", "-n", PREFIX + host, "link", "set", "eth0", "up")
                 run("ip", "-n", PREFIX + host, "addr", "add", f"{address}/24", "dev", "eth0")
             self.capture = self.directory / "segment.pcap"
-            self.start("cli", "tcpdump", "-i", "eth0", "-s", "0", "-U", "-w", self.capture, f"ip proto {CARP} or arp")
+            self.start("cli", "tcpdump", "-i", "eth0", "-s", "0", "-U", "--immediate-mode", "-w", self.capture,
+                       f"ip proto {CARP} or arp")
             until("tcpdump is ready", lambda: self.capture.exists() and self.capture.stat().st_size >= 24)
         except BaseException:
             self.__exit__(None, None, None)
