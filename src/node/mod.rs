@@ -15,6 +15,7 @@ mod forward;
 mod local;
 mod notice;
 mod outbox;
+mod pair;
 mod rate;
 mod refusal;
 mod related;
@@ -23,11 +24,14 @@ mod shard;
 mod size;
 pub mod snapshot;
 mod traffic;
+mod virtual_ip;
 
 pub use command::{CaptureSink, Command, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use notice::Notice;
 pub use outbox::Outbox;
+pub use pair::PairPart;
 pub use shard::{Shard, Why};
+pub use virtual_ip::VirtualIp;
 
 pub use crate::wire::Offload;
