@@ -17,6 +17,7 @@ mod helm;
 mod local;
 mod notice;
 mod outbox;
+mod pair;
 mod rate;
 mod refusal;
 mod related;
@@ -25,6 +26,7 @@ mod shard;
 mod size;
 pub mod snapshot;
 mod traffic;
+mod virtual_ip;
 
 pub use command::{CaptureSink, Command, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
@@ -32,6 +34,8 @@ pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
 pub use notice::Notice;
 pub use outbox::Outbox;
+pub use pair::PairPart;
 pub use shard::{Shard, Why};
+pub use virtual_ip::VirtualIp;
 
 pub use crate::wire::Offload;
