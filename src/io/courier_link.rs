@@ -72,6 +72,11 @@ impl CourierEnd {
         }
     }
 
+    /// True when none waits, of whatever telling.
+    pub fn is_empty(&self) -> bool {
+        self.shared.chunks.is_empty()
+    }
+
     /// Everything is to be told anew: gives what the forward thread must call when it begins with that.
     pub fn tell_anew(&mut self) -> impl FnOnce() + Send + use<> {
         self.wanted = self.wanted.wrapping_add(1);

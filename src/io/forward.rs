@@ -19,7 +19,7 @@ use super::links::Links;
 use super::poller::{Poller, Ready};
 use super::port::{Port, PortError, Waiting};
 use super::{clock, host_link, tally};
-use crate::node::{Outbox, Shard};
+use crate::node::{Command, Outbox, Shard};
 use crate::types::{Instant, PortId};
 use crate::wire::FrameBuf;
 
@@ -143,7 +143,7 @@ impl Forward {
     #[inline]
     fn obey(&mut self, now: Instant) {
         if let Some(helm) = &self.helm {
-            self.shard.set_standing(now, helm.published.standing(), &mut self.out);
+            self.shard.set_standing(now, helm.published.standing());
         }
     }
 
@@ -253,11 +253,12 @@ impl Forward {
             }
         }
         match &self.helm {
-            Some(helm) => helm.send(&mut self.out.control),
+            Some(helm) => helm.send(&mut self.out.control, &mut self.out.pool),
             None => self.out.control.drain(..).for_each(|(_, frame)| self.out.pool.give(frame)),
         }
         if let Some(courier) = &self.courier {
             courier.send(&mut self.out.chunks);
+            self.shard.grant(courier.room().saturating_sub(self.out.chunks.len()));
         }
         for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));
@@ -293,6 +294,17 @@ impl Forward {
                     let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
                     let command = tally::add(command, ports, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
+                    self.flush(now);
+                }
+                Order::Packets(mut packets) => {
+                    self.shard.handle_host_packets(now, &mut packets, &mut self.out);
+                    self.flush(now);
+                }
+                Order::Replicate(replication, begun) => {
+                    // Chunks that were made before belong to what was told before.
+                    self.out.chunks.clear();
+                    begun();
+                    self.shard.handle_command(now, Command::Replicate(replication), &mut self.out);
                     self.flush(now);
                 }
                 Order::Attach(port, fd, index) => self.adopt(usize::from(port.0), fd, index, now),

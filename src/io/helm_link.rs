@@ -12,7 +12,7 @@ use crossbeam_queue::ArrayQueue;
 use super::poller::Waker;
 use super::standing::Published;
 use crate::types::{InterfaceId, PortId};
-use crate::wire::FrameBuf;
+use crate::wire::{FrameBuf, Pool};
 
 /// Control frames that wait.
 const FRAMES: usize = 1024;
@@ -69,15 +69,16 @@ pub fn pair(waker: Waker, published: Arc<Published>) -> (ForwardEnd, HelmEnd) {
 }
 
 impl ForwardEnd {
-    /// Hands control frames over; what finds no room is given back to be dropped.
-    pub fn send(&self, frames: &mut Vec<(InterfaceId, FrameBuf)>) {
+    /// Hands right-sized copies of control frames over; the buffers go back to `pool`.
+    pub fn send(&self, frames: &mut Vec<(InterfaceId, FrameBuf)>, pool: &mut Pool) {
         if frames.is_empty() {
             return;
         }
-        for frame in frames.drain(..) {
-            if self.shared.frames.push(frame).is_err() {
+        for (interface, frame) in frames.drain(..) {
+            if self.shared.frames.push((interface, frame.shrunk())).is_err() {
                 self.shared.missed.fetch_add(1, Ordering::Relaxed);
             }
+            pool.give(frame);
         }
         self.waker.wake();
     }
@@ -136,7 +137,7 @@ mod tests {
         let poller = Poller::new().unwrap();
         let (near, far) = pair(poller.waker(), Arc::new(Published::new(Standing::ALONE)));
         let mut frames: Vec<_> = (0..FRAMES + 2).map(|_| (InterfaceId(1), FrameBuf::copy_of(&[1]))).collect();
-        near.send(&mut frames);
+        near.send(&mut frames, &mut Pool::new(8));
         assert!(frames.is_empty() && near.missed() == 2 && !far.is_drained());
         assert_eq!(std::iter::from_fn(|| far.frame()).count(), FRAMES);
         assert!(far.is_drained() && far.news().is_empty());

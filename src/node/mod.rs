@@ -31,7 +31,7 @@ mod virtual_ip;
 pub use command::{CaptureSink, Command, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
-pub use helm::{CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
+pub use helm::{CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, Way as SyncWay, sync_way};
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use pair::PairPart;

@@ -8,7 +8,7 @@ use super::{Helm, HelmOutbox, Way};
 use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
-use crate::types::{Family, PortId};
+use crate::types::Family;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
 use crate::wire::FrameBuf;
@@ -22,9 +22,9 @@ pub(super) fn is_replica(bytes: &[u8]) -> bool {
 
 impl Way {
     /// A datagram to the peer, as a frame for this way's port.
-    pub(super) fn frame(&self, payload: &[u8]) -> Option<(PortId, FrameBuf)> {
+    pub fn frame(&self, payload: &[u8]) -> Option<FrameBuf> {
         let mut frame = pair::frame(self.ours, self.theirs, payload)?;
-        tag(self.vlan, &mut frame).then_some((self.port, frame))
+        tag(self.vlan, &mut frame).then_some(frame)
     }
 }
 
@@ -36,7 +36,7 @@ impl Helm {
             channel::Way::Path(path) => one.path == path,
         };
         let ways = self.ways.iter().filter(wanted).filter(|way| self.conditions.link(way.port));
-        out.frames.extend(ways.filter_map(|way| way.frame(payload)));
+        out.frames.extend(ways.filter_map(|way| Some((way.port, way.frame(payload)?))));
     }
 
     /// An address is announced where it lives.

@@ -22,7 +22,7 @@ use conditions::Conditions;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 pub use snapshot::{PairSnapshot, ReplicationRow};
 use vips::Vip;
-use ways::Way;
+pub use ways::{Way, sync_way};
 
 use super::compiled::Compiled;
 use crate::carp;

@@ -102,7 +102,7 @@ impl Helm {
         }
         let Some(channel) = &mut self.channel else { return };
         if let Some(sealed) = channel.seal(Space::Heartbeat(path), &heartbeat.encode()) {
-            out.frames.extend(way.frame(&sealed));
+            out.frames.extend(way.frame(&sealed).map(|frame| (way.port, frame)));
         }
     }
 
@@ -174,7 +174,7 @@ impl Helm {
         for way in &self.ways {
             let channel = self.channel.as_mut();
             let sealed = channel.and_then(|channel| channel.seal(Space::Control, &[RESIGNATION, a, b, c, d]));
-            frames.extend(sealed.and_then(|sealed| way.frame(&sealed)));
+            frames.extend(sealed.and_then(|sealed| Some((way.port, way.frame(&sealed)?))));
         }
         out.resignation = Some(frames);
     }

@@ -33,6 +33,11 @@ pub fn path_of(interface: InterfaceId) -> PathId {
     PathId(interface.0.saturating_add(1))
 }
 
+/// The way through the sync port alone, for whoever sends only there.
+pub fn sync_way(config: &Valid<Config>, node: NodeIndex) -> Option<Way> {
+    ways(config, node).into_iter().find(|way| way.interface.is_none())
+}
+
 /// All ways between `node` and its peer, the sync port first.
 pub fn ways(config: &Valid<Config>, node: NodeIndex) -> Vec<Way> {
     let (Some(peer), Some(sync)) = (config.peer_of(node), config.sync_port_id(node)) else {
