@@ -139,7 +139,7 @@ impl Vhid {
         }
     }
 
-    fn master_lives(&mut self, now: Instant, family: Family) {
+    pub(super) fn master_lives(&mut self, now: Instant, family: Family) {
         let until = now + self.config.master_down();
         for watch in self.watches.iter_mut().filter(|watch| watch.family == family) {
             (watch.until, watch.told) = (until, false);

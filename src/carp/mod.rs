@@ -7,9 +7,11 @@
 //! Invariants: a foreign VHID is MASTER only while it hears no better master in any family; a paired one exactly while
 //! it is told so and its link is up; only a MASTER advertises.
 
+mod advertise;
 mod alarm;
 mod config;
 mod election;
+mod former;
 mod paired;
 mod snapshot;
 mod vhid;
@@ -66,6 +68,8 @@ pub enum Reason {
     BetterMaster,
     /// Another master advertises as often, and wins the tie.
     EqualMaster,
+    /// Another master still has the former list of addresses, and cannot understand us.
+    ListsDiffer,
     /// We were stopped for so long that another must have taken over.
     Late,
     /// The pair said so.
@@ -111,9 +115,10 @@ pub struct Advert {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Event {
-    /// Our peer's advertisement has a wrong digest: its list of virtual addresses, or the password, is another.
+    /// Our peer's advertisement has a wrong digest: its list of virtual addresses, or the password, is another. Or a
+    /// foreign speaker's is right for the list that was ours before.
     ListsDiffer {
-        /// The peer.
+        /// Who.
         from: IpAddr,
     },
     /// Somebody advertises our VHID with a wrong digest: another password, other addresses, or another use of the VHID.

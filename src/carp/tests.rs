@@ -406,6 +406,50 @@ fn a_wrong_password_is_an_alarm_and_not_a_master() {
 }
 
 #[test]
+fn another_list_on_one_end_makes_no_second_master() {
+    for first in [0, 1] {
+        let configs = [foreign(0, 0, true), foreign(1, 100, true)];
+        let mut lan = Lan::ours(10, configs.clone());
+        lan.run(8 * SECOND);
+        assert_eq!(lan.masters(), (true, false));
+        lan.with(first, |vhid, now, out| vhid.apply(now, dual(configs[first].clone()), out));
+        // Who was told nothing yet takes over, when the other one was master.
+        lan.run(5 * SECOND);
+        assert_eq!(lan.masters(), (first == 1, first == 0));
+        lan.assert_one_master("the lists differ");
+        let from = own(1 - first)[0];
+        assert!(lan.events.contains(&(first, Event::ListsDiffer { from })), "{:?}", lan.events);
+        lan.with(1 - first, |vhid, now, out| vhid.apply(now, dual(configs[1 - first].clone()), out));
+        lan.run(5 * SECOND);
+        assert_eq!(lan.masters(), (true, false));
+        lan.assert_one_master("the lists are equal");
+    }
+}
+
+#[test]
+fn the_former_list_is_forgotten() {
+    let mut bench = Bench::new(foreign(0, 0, true));
+    bench.vhid.apply(bench.now, dual(foreign(0, 0, true)), &mut bench.out);
+    for counter in 0..599 {
+        bench.run(SECOND);
+        bench.hear(own(1)[0], advert("sekrit", 0, counter));
+        // The family that it does not know is silent, and that is all.
+        assert_eq!(bench.vhid.state(), State::Backup);
+    }
+    bench.run(SECOND);
+    bench.hear(own(1)[0], advert("sekrit", 0, 600));
+    bench.run(3 * SECOND);
+    assert_eq!(bench.vhid.state(), State::Master);
+    // The pair changes both ends at once.
+    let mut bench = Bench::new(paired(0));
+    bench.vhid.apply(bench.now, dual(paired(0)), &mut bench.out);
+    assert_eq!(bench.hear(own(1)[0], advert("sekrit", 0, 1)).events, []);
+    bench.run(3 * SECOND);
+    let told = [Event::ListsDiffer { from: own(1)[0] }];
+    assert_eq!(bench.hear(own(1)[0], advert("sekrit", 0, 2)).events, told);
+}
+
+#[test]
 fn one_family_s_loss_is_an_alarm_and_not_a_second_master() {
     for family in [Family::Inet, Family::Inet6] {
         let mut lan = Lan::ours(6, [foreign(0, 0, true), foreign(1, 100, true)].map(dual));

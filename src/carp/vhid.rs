@@ -3,14 +3,12 @@
 use std::net::IpAddr;
 
 use super::alarm::Alarms;
-use super::config::{GOODBYE, Interval, family_of};
+use super::config::Interval;
+use super::former::Former;
 use super::paired::Recent;
-use super::{Advert, Change, Counters, Event, Mode, Outbox, Reason, Snapshot, State, To, VhidConfig};
+use super::{Change, Counters, Mode, Outbox, Reason, Snapshot, State, VhidConfig};
 use crate::types::{Family, Instant, Random, Seed};
 use crate::wire::carp::{Repr, Signer};
-
-/// Advertisements after which a new master announces its addresses once more.
-const ANNOUNCE_AGAIN: u8 = 2;
 
 /// Why [`Vhid::handle_timeout`] wants to be called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +34,8 @@ pub(super) struct Watch {
 pub struct Vhid {
     pub(super) config: VhidConfig,
     pub(super) signer: Signer,
+    /// How the list of addresses was signed before it last changed.
+    pub(super) former: Option<Former>,
     pub(super) random: Random,
     /// Of the last advertisement.
     pub(super) counter: u64,
@@ -50,7 +50,7 @@ pub struct Vhid {
     /// A master's last advertisement.
     pub(super) advertised: Instant,
     /// Advertisements until the addresses are announced again; zero for never.
-    announce_in: u8,
+    pub(super) announce_in: u8,
     /// A backup's timers.
     pub(super) watches: Vec<Watch>,
     /// A late timer was forgiven since the master was last heard.
@@ -68,6 +68,7 @@ impl Vhid {
         let mut random = seed.random();
         Vhid {
             signer: Signer::new(&config.password, config.vhid, &config.addresses),
+            former: None,
             config,
             counter: random.next(),
             random,
@@ -106,7 +107,9 @@ impl Vhid {
             self.change(now, State::Init, Reason::Applied, out);
         }
         let before = std::mem::replace(&mut self.config, config);
-        self.signer = Signer::new(&self.config.password, self.config.vhid, &self.config.addresses);
+        let signer = Signer::new(&self.config.password, self.config.vhid, &self.config.addresses);
+        let signed_before = std::mem::replace(&mut self.signer, signer);
+        self.remember(now, same, &before, signed_before);
         match self.state {
             State::Init => self.begin(now, Reason::Applied, out),
             State::Backup => self.listen(now),
@@ -164,10 +167,9 @@ impl Vhid {
             Mode::Paired { peer } => peer.contains(&from),
         };
         if !self.signer.verify(advert) {
-            self.counters.bad_digest += 1;
-            let event = if is_peer { Event::ListsDiffer { from } } else { Event::BadDigest { from } };
-            return self.alarms.tell(now, event, out);
+            return self.refuse(now, from, advert, is_peer, out);
         }
+        self.former = None;
         self.counters.received += 1;
         self.master = Some(from);
         match self.config.mode {
@@ -254,7 +256,7 @@ impl Vhid {
     }
 
     /// A backup's timers begin anew; a paired VHID has none.
-    fn listen(&mut self, now: Instant) {
+    pub(super) fn listen(&mut self, now: Instant) {
         match self.config.mode {
             Mode::Foreign { .. } => self.watch_all(now + self.config.master_down()),
             Mode::Paired { .. } => {}
@@ -269,49 +271,6 @@ impl Vhid {
         if from != to {
             (self.since, self.reason) = (now, reason);
             out.changes.push(Change { from, to, reason });
-        }
-    }
-
-    /// An advertisement in each family in which there are addresses.
-    pub(super) fn advertise(&mut self, now: Instant, out: &mut Outbox) {
-        self.say(self.config.base(), self.effective_skew(), out);
-        self.advertised = now;
-        self.announce_in = match self.announce_in {
-            1 => {
-                out.announce.extend(&self.config.addresses);
-                0
-            }
-            more => more.saturating_sub(1),
-        };
-    }
-
-    /// Advertises, and tells the link where the addresses live, now and [`ANNOUNCE_AGAIN`] advertisements later.
-    pub(super) fn speak_up(&mut self, now: Instant, out: &mut Outbox) {
-        self.announce_in = 0;
-        self.advertise(now, out);
-        out.announce.extend(&self.config.addresses);
-        self.announce_in = ANNOUNCE_AGAIN;
-    }
-
-    fn take_leave(&mut self, out: &mut Outbox) {
-        if self.state == State::Master {
-            self.say(GOODBYE, GOODBYE, out);
-        }
-    }
-
-    fn say(&mut self, advbase: u8, advskew: u8, out: &mut Outbox) {
-        for family in self.config.families() {
-            self.counter = self.counter.wrapping_add(1);
-            self.sent.push(self.counter);
-            self.counters.sent += 1;
-            let (vhid, counter) = (self.config.vhid, self.counter);
-            let digest = self.signer.sign(counter);
-            let repr = Repr { vhid, advskew, advbase, demotion: 0, counter, digest };
-            let to = match self.config.mode {
-                Mode::Foreign { peer: Some(peer), .. } if family_of(peer) == family => To::Peer(peer),
-                Mode::Foreign { .. } | Mode::Paired { .. } => To::Group,
-            };
-            out.adverts.push(Advert { family, repr, to });
         }
     }
 
