@@ -120,16 +120,17 @@ fn node() -> impl Strategy<Value = Node> {
         .prop_map(|(name, tap, macvtap, netns, driver)| Port { name, tap, macvtap, netns, driver });
     let interface = (name(), option::of(any::<[u8; 6]>().prop_map(MacAddr)), list(prefix()))
         .prop_map(|(name, mac, addresses)| NodeInterface { name, mac, addresses });
-    (name(), list(port), list(interface)).prop_map(|(name, ports, interfaces)| Node {
+    let loopback = option::of(any::<std::net::SocketAddrV4>().prop_map(Into::into));
+    (name(), loopback, list(port), list(interface)).prop_map(|(name, loopback, ports, interfaces)| Node {
         name,
+        loopback,
         ports,
         interfaces,
     })
 }
 
 fn system() -> impl Strategy<Value = System> {
-    let web = (any::<u16>(), option::of(any::<std::net::SocketAddrV4>()))
-        .prop_map(|(port, loopback)| Web { port, loopback: loopback.map(Into::into) });
+    let web = any::<u16>().prop_map(|port| Web { port });
     let timeouts = (any::<u32>(), any::<u32>()).prop_map(|(udp_first, frag)| Timeouts {
         udp_first,
         frag,

@@ -144,6 +144,8 @@ impl Desk {
     }
 
     fn status(&self, snapshot: Snapshot) -> Status {
+        let compiled = self.compiled();
+        let node = compiled.config.node_part(compiled.node);
         let up = snapshot.ports.iter().filter(|port| port.up).count();
         Status {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -159,7 +161,7 @@ impl Desk {
             states: snapshot.states,
             privileges: self.kept.clone(),
             state: self.start.state.display().to_string(),
-            loopback: self.compiled().config.system.web.loopback.map(|address| address.to_string()),
+            loopback: node.loopback.map(|address| address.to_string()),
         }
     }
 

@@ -111,7 +111,7 @@ impl Engine {
     pub fn apply(&mut self, apply: Apply, descriptors: Vec<OwnedFd>) -> Result<(), Vec<String>> {
         let wrong = |error: anyhow::Error| vec![format!("{error:#}")];
         if apply.loopback != Change::Kept {
-            return Err(vec!["system.web.loopback has changed; restart Koi for that".into()]);
+            return Err(vec!["node.loopback has changed; restart Koi for that".into()]);
         }
         let (config, node) = read(&apply.config, self.desk.node_name()).map_err(wrong)?;
         let old = self.desk.compiled();
