@@ -121,12 +121,16 @@ fn node() -> impl Strategy<Value = Node> {
     let interface = (name(), option::of(any::<[u8; 6]>().prop_map(MacAddr)), list(prefix()))
         .prop_map(|(name, mac, addresses)| NodeInterface { name, mac, addresses });
     let key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
-    (name(), key, list(port), list(interface)).prop_map(|(name, public_key, ports, interfaces)| Node {
-        name,
-        public_key,
-        ports,
-        interfaces,
-    })
+    let loopback = option::of(any::<std::net::SocketAddrV4>().prop_map(Into::into));
+    (name(), key, loopback, list(port), list(interface)).prop_map(
+        |(name, public_key, loopback, ports, interfaces)| Node {
+            name,
+            public_key,
+            loopback,
+            ports,
+            interfaces,
+        },
+    )
 }
 
 fn pair() -> impl Strategy<Value = Pair> {
@@ -165,8 +169,7 @@ fn virtual_ip() -> impl Strategy<Value = VirtualIp> {
 }
 
 fn system() -> impl Strategy<Value = System> {
-    let web = (any::<u16>(), option::of(any::<std::net::SocketAddrV4>()))
-        .prop_map(|(port, loopback)| Web { port, loopback: loopback.map(Into::into) });
+    let web = any::<u16>().prop_map(|port| Web { port });
     let timeouts = (any::<u32>(), any::<u32>()).prop_map(|(udp_first, frag)| Timeouts {
         udp_first,
         frag,

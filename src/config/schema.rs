@@ -80,14 +80,7 @@ static SYSTEM: &[Field] = &[
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
 
-static WEB: &[Field] = &[
-    optional("port", SMALL, "a port from 1 to 65535, without quotes"),
-    optional(
-        "loopback",
-        Value(is::<std::net::SocketAddr>),
-        "an address and a port in quotes, as in \"127.0.0.1:8080\"",
-    ),
-];
+static WEB: &[Field] = &[optional("port", SMALL, "a port from 1 to 65535, without quotes")];
 
 static TIMEOUTS: &[Field] = &[
     seconds("tcp_first"),
@@ -118,6 +111,11 @@ static PAIR: &[Field] = &[
 static NODE: &[Field] = &[
     required("name", TEXT, "the name of the machine in quotes"),
     optional("public_key", Value(is::<PublicKey>), "64 hex digits in quotes"),
+    optional(
+        "loopback",
+        Value(is::<std::net::SocketAddr>),
+        "an address and a port in quotes, as in \"127.0.0.1:8080\"",
+    ),
     required("port", Tables(PORT), "at least one section [[node.port]]"),
     required("interface", Tables(NODE_INTERFACE), "a section [[node.interface]] for each interface"),
 ];

@@ -19,7 +19,6 @@ state_limit = 1000
 anti_lockout = false
 [system.web]
 port = 8443
-loopback = "[::1]:8080"
 [system.timeouts]
 tcp_first = 1
 tcp_opening = 2
@@ -47,6 +46,7 @@ defer = true
 [[node]]
 name = "alpha"
 public_key = "00000000000000000000000000000000000000000000000000000000000000ff"
+loopback = "[::1]:8080"
 [[node.port]]
 name = "one"
 tap = "koi0"
@@ -136,6 +136,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(
         parse(FULL).unwrap().hash(),
         "cfb959a4338c50e4b4dbb39c3a627a18dd5efebcf6332847cd60b79f8aa5dacf"
+        "66f76071ced8b1b701c7e1fb4ab6b833b0a599e93016e4db5dd4d48c354d1496"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -168,7 +168,7 @@ impl Devices {
         let mut problems = Vec::new();
         let ports = self.prepare_ports(part, &mut problems);
         let links = self.prepare_links(part, &mut problems);
-        let wanted = config.system.web.loopback;
+        let wanted = part.loopback;
         let present = self.loopback.as_ref().map(|(address, _)| *address);
         let (loopback, loopback_change) = match (present, wanted) {
             (present, wanted) if present == wanted => (None, Change::Kept),
@@ -322,7 +322,7 @@ fn bind(address: SocketAddr, problems: &mut Vec<String>) -> Option<(SocketAddr, 
     match TcpListener::bind(address) {
         Ok(listener) => Some((address, listener)),
         Err(error) => {
-            problems.push(format!("system.web.loopback: {address} cannot be bound: {error}"));
+            problems.push(format!("node.loopback: {address} cannot be bound: {error}"));
             None
         }
     }
@@ -399,7 +399,7 @@ port = "lan"
     fn a_loopback_listener_comes_and_goes() {
         let (plain, node) = config(DOCUMENT);
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let text = DOCUMENT.replacen("[system]", &format!("[system]\nweb.loopback = \"{address}\""), 1);
+        let text = DOCUMENT.replacen("[[node]]", &format!("[[node]]\nloopback = \"{address}\""), 1);
         let (served, _) = config(&text);
         let mut devices = devices(&plain, node);
         for (config, change, there) in [

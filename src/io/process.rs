@@ -38,6 +38,28 @@ impl Identity {
         Some(Identity { pid, started })
     }
 
+    /// The process, ready to be signalled: what takes time has been done. `None` when it is no more.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor left.
+    pub fn aim(self) -> io::Result<Option<Target>> {
+        let process = match open(self.pid) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+            result => result?,
+        };
+        Ok((Identity::of(self.pid) == Some(self)).then_some(Target(process)))
+    }
+
+    /// The processes that this one has started and that still run.
+    pub fn children(self) -> Vec<Identity> {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid)).into_iter().flatten().flatten();
+        let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+        let numbers: Vec<u32> = texts
+            .flat_map(|text| text.split_whitespace().filter_map(|word| word.parse().ok()).collect::<Vec<_>>())
+            .collect();
+        numbers.into_iter().filter_map(Identity::of).collect()
+    }
+
     /// Ends the process: politely, and after `grace` at once. False when there is no such process any more.
     ///
     /// # Errors
@@ -57,6 +79,39 @@ impl Identity {
             }
         }
         Err(io::Error::new(io::ErrorKind::TimedOut, format!("process {} does not end", self.pid)))
+    }
+}
+
+/// What happens to a process without its consent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Blow {
+    /// It is no more (SIGKILL).
+    Kill,
+    /// It stands still (SIGSTOP).
+    Stop,
+    /// It goes on (SIGCONT).
+    Go,
+}
+
+/// A process that is held by a descriptor, so that no other can be hit in its place.
+#[derive(Debug)]
+pub struct Target(OwnedFd);
+
+impl Target {
+    /// Hits it. A process that has ended meanwhile is no error.
+    ///
+    /// # Errors
+    /// When that is not permitted.
+    pub fn hit(&self, blow: Blow) -> io::Result<()> {
+        let signal = match blow {
+            Blow::Kill => libc::SIGKILL,
+            Blow::Stop => libc::SIGSTOP,
+            Blow::Go => libc::SIGCONT,
+        };
+        match send(&self.0, signal) {
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => Ok(()),
+            result => result,
+        }
     }
 }
 
@@ -83,6 +138,14 @@ fn send(process: &OwnedFd, signal: libc::c_int) -> io::Result<()> {
     }
 }
 
+/// Raises the number of descriptors that this process may have to what the machine permits it.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn as_many_descriptors_as_permitted() -> io::Result<()> {
+    sys_process::raise_descriptors()
+}
+
 /// Starts a process that the kernel kills when the thread that has started it ends, and that gets no signals from
 /// our terminal.
 ///
@@ -98,6 +161,23 @@ pub fn spawn_bound(command: &mut Command) -> io::Result<Child> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_child_is_found_stopped_and_killed() {
+        let mut child = spawn_bound(Command::new("cat").stdin(std::process::Stdio::piped())).unwrap();
+        let identity = Identity::of(child.id()).unwrap();
+        assert!(Identity::of(std::process::id()).unwrap().children().contains(&identity));
+        let target = identity.aim().unwrap().unwrap();
+        let state = || fs::read_to_string(format!("/proc/{}/stat", identity.pid)).unwrap();
+        for (blow, stopped) in [(Blow::Stop, true), (Blow::Go, false)] {
+            target.hit(blow).unwrap();
+            while state().contains(") T ") != stopped {}
+        }
+        target.hit(Blow::Kill).unwrap();
+        assert!(!child.wait().unwrap().success());
+        target.hit(Blow::Kill).unwrap();
+        assert!(identity.aim().unwrap().is_none());
+    }
 
     #[test]
     fn a_process_is_known_again_and_ended_and_a_number_alone_is_not_enough() {

@@ -179,6 +179,27 @@ pub fn monotonic_nanos() -> u64 {
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
+/// Sleeps until `CLOCK_MONOTONIC` shows this many nanoseconds.
+pub fn sleep_until(nanos: u64) {
+    let time = libc::timespec {
+        tv_sec: (nanos / 1_000_000_000) as libc::time_t,
+        tv_nsec: (nanos % 1_000_000_000) as _,
+    };
+    let none = std::ptr::null_mut();
+    // SAFETY: `time` is a valid timespec that outlives the call; an absolute sleep writes no remainder.
+    while unsafe { libc::clock_nanosleep(libc::CLOCK_MONOTONIC, libc::TIMER_ABSTIME, &raw const time, none) }
+        == libc::EINTR
+    {}
+}
+
+/// Lets the calling thread run before all ordinary ones (the lowest `SCHED_FIFO`), and those that it starts not.
+pub fn real_time() -> io::Result<()> {
+    let parameters = libc::sched_param { sched_priority: 1 };
+    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+    // SAFETY: `parameters` outlives the call; 0 is the calling thread.
+    check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) }).map(drop)
+}
+
 /// A counter that makes a waiting thread ready when it is written to.
 pub fn event_counter() -> io::Result<File> {
     // SAFETY: no pointers are passed.

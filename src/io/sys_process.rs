@@ -329,6 +329,24 @@ pub fn become_real_time(priority: u32) -> io::Result<()> {
     check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameter) }).map(drop)
 }
 
+/// Raises the soft limit of descriptors to the hard one; the hard one, where that is permitted, to a million.
+pub fn raise_descriptors() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is an `rlimit` that outlives the call.
+    check(unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) })?;
+    let most = limit.rlim_max.max(1 << 20);
+    for value in [most, limit.rlim_max] {
+        let new = libc::rlimit { rlim_cur: value, rlim_max: value };
+        // SAFETY: `new` is an `rlimit` that outlives the call.
+        match check(unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const new) }) {
+            Err(error) if value == limit.rlim_max => return Err(error),
+            Err(_) => {}
+            Ok(_) => break,
+        }
+    }
+    Ok(())
+}
+
 /// `CLOCK_REALTIME` in nanoseconds since 1970: for the time stamps of captures.
 pub fn wall_nanos() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };

@@ -63,8 +63,10 @@ impl RunningNode {
         let state = claim.directory.join(name);
         let mut document = config::parse(text)
             .map_err(|problems| anyhow::anyhow!("the lab's configuration: {problems:?}"))?;
-        let page = free_address(document.system.web.loopback)?;
-        document.system.web.loopback = Some(page);
+        let node = document.nodes.iter_mut().find(|node| node.name == name);
+        let node = node.with_context(|| format!("the lab's configuration has no node {name}"))?;
+        let page = free_address(node.loopback)?;
+        node.loopback = Some(page);
         fs::write(&config_path, document.to_toml())?;
         plug_in_when_they_come(&document, name)?;
         let mut command = Command::new(PROGRAM);

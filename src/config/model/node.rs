@@ -1,5 +1,7 @@
 //! `[[node]]`: one machine, its ports and its addresses.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
@@ -14,6 +16,10 @@ pub struct Node {
     /// By this key its peer knows it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub public_key: Option<PublicKey>,
+    /// The status page is also served (plain HTTP) on this loopback address of the machine; for the lab and for
+    /// development.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub loopback: Option<SocketAddr>,
     /// Its attachments.
     #[serde(rename = "port")]
     pub ports: Vec<Port>,

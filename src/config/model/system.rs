@@ -1,7 +1,5 @@
 //! `[system]`: the firewall as a whole.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
@@ -31,8 +29,6 @@ pub struct System {
 pub struct Web {
     /// HTTPS port on the router's own addresses.
     pub port: u16,
-    /// Also served (plain HTTP) on this loopback address of the machine; for the lab and for development.
-    pub loopback: Option<SocketAddr>,
 }
 
 /// `[system.timeouts]`: pf's timers in seconds, pf's defaults.
@@ -72,7 +68,7 @@ impl Default for System {
 
 impl Default for Web {
     fn default() -> Self {
-        Web { port: defaults::WEB_PORT, loopback: None }
+        Web { port: defaults::WEB_PORT }
     }
 }
 

@@ -24,9 +24,24 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         let name_path = format!("{path}.name");
         check_name(&name_path, &node.name, report);
         names.claim(&name_path, node.name.clone(), &format!("\"{}\"", node.name), report);
+        check_loopback(&path, node, report);
         check_ports(config, &path, node, report);
         check_interfaces(config, &path, node, &mut all, report);
         check_overlaps(&path, node, report);
+    }
+}
+
+fn check_loopback(path: &str, node: &Node, report: &mut Report) {
+    let Some(loopback) = node.loopback else { return };
+    let path = format!("{path}.loopback");
+    let remedy = "Write a loopback address with a port, as in \"127.0.0.1:8080\".";
+    if !loopback.ip().is_loopback() {
+        let message =
+            format!("{} is not a loopback address: others could reach it without TLS.", loopback.ip());
+        report.add(&path, message, remedy);
+    }
+    if loopback.port() == 0 {
+        report.add(&path, "0 is not a port.", remedy);
     }
 }
 

@@ -29,19 +29,9 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     check_outbound(config, report);
 }
 
-fn check_web(web: &Web, report: &mut Report) {
-    if web.port == 0 {
+fn check_web(&Web { port }: &Web, report: &mut Report) {
+    if port == 0 {
         report.add("system.web.port", "0 is not a port.", "Write a port from 1 to 65535, as in 443.");
-    }
-    let Some(loopback) = web.loopback else { return };
-    let remedy = "Write a loopback address with a port, as in \"127.0.0.1:8080\".";
-    if !loopback.ip().is_loopback() {
-        let message =
-            format!("{} is not a loopback address: others could reach it without TLS.", loopback.ip());
-        report.add("system.web.loopback", message, remedy);
-    }
-    if loopback.port() == 0 {
-        report.add("system.web.loopback", "0 is not a port.", remedy);
     }
 }
 

@@ -1,0 +1,30 @@
+//! Being on time: a thread that sleeps until an instant, not for a while, so that lateness does not add up.
+
+use super::sys;
+use crate::types::Instant;
+
+/// Returns at this instant, or as soon after it as the machine lets the thread run.
+pub fn until(at: Instant) {
+    sys::sleep_until(at.as_nanos());
+}
+
+/// Gives the calling thread precedence over ordinary ones, where that is permitted; true when it is.
+pub fn punctual() -> bool {
+    sys::real_time().is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::super::clock;
+    use super::*;
+
+    #[test]
+    fn nobody_wakes_early() {
+        let at = clock::now() + Duration::from_millis(3);
+        until(at);
+        assert!(clock::now() >= at);
+        until(at);
+    }
+}
