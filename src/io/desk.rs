@@ -129,8 +129,8 @@ impl Desk {
             Request::Reload => self.reload(),
             Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Role(request) => {
-                self.pair.request(request);
-                self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot)))
+                let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
+                done.map(|snapshot| Response::Pair(Box::new(snapshot)))
             }
             Request::Capture { interface, filter, count } => match self.capture(&interface, &filter) {
                 Ok(source) => return Answer::Capture { source, count },

@@ -1,5 +1,6 @@
 //! The two threads of the pair, and how they are connected with the rest of the router.
 
+use std::io;
 use std::path::Path;
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,7 +17,7 @@ use super::orders::{Report, Start};
 use super::poller::Poller;
 use super::router::Reporter;
 use super::standing::Published;
-use super::{clock, courier_link, helm_link, keys};
+use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
 use crate::cluster::role::Request;
 use crate::node::{Compiled, Helm, HelmNotice, MakeEntropy, PairSnapshot};
@@ -25,6 +26,8 @@ use crate::types::{PublicKey, Standing};
 /// How long the role thread may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// This file in the state directory: the node is in maintenance.
+const MAINTENANCE: &str = "maintenance";
 /// Lines that may wait for the log.
 const NOTICES: usize = 256;
 
@@ -72,6 +75,9 @@ impl PairHandle {
         courier_handle.connect_helm(handle.clone());
         forward.connect_helm(forward_end, sync);
         forward.connect_courier(shard_end);
+        if Path::new(MAINTENANCE).exists() {
+            handle.order(HelmOrder::Request(Request::Maintenance(true)));
+        }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
         Ok(PairHandle { helm: handle, public_key })
@@ -94,8 +100,21 @@ impl PairHandle {
     }
 
     /// An operator asks.
-    pub fn request(&self, request: Request) {
+    ///
+    /// # Errors
+    /// When a wish that shall outlive a restart cannot be written down; nothing has changed then.
+    pub fn request(&self, request: Request) -> Result<(), String> {
+        let written = match request {
+            Request::Maintenance(true) => files::write_atomically(Path::new(MAINTENANCE), b""),
+            Request::Maintenance(false) => match std::fs::remove_file(MAINTENANCE) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                Ok(()) | Err(_) => Ok(()),
+            },
+            Request::Disable(_) | Request::Resign | Request::TakeOver => Ok(()),
+        };
+        written.map_err(|error| format!("the state directory: {error}"))?;
         self.order(HelmOrder::Request(request));
+        Ok(())
     }
 
     /// A gateway answers, or no longer does.
