@@ -268,6 +268,8 @@ impl Elector {
         self.begin(now, out);
         self.session = up;
         if up {
+            // It is new, so a lapse that is noticed only now does not ask for another one.
+            self.renew = false;
             // The peer may have started again: its sequence, and what it heard of ours, begin anew.
             self.paths.forget_sequences();
             self.peer.echoed = 0;

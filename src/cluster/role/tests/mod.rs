@@ -1,1 +1,5 @@
-//! Tests.
+//! Two electors in a room.
+
+mod faults;
+mod room;
+mod scenarios;
