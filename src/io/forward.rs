@@ -253,7 +253,12 @@ impl Forward {
             }
         }
         match &self.helm {
-            Some(helm) => helm.send(&mut self.out.control, &mut self.out.pool),
+            Some(helm) => {
+                helm.send(&mut self.out.control, &mut self.out.pool);
+                for (gateway, reachable) in self.shard.take_gateway_news() {
+                    helm.tell_gateway(gateway, reachable);
+                }
+            }
             None => self.out.control.drain(..).for_each(|(_, frame)| self.out.pool.give(frame)),
         }
         if let Some(courier) = &self.courier {

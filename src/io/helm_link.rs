@@ -41,6 +41,7 @@ struct Shared {
     frames: ArrayQueue<(InterfaceId, FrameBuf)>,
     missed: AtomicU64,
     news: Mutex<Vec<PortNews>>,
+    gateways: Mutex<Vec<(usize, bool)>>,
     has_news: AtomicBool,
 }
 
@@ -63,6 +64,7 @@ pub fn pair(waker: Waker, published: Arc<Published>) -> (ForwardEnd, HelmEnd) {
         frames: ArrayQueue::new(FRAMES),
         missed: AtomicU64::new(0),
         news: Mutex::default(),
+        gateways: Mutex::default(),
         has_news: AtomicBool::new(false),
     });
     (ForwardEnd { shared: Arc::clone(&shared), waker, published }, HelmEnd { shared })
@@ -100,6 +102,18 @@ impl ForwardEnd {
         self.waker.wake();
     }
 
+    /// A gateway, by its number in the document, answers or no longer does.
+    pub fn tell_gateway(&self, number: usize, reachable: bool) {
+        let mut all = self.shared.gateways.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, newest)) => *newest = reachable,
+            None => all.push((number, reachable)),
+        }
+        drop(all);
+        self.shared.has_news.store(true, Ordering::Release);
+        self.waker.wake();
+    }
+
     /// Control frames that found no room.
     pub fn missed(&self) -> u64 {
         self.shared.missed.load(Ordering::Relaxed)
@@ -117,12 +131,14 @@ impl HelmEnd {
         self.shared.frames.is_empty()
     }
 
-    /// What is new about the ports.
-    pub fn news(&self) -> Vec<PortNews> {
+    /// What is new about the ports and the gateways.
+    pub fn news(&self) -> (Vec<PortNews>, Vec<(usize, bool)>) {
         if !self.shared.has_news.swap(false, Ordering::AcqRel) {
-            return Vec::new();
+            return (Vec::new(), Vec::new());
         }
-        std::mem::take(&mut self.shared.news.lock().unwrap_or_else(PoisonError::into_inner))
+        let ports = std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner));
+        let gateways = std::mem::take(&mut *self.shared.gateways.lock().unwrap_or_else(PoisonError::into_inner));
+        (ports, gateways)
     }
 }
 
@@ -140,13 +156,17 @@ mod tests {
         near.send(&mut frames, &mut Pool::new(8));
         assert!(frames.is_empty() && near.missed() == 2 && !far.is_drained());
         assert_eq!(std::iter::from_fn(|| far.frame()).count(), FRAMES);
-        assert!(far.is_drained() && far.news().is_empty());
+        assert!(far.is_drained() && far.news().0.is_empty());
         let null = || File::open("/dev/null").unwrap();
         let device = Some(Some(Device { file: null(), offload_header: true }));
         near.tell(PortNews { port: PortId(2), up: false, device });
         near.tell(PortNews { port: PortId(2), up: true, device: None });
-        let [news] = &far.news()[..] else { panic!("one port") };
+        near.tell_gateway(1, false);
+        near.tell_gateway(1, true);
+        let (ports, gateways) = far.news();
+        let [news] = &ports[..] else { panic!("one port") };
         assert!(news.up && matches!(news.device, Some(Some(_))));
-        assert!(far.news().is_empty());
+        assert_eq!(gateways, [(1, true)]);
+        assert!(far.news().0.is_empty());
     }
 }

@@ -51,8 +51,6 @@ pub enum HelmOrder {
         /// The newest chunk that it has applied.
         applied: u64,
     },
-    /// A gateway answers, or no longer does; by its number in the document.
-    Gateway(usize, bool),
     /// Hand over, take leave, end; called when the last frame has been sent.
     Stop(Box<dyn FnOnce() + Send>),
 }
@@ -220,7 +218,11 @@ impl HelmThread {
     }
 
     fn take_news(&mut self) {
-        for PortNews { port, up, device } in self.link.news() {
+        let (ports, gateways) = self.link.news();
+        for (number, reachable) in gateways {
+            self.helm.handle_gateway(clock::now(), number, reachable, &mut self.out);
+        }
+        for PortNews { port, up, device } in ports {
             let index = usize::from(port.0);
             if index >= self.ports.len() {
                 self.ports.resize_with(index + 1, || None);
@@ -298,9 +300,6 @@ impl HelmThread {
                 HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),
                 HelmOrder::Replication { synced, applied } => {
                     self.helm.handle_replication(now, synced, applied, &mut self.out);
-                }
-                HelmOrder::Gateway(index, reachable) => {
-                    self.helm.handle_gateway(now, index, reachable, &mut self.out);
                 }
                 HelmOrder::Stop(done) => {
                     self.helm.stop(now, &mut self.out);

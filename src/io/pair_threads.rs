@@ -117,11 +117,6 @@ impl PairHandle {
         Ok(())
     }
 
-    /// A gateway answers, or no longer does.
-    pub fn gateway(&self, index: usize, reachable: bool) {
-        self.order(HelmOrder::Gateway(index, reachable));
-    }
-
     /// Hands over and takes leave; returns when the last word is out.
     pub fn stop(&self) {
         let (sender, receiver) = sync_channel(1);

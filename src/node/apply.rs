@@ -1,5 +1,6 @@
 //! A new configuration comes into force between two batches; flows are kept.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::Shard;
@@ -49,6 +50,21 @@ impl Shard {
 
     /// Gateways are asked for before anybody needs them.
     pub(super) fn watch_gateways(&mut self, now: Instant) {
-        self.neighbours.watch(now, self.compiled.gateways(), &mut self.route_out);
+        let closely = self.compiled.config.pair.is_some();
+        self.neighbours.watch(now, self.compiled.gateways(), closely, &mut self.route_out);
+    }
+
+    /// Remembers the newest word on a gateway, of which there are as many as the document has.
+    pub(super) fn note_gateway(&mut self, gateway: (InterfaceId, IpAddr), reachable: bool) {
+        let Some(number) = self.compiled.gateways().iter().position(|known| *known == gateway) else { return };
+        match self.gateway_news.iter_mut().find(|(known, _)| *known == number) {
+            Some((_, newest)) => *newest = reachable,
+            None => self.gateway_news.push((number, reachable)),
+        }
+    }
+
+    /// Gateways, by their number in the document, that answer or no longer do.
+    pub fn take_gateway_news(&mut self) -> impl Iterator<Item = (usize, bool)> + '_ {
+        self.gateway_news.drain(..)
     }
 }

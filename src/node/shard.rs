@@ -62,6 +62,8 @@ pub struct Shard {
     pub(super) route_out: route::Outbox<Departure>,
     pub(super) whole: reassembly::Outbox,
     pub(super) notices: Notices,
+    /// Gateways that answer, or no longer do, since somebody last asked: by number, the newest word on each.
+    pub(super) gateway_news: Vec<(usize, bool)>,
 }
 
 impl Shard {
@@ -90,6 +92,7 @@ impl Shard {
             route_out,
             whole: reassembly::Outbox::default(),
             notices: Notices::new(now),
+            gateway_news: Vec::new(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
@@ -191,6 +194,9 @@ impl Shard {
             self.drops.count(reason, 1);
         }
         for event in said.events.drain(..) {
+            if let route::Event::Gateway { interface, address, reachable } = event {
+                self.note_gateway((interface, address), reachable);
+            }
             self.notice(now, event);
         }
         self.route_out = said;

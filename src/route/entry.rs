@@ -19,6 +19,8 @@ pub(super) const FORGET: Duration = Duration::from_secs(1200);
 pub(super) const HOLD_DOWN: Duration = Duration::from_secs(3);
 /// Who was sent to within this time keeps its place in a full table.
 pub(super) const IN_USE: Duration = Duration::from_secs(60);
+/// A gateway that is watched closely is asked this often, answers within this time, and is silent after [`TRIES`].
+pub(super) const CLOSELY: Duration = Duration::from_millis(200);
 /// An operator hears at most this often that a neighbour moved.
 pub(super) const TOLD: Duration = Duration::from_secs(1);
 

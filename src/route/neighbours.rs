@@ -75,6 +75,8 @@ pub struct Neighbours<P> {
     pub(super) own: Vec<Own>,
     pub(super) table: Table<P>,
     pub(super) watched: Vec<Watched>,
+    /// Gateways are asked five times a second: somebody compares them with what the peer of a pair reaches.
+    pub(super) closely: bool,
     pub(super) virtual_ips: Virtual,
     /// Packets of entries that had to make room, until there is an outbox for them.
     pub(super) displaced: Vec<P>,
@@ -101,6 +103,7 @@ impl<P> Neighbours<P> {
             own: Vec::new(),
             table: Table::new(limits),
             watched: Vec::new(),
+            closely: false,
             virtual_ips: Virtual::none(now),
             displaced: Vec::new(),
             next_step: None,
@@ -142,8 +145,15 @@ impl<P> Neighbours<P> {
     }
 
     /// The gateways: they are asked for at once and time and again, and an operator hears when one no longer
-    /// answers, or answers again.
-    pub fn watch(&mut self, now: Instant, gateways: &[(InterfaceId, IpAddr)], out: &mut Outbox<P>) {
+    /// answers, or answers again; within a second when they are watched closely.
+    pub fn watch(
+        &mut self,
+        now: Instant,
+        gateways: &[(InterfaceId, IpAddr)],
+        closely: bool,
+        out: &mut Outbox<P>,
+    ) {
+        self.closely = closely;
         let before = std::mem::take(&mut self.watched);
         for old in &before {
             if let Some(index) = self.table.find(&old.key) {

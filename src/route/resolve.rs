@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::entry::{DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES};
+use super::entry::{CLOSELY, DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES};
 use super::neighbours::Neighbours;
 use super::table::Key;
 use super::{Event, Outbox};
@@ -119,15 +119,23 @@ impl<P> Neighbours<P> {
 
     /// Asks everybody for a neighbour, for the first time.
     pub(super) fn ask(&mut self, now: Instant, index: u16, out: &mut Outbox<P>) {
-        self.table.set(now, index, State::Incomplete { tries: 1 }, now + RETRANSMIT);
+        let patience = self.patience(index, RETRANSMIT);
+        self.table.set(now, index, State::Incomplete { tries: 1 }, now + patience);
         self.solicit(index, None, out);
     }
 
     /// Asks whom we knew whether it is still there.
     fn probe(&mut self, now: Instant, index: u16, tries: u8, out: &mut Outbox<P>) {
         let mac = self.table.entry(index).mac;
-        self.table.set(now, index, State::Probe { tries }, now + RETRANSMIT);
+        let patience = self.patience(index, RETRANSMIT);
+        self.table.set(now, index, State::Probe { tries }, now + patience);
         self.solicit(index, Some(mac), out);
+    }
+
+    /// How long something may take: as usual, or less for a gateway that is watched closely.
+    fn patience(&self, index: u16, usual: Duration) -> Duration {
+        let watched = self.table.entries.get(usize::from(index)).is_some_and(|entry| entry.watched);
+        if self.closely && watched { CLOSELY } else { usual }
     }
 
     fn solicit(&mut self, index: u16, known: Option<MacAddr>, out: &mut Outbox<P>) {
@@ -145,7 +153,8 @@ impl<P> Neighbours<P> {
         let watched = entry.watched;
         match entry.state {
             State::Incomplete { tries } if tries < TRIES => {
-                self.table.set(now, index, State::Incomplete { tries: tries + 1 }, now + RETRANSMIT);
+                let patience = self.patience(index, RETRANSMIT);
+                self.table.set(now, index, State::Incomplete { tries: tries + 1 }, now + patience);
                 self.solicit(index, None, out);
             }
             State::Incomplete { .. } => self.fail(now, index, out),
@@ -154,6 +163,10 @@ impl<P> Neighbours<P> {
             State::Probe { tries } if tries < TRIES => self.probe(now, index, tries + 1, out),
             // RFC 7048: before a neighbour that is in use is given up, everybody is asked; it may have moved.
             State::Probe { .. } => {
+                if self.closely && watched {
+                    let key = (self.table.entry(index).interface, self.table.entry(index).address);
+                    self.tell_of_gateway(key, false, out);
+                }
                 if self.make_room_for_silent() {
                     self.ask(now, index, out);
                 } else {
@@ -169,7 +182,8 @@ impl<P> Neighbours<P> {
 
     /// A neighbour does not answer: who waits for it learns so, and it is left alone for a while.
     pub(super) fn fail(&mut self, now: Instant, index: u16, out: &mut Outbox<P>) {
-        self.table.set(now, index, State::Failed, now + HOLD_DOWN);
+        let patience = self.patience(index, HOLD_DOWN);
+        self.table.set(now, index, State::Failed, now + patience);
         let parked = self.table.take_parked(index);
         let entry = self.table.entry(index);
         let key = (entry.interface, entry.address);
@@ -216,7 +230,8 @@ impl<P> Neighbours<P> {
         let parked = self.table.take_parked(index);
         if confirmed {
             let jitter = Duration::from_nanos(self.random.below(REACHABLE.as_nanos() as u64));
-            self.table.set(now, index, State::Reachable, now + REACHABLE / 2 + jitter);
+            let patience = self.patience(index, REACHABLE / 2 + jitter);
+            self.table.set(now, index, State::Reachable, now + patience);
         } else if !parked.is_empty() {
             self.table.set(now, index, State::Delay, now + DELAY);
         } else if changed || !was_usable {

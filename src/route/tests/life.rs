@@ -146,7 +146,7 @@ fn a_gateway_that_was_never_asked_is_not_called_silent() {
     let mut bench = Bench::new(NET);
     let (interface, address) = (LAN, ip("192.168.1.254"));
     bench.engine.handle_link(bench.now, LAN, false, &mut bench.out);
-    bench.engine.watch(bench.now, &[(interface, address)], &mut bench.out);
+    bench.engine.watch(bench.now, &[(interface, address)], false, &mut bench.out);
     bench.engine.handle_link(bench.now, LAN, true, &mut bench.out);
     assert_eq!(bench.events(), [], "it has just been asked");
     bench.wait(10_000);
@@ -158,7 +158,7 @@ fn a_gateway_is_asked_for_without_traffic_and_its_silence_told_once() {
     let mut bench = Bench::new(NET);
     let (interface, address) = (LAN, ip("192.168.1.254"));
     let told = |reachable| [Event::Gateway { interface, address, reachable }];
-    bench.engine.watch(bench.now, &[(interface, address)], &mut bench.out);
+    bench.engine.watch(bench.now, &[(interface, address)], false, &mut bench.out);
     assert_eq!(bench.said().len(), 1);
     bench.answer(THEIRS, "192.168.1.254");
     assert_eq!(bench.events(), told(true));
@@ -167,7 +167,27 @@ fn a_gateway_is_asked_for_without_traffic_and_its_silence_told_once() {
     assert!(bench.said().len() > 10);
     bench.answer(THEIRS, "192.168.1.254");
     assert_eq!(bench.events(), told(true));
-    bench.engine.watch(bench.now, &[], &mut bench.out);
+    bench.engine.watch(bench.now, &[], false, &mut bench.out);
     bench.wait(1_300_000);
     assert_eq!(bench.state("192.168.1.254"), "absent", "no longer a gateway");
+}
+
+/// In a pair the two nodes compare what they reach, and that must not take long.
+#[test]
+fn a_gateway_that_is_watched_closely_is_silent_within_a_second() {
+    let mut bench = Bench::new(NET);
+    let (interface, address) = (LAN, ip("192.168.1.254"));
+    let told = |reachable| [Event::Gateway { interface, address, reachable }];
+    bench.engine.watch(bench.now, &[(interface, address)], true, &mut bench.out);
+    bench.answer(THEIRS, "192.168.1.254");
+    assert_eq!(bench.events(), told(true));
+    bench.said();
+    bench.wait(700);
+    assert_eq!(bench.events(), [], "three questions may be lost");
+    assert_eq!(bench.said().len(), 3);
+    bench.wait(200);
+    assert_eq!(bench.events(), told(false));
+    bench.wait(5_000);
+    bench.answer(THEIRS, "192.168.1.254");
+    assert_eq!(bench.events(), told(true));
 }
