@@ -162,11 +162,17 @@ impl Vhid {
         self.forgiven = false;
     }
 
-    /// When a backup has something to do: a family falls silent that the operator does not know of, or the last one.
+    /// When a backup has something to do: a family is silent that the operator does not know of, or (true) the last one.
     pub(super) fn silence_due(&self) -> Option<(Instant, bool)> {
         let last = self.watches.iter().map(|watch| watch.until).max()?;
-        let first = self.watches.iter().filter(|watch| !watch.told).map(|watch| watch.until).min();
-        Some((first.unwrap_or(last), first.is_none_or(|first| first == last)))
+        let untold = self.watches.iter().filter(|watch| !watch.told);
+        let alarm = untold.map(|watch| self.alarm_due(watch)).min().filter(|alarm| *alarm < last);
+        Some((alarm.unwrap_or(last), alarm.is_none()))
+    }
+
+    /// A master that falls silent does so in one family a little before the other: that is no alarm.
+    fn alarm_due(&self, watch: &Watch) -> Instant {
+        watch.until + self.interval().duration()
     }
 
     /// A backup's timers. FreeBSD becomes master when *either* family is silent, and so has two masters when a switch
@@ -174,9 +180,13 @@ impl Vhid {
     pub(super) fn step_silence(&mut self, now: Instant, out: &mut Outbox) {
         let Some(last) = self.watches.iter().map(|watch| watch.until).max() else { return };
         if last > now {
-            for watch in self.watches.iter_mut().filter(|watch| watch.until <= now && !watch.told) {
-                watch.told = true;
-                self.alarms.tell(now, Event::FamilySilent { family: watch.family }, out);
+            for number in 0..self.watches.len() {
+                let watch = &self.watches[number];
+                if !watch.told && self.alarm_due(watch) <= now {
+                    let family = watch.family;
+                    self.watches[number].told = true;
+                    self.alarms.tell(now, Event::FamilySilent { family }, out);
+                }
             }
         } else if now.since(last) > LATE && !self.forgiven {
             self.watch_all(now + self.interval().duration());

@@ -462,6 +462,7 @@ fn one_family_s_loss_is_an_alarm_and_not_a_second_master() {
         lan.nodes[0] = Speaker::Dead;
         lan.run(4 * SECOND);
         assert!(lan.is_master(1));
+        assert_eq!(lan.events.len(), 1, "a dead master is silent in both: {:?}", lan.events);
     }
 }
 
