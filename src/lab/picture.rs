@@ -13,7 +13,7 @@ pub fn draw(network: &Network, config: &Config) -> String {
         for node in &network.nodes {
             rows.push(Row::new(
                 &format!("[{}]", node.name),
-                &addresses(config, node.name, switch.name),
+                &addresses(config, &node.name, switch.name),
                 "Koi",
             ));
         }
@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn everything_is_in_the_picture() {
-        let network = Network::story();
-        let config = crate::config::load(super::super::CONFIG).unwrap();
+        let config = crate::config::parse(super::super::CONFIG).unwrap();
+        let network = Network::story(&config);
         let picture = draw(&network, &config);
         for host in &network.hosts {
             assert!(picture.contains(host.name), "{picture}");
