@@ -21,6 +21,8 @@
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | chooses a translation and rewrites in place |
 //! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
+//! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
+//! | [`cluster`] | the pair: its authenticated channel, who serves, the stream of states, pairing by a one-time code |
 //! | [`host`] | smoltcp on the router's own addresses |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
@@ -46,7 +48,9 @@
 //!
 //! Every way to lose a packet is a variant of [`wire::Drop`], counted, and kept in a ring of recent drops.
 
+pub mod carp;
 pub mod cli;
+pub mod cluster;
 pub mod config;
 pub mod conntrack;
 pub mod host;

@@ -14,6 +14,8 @@ const ORDER: &[&str] = &[
     "conntrack",
     "nat",
     "route",
+    "carp",
+    "cluster",
     "host",
     "node",
     "io",

@@ -9,9 +9,11 @@ mod capture;
 mod check;
 mod flows;
 mod lab;
+mod pair;
 mod reload;
 mod run;
 mod show;
+mod show_pair;
 mod table;
 
 use std::path::PathBuf;
@@ -44,6 +46,8 @@ enum Command {
     Reload(reload::Reload),
     /// Work on the connection table
     Flows(flows::Flows),
+    /// Work on the pair: what role this node has
+    Pair(pair::Pair),
     /// Write the frames of an interface to a pcap file
     Capture(capture::Capture),
     /// Build a network of hosts and a router on this machine, try it, and keep it until Ctrl-C
@@ -95,6 +99,7 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Flows(command) => command.run(),
+        Command::Pair(command) => command.run(),
         Command::Capture(command) => command.run(),
         Command::Lab(command) => command.run(),
         Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::flows::Which;
+use super::show_pair::pair_text;
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
 use crate::io::request::{Request, Response, Status};
@@ -57,6 +58,8 @@ enum What {
     },
     /// The recent drops
     Drops,
+    /// The pair: roles, paths, replication, and what a fail-over would lack
+    Pair,
 }
 
 impl Show {
@@ -69,6 +72,7 @@ impl Show {
             What::Interfaces | What::Routes | What::Neighbours | What::Counters { .. } => Request::Snapshot,
             What::Flows { which, limit } => Request::Flows { filter: which.filter(), limit: *limit },
             What::Drops => Request::Drops,
+            What::Pair => Request::Pair,
         };
         match control.ask(&request) {
             Ok(answer) if json => print_as_json(&what, answer),
@@ -91,6 +95,7 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
             print_json(&serde_json::json!({ "flows": rows, "total": total, "more": more }))
         }
         (What::Drops, Response::Drops(drops)) => print_json(&drops),
+        (What::Pair, Response::Pair(pair)) => print_json(&pair),
         _ => unexpected(),
     }
 }
@@ -104,6 +109,7 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
         (What::Counters { all }, Response::Snapshot(snapshot)) => counters_text(&snapshot, *all),
         (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
         (What::Drops, Response::Drops(drops)) => drops_text(&drops),
+        (What::Pair, Response::Pair(pair)) => pair_text(&pair),
         _ => return unexpected(),
     };
     print!("{text}");
@@ -124,6 +130,7 @@ fn status_text(status: &Status) -> String {
         ports_up: [up, ports],
         states,
         privileges,
+        public_key,
         state,
         loopback,
     } = status;
@@ -136,6 +143,7 @@ fn status_text(status: &Status) -> String {
         ("Router process", format!("{router}, started again {restarts} times")),
         ("Parent process", parent.to_string()),
         ("Router kept", privileges.to_string()),
+        ("Public key", public_key.clone()),
         ("State directory", state.clone()),
     ];
     lines.extend(loopback.as_ref().map(|address| ("Status page here", format!("http://{address}/"))));

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::model::*;
-use crate::types::{MacAddr, PortRange, Prefix, RuleId};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["wan", "lan", "dmz", "[ -~]{0,6}"]
@@ -120,12 +120,51 @@ fn node() -> impl Strategy<Value = Node> {
         .prop_map(|(name, tap, macvtap, netns, driver)| Port { name, tap, macvtap, netns, driver });
     let interface = (name(), option::of(any::<[u8; 6]>().prop_map(MacAddr)), list(prefix()))
         .prop_map(|(name, mac, addresses)| NodeInterface { name, mac, addresses });
+    let key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
     let loopback = option::of(any::<std::net::SocketAddrV4>().prop_map(Into::into));
-    (name(), loopback, list(port), list(interface)).prop_map(|(name, loopback, ports, interfaces)| Node {
-        name,
-        loopback,
-        ports,
-        interfaces,
+    (name(), key, loopback, list(port), list(interface)).prop_map(
+        |(name, public_key, loopback, ports, interfaces)| Node {
+            name,
+            public_key,
+            loopback,
+            ports,
+            interfaces,
+        },
+    )
+}
+
+fn pair() -> impl Strategy<Value = Pair> {
+    (name(), name(), any::<(bool, u32, bool)>()).prop_map(
+        |(sync, preferred, (preempt, preempt_delay, defer))| Pair {
+            sync,
+            preferred,
+            preempt,
+            preempt_delay,
+            defer,
+        },
+    )
+}
+
+fn virtual_ip() -> impl Strategy<Value = VirtualIp> {
+    let mac = prop_oneof![Just(VirtualMac::Virtual), Just(VirtualMac::Own)];
+    let what = (name(), any::<u8>().prop_map(Vhid), list(prefix()), text().prop_map(Secret::new));
+    let rest = (any::<(u8, u8, bool)>(), any::<Option<bool>>(), option::of(any::<IpAddr>()), mac, text());
+    (what, rest).prop_map(|(what, rest)| {
+        let (interface, vhid, addresses, password) = what;
+        let ((advbase, advskew, foreign), preempt, peer, mac, description) = rest;
+        VirtualIp {
+            interface,
+            vhid,
+            addresses,
+            password,
+            advbase,
+            advskew,
+            foreign,
+            preempt,
+            peer,
+            mac,
+            description,
+        }
     })
 }
 
@@ -164,14 +203,16 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         description,
     });
     let mode = prop_oneof![Just(OutboundMode::Automatic), Just(OutboundMode::Disabled)];
-    let head = (0..=i64::MAX as u64, system());
+    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()));
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, mode).prop_map(|((revision, system), lists, mode)| Config {
+    (head, lists, mode).prop_map(|((revision, system, pair, virtual_ips), lists, mode)| Config {
         schema: super::defaults::SCHEMA,
         revision,
         system,
+        pair,
         nodes: lists.0,
         interfaces: lists.1,
+        virtual_ips,
         gateways: lists.2,
         routes: lists.3,
         rules: lists.4,

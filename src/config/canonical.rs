@@ -5,6 +5,7 @@ use std::fmt::Write;
 use ring::digest::{Context, SHA256, digest};
 
 use super::Config;
+use super::model::Node;
 use crate::types::MacAddr;
 
 impl Config {
@@ -26,6 +27,12 @@ impl Config {
         }
         hex
     }
+}
+
+/// The MAC address of an interface on a node, when the node has the interface.
+pub(super) fn mac_of(node: &Node, interface: &str) -> Option<MacAddr> {
+    let part = node.interfaces.iter().find(|part| part.name == interface)?;
+    Some(part.mac.unwrap_or_else(|| mac_for(&node.name, interface)))
 }
 
 /// The MAC address of an interface that has none configured: always the same for the same two names,

@@ -26,6 +26,22 @@ pub const TIMEOUT_RANGE: RangeInclusive<u32> = 1..=31_536_000;
 pub const WEB_PORT: u16 = 443;
 /// The first rule id of a person's own rules; those below belong to automatic rules.
 pub const FIRST_RULE_ID: u32 = 1_000_000;
+/// Seconds that a returning node of a pair must have been healthy and in sync.
+pub const PREEMPT_DELAY: u32 = 30;
+/// Such delays; the upper end is a day.
+pub const PREEMPT_DELAY_RANGE: RangeInclusive<u32> = 0..=86_400;
+/// Seconds between two CARP advertisements.
+pub const ADVBASE: u8 = 1;
+/// Such intervals, as pfSense has them.
+pub const ADVBASE_RANGE: RangeInclusive<u8> = 1..=254;
+/// The largest skew of an advertisement; 255 is how a leaving master bows out.
+pub const ADVSKEW_MAX: u8 = 254;
+/// What the other node of a pair adds to the skew, as pfSense does.
+pub const ADVSKEW_STANDBY: u8 = 100;
+/// The longest CARP password in bytes: ucarp and ifconfig take no more.
+pub const CARP_PASSWORD_LIMIT: usize = 19;
+/// The most virtual IPs: each has a bit in the node's standing.
+pub const VIRTUAL_IP_LIMIT: usize = 64;
 /// The most nodes in a document: a pair.
 pub const NODE_LIMIT: usize = 2;
 /// The most ports of a node.

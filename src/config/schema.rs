@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
-use super::model::{Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Zone};
-use crate::types::{MacAddr, PortRange, Prefix, RuleId};
+use super::model::{Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Secret, VirtualMac, Zone};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
 
 /// Tries a value; the error says what is wrong with it.
 pub(super) type Try = fn(&Spanned<DeValue<'_>>) -> Result<(), Error>;
@@ -62,8 +62,10 @@ pub(super) static DOCUMENT: &[Field] = &[
     required("schema", Value(is::<u32>), "schema = 1, the version of this format"),
     required("revision", Value(is::<u64>), "a number that grows with every change, 1 at first"),
     optional("system", Table(SYSTEM), "a section [system]"),
+    optional("pair", Table(PAIR), "a section [pair]"),
     required("node", Tables(NODE), "at least one section [[node]]"),
     required("interface", Tables(INTERFACE), "at least one section [[interface]]"),
+    optional("virtual_ip", Tables(VIRTUAL_IP), "sections [[virtual_ip]]"),
     optional("gateway", Tables(GATEWAY), "sections [[gateway]]"),
     optional("route", Tables(ROUTE), "sections [[route]]"),
     optional("rule", Tables(RULE), "sections [[rule]]"),
@@ -98,8 +100,17 @@ static TIMEOUTS: &[Field] = &[
     seconds("frag"),
 ];
 
+static PAIR: &[Field] = &[
+    required("sync", TEXT, "the name of a [[node.port]] of each node in quotes"),
+    required("preferred", TEXT, "the name of a [[node]] in quotes"),
+    optional("preempt", FLAG, "true or false"),
+    seconds("preempt_delay"),
+    optional("defer", FLAG, "true or false"),
+];
+
 static NODE: &[Field] = &[
     required("name", TEXT, "the name of the machine in quotes"),
+    optional("public_key", Value(is::<PublicKey>), "64 hex digits in quotes"),
     optional(
         "loopback",
         Value(is::<std::net::SocketAddr>),
@@ -138,6 +149,28 @@ static INTERFACE: &[Field] = &[
     optional("block_private", FLAG, "true or false"),
     optional("block_bogons", FLAG, "true or false"),
     optional("router_advertisements", FLAG, "true or false"),
+];
+
+static VIRTUAL_IP: &[Field] = &[
+    required("interface", TEXT, "the name of an [[interface]] in quotes"),
+    required("vhid", Value(is::<Vhid>), "a number from 1 to 255, without quotes"),
+    required(
+        "addresses",
+        List(is::<Prefix>),
+        "addresses with the prefix length of their network in quotes, as in \"192.168.1.1/24\"",
+    ),
+    required("password", Value(is::<Secret>), "at most 19 letters and digits in quotes"),
+    optional("advbase", Value(is::<u8>), "a number of seconds from 1 to 254, without quotes"),
+    optional("advskew", Value(is::<u8>), "a number from 0 to 254, without quotes"),
+    optional("foreign", FLAG, "true or false"),
+    optional("preempt", FLAG, "true or false"),
+    optional(
+        "peer",
+        Value(is::<std::net::IpAddr>),
+        "an address without prefix length in quotes, as in \"203.0.113.9\"",
+    ),
+    optional("mac", Value(is::<VirtualMac>), "\"virtual\" or \"own\""),
+    DESCRIPTION,
 ];
 
 static GATEWAY: &[Field] = &[

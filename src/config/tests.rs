@@ -3,7 +3,9 @@
 use super::schema::{self, Field, Shape};
 use super::*;
 
-const LAB: &str = include_str!("../../configs/lab.toml");
+const LAB: &str = include_str!("../../tests/lab/one.toml");
+const STORY: &str = include_str!("../../configs/lab.toml");
+const PAIR: &str = include_str!("../../configs/pair.toml");
 const SINGLE: &str = include_str!("../../configs/single.toml");
 const DMZ: &str = include_str!("../../configs/dmz.toml");
 
@@ -35,8 +37,15 @@ other_multiple = 14
 frag = 15
 [outbound]
 mode = "disabled"
+[pair]
+sync = "s"
+preferred = "alpha"
+preempt = false
+preempt_delay = 5
+defer = true
 [[node]]
 name = "alpha"
+public_key = "00000000000000000000000000000000000000000000000000000000000000ff"
 loopback = "[::1]:8080"
 [[node.port]]
 name = "one"
@@ -59,6 +68,18 @@ mss = 1400
 block_private = true
 block_bogons = true
 router_advertisements = true
+[[virtual_ip]]
+interface = "lan"
+vhid = 3
+addresses = ["192.168.1.3/24"]
+password = "p"
+advbase = 2
+advskew = 5
+foreign = true
+preempt = false
+peer = "192.168.1.9"
+mac = "own"
+description = "d"
 [[gateway]]
 name = "GW"
 interface = "lan"
@@ -86,12 +107,12 @@ description = "d"
 
 #[test]
 fn the_examples_are_valid() {
-    for (name, text) in [("lab", LAB), ("single", SINGLE), ("dmz", DMZ)] {
+    for (name, text) in [("one", LAB), ("lab", STORY), ("pair", PAIR), ("single", SINGLE), ("dmz", DMZ)] {
         let config = load(text).unwrap_or_else(|problems| {
             panic!("{name}: {}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
         });
         assert_eq!(parse(&config.to_toml()).unwrap(), *config, "{name}");
-        assert!(config.node(None).is_ok());
+        assert_eq!(config.node(None).is_ok(), config.nodes.len() == 1, "{name}");
     }
     let wan_guarded = |text: &str| load(text).unwrap().interfaces[0].block_bogons;
     assert_eq!([LAB, SINGLE, DMZ].map(wan_guarded), [false, true, true]);
@@ -114,6 +135,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
+        "cfb959a4338c50e4b4dbb39c3a627a18dd5efebcf6332847cd60b79f8aa5dacf"
         "66f76071ced8b1b701c7e1fb4ab6b833b0a599e93016e4db5dd4d48c354d1496"
     );
     // The same sense, in another order, with defaults written out and another spelling.
@@ -303,4 +325,51 @@ fn problems_of_sense_carry_their_lines() {
     );
     let problems = load(&text).unwrap_err();
     assert!(problems.iter().any(|p| p.path == "node[0].interface" && p.line.is_some()), "{problems:?}");
+}
+
+#[test]
+fn a_pair_is_two_nodes_that_know_each_other() {
+    let config = load(STORY).unwrap();
+    let (alpha, beta) = (config.node(Some("alpha")).unwrap(), config.node(Some("beta")).unwrap());
+    assert_eq!((config.peer_of(alpha), config.peer_of(beta)), (Some(beta), Some(alpha)));
+    assert_eq!(config.sync_port_id(beta), Some(crate::types::PortId(3)));
+    let skews = |node| config.virtual_ips().map(|(_, vip)| config.advskew(node, vip)).collect::<Vec<_>>();
+    assert_eq!((skews(alpha), skews(beta)), (vec![0; 3], vec![100; 3]));
+    let mut edited = config.clone().into_inner();
+    edited.virtual_ips[0].advskew = 200;
+    let edited = validate(edited).unwrap();
+    assert_eq!(edited.advskew(beta, &edited.virtual_ips[0]), 254);
+    let interfaces: Vec<_> = config.virtual_ips().map(|(id, _)| config.interface_name(id)).collect();
+    assert_eq!(interfaces, ["wan", "lan", "dmz"]);
+
+    let single = load(SINGLE).unwrap();
+    let node = single.node(None).unwrap();
+    assert_eq!((single.peer_of(node), single.sync_port_id(node)), (None, None));
+    assert!(single.is_preferred(node));
+}
+
+#[test]
+fn a_pair_of_one_is_a_pair() {
+    let mut config = parse(STORY).unwrap();
+    config.nodes.truncate(1);
+    let config = validate(config).unwrap();
+    assert_eq!(config.peer_of(config.node(None).unwrap()), None);
+}
+
+#[test]
+fn nobody_sees_a_password() {
+    let config = parse(&STORY.replace("koi-lab-wan\"            #", "s3same\" #")).unwrap();
+    assert!(config.to_toml().contains("s3same"), "the document itself has it");
+    assert_eq!(config.virtual_ips[0].password.reveal(), "s3same");
+    assert!(!format!("{config:?}").contains("s3same"));
+    for (written, told) in
+        [("7777", "not a text"), ("\"s3 same\"", "spaces"), ("\"s3same-s3same-s3same\"", "20 bytes")]
+    {
+        let text = STORY.replace("\"koi-lab-wan\"            #", &format!("{written} #"));
+        let problems = load(&text).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].message.contains(told), "{problems:?}");
+        let shown = format!("{problems:?}");
+        assert!(!shown.contains("s3") && !shown.contains("7777"), "{shown}");
+    }
 }

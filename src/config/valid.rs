@@ -3,7 +3,8 @@
 use std::net::Ipv6Addr;
 use std::ops::Deref;
 
-use super::model::{Node, NodeInterface};
+use super::defaults::{ADVSKEW_MAX, ADVSKEW_STANDBY};
+use super::model::{Node, NodeInterface, VirtualIp};
 use super::{Config, Problem, mac_for};
 use crate::types::{Family, InterfaceId, MacAddr, PortId, Prefix};
 
@@ -86,6 +87,37 @@ impl Valid<Config> {
         let name = &self.interfaces[usize::from(id.0)].port;
         let index = self.node_part(node).ports.iter().position(|port| port.name == *name);
         PortId(index.unwrap_or(usize::from(u8::MAX)) as u8)
+    }
+
+    /// The port of this node that leads to its peer and carries nothing else.
+    pub fn sync_port_id(&self, node: NodeIndex) -> Option<PortId> {
+        let sync = &self.pair.as_ref()?.sync;
+        let index = self.node_part(node).ports.iter().position(|port| port.name == *sync)?;
+        Some(PortId(index as u8))
+    }
+
+    /// The other node of the pair.
+    pub fn peer_of(&self, node: NodeIndex) -> Option<NodeIndex> {
+        self.pair.as_ref()?;
+        (0..self.nodes.len()).map(NodeIndex).find(|other| *other != node)
+    }
+
+    /// True for the node of the pair that wins ties; a node without a pair is its own favourite.
+    pub fn is_preferred(&self, node: NodeIndex) -> bool {
+        self.pair.as_ref().is_none_or(|pair| pair.preferred == self.node_part(node).name)
+    }
+
+    /// The virtual IPs with their interfaces, in the order that numbers them.
+    pub fn virtual_ips(&self) -> impl Iterator<Item = (InterfaceId, &VirtualIp)> {
+        self.virtual_ips.iter().filter_map(|vip| Some((self.interface_id(&vip.interface)?, vip)))
+    }
+
+    /// The skew that this node advertises a virtual IP with.
+    pub fn advskew(&self, node: NodeIndex, vip: &VirtualIp) -> u8 {
+        match self.is_preferred(node) {
+            true => vip.advskew,
+            false => vip.advskew.saturating_add(ADVSKEW_STANDBY).min(ADVSKEW_MAX),
+        }
     }
 
     /// The addresses of an interface on this node, as configured; the link-local one is not among them.

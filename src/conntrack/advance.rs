@@ -1,10 +1,10 @@
 //! What a packet does to its flow.
 
-use super::index::{Hit, Way};
+use super::index::{Hit, Slot, Way};
 use super::record::Common;
 use super::segment::Segment;
 use super::table::{NO_HOP, Table, segments};
-use super::tcp::Outcome;
+use super::tcp::{Outcome, Tcp};
 use super::timer::{Class, Tick, Traffic};
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
@@ -51,7 +51,7 @@ impl Table {
             return Ok(Step::Begin);
         }
         let common = self.store.common_mut(slot);
-        let before = common.class;
+        let (before, phases) = (common.class, common.phases());
         let class = match common.protocol {
             protocol::TCP => match advance_tcp(common, way, packet)? {
                 Outcome::Accept => Class::of_tcp(&common.tcp()),
@@ -81,8 +81,12 @@ impl Table {
         let tick = Tick::of(now);
         let moved = common.seen != tick;
         common.seen = tick;
+        let changed = class != before || common.phases() != phases;
         if class != before || moved && class.embryonic().is_some() {
             self.reclass(hit, before, class);
+        }
+        if changed {
+            self.note(slot);
         }
         Ok(Step::Forward(self.describe(hit, &packet.layout.key)))
     }
@@ -91,14 +95,19 @@ impl Table {
     #[cold]
     fn reclass(&mut self, hit: Hit, before: Class, class: Class) {
         let Hit { slot, way: _ } = hit;
+        self.recount(slot, before, class);
+        self.chains.unlink(&mut self.store, slot);
+        self.join(slot, class);
+    }
+
+    /// A flow goes from one class to another: its source may have one more half-open flow, or one less.
+    pub(super) fn recount(&mut self, slot: Slot, before: Class, class: Class) {
         let source = || self.store.key(slot, Way::Original).src();
         match (before.embryonic(), class.embryonic()) {
             (Some(_), None) => self.sources.take(source()),
             (None, Some(_)) => self.sources.add(source()),
             (Some(_), Some(_)) | (None, None) => {}
         }
-        self.chains.unlink(&mut self.store, slot);
-        self.join(slot, class);
     }
 
     /// Where packets of a flow go.
@@ -107,7 +116,7 @@ impl Table {
         let Hit { slot, way } = hit;
         let to = self.store.key(slot, way.other()).inverse();
         let common = self.store.common(slot);
-        let [pass_in, pass_out] = self.witnesses.get(common.witness);
+        let [pass_in, pass_out] = self.witnesses.get(common.witness());
         let next_hop = common.next_hop[way.index()];
         Advance {
             to,
@@ -132,11 +141,45 @@ fn advance_tcp(common: &mut Common, way: Way, packet: &Packet) -> Result<Outcome
         return Err(Drop::TcpFlags);
     }
     let mut tcp = common.tcp();
+    if common.relearns() {
+        return Ok(relearn_tcp(common, tcp, way, &segment));
+    }
     let outcome = tcp.advance(way, &segment);
     if outcome == Outcome::Accept {
         common.set_tcp(&tcp);
     }
     Ok(outcome)
+}
+
+/// The first segments after a takeover.
+#[cold]
+fn relearn_tcp(common: &mut Common, mut tcp: Tcp, way: Way, segment: &Segment) -> Outcome {
+    let outcome = tcp.relearn(way, segment);
+    if outcome == Outcome::Accept {
+        common.set_tcp(&tcp);
+    }
+    if tcp.loose {
+        common.set_learned();
+    }
+    outcome
+}
+
+/// The class of a flow that is no connection.
+pub(super) fn class_of(number: u8, traffic: [Traffic; 2], repeated: bool) -> Class {
+    match (number, traffic, repeated) {
+        (protocol::UDP, [_, Traffic::None], false) => Class::UdpFirst,
+        (protocol::UDP, [_, Traffic::None], true) => Class::UdpOneWay,
+        (protocol::UDP, [Traffic::Multiple, Traffic::Multiple], _) => Class::UdpMultiple,
+        (protocol::UDP, [_, Traffic::Single | Traffic::Multiple], _) => Class::UdpSingle,
+        (protocol::ICMP | protocol::ICMPV6, [_, Traffic::None], _) => Class::IcmpFirst,
+        (protocol::ICMP | protocol::ICMPV6, [_, Traffic::Single | Traffic::Multiple], _) => {
+            Class::IcmpAnswered
+        }
+        (_, [_, Traffic::None], false) => Class::OtherFirst,
+        (_, [_, Traffic::None], true) => Class::OtherOneWay,
+        (_, [Traffic::Multiple, Traffic::Multiple], _) => Class::OtherMultiple,
+        (_, [_, Traffic::Single | Traffic::Multiple], _) => Class::OtherSingle,
+    }
 }
 
 /// pf: the first answer makes the flow `single`, the next packet of the original way `multiple`.

@@ -139,15 +139,16 @@ impl Table {
             })
             && port.is_none_or(|port| keys.iter().any(|key| key.src_port() == port || key.dst_port() == port))
             && interface.is_none_or(|interface| common.interfaces.contains(&interface))
-            && rule
-                .is_none_or(|rule| self.witnesses.get(common.witness).iter().any(|pass| pass.rule() == rule))
+            && rule.is_none_or(|rule| {
+                self.witnesses.get(common.witness()).iter().any(|pass| pass.rule() == rule)
+            })
     }
 
     fn row(&self, now: Instant, slot: Slot) -> FlowState {
         let common = self.store.common(slot);
         let [ingress, egress] = common.interfaces;
         let (packets, bytes) = common.counted();
-        let deadline = common.seen.after(common.class.seconds(&self.config.timeouts));
+        let deadline = common.seen.max(self.floor).after(common.class.seconds(&self.config.timeouts));
         FlowState {
             id: identity(slot, common),
             original: self.store.key(slot, Way::Original),
@@ -155,7 +156,7 @@ impl Table {
             state: state(common),
             ingress,
             egress,
-            rules: self.witnesses.get(common.witness).map(|pass| pass.rule()),
+            rules: self.witnesses.get(common.witness()).map(|pass| pass.rule()),
             age: now.since(common.created.instant()),
             expires: deadline.instant().since(now),
             packets,

@@ -28,11 +28,16 @@
 //! | `witness` | the verdicts of rules, shared by flows |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
+//! | `changes` | what the peer of a pair has to be told |
+//! | `import`, `mirror` | what the peer tells, and which of its flows are which of ours |
 
 mod advance;
 mod chains;
+mod changes;
+mod import;
 mod index;
 mod list;
+mod mirror;
 mod readmit;
 mod record;
 mod related;
@@ -45,11 +50,15 @@ mod timer;
 mod witness;
 
 #[cfg(test)]
+mod replication_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
 pub use advance::{Advance, Step};
+pub use changes::Backlog;
+pub use import::Refused;
 pub use index::{Hit, Slot, Way};
 pub use list::{Cursor, Filter, FlowState};
 pub use readmit::Admission;

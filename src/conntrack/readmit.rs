@@ -38,10 +38,14 @@ impl Table {
     pub fn readmit(&mut self, hit: Hit, passes: [Pass; 2], epoch: u32) {
         let witness = self.witnesses.hold(passes);
         let common = self.store.common_mut(hit.slot);
-        let before = std::mem::replace(&mut common.witness, witness);
+        let before = common.witness();
+        common.set_witness(witness);
         common.epoch = epoch;
         common.next_hop = [super::NO_HOP; 2];
         self.witnesses.release(before);
+        if before != witness {
+            self.note(hit.slot);
+        }
     }
 
     /// Ends the flow: the configuration does not allow it any more.

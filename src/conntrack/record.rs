@@ -1,7 +1,8 @@
 //! One flow in memory.
 //!
 //! Invariant: `Record<Ipv4Addr>` is 112 bytes. Counters of bytes have 48 bits; counters of packets have 32 and stay
-//! at the top when they get there.
+//! at the top when they get there. The number of the verdicts has 28 bits: there are no more pairs of verdicts than
+//! flows. The other four are what replication remembers of a flow.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -57,8 +58,8 @@ pub(super) struct Common {
     packets: [u32; 2],
     bytes_low: [u32; 2],
     bytes_high: [u16; 2],
-    /// The verdicts that let the flow through.
-    pub(super) witness: u32,
+    /// The number of the verdicts that let the flow through, below four bits: [`DIRTY`] and so on.
+    witness: u32,
     pub(super) created: Tick,
     pub(super) link: Link,
 }
@@ -75,6 +76,17 @@ impl<A> Record<A> {
         ends + u64::from(next_hop[0]) + u64::from(packets[0]) + u64::from(link.end())
     }
 }
+
+/// The peer is not told yet of what is new: the slot is in line, or its range is. It outlives the flow, so that a slot is
+/// in line once only.
+const DIRTY: u32 = 1 << 28;
+/// The peer was told of the flow, and will have to be told of its end.
+const TOLD: u32 = 1 << 29;
+/// TCP numbers come from the peer and are old: the next segment teaches them.
+const RELEARN: u32 = 1 << 30;
+/// TCP numbers were learned from the middle of a connection.
+const LOOSE: u32 = 1 << 31;
+const WITNESS: u32 = DIRTY - 1;
 
 const ENDS_HERE: u8 = 0x40;
 const NO_SCALE: u8 = 15;
@@ -112,6 +124,64 @@ impl Common {
         self.phases = self.phases & !ENDS_HERE | if ends_here { ENDS_HERE } else { 0 };
     }
 
+    /// The number of the verdicts that let the flow through.
+    #[inline]
+    pub(super) const fn witness(&self) -> u32 {
+        self.witness & WITNESS
+    }
+
+    pub(super) fn set_witness(&mut self, number: u32) {
+        debug_assert!(number <= WITNESS, "fewer pairs of verdicts than flows");
+        self.witness = self.witness & !WITNESS | number & WITNESS;
+    }
+
+    const fn has(&self, bit: u32) -> bool {
+        self.witness & bit != 0
+    }
+
+    fn set(&mut self, bit: u32, on: bool) {
+        self.witness = self.witness & !bit | if on { bit } else { 0 };
+    }
+
+    pub(super) const fn is_dirty(&self) -> bool {
+        self.has(DIRTY)
+    }
+
+    pub(super) fn set_dirty(&mut self, dirty: bool) {
+        self.set(DIRTY, dirty);
+    }
+
+    pub(super) const fn is_told(&self) -> bool {
+        self.has(TOLD)
+    }
+
+    pub(super) fn set_told(&mut self) {
+        self.set(TOLD, true);
+    }
+
+    #[inline]
+    pub(super) const fn relearns(&self) -> bool {
+        self.has(RELEARN)
+    }
+
+    /// The numbers are old.
+    pub(super) fn set_relearn(&mut self, relearn: bool) {
+        self.set(RELEARN, relearn);
+        self.set(LOOSE, false);
+    }
+
+    /// The numbers have been learned.
+    pub(super) fn set_learned(&mut self) {
+        self.set(RELEARN, false);
+        self.set(LOOSE, true);
+    }
+
+    /// Both phases or kinds of traffic, to be compared.
+    #[inline]
+    pub(super) const fn phases(&self) -> u8 {
+        self.phases
+    }
+
     /// Adds packets that passed.
     #[inline]
     pub(super) fn count(&mut self, way: Way, packets: u32, bytes: u32) {
@@ -126,6 +196,13 @@ impl Common {
     pub(super) fn counted(&self) -> ([u64; 2], [u64; 2]) {
         let bytes = |way: usize| u64::from(self.bytes_high[way]) << 32 | u64::from(self.bytes_low[way]);
         (self.packets.map(u64::from), [bytes(0), bytes(1)])
+    }
+
+    /// Takes over counts.
+    pub(super) fn set_counted(&mut self, packets: [u32; 2], bytes: [u64; 2]) {
+        self.packets = packets;
+        self.bytes_low = bytes.map(|bytes| bytes as u32);
+        self.bytes_high = bytes.map(|bytes| (bytes >> 32) as u16);
     }
 
     /// The connection, unpacked.
@@ -145,12 +222,13 @@ impl Common {
                 peer(0, self.phases & 7, self.scales & 15),
                 peer(1, self.phases >> 3 & 7, self.scales >> 4),
             ],
+            loose: self.has(LOOSE),
         }
     }
 
     #[inline]
     pub(super) fn set_tcp(&mut self, tcp: &Tcp) {
-        let [a, b] = &tcp.peers;
+        let Tcp { peers: [a, b], loose: _ } = tcp;
         self.low = [a.low, b.low];
         self.high = [a.high, b.high];
         self.acked = [a.acked, b.acked];

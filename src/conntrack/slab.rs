@@ -44,6 +44,7 @@ impl<A: Copy> Slab<A> {
         if let Some(number) = self.free {
             let place = self.get_mut(number as usize);
             record.common.generation = place.common.generation;
+            record.common.set_dirty(place.common.is_dirty());
             let before = place.common.link.free();
             *place = record;
             self.free = before;
@@ -64,9 +65,10 @@ impl<A: Copy> Slab<A> {
     fn remove(&mut self, number: usize) {
         let link = Link::to_free(self.free);
         let common = &mut self.get_mut(number).common;
-        let generation = common.generation.wrapping_add(1);
+        let (generation, dirty) = (common.generation.wrapping_add(1), common.is_dirty());
         *common = Common::VACANT;
         common.generation = generation;
+        common.set_dirty(dirty);
         common.link = link;
         self.free = Some(number as u32);
     }
@@ -176,6 +178,11 @@ impl Store {
             Family::Inet6 if next < self.v6.grown => Some(Slot::new(Family::Inet6, next)),
             Family::Inet | Family::Inet6 => None,
         }
+    }
+
+    /// How many slots each family has, vacant ones included: IPv4, IPv6.
+    pub(super) const fn grown(&self) -> [u32; 2] {
+        [self.v4.grown, self.v6.grown]
     }
 
     /// The slot that a raw number names, when it exists.

@@ -1,7 +1,9 @@
 //! The flows of one worker: how they begin and end, and how many there may be.
 
 use super::chains::{Chain, Chains};
+use super::changes::Changes;
 use super::index::{FlowIndex, Hit, Slot, Way};
+use super::mirror::Mirror;
 use super::record::Common;
 use super::segment::Segment;
 use super::slab::Store;
@@ -87,6 +89,16 @@ pub struct Counters {
     pub stale: u64,
     /// ICMP errors refused because they fit no flow.
     pub icmp_unmatched: u64,
+    /// Flows that the peer told of and that were not known here.
+    pub imported: u64,
+    /// Flows that made room for the peer's, which has the same key.
+    pub displaced: u64,
+    /// Flows of the peer refused because the router itself has the same key.
+    pub import_own: u64,
+    /// Flows of the peer refused because the table was full.
+    pub import_limited: u64,
+    /// Flows of the peer refused because they make no sense here.
+    pub import_malformed: u64,
 }
 
 /// Why the table wants to be called.
@@ -105,7 +117,15 @@ pub struct Table {
     pub(super) sources: Sources,
     pub(super) witnesses: Witnesses,
     pub(super) counters: Counters,
-    len: u32,
+    pub(super) len: u32,
+    /// What the peer has to be told; `None` when there is nobody to tell.
+    pub(super) changes: Option<Box<Changes>>,
+    /// Which of our flows are which of the peer's; `None` when it has never told of any.
+    pub(super) mirror: Option<Box<Mirror>>,
+    /// Flows that the peer tells of end when it says so, not when their time is over.
+    pub(super) passive: bool,
+    /// No flow has been idle since before this.
+    pub(super) floor: Tick,
 }
 
 impl Table {
@@ -120,6 +140,10 @@ impl Table {
             witnesses: Witnesses::new(),
             counters: Counters::default(),
             len: 0,
+            changes: None,
+            mirror: None,
+            passive: false,
+            floor: Tick::ZERO,
         }
     }
 
@@ -175,15 +199,16 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        self.store.common_mut(slot).witness = self.witnesses.hold([pass_in, pass_out]);
+        self.store.common_mut(slot).set_witness(self.witnesses.hold([pass_in, pass_out]));
         self.join(slot, class);
         self.sources.add(original.src());
         self.len += 1;
         self.counters.inserted += 1;
+        self.note(slot);
         Ok(hit)
     }
 
-    fn enter(&self, original: &FlowKey, reply: &FlowKey, slot: Slot) -> bool {
+    pub(super) fn enter(&self, original: &FlowKey, reply: &FlowKey, slot: Slot) -> bool {
         let hit = Hit { slot, way: Way::Original };
         if !self.index.insert(original, hit) {
             return false;
@@ -197,10 +222,12 @@ impl Table {
 
     /// Ends a flow.
     pub(super) fn remove(&mut self, slot: Slot) {
-        let Common { class, witness, .. } = *self.store.common(slot);
+        let common = self.store.common(slot);
+        let (class, witness) = (common.class, common.witness());
         if class == Class::Vacant {
             return;
         }
+        self.note_end(slot);
         let original = self.store.key(slot, Way::Original);
         self.index.remove(&original, Hit { slot, way: Way::Original });
         self.index.remove(&self.store.key(slot, Way::Reply), Hit { slot, way: Way::Reply });
@@ -240,9 +267,12 @@ impl Table {
         if common.epoch != epoch {
             common.next_hop[way.other().index()] = NO_HOP;
         }
-        common.interfaces[way.other().index()] = egress;
+        let before = std::mem::replace(&mut common.interfaces[way.other().index()], egress);
         common.next_hop[way.index()] = next_hop;
         common.epoch = epoch;
+        if before != egress {
+            self.note(slot);
+        }
     }
 
     /// Ends the flows whose time is over: some of them, when there are many. Call again while
@@ -265,13 +295,26 @@ impl Table {
         {
             left -= 1;
             let Common { class, seen, .. } = *self.store.common(slot);
-            if seen.after(class.seconds(&self.config.timeouts)) <= now {
+            let seconds = class.seconds(&self.config.timeouts);
+            let deadline = if self.is_kept_alive(slot) {
+                now.after(seconds)
+            } else {
+                seen.max(self.floor).after(seconds)
+            };
+            if deadline <= now {
                 self.expire(slot);
             } else {
                 self.chains.unlink(&mut self.store, slot);
-                self.join(slot, class);
+                self.wait(slot, deadline);
             }
         }
+        self.sweep(left);
+    }
+
+    /// Puts a flow that is in no chain into the wheel.
+    pub(super) fn wait(&mut self, slot: Slot, deadline: Tick) {
+        let bucket = self.chains.bucket(deadline);
+        self.chains.push(&mut self.store, bucket, slot);
     }
 
     fn expire(&mut self, slot: Slot) {
@@ -285,6 +328,9 @@ impl Table {
             let slot = self.chains.head(Chain::queue(queue))?;
             Some(self.store.common(slot).seen.after(class.seconds(&self.config.timeouts)))
         });
+        if self.is_sweeping() {
+            return Some((Instant::ZERO, Why::FlowTimeout));
+        }
         let tick = queued.chain(self.chains.next_bucket()).min()?;
         Some((tick.instant(), Why::FlowTimeout))
     }

@@ -83,6 +83,8 @@ pub(super) struct Peer {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Tcp {
     pub(super) peers: [Peer; 2],
+    /// The numbers were learned from the middle of the connection: see [`Tcp::relearn`].
+    pub(super) loose: bool,
 }
 
 /// What becomes of a segment.
@@ -127,7 +129,7 @@ impl Tcp {
             scale: segment.scale,
         };
         let other = Peer { phase: Phase::Closed, low: 0, high: 0, acked: 0, window: 1, scale: None };
-        Tcp { peers: [first, other] }
+        Tcp { peers: [first, other], loose: false }
     }
 
     /// Moves on by a segment.
@@ -239,7 +241,7 @@ impl Tcp {
         let skew = distance(to.low, ack);
         let strict = at_most(end, from.high) // 1
             && at_most(from.low.wrapping_sub(back), seq) // 2
-            && skew >= -(FUDGE as i32) // 3
+            && (skew >= -(FUDGE as i32) || self.loose && to.may_have_sent(ack)) // 3
             && skew <= (FUDGE << from_scale) as i32 // 4
             && (!rst || reset_is_exact(&from, &to, segment.seq, back)); // 5
         let late = to.phase.max(from.phase) >= Phase::FinWait2
@@ -257,6 +259,7 @@ impl Tcp {
         } else {
             (u32::from(segment.window) << from_scale, segment.window)
         };
+        let loose = self.loose;
         let [from, to] = self.split(way);
         from.window = from.window.max(units);
         from.low = later(from.low, end);
@@ -265,8 +268,64 @@ impl Tcp {
         }
         if strict {
             to.high = later(to.high, ack.wrapping_add(window.max(1)));
+            if loose && to.may_have_sent(ack) {
+                to.low = later(to.low, ack);
+            }
             acknowledge(to, segment, ack);
         }
+        Outcome::Accept
+    }
+
+    /// A segment of a connection whose numbers are as old as the peer's last word of it: they may be any distance
+    /// behind. pf's loose pickup: the first segment that is no RST teaches them. It names those of both ends. What its
+    /// sender has sent it says itself, and what the other end has sent it acknowledges; how far the sender may go, and
+    /// how far back its retransmissions, only the other end could say, so the largest window that its scale allows
+    /// is taken until it does. From then on the inequalities hold, but for one thing: the router before us has let
+    /// data through that we shall only see acknowledged, so (3) allows for all that the other end may have sent.
+    ///
+    /// A FIN that the peer told of is the end of its sender's data, whatever comes; so is a handshake that is not
+    /// complete, whose numbers do not move. A RST must be exact by the old numbers: it teaches nothing.
+    pub(super) fn relearn(&mut self, way: Way, segment: &Segment) -> Outcome {
+        if segment.has(tcp_flags::SYN) {
+            return self.advance(way, segment);
+        }
+        let (from, to) = (self.peers[way.index()], self.peers[way.other().index()]);
+        if segment.has(tcp_flags::RST) {
+            if segment.seq != from.acked && distance(segment.seq, from.low).unsigned_abs() > 1 {
+                return Outcome::Mismatch;
+            }
+            self.reset();
+            return Outcome::Accept;
+        }
+        let (end, ack) = (segment.end(), segment.ack);
+        let beyond_fin = |peer: &Peer, number| peer.phase >= Phase::Closing && !at_most(number, peer.low);
+        if !segment.has(tcp_flags::ACK) || beyond_fin(&from, end) || beyond_fin(&to, ack) {
+            return Outcome::Mismatch;
+        }
+        let (from_scale, to_scale) = match (from.scale, to.scale) {
+            (Some(a), Some(b)) => (u32::from(a), u32::from(b)),
+            (Some(_) | None, Some(_) | None) => (0, 0),
+        };
+        let [from, to] = self.split(way);
+        let most = u32::from(u16::MAX) << to_scale;
+        if from.phase < Phase::Closing {
+            from.low = end;
+        }
+        if segment.has(tcp_flags::FIN) {
+            from.phase = from.phase.max(Phase::Closing);
+        }
+        from.high = end.wrapping_add(most);
+        from.acked = segment.seq.wrapping_sub(most);
+        from.window = from.window.max(segment.window);
+        if to.phase < Phase::Closing {
+            to.low = ack;
+        } else if to.phase == Phase::Closing && ack == to.low {
+            to.phase = Phase::FinWait2;
+        }
+        to.high = ack.wrapping_add((u32::from(from.window) << from_scale).max(1));
+        to.acked = ack;
+        to.window = u16::MAX;
+        self.loose = true;
         Outcome::Accept
     }
 
@@ -290,6 +349,14 @@ impl Tcp {
     pub(super) fn in_flight(&self, way: Way, seq: u32) -> bool {
         let from = &self.peers[way.index()];
         from.phase != Phase::Closed && at_most(from.acked, seq) && at_most(seq, from.low)
+    }
+}
+
+impl Peer {
+    /// Within what it was offered, and before its FIN.
+    #[inline]
+    fn may_have_sent(&self, number: u32) -> bool {
+        self.phase < Phase::Closing && at_most(number, self.high)
     }
 }
 

@@ -10,6 +10,7 @@ use super::engine::port_names;
 use super::handle::{Arrangement, Handle, Order, Placement};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
+use super::pair_threads::PairHandle;
 use super::privilege::Kept;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
@@ -39,10 +40,12 @@ pub struct Desk {
     compiled: Mutex<Arc<Compiled>>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
+    pair: PairHandle,
 }
 
 impl Desk {
     /// A desk in front of the forward thread.
+    #[allow(clippy::too_many_arguments, reason = "it is made in one place, of everything that can be asked")]
     pub fn new(
         start: Start,
         kept: Kept,
@@ -51,8 +54,9 @@ impl Desk {
         forward: Handle,
         compiled: Arc<Compiled>,
         port_names: Arc<Mutex<Vec<String>>>,
+        pair: PairHandle,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names }
+        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names, pair }
     }
 
     /// Name of this node.
@@ -94,7 +98,8 @@ impl Desk {
                 let _ = sender.try_send(());
             }),
         );
-        let arrangement = Box::new(Arrangement { ports, links, command });
+        let sync = compiled.config.sync_port_id(compiled.node);
+        let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
         *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
@@ -122,6 +127,11 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Reload => self.reload(),
+            Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
+            Request::Role(request) => {
+                self.pair.request(request);
+                self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot)))
+            }
             Request::Capture { interface, filter, count } => match self.capture(&interface, &filter) {
                 Ok(source) => return Answer::Capture { source, count },
                 Err(why) => Err(why),
@@ -160,6 +170,7 @@ impl Desk {
             ports_up: [up, snapshot.ports.len()],
             states: snapshot.states,
             privileges: self.kept.clone(),
+            public_key: self.pair.public_key.to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
         }

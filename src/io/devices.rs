@@ -11,10 +11,11 @@ use super::netlink::LinkSocket;
 use super::orders::{Change, PortNote};
 use super::spec::{Device, Spec};
 use super::tap::{Patience, Tap};
-use super::{plain, sys, tap};
+use super::{plain, single, sys, tap};
 use crate::config::model::{Driver, Node};
 use crate::config::{Config, NodeIndex, Valid};
 use crate::types::PortId;
+use crate::wire::FrameBuf;
 
 /// A port whose device is open.
 #[derive(Debug)]
@@ -268,6 +269,18 @@ impl Devices {
         let note = port.note(Change::New);
         let fd = port.fd.as_ref().ok_or("the device has not been opened")?;
         Ok(Some((note, fd.as_fd())))
+    }
+
+    /// Sends one frame by a port, beside the router's own or in its place.
+    ///
+    /// # Errors
+    /// When there is no such port, or its device does not take the frame.
+    pub fn send(&self, name: &str, frame: &[u8]) -> io::Result<()> {
+        let port = self.ports.iter().find(|port| port.name == name).and_then(|port| Some((port, port.fd.as_ref()?)));
+        let (port, fd) = port.ok_or(io::ErrorKind::NotFound)?;
+        let file = std::fs::File::from(fd.try_clone()?);
+        let offload_header = port.spec.driver == Driver::Offload;
+        single::write(&file, &mut FrameBuf::copy_of(frame), offload_header).map(drop)
     }
 
     /// Looks where the devices are now, for a router that starts: they may have been renamed or moved.

@@ -17,6 +17,7 @@ use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
+use super::pair_threads::PairHandle;
 use super::orders::{Apply, Change, PortNote, Start};
 use super::poller::Poller;
 use super::port::Port;
@@ -54,6 +55,7 @@ pub struct Engine {
     desk: Arc<Desk>,
     host: HostHandle,
     forward: JoinHandle<io::Result<()>>,
+    pair: PairHandle,
     epoch: u32,
 }
 
@@ -86,6 +88,7 @@ impl Engine {
         let poller = Poller::new().context("the host thread")?;
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
+        let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
         let stack =
             Stack::new(vec![config.system.web.port], usize::from(mtu), entropy::seed()?, clock::now());
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
@@ -100,8 +103,9 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
         })
         .context("the pages")?;
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names));
-        Ok(Engine { desk, host, forward: thread, epoch: 1 })
+        let desk =
+            Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
+        Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
 
     /// Puts a new configuration in force, ports included; returns when it is.
@@ -125,6 +129,7 @@ impl Engine {
         let epoch = self.epoch + 1;
         let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
         self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
+        self.pair.apply(Arc::clone(&compiled));
         self.epoch = epoch;
         self.desk.set_ports(apply.ports);
         self.end_connections_to_lost_addresses(&old, &compiled);
@@ -187,6 +192,8 @@ impl Engine {
 
     /// Ends cleanly.
     pub fn end(self) {
+        // The peer takes over while this node still forwards what is under way.
+        self.pair.stop();
         self.desk.order(Order::Stop);
         match self.forward.join() {
             Ok(Ok(())) => {}

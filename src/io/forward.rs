@@ -11,13 +11,15 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
+use super::courier_link::ShardEnd;
 use super::handle::ORDERS;
 pub use super::handle::{Arrangement, Busy, Handle, Order, Placement, PortEvent, PortListener};
+use super::helm_link::{self, ForwardEnd, PortNews};
 use super::links::Links;
 use super::poller::{Poller, Ready};
 use super::port::{Port, PortError, Waiting};
 use super::{clock, host_link, tally};
-use crate::node::{Outbox, Shard};
+use crate::node::{Command, Outbox, Shard};
 use crate::types::{Instant, PortId};
 use crate::wire::FrameBuf;
 
@@ -39,13 +41,15 @@ pub(super) struct Slot {
     failed: bool,
     /// What the shard was told.
     pub(super) up: bool,
+    /// The role thread reads this port: it is the pair's.
+    pub(super) sync: bool,
     /// When to try to attach again, and how often still: whoever makes a device has it open for a moment.
     pub(super) retry: Option<(Instant, u32)>,
 }
 
 impl Slot {
     pub(super) fn new(port: Port) -> Self {
-        Slot { port, ready: false, failed: false, up: false, retry: None }
+        Slot { port, ready: false, failed: false, up: false, sync: false, retry: None }
     }
 }
 
@@ -57,6 +61,8 @@ pub struct Forward {
     pub(super) links: Links,
     pub(super) listener: PortListener,
     host: Option<host_link::End>,
+    helm: Option<ForwardEnd>,
+    pub(super) courier: Option<ShardEnd>,
     orders: Arc<ArrayQueue<Order>>,
     poller: Poller,
     /// The poller's set is out of date.
@@ -72,10 +78,7 @@ impl Forward {
     /// # Errors
     /// When the kernel has no descriptor left.
     pub fn new(shard: Shard, ports: Vec<Port>, links: Links, listener: PortListener) -> io::Result<Self> {
-        let slots: Vec<_> = ports
-            .into_iter()
-            .map(|port| Slot { port, ready: false, failed: false, up: false, retry: None })
-            .collect();
+        let slots: Vec<_> = ports.into_iter().map(Slot::new).collect();
         Ok(Forward {
             shard,
             out: Outbox::new(slots.len()),
@@ -83,6 +86,8 @@ impl Forward {
             links,
             listener,
             host: None,
+            helm: None,
+            courier: None,
             orders: Arc::new(ArrayQueue::new(ORDERS)),
             poller: Poller::new()?,
             stale: true,
@@ -99,6 +104,47 @@ impl Forward {
     /// Exchanges packets with the router's own stack from now on.
     pub fn connect_host(&mut self, end: host_link::End) {
         self.host = Some(end);
+    }
+
+    /// Obeys the role thread from now on, which reads the port `sync` itself.
+    pub fn connect_helm(&mut self, end: ForwardEnd, sync: Option<PortId>) {
+        self.helm = Some(end);
+        self.reserve(sync);
+        for number in 0..self.slots.len() {
+            self.tell_helm(number, true);
+        }
+    }
+
+    /// Exchanges states with the thread that speaks with the peer's.
+    pub fn connect_courier(&mut self, end: ShardEnd) {
+        self.courier = Some(end);
+    }
+
+    /// The role thread reads this port from now on, and no other.
+    pub(super) fn reserve(&mut self, sync: Option<PortId>) {
+        for (number, slot) in self.slots.iter_mut().enumerate() {
+            slot.sync = sync.is_some_and(|port| usize::from(port.0) == number);
+            slot.ready &= !slot.sync;
+        }
+        self.stale = true;
+    }
+
+    /// The role thread hears how a port is.
+    pub(super) fn tell_helm(&self, number: usize, other_device: bool) {
+        let (Some(helm), Some(slot)) = (&self.helm, self.slots.get(number)) else { return };
+        let device = other_device.then(|| {
+            let (file, offload_header) = slot.port.share()?;
+            Some(helm_link::Device { file, offload_header })
+        });
+        helm.tell(PortNews { port: PortId(number as u8), up: slot.up, device });
+    }
+
+    /// What the role thread says holds for everything that follows.
+    #[inline]
+    fn obey(&mut self, now: Instant) {
+        if let Some(helm) = &self.helm {
+            self.shard.set_standing(now, helm.published.standing());
+        }
     }
 
     /// Runs until an [`Order::Stop`].
@@ -127,7 +173,15 @@ impl Forward {
         }
         self.poller.arm();
         let timeout = if self.has_work() { Duration::ZERO } else { self.time_to_sleep() };
+        if let Some(helm) = &self.helm {
+            helm.published.idle();
+        }
         self.poller.wait(Some(timeout), ready)?;
+        let now = clock::now();
+        if let Some(helm) = &self.helm {
+            helm.published.busy(now);
+        }
+        self.obey(now);
         for at in ready.iter().filter(|at| at.token < LINK_TOKENS) {
             if let Some(slot) = self.slots.get_mut(at.token) {
                 (slot.ready, slot.failed) = (true, at.failed);
@@ -139,7 +193,7 @@ impl Forward {
     fn fill_poller(&mut self) {
         self.poller.clear();
         for (token, slot) in self.slots.iter().enumerate() {
-            if let Some(fd) = slot.port.fd() {
+            if let Some(fd) = slot.port.fd().filter(|_| !slot.sync) {
                 self.poller.add(token, fd);
             }
         }
@@ -171,6 +225,7 @@ impl Forward {
             slot.ready = result == Ok(Waiting::Perhaps);
             if !self.frames.is_empty() {
                 let now = clock::now();
+                self.obey(now);
                 self.shard.handle_frames(now, PortId(number as u8), &mut self.frames, &mut self.out);
                 self.flush(now);
             }
@@ -197,6 +252,14 @@ impl Forward {
                 self.port_failed(number, error, now);
             }
         }
+        match &self.helm {
+            Some(helm) => helm.send(&mut self.out.control, &mut self.out.pool),
+            None => self.out.control.drain(..).for_each(|(_, frame)| self.out.pool.give(frame)),
+        }
+        if let Some(courier) = &self.courier {
+            courier.send(&mut self.out.chunks);
+            self.shard.grant(courier.room().saturating_sub(self.out.chunks.len()));
+        }
         for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));
         }
@@ -214,6 +277,7 @@ impl Forward {
         host.receive(&mut self.frames, BATCH, &mut self.out.pool);
         if !self.frames.is_empty() {
             let now = clock::now();
+            self.obey(now);
             self.shard.handle_host_packets(now, &mut self.frames, &mut self.out);
             self.flush(now);
         }
@@ -230,6 +294,17 @@ impl Forward {
                     let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
                     let command = tally::add(command, ports, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
+                    self.flush(now);
+                }
+                Order::Packets(mut packets) => {
+                    self.shard.handle_host_packets(now, &mut packets, &mut self.out);
+                    self.flush(now);
+                }
+                Order::Replicate(replication, begun) => {
+                    // Chunks that were made before belong to what was told before.
+                    self.out.chunks.clear();
+                    begun();
+                    self.shard.handle_command(now, Command::Replicate(replication), &mut self.out);
                     self.flush(now);
                 }
                 Order::Attach(port, fd, index) => self.adopt(usize::from(port.0), fd, index, now),

@@ -10,8 +10,9 @@ use crossbeam_queue::ArrayQueue;
 use super::netlink::LinkSocket;
 use super::poller::Waker;
 use super::port::Port;
-use crate::node::{Command, Notice};
+use crate::node::{Command, Notice, Replication};
 use crate::types::PortId;
+use crate::wire::FrameBuf;
 
 /// Orders that wait.
 pub(super) const ORDERS: usize = 256;
@@ -22,6 +23,10 @@ pub enum Order {
     Command(Command),
     /// A descriptor for a port whose device was gone, opened by someone who may; with the device's number.
     Attach(PortId, OwnedFd, Option<u32>),
+    /// Packets of the node itself, Ethernet header in front, to be routed like any other.
+    Packets(Vec<FrameBuf>),
+    /// Replicate otherwise; called when the shard begins with that.
+    Replicate(Replication, Box<dyn FnOnce() + Send>),
     /// Other ports from now on.
     Arrange(Box<Arrangement>),
     /// End the thread cleanly.
@@ -36,6 +41,8 @@ pub struct Arrangement {
     pub links: Vec<(Option<String>, LinkSocket)>,
     /// The configuration: a [`Command::Apply`].
     pub command: Command,
+    /// The port that the role thread reads.
+    pub sync: Option<PortId>,
 }
 
 /// A port of the new configuration.
@@ -82,6 +89,11 @@ impl Handle {
     /// When too many orders wait; the command is forgotten and its reply never called.
     pub fn command(&self, command: Command) -> Result<(), Busy> {
         self.order(Order::Command(command))
+    }
+
+    /// True when so many orders wait that whoever can wait should.
+    pub fn is_crowded(&self) -> bool {
+        self.orders.len() >= ORDERS / 2
     }
 
     /// Wakes the thread; the other end of a link to the router's own stack needs it.

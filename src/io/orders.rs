@@ -141,4 +141,9 @@ pub enum Report {
         /// Name of the port.
         name: String,
     },
+    /// Frames that tell the peer, should the router die without a word in the present epoch. They replace earlier ones.
+    Resignation {
+        /// By name of the port; sealed, so that nobody else can say it, and good for once.
+        frames: Vec<(String, Vec<u8>)>,
+    },
 }

@@ -95,6 +95,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         starts: 0,
         served: false,
         failure: None,
+        resignation: Vec::new(),
         pending: None,
         waiting: Vec::new(),
         ending: None,
@@ -141,6 +142,8 @@ struct Parent {
     served: bool,
     /// What the router said before it died.
     failure: Option<String>,
+    /// What is said to the peer when the router dies; see [`Report::Resignation`].
+    resignation: Vec<(String, Vec<u8>)>,
     pending: Option<Pending>,
     /// Tickets of those who want a reload after the one under way.
     waiting: Vec<u64>,
@@ -230,6 +233,7 @@ impl Parent {
     }
 
     fn died(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
+        self.resign();
         let reason = self.failure.take().unwrap_or_else(|| format!("the router process ended: {status}"));
         if !self.served {
             bail!(reason);
@@ -242,6 +246,15 @@ impl Parent {
         tracing::error!(%reason, wait_ms = at.since(now).as_millis() as u64, "the router died and is started again");
         self.restart_at = Some(at);
         Ok(())
+    }
+
+    /// The peer need not wait for silence. Each frame is good for once.
+    fn resign(&mut self) {
+        for (port, frame) in std::mem::take(&mut self.resignation) {
+            if let Err(error) = self.devices.send(&port, &frame) {
+                tracing::warn!(port, %error, "the peer cannot be told that the router has died");
+            }
+        }
     }
 
     fn take_signals(&mut self) -> anyhow::Result<()> {
@@ -296,6 +309,7 @@ impl Parent {
                 }
             }
             Report::Back { name } => self.open_again(&name),
+            Report::Resignation { frames } => self.resignation = frames,
         }
     }
 

@@ -218,6 +218,13 @@ impl Port {
         self.device.as_ref().map(|device| device.tap.file.as_fd())
     }
 
+    /// A descriptor of the same device for another thread, and whether its frames have the offload header; `None`
+    /// while no device is attached.
+    pub fn share(&self) -> Option<(std::fs::File, bool)> {
+        let tap = &self.device.as_ref()?.tap;
+        Some((tap.file.try_clone().ok()?, tap.offload_header))
+    }
+
     /// True when the device that is attached still exists, wherever it is.
     pub fn is_attached(&self) -> bool {
         self.fd().is_some_and(|fd| sys::tun_device(fd).is_ok())

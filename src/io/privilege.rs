@@ -26,6 +26,8 @@ const NUMBER: u32 = 64_979;
 const LANDLOCK: ABI = ABI::V6;
 /// Descriptors: ports, connections of the GUI and the control socket.
 const DESCRIPTORS: u64 = 4096;
+/// The role thread runs before everything ordinary, where the machine permits that.
+pub const REAL_TIME: u32 = 50;
 /// The state directory holds keys and small documents.
 const FILE_SIZE: u64 = 64 << 20;
 
@@ -117,6 +119,9 @@ pub fn drop_all(state: &Path, account: Option<Account>) -> io::Result<Kept> {
     for (limit, value) in [(Limit::Core, 0), (Limit::Descriptors, DESCRIPTORS), (Limit::FileSize, FILE_SIZE)]
     {
         sys::lower_limit(limit, value)?;
+    }
+    if let Err(error) = sys::permit_real_time(REAL_TIME) {
+        notes.push(format!("no real-time scheduling ({error}): a loaded machine makes the pair slower to react"));
     }
     drop_bounding_set()?;
     if let Some(Account { uid, gid }) = account

@@ -6,6 +6,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::privilege::Kept;
+use crate::cluster::role;
+use crate::node::PairSnapshot;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
 use crate::types::Prefix;
 
@@ -33,6 +35,10 @@ pub enum Request {
     Drops,
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
+    /// The pair, seen from this node.
+    Pair,
+    /// What this node's role shall be; answered like [`Request::Pair`].
+    Role(role::Request),
     /// Frames that cross an interface.
     Capture {
         /// Name of the interface.
@@ -84,6 +90,8 @@ pub enum Response {
     },
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
+    /// To [`Request::Pair`] and [`Request::Role`].
+    Pair(Box<PairSnapshot>),
     /// To [`Request::Reload`]: the new policy is in force.
     Reloaded(Reloaded),
     /// To [`Request::Capture`]: chunks follow.
@@ -141,6 +149,8 @@ pub struct Status {
     pub states: StatesRow,
     /// What the router process still may do.
     pub privileges: Kept,
+    /// The node's key for the pair: what its peer's document pins.
+    pub public_key: String,
     /// The state directory.
     pub state: String,
     /// Where the status page is served for this machine only.

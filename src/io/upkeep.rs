@@ -35,6 +35,7 @@ impl Forward {
                 let (frames, pool) = self.out.frames(PortId(number as u8));
                 slot.port.send_batch(frames, pool);
             }
+            self.tell_helm(number, false);
         }
     }
 
@@ -53,6 +54,7 @@ impl Forward {
             self.slots[number].ready = false;
             self.stale = true;
             (self.listener)(PortEvent::Gone(PortId(number as u8)));
+            self.tell_helm(number, true);
         }
         self.set_link(number, false, now);
     }
@@ -128,6 +130,7 @@ impl Forward {
                 self.links.return_home(number, &self.slots[number].port);
                 self.links.ask_again(number);
                 self.take_unwatched_for_up(now);
+                self.tell_helm(number, true);
                 (self.listener)(PortEvent::Attached(id));
             }
             Err(error) => (self.listener)(PortEvent::NotAttached(id, error)),
@@ -136,7 +139,7 @@ impl Forward {
 
     /// A new configuration comes into force, with its ports.
     pub(super) fn arrange(&mut self, arrangement: Arrangement, now: Instant) {
-        let Arrangement { ports, links, command } = arrangement;
+        let Arrangement { ports, links, command, sync } = arrangement;
         let mut old: Vec<Option<Slot>> = self.slots.drain(..).map(Some).collect();
         let mut from = Vec::new();
         for placement in ports {
@@ -166,5 +169,9 @@ impl Forward {
         }
         self.flush(now);
         self.take_unwatched_for_up(now);
+        self.reserve(sync);
+        for number in 0..self.slots.len() {
+            self.tell_helm(number, true);
+        }
     }
 }

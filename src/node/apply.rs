@@ -6,11 +6,13 @@ use super::Shard;
 use super::command::Command;
 use super::compiled::Compiled;
 use super::outbox::Outbox;
-use crate::types::Instant;
+use super::pair::Duty;
+use crate::types::{Instant, Standing};
 
 impl Shard {
     /// A bounded piece of work from the control plane.
     pub fn handle_command(&mut self, now: Instant, command: Command, out: &mut Outbox) {
+        self.take_up_duty(now);
         match command {
             Command::Apply(compiled, reply) => {
                 self.apply(now, compiled, out);
@@ -35,6 +37,12 @@ impl Shard {
         self.departures.apply(&compiled);
         self.links_up.resize(compiled.offloads.len(), false);
         self.compiled = compiled;
+        // Who is no longer in a pair needs nobody's leave.
+        if self.compiled.pair.is_none() {
+            self.standing = Standing { foreign: self.standing.foreign, ..Standing::ALONE };
+        }
+        self.duty = Duty::new(now, &self.standing, &self.compiled);
+        self.tell_duty(now);
         self.watch_gateways(now);
         self.finish(now, out);
     }

@@ -24,13 +24,20 @@ impl Shard {
             return self.lose_frame(now, Drop::ShortFrame, InterfaceId::SELF, frame, out);
         };
         let Some(ingress) = self.compiled.interface(port, tag) else {
+            if self.compiled.pair.as_ref().is_some_and(|pair| pair.sync == port) && tag.is_none() {
+                return self.from_peer(now, frame, out);
+            }
             return self.lose_frame(now, Drop::UnknownVlan, InterfaceId::SELF, frame, out);
         };
         self.traffic.received(ingress, &frame);
         self.capture(now, ingress, frame.bytes());
-        let for_us = self.compiled.link(ingress).is_some_and(|link| frame.bytes()[..6] == link.mac.0);
-        if !for_us && frame.bytes()[0] & 1 == 0 {
-            return self.lose_frame(now, Drop::NotForUs, ingress, frame, out);
+        match self.check_station(ingress, &frame) {
+            Ok(()) => {}
+            Err(Drop::Standby) => {
+                self.drops.count(Drop::Standby, 1);
+                return out.pool.give(frame);
+            }
+            Err(drop) => return self.lose_frame(now, drop, ingress, frame, out),
         }
         match Packet::parse(frame) {
             Ok(Parsed::Ip(packet)) => self.admit_packet(now, ingress, packet, out),
@@ -44,10 +51,16 @@ impl Shard {
 
     /// Checks what must hold of any IP packet, and sends fragments to be put together.
     fn admit_packet(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {
+        if self.is_control(ingress, &packet) {
+            return self.hand_over(now, ingress, packet, out);
+        }
         // RFC 1812 section 5.3.4: a unicast packet in a link-layer broadcast is not for us to forward.
         let to_group = self.compiled.is_multicast(packet.layout.key.dst());
         if packet.dst_mac().is_multicast() && !to_group {
             return self.lose(now, Drop::Multicast, None, ingress, packet, out);
+        }
+        if !to_group && self.stands_by(ingress, &packet.layout.key) {
+            return self.stand_by(packet, out);
         }
         if packet.layout.options && packet.layout.key.dst().is_ipv4() {
             return self.lose(now, Drop::IpOptions, None, ingress, packet, out);

@@ -8,11 +8,14 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
+use super::pair::PairPart;
+use super::virtual_ip::{self, VirtualIp};
+
 use crate::config::model::{OutboundMode, Zone};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::conntrack::ConntrackConfig;
 use crate::nat::Outside;
-use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop};
+use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop, VirtualAddress};
 use crate::rules::{self, Ruleset};
 use crate::types::{Duration, Family, InterfaceId, MacAddr, PortId, Prefix};
 use crate::wire::{Offload, reassembly};
@@ -38,6 +41,10 @@ pub struct Link {
     pub mss: Option<u16>,
     /// Own addresses with their networks, the automatic link-local one included.
     pub addresses: Vec<Prefix>,
+    /// Virtual IPs, whoever has them at present.
+    pub virtual_ips: Vec<VirtualIp>,
+    /// The MAC address of the peer there.
+    pub peer: Option<MacAddr>,
     /// Sends router advertisements.
     pub advertises: bool,
 }
@@ -52,7 +59,23 @@ impl Link {
         })
     }
 
-    /// The link-local address, or the primary one.
+    /// The virtual address of a family that moves with the pair's role.
+    pub fn moving(&self, family: Family) -> Option<IpAddr> {
+        self.virtual_ips.iter().filter(|vip| !vip.foreign).find_map(|vip| vip.primary(family))
+    }
+
+    /// The virtual link-local address, by which hosts know the router, and the MAC address that goes with it.
+    pub fn virtual_router(&self) -> Option<(Ipv6Addr, MacAddr)> {
+        let moving = self.virtual_ips.iter().filter(|vip| !vip.foreign);
+        let mut addresses =
+            moving.flat_map(|vip| vip.addresses.iter().map(|prefix| (prefix.addr(), vip.mac)));
+        addresses.find_map(|(address, mac)| match address {
+            IpAddr::V6(address) if address.is_unicast_link_local() => Some((address, mac)),
+            IpAddr::V6(_) | IpAddr::V4(_) => None,
+        })
+    }
+
+    /// The link-local address, when the link has IPv6.
     pub fn link_local(&self) -> Option<Ipv6Addr> {
         self.addresses.iter().find_map(|prefix| match prefix.addr() {
             IpAddr::V6(address) if address.is_unicast_link_local() => Some(address),
@@ -84,6 +107,10 @@ pub struct Compiled {
     pub links: Vec<Link>,
     /// What each port can take over, agreed when it was opened; index is [`PortId`].
     pub offloads: Vec<Offload>,
+    /// Virtual IPs of all interfaces; index is their bit in a standing.
+    pub virtual_ips: Vec<VirtualIp>,
+    /// The pair.
+    pub pair: Option<PairPart>,
     /// Rules.
     pub ruleset: Ruleset,
     /// Routes.
@@ -91,7 +118,13 @@ pub struct Compiled {
     /// The routes again, as rows for people.
     pub routes: Vec<(Prefix, NextHop, RouteOrigin)>,
     by_tag: HashMap<(PortId, u16), InterfaceId>,
+    /// A bit for each virtual IP.
+    pub(super) virtual_bits: u64,
     own: HashMap<IpAddr, InterfaceId>,
+    /// By address, except the link-local ones: which virtual IP.
+    virtual_owners: HashMap<IpAddr, u8>,
+    /// What the nodes of a pair send by themselves is never translated.
+    untranslated: Vec<IpAddr>,
     broadcasts: HashMap<Ipv4Addr, InterfaceId>,
     inside: Vec<Prefix>,
     gateways: Vec<(InterfaceId, IpAddr)>,
@@ -108,6 +141,11 @@ impl Compiled {
         let mut by_tag = HashMap::new();
         let mut own = HashMap::new();
         let mut broadcasts = HashMap::new();
+        let virtual_ips = virtual_ip::virtual_ips(&config, node);
+        let virtual_owners = owners(&virtual_ips);
+        own.extend(virtual_owners.iter().filter_map(|(address, index)| {
+            Some((*address, virtual_ips.get(usize::from(*index))?.interface))
+        }));
         for (id, link) in numbered(&links) {
             by_tag.insert((link.port, link.vlan.unwrap_or(UNTAGGED)), id);
             for prefix in &link.addresses {
@@ -130,6 +168,11 @@ impl Compiled {
             ruleset: rules::compile(&config, node),
             fib: Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop))),
             inside: inside_networks(&links, &routes),
+            pair: PairPart::new(&config, node),
+            untranslated: untranslated(&config),
+            virtual_bits: virtual_ips.iter().fold(0, |bits, vip| bits | vip.bit()),
+            virtual_ips,
+            virtual_owners,
             node,
             epoch,
             links,
@@ -160,11 +203,23 @@ impl Compiled {
     #[inline]
     pub fn is_own(&self, address: IpAddr, ingress: InterfaceId) -> bool {
         match address {
-            IpAddr::V6(v6) if v6.is_unicast_link_local() => {
-                self.link(ingress).is_some_and(|link| link.addresses.iter().any(|own| own.addr() == address))
-            }
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => self.link(ingress).is_some_and(|link| {
+                let virtual_ones = link.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+                link.addresses.iter().chain(virtual_ones).any(|own| own.addr() == address)
+            }),
             IpAddr::V4(_) | IpAddr::V6(_) => self.own.contains_key(&address),
         }
+    }
+
+    /// The virtual IP that an address belongs to, whoever has it at present. Link-local addresses count on the link
+    /// of `ingress` only; for the router's own packets on any link.
+    pub fn virtual_ip(&self, address: IpAddr, ingress: InterfaceId) -> Option<&VirtualIp> {
+        if is_link_local(address) {
+            let here = |vip: &&VirtualIp| ingress == InterfaceId::SELF || vip.interface == ingress;
+            let has = |vip: &&VirtualIp| vip.addresses.iter().any(|prefix| prefix.addr() == address);
+            return self.virtual_ips.iter().filter(here).find(has);
+        }
+        self.virtual_ips.get(usize::from(*self.virtual_owners.get(&address)?))
     }
 
     /// True for multicast, the limited broadcast and the broadcast addresses of our own networks.
@@ -179,12 +234,17 @@ impl Compiled {
     /// The address that a new flow from `source` leaves `egress` with, when outbound NAT translates it.
     pub fn outbound_translation(&self, source: IpAddr, egress: InterfaceId) -> Option<Outside> {
         let link = self.link(egress)?;
-        let external = link.primary(Family::Inet)?;
+        // The nodes' own addresses do not move with the role, so a pair translates to a virtual one.
+        let external = match self.pair {
+            Some(_) => link.moving(Family::Inet)?,
+            None => link.primary(Family::Inet)?,
+        };
         let automatic = match self.config.outbound.mode {
             OutboundMode::Automatic => source.is_ipv4() && link.zone == Zone::Wan,
             OutboundMode::Disabled => false,
         };
-        let inside = source != external && self.inside.iter().any(|net| net.contains(&source));
+        let own = source == external || self.untranslated.contains(&source);
+        let inside = !own && self.inside.iter().any(|net| net.contains(&source));
         (automatic && inside).then(|| Outside::new(external))
     }
 
@@ -226,6 +286,8 @@ impl Compiled {
             id,
             mac: link.mac,
             addresses: link.addresses.clone(),
+            virtual_addresses: link.virtual_ips.iter().flat_map(virtual_addresses).collect(),
+            peer: link.peer,
         };
         NeighbourConfig { links: numbered(&self.links).map(link).collect() }
     }
@@ -235,10 +297,13 @@ impl Compiled {
         let advertised = numbered(&self.links).filter(|(_, link)| link.advertises);
         advertised
             .filter_map(|(id, link)| {
+                let (link_local, source_mac) =
+                    link.virtual_router().or_else(|| Some((link.link_local()?, link.mac)))?;
                 Some(AdvertiserLink {
                     id,
                     mac: link.mac,
-                    link_local: link.link_local()?,
+                    source_mac,
+                    link_local,
                     mtu: link.mtu,
                     prefixes: AdvertiserLink::prefixes(link.addresses.iter().map(Prefix::addr)),
                 })
@@ -265,7 +330,28 @@ pub fn numbered(links: &[Link]) -> impl Iterator<Item = (InterfaceId, &Link)> {
     links.iter().enumerate().map(|(index, link)| (InterfaceId(index as u8), link))
 }
 
+fn owners(virtual_ips: &[VirtualIp]) -> HashMap<IpAddr, u8> {
+    let addresses = |vip: &'_ VirtualIp| -> Vec<(IpAddr, u8)> {
+        vip.addresses.iter().map(|prefix| (prefix.addr(), vip.index)).collect()
+    };
+    virtual_ips.iter().flat_map(addresses).filter(|(address, _)| !is_link_local(*address)).collect()
+}
+
+fn virtual_addresses(vip: &VirtualIp) -> impl Iterator<Item = VirtualAddress> + '_ {
+    let VirtualIp { index, mac, foreign, .. } = *vip;
+    vip.addresses.iter().map(move |prefix| VirtualAddress { address: prefix.addr(), mac, index, foreign })
+}
+
+/// The addresses of both nodes of a pair, which must not leave as the virtual one.
+fn untranslated(config: &Config) -> Vec<IpAddr> {
+    let nodes = if config.pair.is_some() { &config.nodes[..] } else { &[] };
+    let parts = nodes.iter().flat_map(|node| &node.interfaces);
+    parts.flat_map(|part| &part.addresses).map(Prefix::addr).filter(IpAddr::is_ipv4).collect()
+}
+
 fn links(config: &Valid<Config>, node: NodeIndex) -> Vec<Link> {
+    let virtual_ips = virtual_ip::virtual_ips(config, node);
+    let on = |id| virtual_ips.iter().filter(|vip| vip.interface == id).cloned().collect();
     let link = |(id, interface): (InterfaceId, &config::model::Interface)| {
         let mut addresses = config.addresses(node, id).to_vec();
         // IPv6 asks for links of at least 1280 bytes (RFC 8200 section 5).
@@ -282,6 +368,8 @@ fn links(config: &Valid<Config>, node: NodeIndex) -> Vec<Link> {
             mtu: interface.mtu,
             mss: interface.mss,
             addresses,
+            virtual_ips: on(id),
+            peer: config.peer_of(node).map(|peer| config.mac(peer, id)),
             advertises: interface.router_advertisements,
         }
     };

@@ -177,15 +177,22 @@ fn piece_limit(packet: &Packet, mtu: u16) -> Option<u16> {
 
 /// Puts the 802.1Q tag in and hands the frame to its port.
 fn send_tagged(link: &Link, mut frame: FrameBuf, out: &mut Outbox) {
-    if let Some(tag) = link.vlan {
-        if !frame.insert(12, 4) {
-            return out.pool.give(frame);
-        }
-        let [type_hi, type_lo] = ethertype::VLAN.to_be_bytes();
-        let [tag_hi, tag_lo] = tag.to_be_bytes();
-        frame.bytes_mut()[12..16].copy_from_slice(&[type_hi, type_lo, tag_hi, tag_lo]);
+    match tag(link.vlan, &mut frame) {
+        true => out.send(link.port, frame),
+        false => out.pool.give(frame),
     }
-    out.send(link.port, frame);
+}
+
+/// Puts the 802.1Q tag in, where there is one; false when the frame has no room for it.
+pub(super) fn tag(vlan: Option<u16>, frame: &mut FrameBuf) -> bool {
+    let Some(tag) = vlan else { return true };
+    if !frame.insert(12, 4) {
+        return false;
+    }
+    let [type_hi, type_lo] = ethertype::VLAN.to_be_bytes();
+    let [tag_hi, tag_lo] = tag.to_be_bytes();
+    frame.bytes_mut()[12..16].copy_from_slice(&[type_hi, type_lo, tag_hi, tag_lo]);
+    true
 }
 
 impl Shard {

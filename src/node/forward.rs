@@ -58,6 +58,9 @@ impl Shard {
     pub(super) fn packet(&mut self, now: Instant, arrival: Arrival, out: &mut Outbox) {
         let Arrival { mut packet, ingress, hit } = arrival;
         let original = packet.layout.key;
+        if self.stands_by(ingress, &original) {
+            return self.stand_by(packet, out);
+        }
         // An earlier packet of the batch may have begun the flow.
         let hit = hit.or_else(|| self.table.find(&original));
         let decision = match (packet.layout.transport, hit) {

@@ -15,6 +15,7 @@ const HOST_LIMIT: usize = 256;
 impl Shard {
     /// Packets of the router's own stack: filtered, routed and tracked like any other.
     pub fn handle_host_packets(&mut self, now: Instant, packets: &mut Vec<FrameBuf>, out: &mut Outbox) {
+        self.take_up_duty(now);
         for mut frame in packets.drain(..) {
             name_family(&mut frame);
             match Packet::parse(frame) {

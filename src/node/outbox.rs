@@ -1,6 +1,6 @@
 //! What a shard hands to the edge: frames by port, packets for the router's own stack.
 
-use crate::types::PortId;
+use crate::types::{InterfaceId, PortId};
 use crate::wire::{FrameBuf, Pool};
 
 /// How many empty buffers a shard keeps.
@@ -13,6 +13,8 @@ pub struct Outbox {
     frames: Vec<Vec<FrameBuf>>,
     /// Packets for the router's own stack, Ethernet header in front.
     pub host: Vec<FrameBuf>,
+    /// What the peer and speakers of CARP say, for the role: whole frames without their tags.
+    pub control: Vec<(InterfaceId, FrameBuf)>,
 }
 
 impl Outbox {
@@ -22,12 +24,13 @@ impl Outbox {
             pool: Pool::new(POOL),
             frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
             host: Vec::new(),
+            control: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _ } = self;
+        let Outbox { pool, frames, host: _, control: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);
@@ -42,6 +45,6 @@ impl Outbox {
 
     /// True when nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
-        self.host.is_empty() && self.frames.iter().all(Vec::is_empty)
+        self.host.is_empty() && self.control.is_empty() && self.frames.iter().all(Vec::is_empty)
     }
 }

@@ -75,6 +75,12 @@ impl Shard {
         out.pool.give(packet.frame);
     }
 
+    /// Leaves a packet to the other node. A switch may send us plenty of those, so they take no place in the ring.
+    pub(super) fn stand_by(&mut self, packet: Packet, out: &mut Outbox) {
+        self.drops.count(Drop::Standby, 1);
+        out.pool.give(packet.frame);
+    }
+
     /// Counts a lost frame that was never parsed.
     pub(super) fn lose_frame(
         &mut self,

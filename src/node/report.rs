@@ -1,9 +1,11 @@
 //! The shard's answers to the control plane, as plain rows.
 
 use super::Shard;
+use super::VirtualIp;
 use super::compiled::{RouteOrigin, numbered};
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
+    VirtualIpRow,
 };
 use crate::config::model::{Driver, Zone};
 use crate::conntrack::{Cursor, Filter, FlowState};
@@ -21,6 +23,8 @@ impl Shard {
             uptime_seconds: now.since(self.started).as_secs(),
             revision: config.revision,
             config_hash: config.hash(),
+            role: self.standing.role,
+            epoch: self.standing.epoch,
             ports: self.port_rows(),
             interfaces: self.interface_rows(),
             routes: self.route_rows(),
@@ -121,6 +125,7 @@ impl Shard {
                     mac: link.mac,
                     mtu: link.mtu,
                     addresses: link.addresses.clone(),
+                    virtual_ips: link.virtual_ips.iter().map(|vip| self.virtual_ip_row(vip)).collect(),
                     up: self.is_up(link.port),
                     rx_packets: tally.rx_packets,
                     rx_bytes: tally.rx_bytes,
@@ -129,6 +134,20 @@ impl Shard {
                 }
             })
             .collect()
+    }
+
+    fn virtual_ip_row(&self, vip: &VirtualIp) -> VirtualIpRow {
+        VirtualIpRow {
+            vhid: vip.vhid.0,
+            addresses: vip.addresses.clone(),
+            mac: vip.mac,
+            state: match self.duty.answered & vip.bit() {
+                0 => "BACKUP".into(),
+                _ => "MASTER".into(),
+            },
+            foreign: vip.foreign,
+            description: vip.description.clone(),
+        }
     }
 
     fn route_rows(&self) -> Vec<RouteRow> {

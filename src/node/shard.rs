@@ -12,13 +12,14 @@ use super::departure::{Departure, Departures};
 use super::drops::Drops;
 use super::notice::Notices;
 use super::outbox::Outbox;
+use super::pair::{self, Duty};
 use super::rate::Rate;
 use super::refusal::Refusal;
 use super::traffic::Traffic;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
 use crate::route::{self, Neighbours, RouterAdvertiser};
-use crate::types::{Instant, InterfaceId, PortId, Seed};
+use crate::types::{Instant, InterfaceId, PortId, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
@@ -43,6 +44,8 @@ pub enum Why {
 pub struct Shard {
     pub(super) compiled: Arc<Compiled>,
     pub(super) started: Instant,
+    pub(super) standing: Standing,
+    pub(super) duty: Duty,
     pub(super) table: Table,
     pub(super) neighbours: Neighbours<Departure>,
     pub(super) advertiser: RouterAdvertiser,
@@ -67,8 +70,11 @@ impl Shard {
         let mut route_out = route::Outbox::default();
         let interfaces = compiled.links.len();
         let fragment_id = seed.derive(1).random().next() as u32;
+        let standing = pair::at_first(&compiled);
         let mut shard = Shard {
             started: now,
+            standing,
+            duty: Duty::new(now, &standing, &compiled),
             table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
@@ -87,6 +93,7 @@ impl Shard {
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
+        shard.tell_duty(now);
         shard.watch_gateways(now);
         shard
     }
@@ -99,6 +106,7 @@ impl Shard {
         frames: &mut Vec<FrameBuf>,
         out: &mut Outbox,
     ) {
+        self.take_up_duty(now);
         for frame in frames.drain(..) {
             self.admit(now, port, frame, out);
         }
@@ -107,6 +115,7 @@ impl Shard {
 
     /// The link of a port came or went.
     pub fn handle_link(&mut self, now: Instant, port: PortId, up: bool, out: &mut Outbox) {
+        self.take_up_duty(now);
         let index = usize::from(port.0);
         if index >= self.links_up.len() {
             self.links_up.resize(index + 1, false);
@@ -122,6 +131,7 @@ impl Shard {
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.take_up_duty(now);
         self.table.handle_timeout(now);
         self.neighbours.handle_timeout(now, &mut self.route_out);
         self.advertiser.handle_timeout(now, &mut self.route_out.frames);
@@ -141,9 +151,13 @@ impl Shard {
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
 
-    /// Ends cleanly: hosts learn that this router advertises no more.
+    /// Ends cleanly: hosts learn that this router advertises no more, unless its peer goes on.
     pub fn handle_stop(&mut self, now: Instant, out: &mut Outbox) {
-        self.advertiser.stop(&mut self.route_out.frames);
+        self.take_up_duty(now);
+        let goes_on = self.compiled.pair.as_ref().is_some_and(|pair| pair.peer.is_some());
+        if !goes_on {
+            self.advertiser.stop(&mut self.route_out.frames);
+        }
         self.finish(now, out);
     }
 
@@ -161,7 +175,11 @@ impl Shard {
             self.send_link_frame(now, interface, frame, out);
         }
         for (_, mac, departure) in said.ready.drain(..) {
-            self.transmit(now, departure, mac, out);
+            // It may have waited past the end of the lease.
+            match self.duty.leads || departure.ingress == InterfaceId::SELF {
+                true => self.transmit(now, departure, mac, out),
+                false => self.stand_by(departure.packet, out),
+            }
         }
         for (_, _, departure) in said.failed.drain(..) {
             self.unreachable(now, departure, out);

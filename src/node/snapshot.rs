@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{MacAddr, Prefix};
+use crate::types::{Epoch, MacAddr, Prefix, Role};
 
 /// Everything but the flows, taken between two batches.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +19,10 @@ pub struct Snapshot {
     pub revision: u64,
     /// Canonical hash of the configuration in force.
     pub config_hash: String,
+    /// What this node is in its pair.
+    pub role: Role,
+    /// The pair's epoch, raised at each takeover.
+    pub epoch: Epoch,
     /// Ports in the order of the configuration.
     pub ports: Vec<PortRow>,
     /// Logical interfaces in the order of the configuration.
@@ -60,11 +64,25 @@ pub struct InterfaceRow {
     pub mac: MacAddr,
     pub mtu: u16,
     pub addresses: Vec<Prefix>,
+    pub virtual_ips: Vec<VirtualIpRow>,
     pub up: bool,
     pub rx_packets: u64,
     pub rx_bytes: u64,
     pub tx_packets: u64,
     pub tx_bytes: u64,
+}
+
+/// A virtual IP.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct VirtualIpRow {
+    pub vhid: u8,
+    pub addresses: Vec<Prefix>,
+    pub mac: MacAddr,
+    /// `MASTER` while this node answers for it, else `BACKUP`.
+    pub state: String,
+    pub foreign: bool,
+    pub description: String,
 }
 
 /// A route.

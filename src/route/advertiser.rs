@@ -29,6 +29,8 @@ pub struct AdvertiserLink {
     pub id: InterfaceId,
     /// Our MAC address there.
     pub mac: MacAddr,
+    /// The MAC address that hosts shall send to: a virtual one where there is one.
+    pub source_mac: MacAddr,
     /// Our link-local address there, from which advertisements must come.
     pub link_local: Ipv6Addr,
     /// Largest packet.
@@ -40,6 +42,8 @@ pub struct AdvertiserLink {
 /// The engine.
 pub struct RouterAdvertiser {
     links: Vec<Scheduled>,
+    /// Nothing is said while somebody else has the role; what hosts know of the router stays true then.
+    leading: bool,
     random: Random,
 }
 
@@ -55,7 +59,7 @@ impl RouterAdvertiser {
     /// An engine for these links, all down.
     pub fn new(links: Vec<AdvertiserLink>, seed: Seed, now: Instant) -> Self {
         let links = links.into_iter().map(|link| Scheduled::new(link, now)).collect();
-        RouterAdvertiser { links, random: seed.random() }
+        RouterAdvertiser { links, leading: true, random: seed.random() }
     }
 
     /// Other links. A link that stayed as it was keeps its schedule; one that is no more takes its leave.
@@ -74,7 +78,9 @@ impl RouterAdvertiser {
                 None => self.links.push(Scheduled { up, ..Scheduled::new(link, now) }),
             }
         }
-        let gone = |old: &&Scheduled| old.up && !self.links.iter().any(|new| new.link.id == old.link.id);
+        let leading = self.leading;
+        let gone =
+            |old: &&Scheduled| leading && old.up && !self.links.iter().any(|new| new.link.id == old.link.id);
         out.extend(before.iter().filter(gone).map(|old| old.advertisement(0)));
     }
 
@@ -86,6 +92,16 @@ impl RouterAdvertiser {
             scheduled.due = now + Duration::from_secs(2);
             scheduled.initial_left = INITIAL;
         }
+    }
+
+    /// The role came or went. Hosts hear of a new leader at once, and of one that lost the role from its successor.
+    pub fn set_leading(&mut self, now: Instant, leading: bool) {
+        if leading && !self.leading {
+            for scheduled in &mut self.links {
+                (scheduled.due, scheduled.initial_left) = (now, INITIAL);
+            }
+        }
+        self.leading = leading;
     }
 
     /// A host asks for routers: the answer goes to all, soon, and not too often (section 6.2.6).
@@ -102,7 +118,9 @@ impl RouterAdvertiser {
 
     /// Sends what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<(InterfaceId, FrameBuf)>) {
-        for scheduled in self.links.iter_mut().filter(|scheduled| scheduled.up && scheduled.due <= now) {
+        let leading = self.leading;
+        let due = |scheduled: &&mut Scheduled| leading && scheduled.up && scheduled.due <= now;
+        for scheduled in self.links.iter_mut().filter(due) {
             out.push(scheduled.advertisement(LIFETIME));
             let spread = self.random.below((MOST - LEAST).as_nanos() as u64);
             let mut interval = LEAST + Duration::from_nanos(spread);
@@ -117,14 +135,14 @@ impl RouterAdvertiser {
 
     /// When [`RouterAdvertiser::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.links.iter().filter(|scheduled| scheduled.up).map(|scheduled| scheduled.due).min()
+        let sending = self.links.iter().filter(|scheduled| self.leading && scheduled.up);
+        sending.map(|scheduled| scheduled.due).min()
     }
 
     /// The last advertisement: hosts no longer use this router (section 6.2.5).
     pub fn stop(&mut self, out: &mut Vec<(InterfaceId, FrameBuf)>) {
-        out.extend(
-            self.links.iter().filter(|scheduled| scheduled.up).map(|scheduled| scheduled.advertisement(0)),
-        );
+        let sending = self.links.iter().filter(|scheduled| self.leading && scheduled.up);
+        out.extend(sending.map(|scheduled| scheduled.advertisement(0)));
         self.links.clear();
     }
 }
@@ -135,13 +153,13 @@ impl Scheduled {
     }
 
     fn advertisement(&self, lifetime: u16) -> (InterfaceId, FrameBuf) {
-        let AdvertiserLink { id, mac, link_local, mtu, prefixes } = &self.link;
+        let AdvertiserLink { id, mac, source_mac, link_local, mtu, prefixes } = &self.link;
         let message = Message::RouterAdvertisement(RouterAdvertisement {
             hop_limit: 64,
             managed: false,
             other: false,
             lifetime,
-            source_mac: Some(*mac),
+            source_mac: Some(*source_mac),
             mtu: Some(u32::from(*mtu)),
         });
         let prefix = |prefix: &Ipv6Net| PrefixInformation {

@@ -23,19 +23,27 @@ impl<P> Neighbours<P> {
         if let Some(index) = self.own_index(interface, arp.sender.into()) {
             return self.taken(now, index, arp.sender_mac, out);
         }
-        let for_us = self.owns(interface, arp.target.into());
+        if let Some(known) = self.virtual_address(interface, arp.sender.into()) {
+            return self.claimed(now, interface, known, arp.sender_mac, out);
+        }
+        let target = IpAddr::V4(arp.target);
+        let mac = self.owns(interface, target).then_some(ours).or_else(|| self.answers(interface, target));
+        let for_us = mac.is_some();
         if !arp.sender.is_unspecified() {
             self.hear(now, interface, &arp, for_us, out);
         }
-        if arp.operation == Operation::Request && for_us {
+        if let (Operation::Request, Some(sender_mac)) = (arp.operation, mac) {
             let reply = Repr {
                 operation: Operation::Reply,
-                sender_mac: ours,
+                sender_mac,
                 sender: arp.target,
                 target_mac: arp.sender_mac,
                 target: arp.sender,
             };
-            out.frames.push((interface, FrameBuf::copy_of(&reply.emit(arp.sender_mac))));
+            // Only the role sends from a virtual MAC address.
+            let mut frame = reply.emit(arp.sender_mac);
+            frame[6..12].copy_from_slice(&ours.0);
+            out.frames.push((interface, FrameBuf::copy_of(&frame)));
         }
     }
 

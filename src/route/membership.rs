@@ -15,6 +15,9 @@ use crate::wire::{Packet, nd};
 const REPORTS: u8 = 2;
 const REPORT_INTERVAL: Duration = Duration::from_millis(1500);
 
+/// The group of CARP, which is VRRP's (RFC 5798 section 5.1.2.2).
+const CARP: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 0x12);
+
 /// What is still to be reported on a link.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Membership {
@@ -108,6 +111,14 @@ impl<P> Neighbours<P> {
         for own in self.own.iter().filter(|own| own.interface == interface) {
             if let (IpAddr::V6(address), true) = (own.address, own.standing != Standing::Down) {
                 groups.extend([nd::ALL_ROUTERS, nd::solicited_node(address)]);
+            }
+        }
+        // The standby listens too: switches then know the way when it takes over.
+        if let Some(link) = self.link(interface).filter(|link| link.up) {
+            for known in &link.config.virtual_addresses {
+                if let IpAddr::V6(address) = known.address {
+                    groups.extend([CARP, nd::ALL_ROUTERS, nd::solicited_node(address)]);
+                }
             }
         }
         groups.sort_unstable();

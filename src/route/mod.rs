@@ -14,6 +14,7 @@ mod neighbours;
 mod own;
 mod resolve;
 mod table;
+mod virtual_ips;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use advertiser::{AdvertiserLink, RouterAdvertiser};
 pub use entry::NeighbourId;
 pub use fib::{Fib, NextHop};
 pub use neighbours::{LinkConfig, NeighbourConfig, NeighbourRow, Neighbours};
+pub use virtual_ips::VirtualAddress;
 
 use std::net::IpAddr;
 

@@ -38,6 +38,8 @@ impl<P> Neighbours<P> {
                     if !pretends || !self.own[index].is_ready() {
                         self.taken(now, index, target_mac.unwrap_or(by), out);
                     }
+                } else if let Some(known) = self.virtual_address(interface, target.into()) {
+                    self.claimed(now, interface, known, target_mac.unwrap_or(by), out);
                 } else if !pretends {
                     let heard = Heard { mac: target_mac, confirmed: solicited, create: false, overriding };
                     self.learn(now, (interface, target.into()), heard, out);
@@ -56,16 +58,18 @@ impl<P> Neighbours<P> {
     /// Somebody asks for an address.
     fn solicited(&mut self, now: Instant, interface: InterfaceId, asked: Asked, out: &mut Outbox<P>) {
         let Asked { source, target, source_mac, nonce, by } = asked;
-        let Some(index) = self.own_index(interface, target.into()) else { return };
-        let own = self.own[index];
         let detecting = source.is_unspecified();
-        match own.standing {
-            Standing::Ready { .. } => {}
+        let own = self.own_index(interface, target.into());
+        match own.map(|index| (index, self.own[index].standing)) {
+            None if self.answers(interface, target.into()).is_some() => {}
+            Some((_, Standing::Ready { .. })) => {}
             // RFC 4862 section 5.4.3: two want the same address, and neither may have it; unless it was ourselves.
-            Standing::Tentative { .. } if detecting && nonce != Some(own.nonce) => {
+            Some((index, Standing::Tentative { .. }))
+                if detecting && nonce != Some(self.own[index].nonce) =>
+            {
                 return self.taken(now, index, by, out);
             }
-            Standing::Tentative { .. } | Standing::Down | Standing::Duplicate => return,
+            Some((_, Standing::Tentative { .. } | Standing::Down | Standing::Duplicate)) | None => return,
         }
         if !detecting && !self.link(interface).is_some_and(|link| link.is_neighbour(source.into())) {
             // RFC 5942 section 4: who is not on this link is no neighbour, whatever it claims.
@@ -91,7 +95,9 @@ impl<P> Neighbours<P> {
         out: &mut Outbox<P>,
     ) {
         let is_neighbour = self.link(interface).is_some_and(|link| link.is_neighbour(source.into()));
-        if let (Some(_), true, None) = (mac, is_neighbour, self.own_index(interface, source.into())) {
+        let ours = self.own_index(interface, source.into()).is_some()
+            || self.virtual_address(interface, source.into()).is_some();
+        if mac.is_some() && is_neighbour && !ours {
             let heard = Heard { mac, confirmed: false, create: true, overriding: true };
             self.learn(now, (interface, source.into()), heard, out);
         }
@@ -109,7 +115,8 @@ impl<P> Neighbours<P> {
         let from_mac = link.config.mac;
         let message = Message::Advertisement {
             target,
-            target_mac: Some(from_mac),
+            // Only the role sends from a virtual MAC address, but everybody shall know it.
+            target_mac: Some(self.answers(interface, target.into()).unwrap_or(from_mac)),
             router: true,
             solicited: !to.is_multicast(),
             overriding: true,

@@ -11,6 +11,7 @@ use super::entry::{Entry, FORGET, HOLD_DOWN, State};
 use super::membership::Membership;
 use super::own::Own;
 use super::table::{Key, Limits, Table};
+use super::virtual_ips::{Virtual, VirtualAddress};
 use super::{Event, Outbox};
 use crate::types::{Instant, InterfaceId, MacAddr, Prefix, Random, Seed};
 use crate::wire::Drop;
@@ -27,6 +28,10 @@ pub struct LinkConfig {
     pub mac: MacAddr,
     /// Our addresses there, with their networks; the link-local one too.
     pub addresses: Vec<Prefix>,
+    /// Addresses that are ours while we have the role.
+    pub virtual_addresses: Vec<VirtualAddress>,
+    /// The MAC address there of the node that has them otherwise.
+    pub peer: Option<MacAddr>,
 }
 
 /// All links.
@@ -70,6 +75,7 @@ pub struct Neighbours<P> {
     pub(super) own: Vec<Own>,
     pub(super) table: Table<P>,
     pub(super) watched: Vec<Watched>,
+    pub(super) virtual_ips: Virtual,
     /// Packets of entries that had to make room, until there is an outbox for them.
     pub(super) displaced: Vec<P>,
     /// When an own address or a membership has something to do.
@@ -95,6 +101,7 @@ impl<P> Neighbours<P> {
             own: Vec::new(),
             table: Table::new(limits),
             watched: Vec::new(),
+            virtual_ips: Virtual::none(now),
             displaced: Vec::new(),
             next_step: None,
             random: seed.random(),
@@ -113,7 +120,12 @@ impl<P> Neighbours<P> {
             let known = known.map(|index| before.swap_remove(index));
             let up = known.as_ref().is_some_and(|link| link.up);
             match known.filter(|link| link.config.mac == config.mac) {
-                Some(link) => self.links.push(Link { config, ..link }),
+                Some(mut link) => {
+                    if link.up && link.config.virtual_addresses != config.virtual_addresses {
+                        link.membership.join(now);
+                    }
+                    self.links.push(Link { config, ..link });
+                }
                 None => {
                     own.retain(|own| own.interface != config.id);
                     self.flush(now, config.id, out);

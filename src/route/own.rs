@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use super::neighbours::Neighbours;
+use super::table::Key;
 use super::{Event, Outbox};
 use crate::types::{Instant, InterfaceId, MacAddr};
 
@@ -14,7 +15,7 @@ const DETECTION: Duration = Duration::from_secs(1);
 const ANNOUNCEMENTS: u8 = 2;
 const ANNOUNCE_INTERVAL: Duration = Duration::from_secs(2);
 /// RFC 5227 section 1.1: DEFEND_INTERVAL.
-const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
+pub(super) const DEFEND_INTERVAL: Duration = Duration::from_secs(10);
 /// An address that somebody else has is tried again, and complained of, this often.
 const TRY_AGAIN: Duration = Duration::from_secs(60);
 
@@ -84,9 +85,13 @@ impl<P> Neighbours<P> {
             }
         }
         // Nobody else may stand in the table with an address that is ours now.
-        for number in 0..self.own.len() {
-            let Own { interface, address, .. } = self.own[number];
-            if let Some(index) = self.table.find(&(interface, address)) {
+        let own = self.own.iter().map(|own| (own.interface, own.address));
+        let virtual_ones = self.links.iter().flat_map(|link| {
+            link.config.virtual_addresses.iter().map(|known| (link.config.id, known.address))
+        });
+        let ours: Vec<Key> = own.chain(virtual_ones).collect();
+        for key in ours {
+            if let Some(index) = self.table.find(&key) {
                 let parked = self.table.remove(index);
                 self.displaced.extend(parked);
             }

@@ -10,6 +10,9 @@ use crate::config::{NodeIndex, Valid};
 use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
 use crate::wire::Drop;
 
+/// UDP port of what the two nodes of a pair say to each other.
+const PAIR_PORT: u16 = 3640;
+
 /// Ids of automatic rules. They never change their meaning; a rule keeps its id on every interface.
 pub mod id {
     use crate::types::RuleId;
@@ -47,6 +50,10 @@ pub mod id {
     pub const OUT_INET: RuleId = RuleId(20_002);
     /// Let out IPv6 that was let in.
     pub const OUT_INET6: RuleId = RuleId(20_003);
+    /// Advertisements of CARP.
+    pub const CARP: RuleId = RuleId(400);
+    /// What the two nodes of a pair say to each other.
+    pub const PAIR: RuleId = RuleId(401);
     /// Anti-lockout rule.
     pub const ANTI_LOCKOUT: RuleId = RuleId(10_000);
 }
@@ -62,6 +69,10 @@ pub enum Setting {
     BlockPrivate,
     /// `block_bogons` of an interface
     BlockBogons,
+    /// `[[virtual_ip]]`
+    VirtualIp,
+    /// `[pair]`
+    Pair,
 }
 
 impl Setting {
@@ -72,6 +83,8 @@ impl Setting {
             Setting::AntiLockout => Some("system.anti_lockout"),
             Setting::BlockPrivate => Some("interface.block_private"),
             Setting::BlockBogons => Some("interface.block_bogons"),
+            Setting::VirtualIp => Some("virtual_ip"),
+            Setting::Pair => Some("pair"),
         }
     }
 }
@@ -91,7 +104,7 @@ const fn about(id: RuleId, setting: Setting, direction: Direction, description: 
 /// All automatic rules, by id.
 pub(super) static ABOUT: &[About] = {
     use Direction::{In, Out};
-    use Setting::{AntiLockout, BlockBogons, BlockPrivate, DefaultPolicy};
+    use Setting::{AntiLockout, BlockBogons, BlockPrivate, DefaultPolicy, Pair, VirtualIp};
     &[
         about(id::DEFAULT_DENY_INET, DefaultPolicy, In, "Default deny rule IPv4"),
         about(id::DEFAULT_DENY_INET6, DefaultPolicy, In, "Default deny rule IPv6"),
@@ -102,6 +115,8 @@ pub(super) static ABOUT: &[About] = {
         about(id::ICMPV6_ECHO, DefaultPolicy, In, "Echo requests between link-local addresses on LAN"),
         about(id::PORT_ZERO, DefaultPolicy, In, "Block traffic from or to port 0"),
         about(id::LINK_LOCAL, DefaultPolicy, In, "Block forwarding of link-local addresses"),
+        about(id::CARP, VirtualIp, In, "Pass CARP to whoever has the role"),
+        about(id::PAIR, Pair, In, "Pass what the two nodes of the pair say to each other"),
         about(id::ANTI_LOCKOUT, AntiLockout, In, "Anti-lockout rule"),
         about(id::BOGONS, BlockBogons, In, "Block bogon networks"),
         about(id::ANTI_SPOOF, DefaultPolicy, In, "Block sources that live elsewhere (anti-spoofing)"),
@@ -119,6 +134,7 @@ pub(super) fn before(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -
     let interface = &config.interfaces[usize::from(on.0)];
     let mut drafts = icmpv6(interface.zone);
     drafts.extend(port_zero());
+    drafts.extend(pair(config, node, on));
     drafts.extend(link_local());
     drafts.extend(sources(config, node, on, interface));
     if config.system.anti_lockout && interface.zone == Zone::Lan {
@@ -181,6 +197,26 @@ fn icmpv6(zone: Zone) -> Vec<Draft> {
     drafts
 }
 
+/// What the role gets to see. It is taken out before these rules are asked; here they tell people so.
+fn pair(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> {
+    let mut drafts = Vec::new();
+    if config.virtual_ips().any(|(interface, _)| interface == on) {
+        let protocol = Protocol::Number(112);
+        drafts.push(Draft { protocol, scope: Scope::OnLink, ..Draft::new(id::CARP, Outcome::Pass, BOTH) });
+    }
+    if config.pair.is_some() {
+        drafts.push(Draft {
+            protocol: Protocol::Udp,
+            source: Set::listed(&["fe80::/10"]),
+            destination: Set::of([Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)))]),
+            destination_port: one_port(PAIR_PORT),
+            scope: Scope::ToSelf,
+            ..Draft::new(id::PAIR, Outcome::Pass, only(Family::Inet6))
+        });
+    }
+    drafts
+}
+
 fn port_zero() -> [Draft; 2] {
     let block = Draft {
         protocol: Protocol::TcpUdp,
@@ -226,10 +262,14 @@ fn sources(config: &Valid<Config>, node: NodeIndex, on: InterfaceId, interface: 
     drafts
 }
 
-/// The addresses of the firewall on an interface, the link-local one included, as in pf's `(lan)`.
+/// The addresses of the firewall on an interface, the link-local and the virtual ones included, as in pf's `(lan)`.
 pub(super) fn own_addresses(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Prefix> {
     let configured = config.addresses(node, on).iter().map(|prefix| Prefix::from(prefix.addr()));
-    configured.chain([Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)))]).collect()
+    let virtual_ips = config.virtual_ips().filter(|(interface, _)| *interface == on);
+    let virtual_ones =
+        virtual_ips.flat_map(|(_, vip)| &vip.addresses).map(|prefix| Prefix::from(prefix.addr()));
+    let link_local = Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)));
+    configured.chain(virtual_ones).chain([link_local]).collect()
 }
 
 pub(super) const fn only(family: Family) -> &'static [Family] {

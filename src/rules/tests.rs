@@ -11,7 +11,7 @@ use crate::config::{self, Config, Valid};
 use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
 use crate::wire::{Drop, FlowKey, Transport, protocol};
 
-const LAB: &str = include_str!("../../configs/lab.toml");
+const LAB: &str = include_str!("../../tests/lab/one.toml");
 const SINGLE: &str = include_str!("../../configs/single.toml");
 const DMZ_CONFIG: &str = include_str!("../../configs/dmz.toml");
 

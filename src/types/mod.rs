@@ -5,6 +5,7 @@
 
 mod id;
 mod instant;
+mod key;
 mod mac;
 mod pair;
 mod port_range;
@@ -12,6 +13,7 @@ mod port_range;
 pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
 pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
+pub use key::PublicKey;
 pub use mac::MacAddr;
 pub use pair::{Epoch, NodeId, PathId, Role, Standing, Vhid};
 pub use port_range::PortRange;

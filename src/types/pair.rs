@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::Instant;
+use super::{Instant, MacAddr};
 
 /// A node, by its public key: the first eight bytes of the key's hash.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -30,6 +30,13 @@ impl fmt::Display for Epoch {
 /// A virtual host id of CARP, 1 to 255.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Vhid(pub u8);
+
+impl Vhid {
+    /// The virtual MAC address that follows from the id.
+    pub const fn mac(self) -> MacAddr {
+        MacAddr([0x00, 0x00, 0x5e, 0x00, 0x01, self.0])
+    }
+}
 
 impl fmt::Display for Vhid {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -96,6 +103,16 @@ impl Standing {
             Role::Alone => true,
             Role::Active => now < self.until,
             Role::Standby => false,
+        }
+    }
+
+    /// True when this node has the virtual IP number `index` at `now`. One that is shared with a foreign speaker has
+    /// its bit; a node that does nothing for others has neither kind.
+    #[inline]
+    pub fn answers(&self, now: Instant, index: u8, foreign: bool) -> bool {
+        match foreign {
+            true => self.foreign >> (index & 63) & 1 != 0,
+            false => self.leads(now),
         }
     }
 }

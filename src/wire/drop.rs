@@ -83,6 +83,10 @@ drops! {
     NeighbourRate, "neighbour-rate", "Too many addresses that nobody has answered for are being asked for at once.";
     ArpInvalid, "arp-invalid", "A malformed or implausible ARP packet.";
     NdInvalid, "nd-invalid", "A malformed or implausible neighbour discovery packet.";
+    CarpInvalid, "carp-invalid", "A malformed CARP advertisement, or one that was not sent on this link.";
+    // The pair.
+    Standby, "standby", "The active node's business: this one stands by, or its lease is over.";
+    ControlQueue, "control-queue", "Too many packets of the pair or of CARP came in at once.";
     // The router itself.
     HostClosed, "host-closed", "Addressed to the router, where nothing listens.";
     HostQueue, "host-queue", "The router's own stack is too busy.";

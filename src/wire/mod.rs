@@ -4,6 +4,7 @@
 //! without allocation and without panicking.
 
 pub mod arp;
+pub mod carp;
 pub mod checksum;
 pub mod coalesce;
 mod drop;
@@ -19,6 +20,7 @@ pub mod mld;
 pub mod mss;
 pub mod nd;
 mod packet;
+pub mod pair;
 pub mod reassembly;
 #[cfg(test)]
 mod sample;

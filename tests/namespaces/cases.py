@@ -8,6 +8,7 @@ import re
 import struct
 import subprocess
 
+import carp
 import operations
 from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, SRV4, SRV6, WWW4, WWW6, PREFIX,
                       Failed, run, until)
@@ -340,7 +341,9 @@ def small_mtu(net):
 
 
 #: Cases about what only Koi has.
-KOI_ONLY = {page, reload, *operations.CASES}
+KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES}
+#: Cases about what others do with each other.
+KERNEL_ONLY = {carp.control}
 
 #: Cases of the usual network, then (name, options of the network, cases) of others.
 USUAL = [ping, nothing_comes_in, curl, ssh, traceroute, scan, page, reload, iperf, transfer, captures]
@@ -349,4 +352,8 @@ OTHERS = [
     ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
     ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
+    # A segment of its own for each.
+    *(("carp", {}, [case]) for case in [*carp.CASES, carp.control]),
 ]
+#: The networks that the kernel has, too.
+BOTH = {"mtu-1400", "carp"}

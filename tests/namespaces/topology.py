@@ -130,7 +130,7 @@ class Network:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start_koi(self):
-        text = (ROOT / "configs/lab.toml").read_text()
+        text = (ROOT / "tests/lab/one.toml").read_text()
         text = text.replace("koi-lab-", f"{PREFIX}sw-")
         text = "\n".join(line for line in text.splitlines() if not line.startswith("loopback"))
         for side, driver in self.drivers.items():

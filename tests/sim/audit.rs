@@ -36,7 +36,7 @@ impl Audit {
                         self.lan_spoke.insert(packet.layout.key);
                     }
                 }
-                End::Host(_) => {}
+                End::Host(_) | End::Switch(..) => {}
             }
         }
         self.checked = world.seen.len();

@@ -26,6 +26,7 @@ mod policy;
 mod router;
 mod stack;
 mod story;
+mod switch;
 mod times;
 mod transfers;
 mod translation;

@@ -17,6 +17,7 @@ use smoltcp::iface::SocketHandle;
 use crate::cable::{Cable, Quality};
 use crate::host::Host;
 use crate::router::Router;
+use crate::switch::Switch;
 
 /// One end of a cable.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -25,6 +26,8 @@ pub enum End {
     Host(usize),
     /// A port of a router.
     Router(usize, u8),
+    /// A port of a switch.
+    Switch(usize, u8),
 }
 
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
@@ -57,6 +60,7 @@ pub struct World {
     pub now: Instant,
     pub hosts: Vec<Host>,
     pub routers: Vec<Router>,
+    pub switches: Vec<Switch>,
     cables: Vec<(End, End, Cable)>,
     events: BinaryHeap<Reverse<(Instant, u64, Event)>>,
     configurations: Vec<Arc<Compiled>>,
@@ -74,6 +78,7 @@ impl World {
             now: Instant::from_secs(1),
             hosts: Vec::new(),
             routers: Vec::new(),
+            switches: Vec::new(),
             cables: Vec::new(),
             events: BinaryHeap::new(),
             configurations: Vec::new(),
@@ -95,6 +100,11 @@ impl World {
     pub fn add_host(&mut self, host: Host) -> usize {
         self.hosts.push(host);
         self.hosts.len() - 1
+    }
+
+    pub fn add_switch(&mut self) -> usize {
+        self.switches.push(Switch::default());
+        self.switches.len() - 1
     }
 
     /// Connects two ends, both directions with the same quality.
@@ -138,7 +148,10 @@ impl World {
     }
 
     fn send(&mut self, from: End, frame: Vec<u8>) {
-        self.seen.push((self.now, from, frame.clone()));
+        // What a switch passes on was seen when it was sent.
+        if !matches!(from, End::Switch(..)) {
+            self.seen.push((self.now, from, frame.clone()));
+        }
         let mut arrivals = Vec::new();
         for (end, to, cable) in &mut self.cables {
             if *end == from {
@@ -183,6 +196,11 @@ impl World {
             Event::Frame { to: End::Router(index, port), frame } => {
                 if self.routers[index].receive(port, frame) {
                     self.soon(100_000, Event::Batch { router: index });
+                }
+            }
+            Event::Frame { to: End::Switch(index, port), frame } => {
+                for port in self.switches[index].receive(port, &frame) {
+                    self.send(End::Switch(index, port), frame.clone());
                 }
             }
             Event::Batch { router } => self.routers[router].run_batch(self.now),

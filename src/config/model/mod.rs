@@ -6,18 +6,24 @@
 mod interface;
 mod node;
 mod outbound;
+mod pair;
 mod routing;
 mod rule;
+mod secret;
 mod system;
+mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
 
 pub use interface::{Interface, Zone};
 pub use node::{Driver, Node, NodeInterface, Port};
 pub use outbound::{Outbound, OutboundMode};
+pub use pair::Pair;
 pub use routing::{Gateway, Route};
 pub use rule::{Action, Endpoint, Place, Protocol, Rule, RuleFamily};
+pub use secret::Secret;
 pub use system::{System, Timeouts, Web};
+pub use virtual_ip::{VirtualIp, VirtualMac};
 
 /// The whole document, shared by all nodes; each node takes its own `[[node]]` part.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -30,12 +36,18 @@ pub struct Config {
     /// What belongs to the system as a whole.
     #[serde(default, skip_serializing_if = "is_default")]
     pub system: System,
+    /// How two machines act as one.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub pair: Option<Pair>,
     /// The machines.
     #[serde(rename = "node")]
     pub nodes: Vec<Node>,
     /// Logical interfaces; their order is the order of the GUI's tabs.
     #[serde(rename = "interface")]
     pub interfaces: Vec<Interface>,
+    /// Addresses that belong to whoever leads.
+    #[serde(rename = "virtual_ip", default, skip_serializing_if = "is_default")]
+    pub virtual_ips: Vec<VirtualIp>,
     /// Next hops with a name.
     #[serde(rename = "gateway", default, skip_serializing_if = "is_default")]
     pub gateways: Vec<Gateway>,

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
-use crate::types::{MacAddr, Prefix};
+use crate::types::{MacAddr, Prefix, PublicKey};
 
 /// `[[node]]`: what differs from machine to machine.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -13,6 +13,9 @@ use crate::types::{MacAddr, Prefix};
 pub struct Node {
     /// Name of the machine.
     pub name: String,
+    /// By this key its peer knows it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub public_key: Option<PublicKey>,
     /// The status page is also served (plain HTTP) on this loopback address of the machine; for the lab and for
     /// development.
     #[serde(default, skip_serializing_if = "is_default")]

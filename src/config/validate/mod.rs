@@ -6,13 +6,15 @@
 mod interfaces;
 mod names;
 mod nodes;
+mod pair;
 mod routing;
 mod rules;
 mod system;
+mod virtual_ips;
 
 use std::net::IpAddr;
 
-use super::model::{Config, Interface};
+use super::model::{Config, Interface, VirtualIp};
 use super::{Problem, Valid};
 use crate::types::{Family, Prefix};
 
@@ -22,6 +24,8 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     system::check(&config, &mut report);
     nodes::check(&config, &mut report);
     interfaces::check(&config, &mut report);
+    pair::check(&config, &mut report);
+    virtual_ips::check(&config, &mut report);
     routing::check(&config, &mut report);
     rules::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
@@ -50,6 +54,10 @@ impl Report {
 fn addresses<'a>(config: &'a Config, interface: &'a str) -> impl Iterator<Item = Prefix> + use<'a> {
     let parts = config.nodes.iter().flat_map(|node| &node.interfaces);
     parts.filter(move |part| part.name == interface).flat_map(|part| part.addresses.iter().copied())
+}
+
+fn virtual_ips_of<'a>(config: &'a Config, interface: &'a str) -> impl Iterator<Item = &'a VirtualIp> {
+    config.virtual_ips.iter().filter(move |vip| vip.interface == interface)
 }
 
 fn find_interface<'a>(config: &'a Config, name: &str) -> Option<&'a Interface> {

@@ -60,7 +60,8 @@ fn check_ports(config: &Config, path: &str, node: &Node, report: &mut Report) {
         let name_path = format!("{path}.name");
         check_name(&name_path, &port.name, report);
         names.claim(&name_path, port.name.as_str(), &format!("\"{}\"", port.name), report);
-        if !config.interfaces.iter().any(|interface| interface.port == port.name) {
+        let sync = config.pair.as_ref().is_some_and(|pair| pair.sync == port.name);
+        if !sync && !config.interfaces.iter().any(|interface| interface.port == port.name) {
             let message = format!("No interface uses the port \"{}\".", port.name);
             report.add(&name_path, message, "Remove the port, or name it in an [[interface]].");
         }

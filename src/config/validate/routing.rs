@@ -40,18 +40,20 @@ fn check_gateways(config: &Config, report: &mut Report) {
             unknown(&format!("{path}.interface"), "interface", &gateway.interface, known, report);
         } else {
             for node in &config.nodes {
-                check_next_hop(&format!("{path}.address"), gateway, node, report);
+                check_next_hop(config, &format!("{path}.address"), gateway, node, report);
             }
         }
     }
 }
 
 /// A gateway must be a neighbour: in a network of its interface, or link-local.
-fn check_next_hop(path: &str, gateway: &Gateway, node: &Node, report: &mut Report) {
+fn check_next_hop(config: &Config, path: &str, gateway: &Gateway, node: &Node, report: &mut Report) {
     let address = gateway.address;
     let parts = node.interfaces.iter().filter(|part| part.name == gateway.interface);
     let networks: Vec<Prefix> = parts.flat_map(|part| part.addresses.iter().copied()).collect();
-    let own = node.interfaces.iter().flat_map(|part| &part.addresses).any(|prefix| prefix.addr() == address);
+    let own = node.interfaces.iter().flat_map(|part| &part.addresses);
+    let virtual_ones = config.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+    let own = own.chain(virtual_ones).any(|prefix| prefix.addr() == address);
     let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
         && networks.iter().any(|network| matches!(network, Prefix::V6(_)));
     let around = networks.iter().find(|network| network.contains(&address));

@@ -1,7 +1,7 @@
 //! `[system]`, `[outbound]` and the document as a whole.
 
 use super::names::check_hostname;
-use super::{Report, addresses};
+use super::{Report, addresses, virtual_ips_of};
 use crate::config::defaults::{self, STATE_LIMIT_RANGE, TIMEOUT_RANGE};
 use crate::config::model::{Config, OutboundMode, System, Timeouts, Web, Zone};
 use crate::types::Prefix;
@@ -71,6 +71,7 @@ fn check_outbound(config: &Config, report: &mut Report) {
     let is_v4 = |prefix: &Prefix| matches!(prefix, Prefix::V4(_));
     let inside = config.interfaces.iter().filter(|interface| interface.zone != Zone::Wan);
     let Some(example) = inside.flat_map(|inside| addresses(config, &inside.name)).find(is_v4) else { return };
+    check_translation(config, report);
     for (index, node) in config.nodes.iter().enumerate() {
         let has_address =
             config.interfaces.iter().filter(|interface| interface.zone == Zone::Wan).any(|wan| {
@@ -84,6 +85,30 @@ fn check_outbound(config: &Config, report: &mut Report) {
             );
             let remedy = format!(
                 "Give a WAN interface an IPv4 address (node[{index}].interface), or set outbound.mode = \"disabled\"."
+            );
+            report.add("outbound.mode", message, remedy);
+        }
+    }
+}
+
+/// What a pair translates to must move with the role: no node's own address.
+fn check_translation(config: &Config, report: &mut Report) {
+    if config.pair.is_none() {
+        return;
+    }
+    let is_v4 = |prefix: &Prefix| matches!(prefix, Prefix::V4(_));
+    for wan in config.interfaces.iter().filter(|interface| interface.zone == Zone::Wan) {
+        let mut moving = virtual_ips_of(config, &wan.name).filter(|vip| !vip.foreign);
+        if addresses(config, &wan.name).any(|prefix| is_v4(&prefix))
+            && !moving.any(|vip| vip.addresses.iter().any(is_v4))
+        {
+            let message = format!(
+                "Connections by \"{}\" would break at a takeover: they would be translated to a node's own address.",
+                wan.name
+            );
+            let remedy = format!(
+                "Add a [[virtual_ip]] with an IPv4 address on \"{}\", or set outbound.mode = \"disabled\".",
+                wan.name
             );
             report.add("outbound.mode", message, remedy);
         }

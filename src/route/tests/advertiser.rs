@@ -9,6 +9,7 @@ fn links() -> Vec<AdvertiserLink> {
     vec![AdvertiserLink {
         id: LAN,
         mac: OURS,
+        source_mac: OURS,
         link_local: icmpv6::link_local(OURS),
         mtu: 1480,
         prefixes: AdvertiserLink::prefixes(addresses),

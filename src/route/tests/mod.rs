@@ -32,7 +32,7 @@ fn v6(text: &str) -> Ipv6Addr {
 fn link(addresses: &[&str]) -> LinkConfig {
     let mut addresses: Vec<Prefix> = addresses.iter().map(|text| text.parse().unwrap()).collect();
     addresses.push(format!("{}/64", icmpv6::link_local(OURS)).parse().unwrap());
-    LinkConfig { id: LAN, mac: OURS, addresses }
+    LinkConfig { id: LAN, mac: OURS, addresses, virtual_addresses: Vec::new(), peer: None }
 }
 
 /// What went out, read again.

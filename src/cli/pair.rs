@@ -1,0 +1,80 @@
+//! `koi pair`
+
+use std::process::ExitCode;
+
+use clap::{Args, Subcommand, ValueEnum};
+
+use super::show_pair::pair_text;
+use super::{Control, unexpected};
+use crate::cluster::role;
+use crate::io::request::{Request, Response};
+
+/// Work on the pair.
+#[derive(Debug, Args)]
+pub struct Pair {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// This node serves only when its peer cannot; survives a restart
+    Maintenance {
+        /// Whether it does
+        state: OnOff,
+        #[command(flatten)]
+        control: Control,
+    },
+    /// This node gives the role up and serves no more, whatever happens, until `enable` or a restart
+    Disable {
+        #[command(flatten)]
+        control: Control,
+    },
+    /// The opposite of `disable`
+    Enable {
+        #[command(flatten)]
+        control: Control,
+    },
+    /// The active node gives the role to its peer
+    Resign {
+        #[command(flatten)]
+        control: Control,
+    },
+    /// The standby node takes the role from its peer
+    Takeover {
+        #[command(flatten)]
+        control: Control,
+    },
+}
+
+/// A switch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum OnOff {
+    /// From now on
+    On,
+    /// No longer
+    Off,
+}
+
+impl Pair {
+    /// Asks, and shows what came of it.
+    pub fn run(self) -> ExitCode {
+        let (request, control) = match self.what {
+            What::Maintenance { state, control } => {
+                (role::Request::Maintenance(state == OnOff::On), control)
+            }
+            What::Disable { control } => (role::Request::Disable(true), control),
+            What::Enable { control } => (role::Request::Disable(false), control),
+            What::Resign { control } => (role::Request::Resign, control),
+            What::Takeover { control } => (role::Request::TakeOver, control),
+        };
+        match control.ask(&Request::Role(request)) {
+            Ok(Response::Pair(pair)) => {
+                print!("{}", pair_text(&pair));
+                ExitCode::SUCCESS
+            }
+            Ok(_) => unexpected(),
+            Err(code) => code,
+        }
+    }
+}

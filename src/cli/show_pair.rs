@@ -1,0 +1,160 @@
+//! The pair as text.
+
+use std::fmt::Write;
+
+use super::table::Table;
+use crate::node::PairSnapshot;
+
+/// What `koi show pair` prints.
+pub fn pair_text(pair: &PairSnapshot) -> String {
+    let mut text = String::new();
+    let lines = [heading(pair), redundancy(pair), replication(pair)];
+    for line in lines.iter().filter(|line| !line.is_empty()) {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{line}");
+    }
+    if !pair.virtual_ips.is_empty() {
+        let _ = write!(text, "\n{}", virtual_ips(pair));
+    }
+    if pair.paired {
+        let _ = write!(text, "\n{}\n{}\n{}", conditions(pair), paths(pair), timeline(pair));
+    }
+    text
+}
+
+fn heading(pair: &PairSnapshot) -> String {
+    let PairSnapshot { paired, node, peer_name, role, leads, fenced, epoch, since_ms, why, .. } = pair;
+    if !paired {
+        return format!("{node} has no peer; it serves alone.");
+    }
+    let serves = match (leads, fenced) {
+        (true, _) => "serves",
+        (false, true) => "is fenced: its lease lapsed, and it serves nobody until it knows more",
+        (false, false) => "does not serve",
+    };
+    let peer = match (&pair.peer, peer_name) {
+        (Some(peer), Some(name)) if peer.alive => format!("{name} is {}", peer.role),
+        (Some(_) | None, Some(name)) => format!("{name} is silent"),
+        (_, None) => "its peer has not joined yet".into(),
+    };
+    let since = ago(*since_ms);
+    format!("{node} is {role} since {since} ({why}), epoch {epoch}, and {serves}; {peer}.")
+}
+
+fn redundancy(pair: &PairSnapshot) -> String {
+    match (pair.paired, pair.redundant) {
+        (false, _) => String::new(),
+        (true, true) => "The pair could fail over now.".into(),
+        (true, false) => format!("REDUNDANCY LOST: {}.", pair.lacks.join("; ")),
+    }
+}
+
+fn replication(pair: &PairSnapshot) -> String {
+    let row = &pair.replication;
+    match row.direction.as_str() {
+        "sends" => {
+            let whole = if row.synced { "the peer has everything" } else { "the peer is still being filled" };
+            let lag = row.lag_us as f64 / 1000.0;
+            format!(
+                "States: chunk {} sent, {} acknowledged, {lag:.1} ms behind, {} sent again; {whole}.",
+                row.newest, row.acked, row.resent
+            )
+        }
+        "receives" => {
+            let whole = if row.synced { "complete" } else { "not complete yet" };
+            format!("States: chunk {} received, {} applied; {whole}.", row.newest, row.applied)
+        }
+        _ if pair.paired => "States are not being replicated.".into(),
+        _ => String::new(),
+    }
+}
+
+fn virtual_ips(pair: &PairSnapshot) -> String {
+    let mut table = Table::new(&["interface", ">vhid", "state", "mac", "addresses", ">sent", ">heard", ">bad"]);
+    for row in &pair.virtual_ips {
+        let state = if row.foreign { format!("{} (shared)", row.state) } else { row.state.clone() };
+        table.row([
+            row.interface.clone(),
+            row.vhid.to_string(),
+            state,
+            row.mac.clone(),
+            row.addresses.join(" "),
+            row.adverts_sent.to_string(),
+            row.adverts_received.to_string(),
+            row.bad_digests.to_string(),
+        ]);
+    }
+    table.text()
+}
+
+fn conditions(pair: &PairSnapshot) -> String {
+    let mut table = Table::new(&["condition", ">here", ">peer"]);
+    for row in &pair.conditions {
+        let peer = row.peer.map_or_else(String::new, |peer| peer.to_string());
+        table.row([row.name.clone(), row.own.to_string(), peer]);
+    }
+    table.text()
+}
+
+fn paths(pair: &PairSnapshot) -> String {
+    let mut table = Table::new(&["path", "link", "carries", ">heard", ">loss", ">late"]);
+    for row in &pair.paths {
+        table.row([
+            row.name.clone(),
+            if row.up { "up".into() } else { "down".into() },
+            if row.carries { "yes".into() } else { "NO".into() },
+            row.heard_ms.map_or_else(|| "never".into(), |ms| format!("{ms} ms ago")),
+            format!("{:.1} %", f64::from(row.loss_permille) / 10.0),
+            format!("{:.1} ms", row.lateness_us as f64 / 1000.0),
+        ]);
+    }
+    table.text()
+}
+
+fn timeline(pair: &PairSnapshot) -> String {
+    let mut table = Table::new(&[">ago", "from", "to", ">epoch", "why"]);
+    for row in pair.timeline.iter().rev() {
+        table.row([
+            ago(row.ago_ms),
+            row.from.clone(),
+            row.to.clone(),
+            row.epoch.to_string(),
+            row.why.clone(),
+        ]);
+    }
+    table.text()
+}
+
+fn ago(ms: u64) -> String {
+    match ms {
+        0..=9_999 => format!("{ms} ms"),
+        10_000..=599_999 => format!("{} s", ms / 1000),
+        _ => format!("{} min", ms / 60_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::PairSnapshot;
+
+    #[test]
+    fn a_pair_that_cannot_fail_over_does_not_look_healthy() {
+        let mut pair = PairSnapshot {
+            paired: true,
+            node: "alpha".into(),
+            peer_name: Some("beta".into()),
+            role: "active".into(),
+            leads: true,
+            lacks: vec!["the peer is not heard".into()],
+            ..PairSnapshot::default()
+        };
+        let text = pair_text(&pair);
+        assert!(text.contains("REDUNDANCY LOST: the peer is not heard"), "{text}");
+        assert!(text.contains("beta is silent") && text.contains("not being replicated"), "{text}");
+        (pair.redundant, pair.lacks) = (true, Vec::new());
+        assert!(pair_text(&pair).contains("could fail over now"));
+        pair.paired = false;
+        assert!(pair_text(&pair).contains("serves alone"));
+    }
+}

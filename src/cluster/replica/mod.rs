@@ -1,0 +1,22 @@
+//! The stream of changes from the active node's tables to the standby's.
+//!
+//! [`Sender`] numbers the chunks that the shards hand over and repeats what was lost; [`Receiver`] gives them out in
+//! exactly that order. Neither looks into a chunk. A stream has a number (the session of the channel and the epoch);
+//! a new one begins with everything that there is, so nothing of an old one needs to be kept.
+//!
+//! Invariant: what has been given out is a prefix of what was pushed, each chunk once; at most [`WINDOW`] chunks are
+//! under way or wait to be applied.
+
+mod datagram;
+mod receiver;
+mod sender;
+
+#[cfg(test)]
+mod tests;
+
+pub use datagram::{Datagram, HEADER, StreamId};
+pub use receiver::{Item, Receiver, ReceiverCounters, ReceiverOutbox, ReceiverSnapshot};
+pub use sender::{Sender, SenderCounters, SenderOutbox, SenderSnapshot};
+
+/// The most chunks that are not applied yet.
+pub const WINDOW: u64 = 256;

@@ -1,0 +1,372 @@
+//! What the peer has to be told of a table.
+//!
+//! A flow that begins or whose state changes stands in line, by its slot, once; it is told as it is when its turn
+//! comes, so what changes often is told rarely. A flow that was told and ends leaves its slot and generation. Both lines
+//! are bounded: what finds no place makes its range of 256 slots dirty, and a dirty range is walked, each of its flows
+//! told between its beginning and its end. So too much to tell is a delay and never a loss. A peer that knows nothing
+//! is told everything the same way: all ranges are dirty.
+//!
+//! Counters and TCP's edges are told with every change, and of flows with traffic again every [`REFRESH`], by a slow
+//! walk. Nothing needs the edges sooner: whoever takes over learns them from the first segment.
+//!
+//! Invariants: ends are told before anything else, so that nothing told of a slot is followed by the end of a flow
+//! that was there before; flows that end on the router itself are never told; what a call does is bounded by its budget.
+
+use std::collections::VecDeque;
+
+use super::index::{Slot, Way};
+use super::record::Common;
+use super::slab::Store;
+use super::table::Table;
+use super::timer::{Class, Tick};
+use super::witness::Witnesses;
+use crate::types::{Duration, Family, Instant};
+use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd};
+use crate::wire::protocol;
+
+/// The most flows in line, and the most ends.
+const LINE: usize = 1 << 16;
+/// A flow with traffic is told again after this long.
+const REFRESH: Duration = Duration::from_secs(30);
+/// Slots looked at in one step of that walk.
+const STEP: u32 = 32;
+/// Slots of a dirty range looked at by one call.
+const VISITS: usize = 512;
+
+/// What waits to be told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Backlog {
+    /// Flows in line.
+    pub flows: usize,
+    /// Ends of flows in line.
+    pub ends: usize,
+    /// Ranges to be walked.
+    pub ranges: usize,
+    /// How often a line was full.
+    pub overflows: u64,
+}
+
+/// What waits to be told.
+pub(super) struct Changes {
+    line: VecDeque<u32>,
+    ends: VecDeque<(u32, u16)>,
+    dirty: Ranges,
+    walk: Option<Walk>,
+    /// The end of the first walk was not told yet.
+    incomplete: bool,
+    /// Where the slow walk is, and when it goes on.
+    refresh: (Option<Slot>, Instant),
+    line_limit: usize,
+    overflows: u64,
+}
+
+/// A range on its way.
+struct Walk {
+    next: u32,
+    last: u32,
+}
+
+impl Changes {
+    /// Everything is to be told.
+    fn new(store: &Store, now: Instant, line_limit: usize) -> Self {
+        let mut dirty = Ranges::default();
+        for (family, grown) in [Family::Inet, Family::Inet6].into_iter().zip(store.grown()) {
+            for first in (0..grown).step_by(RANGE as usize) {
+                dirty.insert(Slot::new(family, first));
+            }
+        }
+        Changes {
+            line: VecDeque::new(),
+            ends: VecDeque::new(),
+            dirty,
+            walk: None,
+            incomplete: true,
+            refresh: (None, now + REFRESH),
+            line_limit,
+            overflows: 0,
+        }
+    }
+
+    fn enqueue(&mut self, slot: Slot) {
+        if self.line.len() < self.line_limit {
+            self.line.push_back(slot.raw());
+        } else {
+            self.overflows += 1;
+            self.dirty.insert(slot);
+        }
+    }
+
+    fn end(&mut self, slot: Slot, generation: u16) {
+        if self.ends.len() < self.line_limit {
+            self.ends.push_back((slot.raw(), generation));
+        } else {
+            self.overflows += 1;
+            self.dirty.insert(slot);
+        }
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.ends.is_empty() || !self.line.is_empty() || self.is_walking() || self.incomplete
+    }
+
+    const fn is_walking(&self) -> bool {
+        self.walk.is_some() || self.dirty.count > 0
+    }
+}
+
+/// A chunk in the making.
+struct Writer<'a> {
+    store: &'a mut Store,
+    witnesses: &'a Witnesses,
+    now: Tick,
+    into: &'a mut Vec<u8>,
+    budget: usize,
+}
+
+impl Writer<'_> {
+    /// One more change fits below this share of the budget.
+    fn has_room(&self, share: usize) -> bool {
+        self.into.len() + MAX_CHANGE <= share
+    }
+
+    /// Tells the flow of a slot, when there is one that the peer may know.
+    fn tell(&mut self, slot: Slot) {
+        let common = self.store.common_mut(slot);
+        common.set_dirty(false);
+        if common.class == Class::Vacant || common.ends_here() {
+            return;
+        }
+        common.set_told();
+        flow::encode_record(&record(self.store, self.witnesses, self.now, slot), self.into);
+    }
+
+    fn line(&mut self, changes: &mut Changes, share: usize) {
+        while self.has_room(share)
+            && let Some(raw) = changes.line.pop_front()
+        {
+            let slot = Slot::from_raw(raw);
+            // A walk may have told it meanwhile.
+            if self.store.common(slot).is_dirty() {
+                self.tell(slot);
+            }
+        }
+    }
+
+    fn walk(&mut self, changes: &mut Changes) {
+        let mut left = VISITS;
+        while left > 0 && self.has_room(self.budget) {
+            let Some(walk) = &mut changes.walk else {
+                let Some((first, last)) = changes.dirty.take(self.store) else { return };
+                changes.walk = Some(Walk { next: first, last });
+                flow::encode(&Change::RangeBegin { first, last }, self.into);
+                continue;
+            };
+            if walk.next > walk.last {
+                let (first, last) = (walk.last & !(RANGE - 1), walk.last);
+                flow::encode(&Change::RangeEnd { first, last }, self.into);
+                changes.walk = None;
+                continue;
+            }
+            let slot = Slot::from_raw(walk.next);
+            walk.next += 1;
+            left -= 1;
+            self.tell(slot);
+        }
+    }
+
+    fn refresh(&mut self, changes: &mut Changes, now: Instant) {
+        let (mut at, due) = changes.refresh;
+        if now < due {
+            return;
+        }
+        let since = Tick(self.now.0.saturating_sub(Tick::of(Instant::ZERO + REFRESH).0 + 2));
+        for _ in 0..STEP {
+            if !self.has_room(self.budget) {
+                break;
+            }
+            at = self.store.walk(at);
+            let Some(slot) = at else { break };
+            let common = self.store.common(slot);
+            if common.is_told() && !common.is_dirty() && common.seen >= since {
+                self.tell(slot);
+            }
+        }
+        let steps = self.store.grown().iter().sum::<u32>().div_ceil(STEP).max(1);
+        changes.refresh = (at, now + REFRESH / steps);
+    }
+}
+
+impl Table {
+    /// Begins to keep, anew, what a peer has to be told, which knows nothing yet; or ends it.
+    pub fn keep_changes(&mut self, now: Instant, on: bool) {
+        self.changes = on.then(|| Box::new(Changes::new(&self.store, now, LINE)));
+    }
+
+    /// With a shorter line.
+    #[cfg(test)]
+    pub(super) fn keep_changes_in(&mut self, now: Instant, limit: usize) {
+        self.changes = Some(Box::new(Changes::new(&self.store, now, limit)));
+    }
+
+    /// True when [`Table::take_changes`] has something to tell.
+    #[inline]
+    pub fn has_changes(&self) -> bool {
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting())
+    }
+
+    /// True when it has, or when flows with traffic may be told again.
+    #[inline]
+    pub fn has_news(&self, now: Instant) -> bool {
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || changes.refresh.1 <= now)
+    }
+
+    /// Fills a chunk of at most `budget` bytes with what is to be told, newest state first come first told. False when
+    /// there is nothing to send (yet: a walk through empty ranges takes several calls).
+    pub fn take_changes(&mut self, now: Instant, budget: usize, into: &mut Vec<u8>) -> bool {
+        let Some(mut changes) = self.changes.take() else { return false };
+        into.clear();
+        flow::begin(into);
+        let begun = into.len();
+        let (store, witnesses) = (&mut self.store, &self.witnesses);
+        let mut writer = Writer { store, witnesses, now: Tick::of(now), into, budget };
+        while writer.has_room(budget)
+            && let Some((slot, generation)) = changes.ends.pop_front()
+        {
+            flow::encode(&Change::Close { slot, generation }, writer.into);
+        }
+        if changes.ends.is_empty() {
+            // A walk gets its share, however much there is in line.
+            let share = if changes.is_walking() { budget / 4 * 3 } else { budget };
+            writer.line(&mut changes, share);
+            writer.walk(&mut changes);
+            writer.line(&mut changes, budget);
+            if changes.line.is_empty() && !changes.is_walking() {
+                writer.refresh(&mut changes, now);
+            }
+        }
+        if into.len() == begun {
+            if changes.incomplete && !changes.is_walking() {
+                changes.incomplete = false;
+                flow::encode(&Change::Complete, into);
+            } else {
+                into.clear();
+            }
+        }
+        self.changes = Some(changes);
+        !into.is_empty()
+    }
+
+    /// What waits to be told.
+    pub fn backlog(&self) -> Backlog {
+        self.changes.as_ref().map_or(Backlog::default(), |changes| Backlog {
+            flows: changes.line.len(),
+            ends: changes.ends.len(),
+            ranges: changes.dirty.count + usize::from(changes.walk.is_some()),
+            overflows: changes.overflows,
+        })
+    }
+
+    /// The peer has to be told of this flow.
+    #[inline]
+    pub(super) fn note(&mut self, slot: Slot) {
+        if let Some(changes) = &mut self.changes {
+            let common = self.store.common_mut(slot);
+            if !common.is_dirty() && !common.ends_here() {
+                common.set_dirty(true);
+                changes.enqueue(slot);
+            }
+        }
+    }
+
+    /// The flow of this slot is about to end.
+    #[inline]
+    pub(super) fn note_end(&mut self, slot: Slot) {
+        let common = self.store.common(slot);
+        if let Some(changes) = &mut self.changes
+            && common.is_told()
+        {
+            changes.end(slot, common.generation);
+        }
+        if let Some(mirror) = &mut self.mirror {
+            mirror.forget(slot);
+        }
+    }
+}
+
+/// A flow as the peer is told of it.
+fn record(store: &Store, witnesses: &Witnesses, now: Tick, slot: Slot) -> FlowRecord {
+    let common = store.common(slot);
+    let (packets, bytes) = common.counted();
+    let seconds = |since: Tick| now.0.saturating_sub(since.0) / 2;
+    FlowRecord {
+        slot: slot.raw(),
+        generation: common.generation,
+        original: store.key(slot, Way::Original),
+        reply: store.key(slot, Way::Reply),
+        interfaces: common.interfaces,
+        rules: witnesses.get(common.witness()).map(|pass| (pass.rule(), pass.log())),
+        progress: progress(common),
+        packets: packets.map(|packets| packets as u32),
+        bytes,
+        age: seconds(common.created),
+        idle: seconds(common.seen),
+    }
+}
+
+fn progress(common: &Common) -> Progress {
+    if common.protocol == protocol::TCP {
+        return Progress::Tcp(common.tcp().peers.map(|peer| TcpEnd {
+            phase: peer.phase as u8,
+            low: peer.low,
+            high: peer.high,
+            acked: peer.acked,
+            window: peer.window,
+            scale: peer.scale,
+        }));
+    }
+    Progress::Other {
+        traffic: common.traffic().map(|traffic| traffic as u8),
+        repeated: matches!(common.class, Class::UdpOneWay | Class::OtherOneWay),
+    }
+}
+
+/// A set of ranges.
+#[derive(Default)]
+struct Ranges {
+    /// By family; a bit for each range.
+    words: [Vec<u64>; 2],
+    count: usize,
+    /// Where the next one is looked for.
+    hand: [usize; 2],
+}
+
+impl Ranges {
+    fn insert(&mut self, slot: Slot) {
+        let range = slot.number() / RANGE as usize;
+        let words = &mut self.words[slot.family() as usize];
+        if words.len() <= range / 64 {
+            words.resize(range / 64 + 1, 0);
+        }
+        let (word, bit) = (&mut words[range / 64], 1 << (range % 64));
+        self.count += usize::from(*word & bit == 0);
+        *word |= bit;
+    }
+
+    /// The first and last slot of a range that leaves the set.
+    fn take(&mut self, store: &Store) -> Option<(u32, u32)> {
+        for family in [Family::Inet, Family::Inet6] {
+            let (words, hand) = (&mut self.words[family as usize], &mut self.hand[family as usize]);
+            let count = words.len();
+            let place = (0..count).map(|step| (*hand + step) % count).find(|place| words[*place] != 0);
+            let Some(place) = place else { continue };
+            let bit = words[place].trailing_zeros();
+            words[place] &= words[place] - 1;
+            *hand = if words[place] == 0 { place + 1 } else { place };
+            self.count -= 1;
+            let first = (place as u32 * 64 + bit) * RANGE;
+            let last = (first + RANGE - 1).min(store.grown()[family as usize].saturating_sub(1));
+            return Some((Slot::new(family, first).raw(), Slot::new(family, last).raw()));
+        }
+        None
+    }
+}

@@ -1,0 +1,307 @@
+//! What the peer tells of its table comes into ours.
+//!
+//! A flow is found again by the peer's slot, else by its keys. A flow of ours that has the same two keys is that flow;
+//! one that has either of them makes room, unless it is the router's own. Imported flows wait in the wheel, never in
+//! the queues, which are ordered by the last packet. While this table is passive, what waits there ends when the peer
+//! says so, the router's own flows excepted. At a takeover all of them count as just seen ([`Table::set_passive`]), and their TCP numbers are learned anew.
+//!
+//! A flow is as good as new when both of its rules still let flows through here; otherwise its epoch is an old one, and its
+//! first packet asks the rules again.
+
+use super::NO_HOP;
+use super::advance::class_of;
+use super::index::{Slot, Way};
+use super::mirror::Mirror;
+use super::record::Common;
+use super::table::Table;
+use super::tcp::{Peer, Phase, Tcp};
+use super::timer::{Class, Tick, Traffic};
+use crate::rules::Pass;
+use crate::types::{Direction, Instant, InterfaceId, RuleId};
+use crate::wire::pair::flow::{Change, FlowRecord, Progress};
+
+/// Slots that are looked at in one step for flows that the peer did not tell of.
+const SWEEP: usize = 256;
+
+/// Why a change was not taken. Each is counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Refused {
+    /// The router itself has a flow with the same key.
+    Own,
+    /// The table is full, and a bit more.
+    Full,
+    /// It makes no sense here.
+    Malformed,
+}
+
+/// What the rules say now about a rule that let a flow through.
+pub type Resolve<'a> = &'a dyn Fn(RuleId, Direction) -> Option<Pass>;
+
+impl Table {
+    /// Takes over what the peer tells. `epoch` is that of the configuration that `resolve` asks. What a node does with
+    /// a neighbour is not this table's business.
+    ///
+    /// # Errors
+    /// When a flow is refused; the table is then without it.
+    pub fn import(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        change: &Change,
+        resolve: Resolve<'_>,
+    ) -> Result<(), Refused> {
+        match change {
+            Change::Upsert(record) => {
+                let result = self.upsert(now, epoch, record, resolve);
+                match result {
+                    Ok(()) => {}
+                    Err(Refused::Own) => self.counters.import_own += 1,
+                    Err(Refused::Full) => self.counters.import_limited += 1,
+                    Err(Refused::Malformed) => self.counters.import_malformed += 1,
+                }
+                return result;
+            }
+            Change::Close { slot, generation: _ } => {
+                // The generation need not be asked: ends come before whatever is told of their slot afterwards.
+                if let Some(ours) = self.mirrored(*slot) {
+                    self.remove(ours);
+                }
+            }
+            Change::RangeBegin { first, last } => self.mirror_mut().begin_range(*first, *last),
+            Change::RangeEnd { first, last } => {
+                for untold in self.mirror_mut().end_range(*first, *last) {
+                    self.remove(untold);
+                }
+            }
+            Change::Complete => self.mirror_mut().sweep = self.passive.then_some(None),
+            Change::Neighbour { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// A stream begins anew: the slots that the peer names mean nothing yet. Flows stay until it has told all of its own.
+    pub fn forget_peer(&mut self) {
+        self.mirror = None;
+    }
+
+    /// Imported flows end when the peer says so (passive), or when their time is over. Whoever takes over gives all
+    /// flows their full time from now: nobody here knows when they were last used.
+    pub fn set_passive(&mut self, now: Instant, passive: bool) {
+        if self.passive && !passive {
+            self.floor = Tick::of(now);
+            // From now on flows begin here.
+            if let Some(mirror) = &mut self.mirror {
+                mirror.sweep = None;
+            }
+        }
+        self.passive = passive;
+    }
+
+    /// True when the flow ends only when the peer says so.
+    pub(super) fn is_kept_alive(&self, slot: Slot) -> bool {
+        self.passive && !self.store.common(slot).ends_here()
+    }
+
+    fn mirror_mut(&mut self) -> &mut Mirror {
+        self.mirror.get_or_insert_default()
+    }
+
+    fn mirrored(&self, theirs: u32) -> Option<Slot> {
+        self.mirror.as_ref().and_then(|mirror| mirror.ours(theirs))
+    }
+
+    fn upsert(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        record: &FlowRecord,
+        resolve: Resolve<'_>,
+    ) -> Result<(), Refused> {
+        if !Mirror::may_be(record.slot) || record.interfaces.contains(&InterfaceId::SELF) {
+            return Err(Refused::Malformed);
+        }
+        // The peer's slot may have another flow than it had.
+        let known = self.mirrored(record.slot);
+        if let Some(other) = known.filter(|ours| !self.has_keys(*ours, record)) {
+            self.remove(other);
+        }
+        let ours = match self.claim(record)? {
+            Some(ours) => {
+                self.update(now, ours, epoch, record, resolve);
+                ours
+            }
+            None => self.adopt(now, epoch, record, resolve)?,
+        };
+        if known != Some(ours) {
+            // Whatever it waited in so far, it waits in the wheel from now on.
+            self.reschedule(ours);
+        }
+        self.mirror_mut().bind(record.slot, ours);
+        Ok(())
+    }
+
+    fn has_keys(&self, slot: Slot, record: &FlowRecord) -> bool {
+        self.store.holds(slot, Way::Original, &record.original)
+            && self.store.holds(slot, Way::Reply, &record.reply)
+    }
+
+    /// The flow of ours that this is; others that have one of its keys make room.
+    fn claim(&mut self, record: &FlowRecord) -> Result<Option<Slot>, Refused> {
+        if let Some(known) = self.mirrored(record.slot) {
+            return Ok(Some(known));
+        }
+        for key in [&record.original, &record.reply] {
+            let Some(hit) = self.index.find(key) else { continue };
+            if self.store.common(hit.slot).ends_here() {
+                return Err(Refused::Own);
+            }
+            if self.has_keys(hit.slot, record) {
+                return Ok(Some(hit.slot));
+            }
+        }
+        for key in [&record.original, &record.reply] {
+            if let Some(hit) = self.index.find(key) {
+                self.remove(hit.slot);
+                self.counters.displaced += 1;
+            }
+        }
+        Ok(None)
+    }
+
+    /// A flow that is not known here.
+    fn adopt(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        record: &FlowRecord,
+        resolve: Resolve<'_>,
+    ) -> Result<Slot, Refused> {
+        // The peer's table is as large, and has no room for flows that end here.
+        let limit = self.config.state_limit;
+        if self.len >= limit.saturating_add(limit / 8).saturating_add(1024) {
+            return Err(Refused::Full);
+        }
+        let mut common = Common::VACANT;
+        fill(&mut common, record, now);
+        let (passes, epoch) = verdicts(record, epoch, resolve);
+        (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
+        let slot = self.store.insert(&record.original, &record.reply, common).ok_or(Refused::Malformed)?;
+        if !self.enter(&record.original, &record.reply, slot) {
+            self.store.remove(slot);
+            return Err(Refused::Malformed);
+        }
+        self.store.common_mut(slot).set_witness(self.witnesses.hold(passes));
+        self.recount(slot, Class::Vacant, common.class);
+        self.len += 1;
+        self.counters.imported += 1;
+        Ok(slot)
+    }
+
+    /// The peer knows more of a flow of ours.
+    fn update(&mut self, now: Instant, slot: Slot, epoch: u32, record: &FlowRecord, resolve: Resolve<'_>) {
+        let Common { class: before, interfaces, epoch: admitted, .. } = *self.store.common(slot);
+        let common = self.store.common_mut(slot);
+        fill(common, record, now);
+        let (class, number) = (common.class, common.witness());
+        self.recount(slot, before, class);
+        if class != before {
+            self.reschedule(slot);
+        }
+        let rules = self.witnesses.get(number).map(|pass| pass.rule());
+        if admitted == epoch && rules == record.rules.map(|(rule, _)| rule) && interfaces == record.interfaces
+        {
+            return;
+        }
+        let (passes, epoch) = verdicts(record, epoch, resolve);
+        let witness = self.witnesses.hold(passes);
+        let common = self.store.common_mut(slot);
+        common.set_witness(witness);
+        (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
+        self.witnesses.release(number);
+    }
+
+    fn reschedule(&mut self, slot: Slot) {
+        let Common { class, seen, .. } = *self.store.common(slot);
+        self.chains.unlink(&mut self.store, slot);
+        self.wait(slot, seen.after(class.seconds(&self.config.timeouts)));
+    }
+
+    pub(super) fn is_sweeping(&self) -> bool {
+        self.mirror.as_ref().is_some_and(|mirror| mirror.sweep.is_some())
+    }
+
+    /// Ends flows that the peer, which has told of all of its own, does not know.
+    pub(super) fn sweep(&mut self, limit: usize) {
+        let Some(mut at) = self.mirror.as_ref().and_then(|mirror| mirror.sweep) else { return };
+        for _ in 0..limit.min(SWEEP) {
+            let Some(slot) = self.store.walk(at) else {
+                self.mirror_mut().sweep = None;
+                return;
+            };
+            let common = self.store.common(slot);
+            let of_the_pair = common.class != Class::Vacant && !common.ends_here();
+            if of_the_pair && !self.mirror.as_ref().is_some_and(|mirror| mirror.knows(slot)) {
+                self.remove(slot);
+            }
+            at = Some(slot);
+        }
+        self.mirror_mut().sweep = Some(at);
+    }
+}
+
+/// Verdicts and epoch of an imported flow.
+fn verdicts(record: &FlowRecord, epoch: u32, resolve: Resolve<'_>) -> ([Pass; 2], u32) {
+    let [(rule_in, _), (rule_out, _)] = record.rules;
+    match (resolve(rule_in, Direction::In), resolve(rule_out, Direction::Out)) {
+        (Some(pass_in), Some(pass_out)) => ([pass_in, pass_out], epoch),
+        (Some(_) | None, Some(_) | None) => {
+            ([Pass::unasked(rule_in), Pass::unasked(rule_out)], epoch.wrapping_sub(1))
+        }
+    }
+}
+
+/// What the record says, but for what depends on this node.
+fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
+    let FlowRecord {
+        slot: _,
+        generation: _,
+        original,
+        reply: _,
+        interfaces,
+        rules: _,
+        progress,
+        packets,
+        bytes,
+        age,
+        idle,
+    } = record;
+    let Tick(now) = Tick::of(now);
+    let before = |seconds: u32| Tick(now.saturating_sub(seconds.saturating_mul(2)));
+    (common.created, common.seen) = (before(*age), before(*idle));
+    common.interfaces = *interfaces;
+    common.set_counted(*packets, *bytes);
+    match progress {
+        Progress::Tcp(ends) => {
+            let tcp = Tcp {
+                peers: ends.map(|end| Peer {
+                    phase: Phase::from_bits(end.phase),
+                    low: end.low,
+                    high: end.high,
+                    acked: end.acked,
+                    window: end.window,
+                    scale: end.scale,
+                }),
+                loose: false,
+            };
+            common.set_tcp(&tcp);
+            common.class = Class::of_tcp(&tcp);
+            let moving = |peer: &Peer| (Phase::Established..=Phase::FinWait2).contains(&peer.phase);
+            common.set_relearn(tcp.peers.iter().all(moving));
+        }
+        Progress::Other { traffic, repeated } => {
+            let traffic = traffic.map(Traffic::from_bits);
+            common.set_traffic(traffic);
+            common.class = class_of(original.protocol(), traffic, *repeated);
+        }
+    }
+}

@@ -1,0 +1,274 @@
+//! The replica thread: it seals and sends the shard's changes, opens the peer's, and has the shard apply them.
+//!
+//! Invariant: every queue here is bounded. Datagrams that find no room are dropped like on a wire and come again;
+//! imports that the forward thread has no room for wait here, of which the stream's window allows a few hundred.
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+
+use super::courier_link::CourierEnd;
+use super::handle::{Handle, Order};
+use super::helm_link::Device;
+use super::helm_thread::{HelmHandle, HelmOrder};
+use super::poller::{Poller, Waker};
+use super::{clock, single};
+use crate::cluster::replica::StreamId;
+use crate::node::{
+    Command, Compiled, Courier, CourierOrder, CourierOutbox, PairSnapshot, ReplicaOrder, Replication, SyncWay,
+    sync_way,
+};
+use crate::types::Instant;
+
+/// Datagrams that wait.
+const DATAGRAMS: usize = 1024;
+/// Chunks that the shard has applied and that were not told yet: more than a window.
+const APPLIED: usize = 1024;
+/// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// The forward thread had no room for an import: it is asked again after this.
+const AGAIN: Duration = Duration::from_millis(1);
+
+type SnapshotReply = Box<dyn FnOnce(PairSnapshot) + Send>;
+
+struct Shared {
+    datagrams: ArrayQueue<Vec<u8>>,
+    missed: AtomicU64,
+    applied: ArrayQueue<(StreamId, u64)>,
+    /// Rare words, in order.
+    words: Mutex<VecDeque<Word>>,
+}
+
+/// A rare word.
+enum Word {
+    Order(CourierOrder),
+    Device(Option<Device>),
+    Way(Option<SyncWay>),
+    Snapshot(Box<PairSnapshot>, SnapshotReply),
+    Helm(HelmHandle),
+}
+
+/// Speaks to the replica thread, from any thread.
+#[derive(Clone)]
+pub struct CourierHandle {
+    shared: Arc<Shared>,
+    waker: Waker,
+}
+
+impl CourierHandle {
+    /// A sealed datagram of the peer's.
+    pub fn datagram(&self, sealed: Vec<u8>) {
+        if self.shared.datagrams.push(sealed).is_err() {
+            self.shared.missed.fetch_add(1, Ordering::Relaxed);
+        }
+        self.waker.wake();
+    }
+
+    /// News of session or role.
+    pub fn order(&self, order: CourierOrder) {
+        self.say(Word::Order(order));
+    }
+
+    /// The sync port has another device now.
+    pub fn set_device(&self, device: Option<&Device>) {
+        let shared = device.and_then(|device| {
+            Some(Device { file: device.file.try_clone().ok()?, offload_header: device.offload_header })
+        });
+        self.say(Word::Device(shared));
+    }
+
+    /// The way to the peer, as the document has it now.
+    pub fn set_way(&self, compiled: &Compiled) {
+        self.say(Word::Way(sync_way(&compiled.config, compiled.node)));
+    }
+
+    /// Adds what is known of replication and answers.
+    pub fn complete(&self, snapshot: PairSnapshot, reply: SnapshotReply) {
+        self.say(Word::Snapshot(Box::new(snapshot), reply));
+    }
+
+    /// Whom to tell how far replication is.
+    pub fn connect_helm(&self, helm: HelmHandle) {
+        self.say(Word::Helm(helm));
+    }
+
+    fn say(&self, word: Word) {
+        self.shared.words.lock().unwrap_or_else(PoisonError::into_inner).push_back(word);
+        self.waker.wake();
+    }
+
+    fn applied(&self, stream: StreamId, sequence: u64) {
+        // There is room for more than can be under way.
+        let _ = self.shared.applied.push((stream, sequence));
+        self.waker.wake();
+    }
+}
+
+/// The replica thread's world.
+pub struct CourierThread {
+    courier: Courier,
+    out: CourierOutbox,
+    link: CourierEnd,
+    forward: Handle,
+    helm: Option<HelmHandle>,
+    device: Option<Device>,
+    way: Option<SyncWay>,
+    shared: Arc<Shared>,
+    poller: Poller,
+    /// Orders that the forward thread has not taken yet.
+    waiting: VecDeque<ReplicaOrder>,
+    told: Option<(bool, u64)>,
+}
+
+impl CourierThread {
+    /// A thread for the shard behind `forward`; `poller` is the one whose waker `link` was made with.
+    pub fn new(link: CourierEnd, forward: Handle, poller: Poller) -> Self {
+        CourierThread {
+            courier: Courier::default(),
+            out: CourierOutbox::default(),
+            link,
+            forward,
+            helm: None,
+            device: None,
+            way: None,
+            shared: Arc::new(Shared {
+                datagrams: ArrayQueue::new(DATAGRAMS),
+                missed: AtomicU64::new(0),
+                applied: ArrayQueue::new(APPLIED),
+                words: Mutex::default(),
+            }),
+            poller,
+            waiting: VecDeque::new(),
+            told: None,
+        }
+    }
+
+    /// Speaks to it.
+    pub fn handle(&self) -> CourierHandle {
+        CourierHandle { shared: Arc::clone(&self.shared), waker: self.poller.waker() }
+    }
+
+    /// Starts the thread; it ends with the process.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn start(self) -> io::Result<()> {
+        std::thread::Builder::new().name("replica".into()).spawn(move || self.run()).map(drop)
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        loop {
+            self.poller.arm();
+            let timeout = if self.has_work() { Duration::ZERO } else { self.timeout() };
+            if self.poller.wait(Some(timeout), &mut ready).is_err() {
+                return;
+            }
+            self.turn();
+        }
+    }
+
+    fn has_work(&self) -> bool {
+        !self.shared.datagrams.is_empty()
+            || !self.shared.applied.is_empty()
+            || !self.shared.words.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            || (self.courier.credit() > 0 && !self.link.is_empty())
+    }
+
+    fn timeout(&self) -> Duration {
+        let due = self.courier.poll_timeout().map_or(LOOK_AROUND, |at| at.since(clock::now()));
+        let again = if self.waiting.is_empty() { LOOK_AROUND } else { AGAIN };
+        due.min(again).min(LOOK_AROUND)
+    }
+
+    fn turn(&mut self) {
+        let words = std::mem::take(&mut *self.shared.words.lock().unwrap_or_else(PoisonError::into_inner));
+        for word in words {
+            self.take(clock::now(), word);
+        }
+        let now = clock::now();
+        for _ in 0..DATAGRAMS {
+            let Some(sealed) = self.shared.datagrams.pop() else { break };
+            self.courier.handle_datagram(now, &sealed, &mut self.out);
+        }
+        while let Some((stream, sequence)) = self.shared.applied.pop() {
+            self.courier.handle_applied(now, stream, sequence, &mut self.out);
+        }
+        while self.courier.credit() > 0
+            && let Some(chunk) = self.link.chunk()
+        {
+            self.courier.handle_chunk(now, chunk, &mut self.out);
+        }
+        if self.courier.poll_timeout().is_some_and(|at| at <= now) {
+            self.courier.handle_timeout(now, &mut self.out);
+        }
+        self.flush();
+        self.tell_helm();
+    }
+
+    fn take(&mut self, now: Instant, word: Word) {
+        match word {
+            Word::Order(order) => self.courier.handle_order(now, order, &mut self.out),
+            Word::Device(device) => self.device = device,
+            Word::Way(way) => self.way = way,
+            Word::Helm(helm) => self.helm = Some(helm),
+            Word::Snapshot(mut snapshot, reply) => {
+                snapshot.replication = self.courier.snapshot(now);
+                reply(*snapshot);
+            }
+        }
+    }
+
+    fn flush(&mut self) {
+        for datagram in self.out.datagrams.drain(..) {
+            let (Some(way), Some(device)) = (&self.way, &self.device) else { continue };
+            if let Some(mut frame) = way.frame(&datagram) {
+                // Lost like on any wire; the stream says it again.
+                let _ = single::write(&device.file, &mut frame, device.offload_header);
+            }
+        }
+        self.waiting.extend(self.out.orders.drain(..));
+        while let Some(order) = self.waiting.pop_front() {
+            if let Err(order) = self.hand_over(order) {
+                self.waiting.push_front(order);
+                break;
+            }
+        }
+    }
+
+    /// Gives an order to the shard; it comes back when the forward thread has no room.
+    fn hand_over(&mut self, order: ReplicaOrder) -> Result<(), ReplicaOrder> {
+        if self.forward.is_crowded() {
+            return Err(order);
+        }
+        let order = match order {
+            ReplicaOrder::Tell => Order::Replicate(Replication::Tell, Box::new(self.link.tell_anew())),
+            ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
+            ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
+            ReplicaOrder::Import(stream, sequence, bytes) => {
+                let handle = self.handle();
+                let reply = Box::new(move |_| handle.applied(stream, sequence));
+                Order::Command(Command::Import { bytes, reply })
+            }
+        };
+        // There was room, and if somebody else was quicker, the stream says it again.
+        let _ = self.forward.order(order);
+        Ok(())
+    }
+
+    fn tell_helm(&mut self) {
+        let now = (self.courier.synced(), self.courier.applied());
+        let Some(helm) = &self.helm else { return };
+        let urgent = self.told.is_none_or(|(synced, _)| synced != now.0);
+        // How far it is, the heartbeat tells; a few chunks more or less are no reason to wake anybody.
+        let far = self.told.is_none_or(|(_, applied)| now.1.abs_diff(applied) >= 64);
+        if urgent || far {
+            self.told = Some(now);
+            helm.order(HelmOrder::Replication { synced: now.0, applied: now.1 });
+        }
+    }
+}

@@ -1,0 +1,345 @@
+//! The role thread: it reads the sync port, hears what the forward thread hands over, and sends the helm's frames
+//! itself, also by the data ports.
+//!
+//! One turn: read what there is, tell what was read to its end, then decide. A node that comes back from a stall so
+//! acts on the last word, not on the first one in its queue. Nothing here takes long; what could is another thread's.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_queue::ArrayQueue;
+
+use super::courier_thread::CourierHandle;
+use super::helm_link::{Device, HelmEnd, PortNews};
+use super::poller::{Poller, Ready, Waker};
+use super::privilege::REAL_TIME;
+use super::standing::Published;
+use super::sys::{self, PollEntry};
+use super::{clock, single, sys_process};
+use crate::cluster::role::Request;
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
+use crate::types::{Instant, PathId, PortId};
+use crate::wire::{FrameBuf, Pool};
+
+/// Orders that wait.
+const ORDERS: usize = 256;
+/// Frames of the sync port that are read in one turn.
+const BATCH: usize = 64;
+/// Control frames that are heard in one turn.
+const FRAMES: usize = 256;
+/// A forward thread that has been in one turn for so long is stuck.
+const STUCK: Duration = Duration::from_millis(100);
+/// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
+const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// With a peer, the forward thread's pulse and the calendar clock are looked at this often.
+const PULSE: Duration = Duration::from_millis(20);
+
+/// What others ask of the role thread.
+pub enum HelmOrder {
+    /// Another configuration.
+    Apply(Arc<Compiled>),
+    /// The pair, for people.
+    Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
+    /// An operator asks.
+    Request(Request),
+    /// The courier says how far replication is.
+    Replication {
+        /// This node has everything.
+        synced: bool,
+        /// The newest chunk that it has applied.
+        applied: u64,
+    },
+    /// A gateway answers, or no longer does; by its number in the document.
+    Gateway(usize, bool),
+    /// Hand over, take leave, end; called when the last frame has been sent.
+    Stop(Box<dyn FnOnce() + Send>),
+}
+
+/// Gives orders to the role thread, from any thread.
+#[derive(Clone)]
+pub struct HelmHandle {
+    orders: Arc<ArrayQueue<HelmOrder>>,
+    waker: Waker,
+}
+
+impl HelmHandle {
+    /// Queues an order; false when too many wait.
+    pub fn order(&self, order: HelmOrder) -> bool {
+        let taken = self.orders.push(order).is_ok();
+        self.waker.wake();
+        taken
+    }
+}
+
+/// What the role thread tells others.
+pub struct Listeners {
+    /// A line for the log.
+    pub notice: Box<dyn FnMut(HelmNotice) + Send>,
+    /// What the parent shall send when the router dies, by port.
+    pub resignation: Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>,
+    /// The standing has changed in a way that the forward thread should not wait for.
+    pub wake_forward: Waker,
+    /// Packets of the node itself that the packet path shall route.
+    pub packets: Box<dyn FnMut(Vec<FrameBuf>) + Send>,
+}
+
+/// The role thread's world.
+pub struct HelmThread {
+    helm: Helm,
+    out: HelmOutbox,
+    link: HelmEnd,
+    ports: Vec<Option<Device>>,
+    published: Arc<Published>,
+    courier: CourierHandle,
+    listeners: Listeners,
+    poller: Poller,
+    orders: Arc<ArrayQueue<HelmOrder>>,
+    pool: Pool,
+    frames: Vec<FrameBuf>,
+    /// The set of descriptors is out of date.
+    stale: bool,
+    looked: Instant,
+    /// Turns that the forward thread had ended when it was last found busy.
+    turns: u64,
+    stop: Option<Box<dyn FnOnce() + Send>>,
+    /// Frames that a device did not take.
+    refused: u64,
+}
+
+impl HelmThread {
+    /// A thread around `helm`. `poller` is the one whose waker `link` was made with.
+    pub fn new(
+        helm: Helm,
+        link: HelmEnd,
+        published: Arc<Published>,
+        courier: CourierHandle,
+        listeners: Listeners,
+        poller: Poller,
+    ) -> Self {
+        HelmThread {
+            helm,
+            out: HelmOutbox::default(),
+            link,
+            ports: Vec::new(),
+            published,
+            courier,
+            listeners,
+            poller,
+            orders: Arc::new(ArrayQueue::new(ORDERS)),
+            pool: Pool::new(BATCH),
+            frames: Vec::with_capacity(BATCH),
+            stale: true,
+            looked: Instant::ZERO,
+            turns: 0,
+            stop: None,
+            refused: 0,
+        }
+    }
+
+    /// Gives orders.
+    pub fn handle(&self) -> HelmHandle {
+        HelmHandle { orders: Arc::clone(&self.orders), waker: self.poller.waker() }
+    }
+
+    /// Starts the thread, before all ordinary ones where the machine permits it.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
+        std::thread::Builder::new().name("role".into()).spawn(move || {
+            if let Err(error) = sys_process::become_real_time(REAL_TIME) {
+                tracing::debug!(%error, "the role thread runs like all others");
+            }
+            self.run();
+        })
+    }
+
+    fn run(mut self) {
+        let mut ready = Vec::new();
+        // What the helm has said while it was made.
+        self.flush(clock::now());
+        loop {
+            if self.wait(&mut ready).is_err() {
+                return;
+            }
+            self.turn();
+            if let Some(stop) = self.stop.take() {
+                return stop();
+            }
+        }
+    }
+
+    fn wait(&mut self, ready: &mut Vec<Ready>) -> io::Result<()> {
+        if std::mem::take(&mut self.stale) {
+            self.poller.clear();
+            let sync = self.helm.sync_port().and_then(|port| self.ports.get(usize::from(port.0)));
+            if let Some(Some(device)) = sync {
+                self.poller.add(0, device.file.as_fd());
+            }
+        }
+        self.poller.arm();
+        let timeout = if self.orders.is_empty() && self.link.is_drained() { self.timeout() } else { Duration::ZERO };
+        self.poller.wait(Some(timeout), ready)
+    }
+
+    fn timeout(&self) -> Duration {
+        let now = clock::now();
+        let due = self.helm.poll_timeout().map(|(at, _)| at.since(now));
+        let pulse = if self.helm.sync_port().is_some() { PULSE } else { LOOK_AROUND };
+        due.map_or(pulse, |due| due.min(pulse))
+    }
+
+    fn turn(&mut self) {
+        self.take_news();
+        let now = clock::now();
+        self.look(now);
+        self.read_sync_port();
+        self.hear_control_frames();
+        self.tell_drained();
+        self.carry_out_orders();
+        let now = clock::now();
+        if self.helm.poll_timeout().is_some_and(|(at, _)| at <= now) {
+            self.helm.handle_timeout(now, &mut self.out);
+        }
+        self.flush(now);
+    }
+
+    /// The calendar clock, and whether the forward thread still turns.
+    fn look(&mut self, now: Instant) {
+        if now.since(self.looked) < PULSE {
+            return;
+        }
+        self.looked = now;
+        self.helm.handle_clock(now, sys_process::wall_nanos(), &mut self.out);
+        let (busy, turns) = self.published.pulse();
+        let stuck = turns == self.turns && busy.is_some_and(|since| now.since(since) > STUCK);
+        self.turns = turns;
+        self.helm.handle_forwarding(now, !stuck, &mut self.out);
+    }
+
+    fn take_news(&mut self) {
+        for PortNews { port, up, device } in self.link.news() {
+            let index = usize::from(port.0);
+            if index >= self.ports.len() {
+                self.ports.resize_with(index + 1, || None);
+            }
+            if let Some(device) = device {
+                self.ports[index] = device;
+                self.stale = true;
+                if self.helm.sync_port() == Some(port) {
+                    self.courier.set_device(self.sync_device());
+                }
+            }
+            self.helm.handle_link(clock::now(), port, up, &mut self.out);
+        }
+    }
+
+    fn read_sync_port(&mut self) {
+        let Some(port) = self.helm.sync_port() else { return };
+        let Some(Some(device)) = self.ports.get(usize::from(port.0)) else { return };
+        let received =
+            single::read(&device.file, device.offload_header, BATCH, &mut self.pool, &mut self.frames);
+        let now = clock::now();
+        for frame in self.frames.drain(..) {
+            self.helm.handle_sync_frame(now, &frame, &mut self.out);
+            self.pool.give(frame);
+        }
+        if received.drained || received.error.is_some() {
+            self.helm.handle_drained(now, PathId::SYNC);
+        }
+        for sealed in self.out.replica.drain(..) {
+            self.courier.datagram(sealed);
+        }
+    }
+
+    fn hear_control_frames(&mut self) {
+        for _ in 0..FRAMES {
+            let Some((interface, frame)) = self.link.frame() else { return };
+            self.helm.handle_control_frame(clock::now(), interface, frame, &mut self.out);
+        }
+    }
+
+    /// A data port has been read to its end when nothing waits in it, the forward thread is not in the middle of
+    /// something, and everything that it has handed over was heard.
+    fn tell_drained(&mut self) {
+        let now = clock::now();
+        if self.published.pulse().0.is_some() {
+            return;
+        }
+        let paths: Vec<(PathId, PortId)> = self.helm.data_paths().collect();
+        for (path, port) in paths {
+            let Some(Some(device)) = self.ports.get(usize::from(port.0)) else { continue };
+            let mut entry = [PollEntry::readable(device.file.as_fd())];
+            let waits = sys::poll(&mut entry, Some(Duration::ZERO)).is_ok_and(|count| count > 0);
+            if !waits && self.link.is_drained() {
+                self.helm.handle_drained(now, path);
+            }
+        }
+    }
+
+    fn carry_out_orders(&mut self) {
+        for _ in 0..ORDERS {
+            let Some(order) = self.orders.pop() else { return };
+            let now = clock::now();
+            match order {
+                HelmOrder::Apply(compiled) => {
+                    self.ports.truncate(compiled.offloads.len());
+                    self.courier.set_way(&compiled);
+                    self.helm.apply(now, compiled, &mut self.out);
+                    self.courier.set_device(self.sync_device());
+                    self.stale = true;
+                }
+                HelmOrder::Snapshot(reply) => {
+                    let snapshot = self.helm.snapshot(now);
+                    self.courier.complete(snapshot, reply);
+                }
+                HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),
+                HelmOrder::Replication { synced, applied } => {
+                    self.helm.handle_replication(now, synced, applied, &mut self.out);
+                }
+                HelmOrder::Gateway(index, reachable) => {
+                    self.helm.handle_gateway(now, index, reachable, &mut self.out);
+                }
+                HelmOrder::Stop(done) => {
+                    self.helm.stop(now, &mut self.out);
+                    self.stop = Some(done);
+                }
+            }
+        }
+    }
+
+    /// First the standing, then the frames that follow from it.
+    fn flush(&mut self, now: Instant) {
+        let standing = self.helm.standing();
+        let before = self.published.standing();
+        self.published.publish(standing);
+        if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
+            self.listeners.wake_forward.wake();
+        }
+        for (port, mut frame) in self.out.frames.drain(..) {
+            let Some(Some(device)) = self.ports.get(usize::from(port.0)) else { continue };
+            if single::write(&device.file, &mut frame, device.offload_header).is_err() {
+                self.refused += 1;
+            }
+        }
+        for order in self.out.courier.drain(..) {
+            self.courier.order(order);
+        }
+        if !self.out.packets.is_empty() {
+            (self.listeners.packets)(std::mem::take(&mut self.out.packets));
+        }
+        if let Some(frames) = self.out.resignation.take() {
+            (self.listeners.resignation)(frames);
+        }
+        for notice in self.out.notices.drain(..) {
+            (self.listeners.notice)(notice);
+        }
+    }
+
+    fn sync_device(&self) -> Option<&Device> {
+        let port = self.helm.sync_port()?;
+        self.ports.get(usize::from(port.0))?.as_ref()
+    }
+}

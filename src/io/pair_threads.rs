@@ -1,0 +1,149 @@
+//! The two threads of the pair, and how they are connected with the rest of the router.
+
+use std::path::Path;
+use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::courier_thread::CourierThread;
+use super::entropy::{self, System};
+use super::forward::Forward;
+use super::handle::Order;
+use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners};
+use super::orders::{Report, Start};
+use super::poller::Poller;
+use super::router::Reporter;
+use super::standing::Published;
+use super::{clock, courier_link, helm_link, keys};
+use crate::cluster::Entropy;
+use crate::cluster::role::Request;
+use crate::node::{Compiled, Helm, HelmNotice, MakeEntropy, PairSnapshot};
+use crate::types::{PublicKey, Standing};
+
+/// How long the role thread may take to answer, or to end.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Lines that may wait for the log.
+const NOTICES: usize = 256;
+
+/// The role thread, as others see it.
+#[derive(Clone)]
+pub struct PairHandle {
+    helm: HelmHandle,
+    /// This node's key, for its peer's document.
+    pub public_key: PublicKey,
+}
+
+impl PairHandle {
+    /// Starts both threads and connects the forward thread, which has not been started yet, with them.
+    ///
+    /// # Errors
+    /// When the key can be neither read nor made, or when there can be no more threads.
+    pub fn start(
+        start: &Start,
+        compiled: &Arc<Compiled>,
+        forward: &mut Forward,
+        reporter: &Reporter,
+        names: &Arc<Mutex<Vec<String>>>,
+    ) -> anyhow::Result<PairHandle> {
+        let identity = keys::load_or_make(Path::new(".")).context("the key of the pair")?;
+        let public_key = identity.public();
+        let fresh = start.restarts == 0;
+        let make: MakeEntropy = Box::new(|| Box::new(System) as Box<dyn Entropy + Send>);
+        let helm = Helm::new(Arc::clone(compiled), identity, make, fresh, entropy::seed()?, clock::now());
+        // Nothing is forwarded and no virtual address is answered for before the helm has said so.
+        let published = Arc::new(Published::new(Standing { until: clock::now(), ..helm.standing() }));
+        let sync = helm.sync_port();
+
+        let poller = Poller::new().context("the replica thread")?;
+        let (shard_end, courier_end) = courier_link::pair(poller.waker());
+        let courier = CourierThread::new(courier_end, forward.handle(), poller);
+        let courier_handle = courier.handle();
+        courier_handle.set_way(compiled);
+
+        let poller = Poller::new().context("the role thread")?;
+        let (forward_end, helm_end) = helm_link::pair(poller.waker(), Arc::clone(&published));
+        let listeners = listeners(forward, reporter, names);
+        let helm =
+            HelmThread::new(helm, helm_end, published, courier_handle.clone(), listeners, poller);
+        let handle = helm.handle();
+        courier_handle.connect_helm(handle.clone());
+        forward.connect_helm(forward_end, sync);
+        forward.connect_courier(shard_end);
+        courier.start().context("the replica thread")?;
+        helm.start().context("the role thread")?;
+        Ok(PairHandle { helm: handle, public_key })
+    }
+
+    /// Another configuration is in force.
+    pub fn apply(&self, compiled: Arc<Compiled>) {
+        self.order(HelmOrder::Apply(compiled));
+    }
+
+    /// The pair, for people.
+    ///
+    /// # Errors
+    /// When the role thread does not answer.
+    pub fn snapshot(&self) -> Result<PairSnapshot, String> {
+        let (sender, receiver) = sync_channel(1);
+        // When nobody waits any more, the answer is not needed.
+        self.order(HelmOrder::Snapshot(Box::new(move |snapshot| drop(sender.try_send(snapshot)))));
+        receiver.recv_timeout(PATIENCE).map_err(|_| "the role thread does not answer".to_owned())
+    }
+
+    /// An operator asks.
+    pub fn request(&self, request: Request) {
+        self.order(HelmOrder::Request(request));
+    }
+
+    /// A gateway answers, or no longer does.
+    pub fn gateway(&self, index: usize, reachable: bool) {
+        self.order(HelmOrder::Gateway(index, reachable));
+    }
+
+    /// Hands over and takes leave; returns when the last word is out.
+    pub fn stop(&self) {
+        let (sender, receiver) = sync_channel(1);
+        self.order(HelmOrder::Stop(Box::new(move || drop(sender.try_send(())))));
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            tracing::error!("the role thread does not end");
+        }
+    }
+
+    fn order(&self, order: HelmOrder) {
+        if !self.helm.order(order) {
+            tracing::error!("the role thread takes no orders");
+        }
+    }
+}
+
+fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<String>>>) -> Listeners {
+    let (reporter, names) = (reporter.clone(), Arc::clone(names));
+    let handle = forward.handle();
+    let wake_forward = handle.waker();
+    let (notices, heard) = sync_channel::<HelmNotice>(NOTICES);
+    let speak = move || {
+        for HelmNotice { wrong, place, text } in heard {
+            match wrong {
+                true => tracing::warn!(place, "{text}"),
+                false => tracing::info!(place, "{text}"),
+            }
+        }
+    };
+    // Without this thread the log lacks lines, and nothing else.
+    let _ = std::thread::Builder::new().name("pair-log".into()).spawn(speak);
+    Listeners {
+        notice: Box::new(move |notice| drop(notices.try_send(notice))),
+        resignation: Box::new(move |frames| {
+            let names = names.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            let named = frames.into_iter().filter_map(|(port, frame)| {
+                Some((names.get(usize::from(port.0))?.clone(), frame.bytes().to_vec()))
+            });
+            reporter.say(&Report::Resignation { frames: named.collect() });
+        }),
+        wake_forward,
+        packets: Box::new(move |packets| drop(handle.order(Order::Packets(packets)))),
+    }
+}

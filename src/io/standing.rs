@@ -1,0 +1,124 @@
+//! What the role thread and the forward thread tell each other without ever waiting.
+//!
+//! The role thread publishes the node's [`Standing`] as one word, which the forward thread reads once a batch. The
+//! forward thread publishes its pulse: whether it is in the middle of a batch, and since when.
+//!
+//! Invariant: a standing is never half old and half new; a lease never reads longer than it was given.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::types::{Epoch, Instant, Role, Standing};
+
+/// The lease ends on a multiple of this many nanoseconds (a power of two): a quarter of a millisecond.
+const UNIT_BITS: u32 = 18;
+const UNTIL_BITS: u32 = 40;
+const EPOCH_BITS: u32 = 22;
+/// Not in a batch.
+const IDLE: u64 = 0;
+
+/// Shared by the role thread, the forward thread and those who report.
+#[derive(Debug)]
+pub struct Published {
+    /// Role, epoch, end of the lease.
+    word: AtomicU64,
+    /// The virtual IPs shared with foreign speakers that are MASTER here.
+    foreign: AtomicU64,
+    /// When the forward thread began what it is doing, in nanoseconds; [`IDLE`] while it waits.
+    busy_since: AtomicU64,
+    /// How often it has waited.
+    turns: AtomicU64,
+}
+
+impl Published {
+    /// Before anybody has said anything.
+    pub fn new(standing: Standing) -> Self {
+        let published = Published {
+            word: AtomicU64::new(0),
+            foreign: AtomicU64::new(0),
+            busy_since: AtomicU64::new(IDLE),
+            turns: AtomicU64::new(0),
+        };
+        published.publish(standing);
+        published
+    }
+
+    /// From now on this holds.
+    pub fn publish(&self, standing: Standing) {
+        let Standing { role, epoch, until, foreign } = standing;
+        self.foreign.store(foreign, Ordering::Release);
+        self.word.store(pack(role, epoch, until), Ordering::Release);
+    }
+
+    /// What holds. Of the epoch only the low 22 bits are known here.
+    #[inline]
+    pub fn standing(&self) -> Standing {
+        let word = self.word.load(Ordering::Acquire);
+        let role = match word >> (EPOCH_BITS + UNTIL_BITS) {
+            0 => Role::Alone,
+            1 => Role::Active,
+            _ => Role::Standby,
+        };
+        let epoch = Epoch((word >> UNTIL_BITS) as u32 & ((1 << EPOCH_BITS) - 1));
+        let until = Instant::from_nanos((word & ((1 << UNTIL_BITS) - 1)) << UNIT_BITS);
+        Standing { role, epoch, until, foreign: self.foreign.load(Ordering::Acquire) }
+    }
+
+    /// The forward thread begins a turn.
+    #[inline]
+    pub fn busy(&self, now: Instant) {
+        self.busy_since.store(now.as_nanos().max(1), Ordering::Release);
+    }
+
+    /// The forward thread is about to wait: it has read all that there was and passed it on.
+    #[inline]
+    pub fn idle(&self) {
+        self.busy_since.store(IDLE, Ordering::Release);
+        self.turns.fetch_add(1, Ordering::Release);
+    }
+
+    /// Since when the forward thread has been in its present turn, and how many it has ended.
+    pub fn pulse(&self) -> (Option<Instant>, u64) {
+        let since = self.busy_since.load(Ordering::Acquire);
+        ((since != IDLE).then_some(Instant::from_nanos(since)), self.turns.load(Ordering::Acquire))
+    }
+}
+
+const fn pack(role: Role, epoch: Epoch, until: Instant) -> u64 {
+    let role = match role {
+        Role::Alone => 0,
+        Role::Active => 1,
+        Role::Standby => 2,
+    };
+    let epoch = epoch.0 as u64 & ((1 << EPOCH_BITS) - 1);
+    let until = (until.as_nanos() >> UNIT_BITS) & ((1 << UNTIL_BITS) - 1);
+    role << (EPOCH_BITS + UNTIL_BITS) | epoch << UNTIL_BITS | until
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standing_comes_out_as_it_went_in_and_never_with_a_longer_lease() {
+        for role in [Role::Alone, Role::Active, Role::Standby] {
+            for nanos in [0, 1, 262_143, 262_144, 25_000_000, 9 * 365 * 86_400 * 1_000_000_000] {
+                let given = Standing { role, epoch: Epoch(77), until: Instant::from_nanos(nanos), foreign: 5 };
+                let published = Published::new(given);
+                let read = published.standing();
+                assert_eq!((read.role, read.epoch, read.foreign), (role, Epoch(77), 5));
+                assert!(read.until <= given.until && given.until.since(read.until).as_nanos() < 262_144);
+            }
+        }
+        assert_eq!(Published::new(Standing::ALONE).standing(), Standing::ALONE);
+    }
+
+    #[test]
+    fn the_pulse_tells_a_turn_from_a_rest() {
+        let published = Published::new(Standing::ALONE);
+        assert_eq!(published.pulse(), (None, 0));
+        published.busy(Instant::from_millis(3));
+        assert_eq!(published.pulse(), (Some(Instant::from_millis(3)), 0));
+        published.idle();
+        assert_eq!(published.pulse(), (None, 1));
+    }
+}

@@ -1,0 +1,232 @@
+//! The courier: states on their way to the peer, and the peer's on their way in.
+//!
+//! It is the value that the replica thread runs. An active node's shards hand over chunks of changes, which it numbers,
+//! seals and sends until they are acknowledged; a standby's gets the peer's chunks in order and hands them to the shard.
+//!
+//! Invariant: a chunk reaches the peer's shard exactly once and in order, or the stream begins anew with everything.
+
+use crate::cluster::channel::{Opener, Sealer};
+use crate::cluster::replica::{Item, Receiver, ReceiverOutbox, Sender, SenderOutbox, StreamId};
+use crate::types::{Epoch, Instant, Role};
+use crate::wire::pair::{Space, flow};
+
+use super::helm::{CourierOrder, ReplicationRow};
+
+/// Caller-owned outputs of a [`Courier`].
+#[derive(Default)]
+pub struct CourierOutbox {
+    /// Sealed datagrams for the sync port.
+    pub datagrams: Vec<Vec<u8>>,
+    /// What the shard shall do, in order.
+    pub orders: Vec<ReplicaOrder>,
+}
+
+/// What the shard shall do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum ReplicaOrder {
+    /// Tell everything anew, and then what changes.
+    Tell,
+    /// Tell nothing any more.
+    Quiet,
+    /// The peer's numbers of flows mean something else from now on.
+    ForgetPeer,
+    /// Apply a chunk of the peer's, and say so with [`Courier::handle_applied`].
+    Import(StreamId, u64, Vec<u8>),
+}
+
+/// See the module.
+pub struct Courier {
+    role: Role,
+    epoch: Epoch,
+    session: Option<u32>,
+    sealer: Option<Sealer>,
+    opener: Option<Opener>,
+    sender: Option<Sender>,
+    receiver: Receiver,
+    /// The chunk that completes the peer's walk.
+    complete: Option<u64>,
+    unopened: u64,
+    sender_out: SenderOutbox,
+    receiver_out: ReceiverOutbox,
+}
+
+impl Default for Courier {
+    fn default() -> Self {
+        Courier {
+            role: Role::Alone,
+            epoch: Epoch(0),
+            session: None,
+            sealer: None,
+            opener: None,
+            sender: None,
+            receiver: Receiver::new(),
+            complete: None,
+            unopened: 0,
+            sender_out: SenderOutbox::default(),
+            receiver_out: ReceiverOutbox::default(),
+        }
+    }
+}
+
+impl Courier {
+    /// The helm says what is new.
+    pub fn handle_order(&mut self, now: Instant, order: CourierOrder, out: &mut CourierOutbox) {
+        match order {
+            CourierOrder::Session(halves) => {
+                let (sealer, opener) = *halves;
+                self.session = Some(sealer.session());
+                (self.sealer, self.opener) = (Some(sealer), Some(opener));
+                self.begin(now, out);
+            }
+            CourierOrder::SessionFell => {
+                self.sealer = None;
+                self.end(out);
+            }
+            CourierOrder::Role(role, epoch) => {
+                let changed = (self.role, self.epoch) != (role, epoch);
+                (self.role, self.epoch) = (role, epoch);
+                if changed {
+                    self.complete = None;
+                    self.begin(now, out);
+                }
+            }
+        }
+        self.flush(out);
+    }
+
+    /// An active node with a session tells its states; any other does not.
+    fn begin(&mut self, now: Instant, out: &mut CourierOutbox) {
+        match (self.role, self.session, &self.sealer) {
+            (Role::Active, Some(session), Some(_)) => {
+                let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
+                if self.sender.as_ref().is_none_or(|sender| sender.stream() != stream) {
+                    self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
+                    out.orders.push(ReplicaOrder::Tell);
+                }
+            }
+            (Role::Active | Role::Alone | Role::Standby, _, _) => self.end(out),
+        }
+    }
+
+    fn end(&mut self, out: &mut CourierOutbox) {
+        if self.sender.take().is_some() {
+            out.orders.push(ReplicaOrder::Quiet);
+        }
+    }
+
+    /// A sealed datagram of replication from the peer.
+    pub fn handle_datagram(&mut self, now: Instant, sealed: &[u8], out: &mut CourierOutbox) {
+        let opened = self.opener.as_mut().and_then(|opener| opener.open(sealed).ok());
+        let Some((Space::Replica, plain)) = opened else {
+            self.unopened += 1;
+            return;
+        };
+        // A role that has changed meanwhile makes the other end's words pointless.
+        match self.role {
+            Role::Active => {
+                if let Some(sender) = &mut self.sender {
+                    sender.handle_datagram(now, &plain, &mut self.sender_out);
+                }
+            }
+            Role::Standby => {
+                self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
+                self.take_items(out);
+            }
+            Role::Alone => {}
+        }
+        self.flush(out);
+    }
+
+    fn take_items(&mut self, out: &mut CourierOutbox) {
+        let Some(stream) = self.receiver.stream() else { return };
+        for item in self.receiver_out.items.drain(..) {
+            match item {
+                Item::Begin(_) => {
+                    self.complete = None;
+                    out.orders.push(ReplicaOrder::ForgetPeer);
+                }
+                Item::Chunk(sequence, chunk) => {
+                    if flow::is_complete(&chunk) {
+                        self.complete = Some(sequence);
+                    }
+                    out.orders.push(ReplicaOrder::Import(stream, sequence, chunk));
+                }
+            }
+        }
+    }
+
+    /// The shard has applied everything up to this chunk.
+    pub fn handle_applied(&mut self, now: Instant, stream: StreamId, sequence: u64, out: &mut CourierOutbox) {
+        self.receiver.handle_applied(now, stream, sequence, &mut self.receiver_out);
+        self.flush(out);
+    }
+
+    /// How many chunks the shard may hand over.
+    pub fn credit(&self) -> usize {
+        self.sender.as_ref().map_or(0, Sender::credit)
+    }
+
+    /// A chunk of changes from the shard.
+    pub fn handle_chunk(&mut self, now: Instant, chunk: Vec<u8>, out: &mut CourierOutbox) {
+        if let Some(sender) = &mut self.sender {
+            sender.push(now, chunk, &mut self.sender_out);
+        }
+        self.flush(out);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut CourierOutbox) {
+        if let Some(sender) = &mut self.sender {
+            sender.handle_timeout(now, &mut self.sender_out);
+        }
+        self.receiver.handle_timeout(now, &mut self.receiver_out);
+        self.flush(out);
+    }
+
+    /// When to call [`Courier::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
+        let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
+        sender.into_iter().chain(receiver).min()
+    }
+
+    fn flush(&mut self, out: &mut CourierOutbox) {
+        let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
+        let Some(sealer) = &mut self.sealer else { return drop(plain) };
+        out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
+    }
+
+    /// This node's own state for the election: an active node has everything; a standby after a whole walk.
+    pub fn synced(&self) -> bool {
+        match self.role {
+            Role::Alone | Role::Active => true,
+            Role::Standby => self.complete.is_some_and(|complete| complete <= self.receiver.applied()),
+        }
+    }
+
+    /// The newest chunk of the peer's that this node has applied.
+    pub fn applied(&self) -> u64 {
+        self.receiver.applied()
+    }
+
+    /// For people.
+    pub fn snapshot(&self, now: Instant) -> ReplicationRow {
+        let receiver = self.receiver.snapshot();
+        let mut row = ReplicationRow {
+            direction: "off".into(),
+            synced: self.synced(),
+            applied: receiver.applied,
+            newest: receiver.received,
+            ..ReplicationRow::default()
+        };
+        if let Some(sender) = self.sender.as_ref().map(|sender| sender.snapshot(now)) {
+            row.direction = "sends".into();
+            (row.newest, row.acked, row.synced) = (sender.newest, sender.acked, sender.synced);
+            row.lag_us = sender.lag.as_micros() as u64;
+            row.resent = sender.counters.resent;
+        } else if self.role == Role::Standby && self.opener.is_some() {
+            row.direction = "receives".into();
+        }
+        row
+    }
+}

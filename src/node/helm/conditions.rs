@@ -1,0 +1,93 @@
+//! The node's health as a set of named conditions, from which [`Health`] is computed anew each time.
+//!
+//! Invariant: nothing is counted up or down, so nothing can get stuck; each condition is what was last said of it.
+
+use crate::types::{InterfaceId, PortId};
+use crate::wire::pair::Health;
+
+/// What is known of the node itself.
+#[derive(Clone, Debug)]
+pub struct Conditions {
+    /// The forwarding loop turns.
+    pub forwarding: bool,
+    /// By port: its link carries frames.
+    links: Vec<bool>,
+    /// The interfaces that must work, with their ports.
+    critical: Vec<(InterfaceId, PortId)>,
+    /// By gateway, in the order of the document: it answers. Unknown ones count as answering.
+    gateways: Vec<bool>,
+    /// The node has the peer's states.
+    pub synced: bool,
+}
+
+impl Conditions {
+    /// A node whose links are down until somebody says otherwise.
+    pub fn new(ports: usize, critical: Vec<(InterfaceId, PortId)>, gateways: usize) -> Self {
+        Conditions {
+            forwarding: true,
+            links: vec![false; ports],
+            critical,
+            gateways: vec![true; gateways],
+            synced: false,
+        }
+    }
+
+    /// Another configuration; what is known stays known.
+    pub fn apply(&mut self, ports: usize, critical: Vec<(InterfaceId, PortId)>, gateways: usize) {
+        self.links.resize(ports, false);
+        self.critical = critical;
+        self.gateways = vec![true; gateways];
+    }
+
+    /// The link of a port came or went.
+    pub fn set_link(&mut self, port: PortId, up: bool) {
+        if let Some(link) = self.links.get_mut(usize::from(port.0)) {
+            *link = up;
+        }
+    }
+
+    /// True when the port carries frames.
+    pub fn link(&self, port: PortId) -> bool {
+        self.links.get(usize::from(port.0)).copied().unwrap_or(false)
+    }
+
+    /// A gateway answers, or no longer does.
+    pub fn set_gateway(&mut self, index: usize, reachable: bool) {
+        if let Some(gateway) = self.gateways.get_mut(index) {
+            *gateway = reachable;
+        }
+    }
+
+    /// All in all.
+    pub fn health(&self) -> Health {
+        let count = |what: usize| u8::try_from(what).unwrap_or(u8::MAX);
+        Health {
+            forwarding: self.forwarding,
+            links: count(self.critical.iter().filter(|(_, port)| self.link(*port)).count()),
+            gateways: count(self.gateways.iter().filter(|reachable| **reachable).count()),
+            synced: self.synced,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn health_is_what_was_last_said() {
+        let critical = vec![(InterfaceId(0), PortId(0)), (InterfaceId(1), PortId(2))];
+        let mut conditions = Conditions::new(4, critical, 2);
+        assert_eq!(conditions.health(), Health { forwarding: true, links: 0, gateways: 2, synced: false });
+        for port in 0..4 {
+            conditions.set_link(PortId(port), true);
+        }
+        conditions.set_gateway(1, false);
+        conditions.set_gateway(9, false);
+        conditions.synced = true;
+        assert_eq!(conditions.health(), Health { forwarding: true, links: 2, gateways: 1, synced: true });
+        conditions.set_link(PortId(2), false);
+        conditions.set_link(PortId(1), false);
+        assert_eq!(conditions.health().links, 1);
+    }
+}

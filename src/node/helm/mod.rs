@@ -1,0 +1,338 @@
+//! The helm: who serves, and what everybody else on the links must know of it.
+//!
+//! It is the value that the role thread runs: the channel to the peer, the election, CARP, and the announcements of a
+//! takeover. It does nothing that can take long, and it alone makes frames that come from a virtual MAC address.
+//!
+//! Invariant: the frames that it makes belong to a closed set: datagrams of the pair between the nodes' own addresses,
+//! CARP advertisements, announcements. Whoever sends them has published [`Helm::standing`] before.
+
+mod announcements;
+mod conditions;
+mod frames;
+mod outbox;
+mod settle;
+mod snapshot;
+mod vips;
+mod ways;
+
+use std::sync::Arc;
+
+use announcements::Announcements;
+use conditions::Conditions;
+pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
+pub use snapshot::{PairSnapshot, ReplicationRow};
+use vips::Vip;
+pub use ways::{Way, sync_way};
+
+use super::compiled::Compiled;
+use crate::carp;
+use crate::cluster::channel::{self, Channel};
+use crate::cluster::role::{Elector, RoleConfig, RoleOutbox};
+use crate::cluster::{Entropy, Identity, node_id, role};
+use crate::types::{
+    Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing,
+};
+use crate::wire::pair::payload;
+use crate::wire::{FrameBuf, Packet, Parsed, carp as carp_wire, protocol};
+
+/// The document's `preempt_delay` is in seconds; a preferred node outranks the other by this much.
+const PREFERRED: u8 = 200;
+const OTHER: u8 = 100;
+/// The calendar clock may differ from our own by this much between two looks before we think that we were paused.
+const CLOCK_TOLERANCE: Duration = Duration::from_millis(20);
+
+/// Makes the randomness of a new channel.
+pub type MakeEntropy = Box<dyn Fn() -> Box<dyn Entropy + Send> + Send>;
+
+/// Why the helm wants to be called.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// The channel.
+    Channel(channel::Why),
+    /// The election.
+    Role(role::Why),
+    /// A virtual host id.
+    Carp(carp::Why),
+    /// The next announcement.
+    Announcement,
+}
+
+/// See the module.
+pub struct Helm {
+    pub(super) compiled: Arc<Compiled>,
+    identity: Identity,
+    entropy: MakeEntropy,
+    ways: Vec<Way>,
+    /// With whom the channel is.
+    peer: Option<PublicKey>,
+    channel: Option<Channel>,
+    elector: Elector,
+    vips: Vec<Vip>,
+    announcements: Announcements,
+    conditions: Conditions,
+    /// Whether the machine was started, or only the router.
+    fresh: bool,
+    seed: Seed,
+    /// The calendar clock less our own, at the last look.
+    offset: Option<i128>,
+    /// The parent has a resignation for this session and epoch.
+    resignation: Option<(u32, Epoch)>,
+    session: Option<u32>,
+    channel_out: channel::Outbox,
+    role_out: RoleOutbox,
+}
+
+impl Helm {
+    /// A node that starts. `fresh`: the machine was started, not only the router. The calendar clock is told with
+    /// [`Helm::handle_clock`].
+    pub fn new(
+        compiled: Arc<Compiled>,
+        identity: Identity,
+        entropy: MakeEntropy,
+        fresh: bool,
+        seed: Seed,
+        now: Instant,
+    ) -> Self {
+        let elector = Elector::new(role_config(&compiled, &identity, fresh), now);
+        let mut helm = Helm {
+            ways: Vec::new(),
+            peer: None,
+            channel: None,
+            elector,
+            vips: Vec::new(),
+            announcements: Announcements::default(),
+            conditions: Conditions::new(0, Vec::new(), 0),
+            fresh,
+            seed,
+            offset: None,
+            resignation: None,
+            session: None,
+            channel_out: channel::Outbox::default(),
+            role_out: RoleOutbox::default(),
+            compiled: Arc::clone(&compiled),
+            identity,
+            entropy,
+        };
+        helm.take_document(now, compiled, &mut HelmOutbox::default());
+        helm
+    }
+
+    /// What the packet path may do.
+    pub fn standing(&self) -> Standing {
+        let bit = |(index, vip): (usize, &Vip)| {
+            let master = vip.place.foreign && vip.engine.state() == carp::State::Master;
+            u64::from(master) << (index & 63)
+        };
+        Standing { foreign: self.vips.iter().enumerate().map(bit).sum(), ..self.elector.standing() }
+    }
+
+    /// Another configuration.
+    pub fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut HelmOutbox) {
+        let config = role_config(&compiled, &self.identity, self.fresh);
+        self.elector.apply(now, config, &mut self.role_out);
+        self.take_document(now, compiled, out);
+        self.settle(now, out);
+    }
+
+    fn take_document(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut HelmOutbox) {
+        let (config, node) = (&compiled.config, compiled.node);
+        self.ways = ways::ways(config, node);
+        let peer = config.peer_of(node).and_then(|peer| config.node_part(peer).public_key);
+        if peer != self.peer {
+            let channel = |peer| Channel::new(self.identity.clone(), peer, (self.entropy)(), now);
+            self.channel = peer.map(channel);
+            (self.peer, self.session, self.resignation) = (peer, None, None);
+            out.courier.push(CourierOrder::SessionFell);
+        }
+        let mut carp_out = carp::Outbox::default();
+        let before = std::mem::take(&mut self.vips);
+        self.vips = vips::vips(config, node, before, self.seed.derive(1), now, &mut carp_out);
+        let paired = self.vips.iter().filter(|vip| !vip.place.foreign);
+        let critical = paired.map(|vip| (vip.place.interface, vip.place.port)).collect();
+        self.conditions.apply(compiled.offloads.len(), critical, config.gateways.len());
+        self.elector.handle_config_hash(short_hash(&config.hash()));
+        self.compiled = compiled;
+        self.tell_links(now, out);
+        self.follow_role(now, out);
+    }
+
+    /// A frame that the sync port received.
+    pub fn handle_sync_frame(&mut self, now: Instant, frame: &FrameBuf, out: &mut HelmOutbox) {
+        if let Some((_, _, bytes)) = payload(frame) {
+            self.handle_datagram(now, PathId::SYNC, bytes, out);
+        }
+        self.settle(now, out);
+    }
+
+    /// A control frame that a data port received: a datagram of the pair, or CARP.
+    pub fn handle_control_frame(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        frame: FrameBuf,
+        out: &mut HelmOutbox,
+    ) {
+        if let Some((_, _, bytes)) = payload(&frame) {
+            self.handle_datagram(now, ways::path_of(interface), bytes, out);
+        } else if let Ok(Parsed::Ip(packet)) = Packet::parse(frame)
+            && packet.layout.key.protocol() == protocol::CARP
+        {
+            self.handle_carp(now, interface, &packet, out);
+        }
+        self.settle(now, out);
+    }
+
+    fn handle_datagram(&mut self, now: Instant, path: PathId, bytes: &[u8], out: &mut HelmOutbox) {
+        if path == PathId::SYNC && frames::is_replica(bytes) {
+            out.replica.push(bytes.to_vec());
+        } else if let Some(channel) = &mut self.channel {
+            channel.handle_datagram(now, path, bytes, &mut self.channel_out);
+        }
+    }
+
+    fn handle_carp(&mut self, now: Instant, interface: InterfaceId, packet: &Packet, out: &mut HelmOutbox) {
+        let from = packet.layout.key.src();
+        let unicast = !packet.layout.key.dst().is_multicast();
+        let Ok(advert) = carp_wire::Repr::read(packet, unicast) else { return };
+        let mut carp_out = carp::Outbox::default();
+        let here = |vip: &Vip| vip.place.interface == interface && vip.engine.config().vhid == advert.vhid;
+        let Some(index) = self.vips.iter().position(here) else { return };
+        self.vips[index].engine.handle_advert(now, from, &advert, &mut carp_out);
+        self.say_carp(index, carp_out, out);
+    }
+
+    /// The reader of a path has found nothing more at `now`.
+    pub fn handle_drained(&mut self, now: Instant, path: PathId) {
+        self.elector.handle_drained(now, path);
+    }
+
+    /// The ways through interfaces, with the port of each.
+    pub fn data_paths(&self) -> impl Iterator<Item = (PathId, PortId)> + '_ {
+        self.ways.iter().filter(|way| way.interface.is_some()).map(|way| (way.path, way.port))
+    }
+
+    /// The port that only the pair uses.
+    pub fn sync_port(&self) -> Option<PortId> {
+        self.compiled.config.sync_port_id(self.compiled.node)
+    }
+
+    /// The link of a port came or went.
+    pub fn handle_link(&mut self, now: Instant, port: PortId, up: bool, out: &mut HelmOutbox) {
+        self.conditions.set_link(port, up);
+        self.tell_links(now, out);
+        self.settle(now, out);
+    }
+
+    /// A gateway answers, or no longer does.
+    pub fn handle_gateway(&mut self, now: Instant, index: usize, reachable: bool, out: &mut HelmOutbox) {
+        self.conditions.set_gateway(index, reachable);
+        self.tell_health(now);
+        self.settle(now, out);
+    }
+
+    /// The forwarding loop turns, or is stuck.
+    pub fn handle_forwarding(&mut self, now: Instant, turns: bool, out: &mut HelmOutbox) {
+        if self.conditions.forwarding != turns {
+            self.conditions.forwarding = turns;
+            self.tell_health(now);
+            self.settle(now, out);
+        }
+    }
+
+    /// The courier says how far replication is.
+    pub fn handle_replication(&mut self, now: Instant, synced: bool, applied: u64, out: &mut HelmOutbox) {
+        self.elector.handle_applied(applied);
+        if self.conditions.synced != synced {
+            self.conditions.synced = synced;
+            self.tell_health(now);
+            self.settle(now, out);
+        }
+    }
+
+    /// The calendar clock of the machine, at `now`: a jump against our own means that we were paused or reverted.
+    pub fn handle_clock(&mut self, now: Instant, calendar_nanos: u64, out: &mut HelmOutbox) {
+        let offset = i128::from(calendar_nanos) - i128::from(now.as_nanos());
+        let before = self.offset.replace(offset);
+        let Some(jump) = before.map(|before| offset - before) else { return };
+        let by = Duration::from_nanos(u64::try_from(jump.unsigned_abs()).unwrap_or(u64::MAX));
+        if by > CLOCK_TOLERANCE {
+            self.elector.handle_clock_jump(now, by, &mut self.role_out);
+            self.settle(now, out);
+        }
+    }
+
+    /// An operator asks.
+    pub fn handle_request(&mut self, now: Instant, request: role::Request, out: &mut HelmOutbox) {
+        self.elector.handle_request(now, request, &mut self.role_out);
+        self.settle(now, out);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut HelmOutbox) {
+        if let Some(channel) = &mut self.channel {
+            channel.handle_timeout(now, &mut self.channel_out);
+        }
+        // What the channel has opened is heard before anything is decided.
+        self.settle(now, out);
+        self.elector.handle_timeout(now, &mut self.role_out);
+        self.settle(now, out);
+        for index in 0..self.vips.len() {
+            let mut carp_out = carp::Outbox::default();
+            self.vips[index].engine.handle_timeout(now, &mut carp_out);
+            self.say_carp(index, carp_out, out);
+        }
+        while let Some(announcement) = self.announcements.due(now) {
+            self.announce(announcement, out);
+        }
+    }
+
+    /// When to call [`Helm::handle_timeout`], and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
+        let channel = self.channel.as_ref().and_then(Channel::poll_timeout);
+        let vips = self.vips.iter().filter_map(|vip| vip.engine.poll_timeout());
+        let vips = vips.min_by_key(|(at, _)| *at);
+        let timers = [
+            channel.map(|(at, why)| (at, Why::Channel(why))),
+            self.elector.poll_timeout().map(|(at, why)| (at, Why::Role(why))),
+            vips.map(|(at, why)| (at, Why::Carp(why))),
+            self.announcements.poll_timeout().map(|at| (at, Why::Announcement)),
+        ];
+        timers.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+
+    /// The node ends cleanly: it hands over and takes leave of foreign speakers.
+    pub fn stop(&mut self, now: Instant, out: &mut HelmOutbox) {
+        self.elector.handle_request(now, role::Request::Disable(true), &mut self.role_out);
+        self.settle(now, out);
+        for index in 0..self.vips.len() {
+            let mut carp_out = carp::Outbox::default();
+            self.vips[index].engine.stop(now, &mut carp_out);
+            self.say_carp(index, carp_out, out);
+        }
+        out.resignation = Some(Vec::new());
+    }
+
+    /// The node's role.
+    pub fn role(&self) -> Role {
+        self.elector.standing().role
+    }
+}
+
+fn role_config(compiled: &Compiled, identity: &Identity, fresh: bool) -> RoleConfig {
+    let (config, node) = (&compiled.config, compiled.node);
+    let peer = config.peer_of(node).and_then(|peer| config.node_part(peer).public_key);
+    let preempt = config.pair.as_ref().filter(|pair| pair.preempt);
+    RoleConfig {
+        node: identity.node_id(),
+        peer: peer.as_ref().map(node_id),
+        preference: if config.is_preferred(node) { PREFERRED } else { OTHER },
+        preempt: preempt.map(|pair| Duration::from_secs(pair.preempt_delay.into())),
+        paths: ways::ways(config, node).iter().map(|way| way.path).collect(),
+        fresh,
+    }
+}
+
+/// The first 64 bits of the document's hash: enough to see that two nodes differ.
+fn short_hash(hash: &str) -> u64 {
+    hash.get(..16).and_then(|digits| u64::from_str_radix(digits, 16).ok()).unwrap_or_default()
+}

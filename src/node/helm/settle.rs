@@ -1,0 +1,194 @@
+//! What one engine says, the others hear: until all is said, within a bound.
+
+use super::announcements::Announcement;
+use super::{CourierOrder, Helm, HelmNotice, HelmOutbox};
+use crate::carp;
+use crate::cluster::channel::{self, SessionNews};
+use crate::cluster::role::{Cause, Event, Transition};
+use crate::types::{Epoch, Instant, PathId, PortId, Role};
+use crate::wire::FrameBuf;
+use crate::wire::pair::{Heartbeat, Space};
+
+/// Rounds after which the rest waits for the next call; two are usual.
+const ROUNDS: usize = 8;
+/// The only control message so far: the sender's router has died in this epoch (four bytes follow).
+const RESIGNATION: u8 = 1;
+
+impl Helm {
+    /// Carries what the engines have said to where it belongs.
+    pub(super) fn settle(&mut self, now: Instant, out: &mut HelmOutbox) {
+        for _ in 0..ROUNDS {
+            let channel::Outbox { datagrams, opened, session } = std::mem::take(&mut self.channel_out);
+            let quiet = datagrams.is_empty() && opened.is_empty() && session.is_none();
+            for (path, space, plain) in opened {
+                self.hear(now, path, space, &plain);
+            }
+            for (way, datagram) in datagrams {
+                self.send(way, &datagram, out);
+            }
+            if let Some(news) = session {
+                self.handle_session(now, news, out);
+            }
+            if !self.obey_elector(now, out) && quiet {
+                break;
+            }
+        }
+        self.prepare_resignation(out);
+    }
+
+    /// What the peer has said, opened.
+    fn hear(&mut self, now: Instant, path: PathId, space: Space, plain: &[u8]) {
+        match space {
+            Space::Heartbeat(_) => {
+                if let Some(heartbeat) = Heartbeat::decode(plain) {
+                    self.elector.handle_heartbeat(now, path, &heartbeat, &mut self.role_out);
+                }
+            }
+            Space::Control => {
+                if let [RESIGNATION, a, b, c, d] = *plain {
+                    let epoch = Epoch(u32::from_be_bytes([a, b, c, d]));
+                    self.elector.handle_resignation(now, epoch, &mut self.role_out);
+                }
+            }
+            // The courier opens these itself.
+            Space::Replica => {}
+        }
+    }
+
+    fn handle_session(&mut self, now: Instant, news: SessionNews, out: &mut HelmOutbox) {
+        match news {
+            SessionNews::Stands(number) => {
+                self.session = Some(number);
+                self.resignation = None;
+                if let Some(halves) = self.channel.as_mut().and_then(channel::Channel::replica_halves) {
+                    out.courier.push(CourierOrder::Session(Box::new(halves)));
+                }
+                self.elector.handle_session(now, true, &mut self.role_out);
+            }
+            SessionNews::Fell => {
+                self.session = None;
+                out.courier.push(CourierOrder::SessionFell);
+                self.elector.handle_session(now, false, &mut self.role_out);
+            }
+        }
+    }
+
+    /// True when the elector had said something.
+    fn obey_elector(&mut self, now: Instant, out: &mut HelmOutbox) -> bool {
+        let crate::cluster::role::RoleOutbox { heartbeats, events, became, renew_session } =
+            std::mem::take(&mut self.role_out);
+        let spoke = !heartbeats.is_empty() || became.is_some() || renew_session;
+        // Before anything is sealed: what was lost must not be used again.
+        if renew_session && let Some(channel) = &mut self.channel {
+            channel.renew(now);
+            channel.handle_timeout(now, &mut self.channel_out);
+        }
+        for (path, heartbeat) in heartbeats {
+            self.send_heartbeat(path, &heartbeat, out);
+        }
+        for event in events {
+            out.notices.push(notice(event));
+        }
+        if became.is_some() {
+            self.follow_role(now, out);
+        }
+        spoke
+    }
+
+    fn send_heartbeat(&mut self, path: PathId, heartbeat: &Heartbeat, out: &mut HelmOutbox) {
+        let Some(way) = self.ways.iter().find(|way| way.path == path) else { return };
+        if !self.conditions.link(way.port) {
+            return;
+        }
+        let Some(channel) = &mut self.channel else { return };
+        if let Some(sealed) = channel.seal(Space::Heartbeat(path), &heartbeat.encode()) {
+            out.frames.extend(way.frame(&sealed).map(|frame| (way.port, frame)));
+        }
+    }
+
+    /// CARP and the links follow the role: a new active announces all virtual addresses at once.
+    pub(super) fn follow_role(&mut self, now: Instant, out: &mut HelmOutbox) {
+        let standing = self.elector.standing();
+        let leads = match standing.role {
+            Role::Alone | Role::Active => true,
+            Role::Standby => false,
+        };
+        let mut all: Vec<Announcement> = Vec::new();
+        for vip in self.vips.iter().filter(|vip| !vip.place.foreign && leads) {
+            all.extend(vip.place.announcements());
+        }
+        match leads {
+            true => {
+                for announcement in self.announcements.begin(now, &all) {
+                    self.announce(announcement, out);
+                }
+            }
+            false => self.announcements.stop(),
+        }
+        for index in 0..self.vips.len() {
+            if !self.vips[index].place.foreign {
+                let mut carp_out = carp::Outbox::default();
+                self.vips[index].engine.set_master(now, leads, &mut carp_out);
+                self.say_carp(index, carp_out, out);
+            }
+        }
+        out.courier.push(CourierOrder::Role(standing.role, standing.epoch));
+    }
+
+    /// The links of the ports, as the ways and the virtual IPs see them.
+    pub(super) fn tell_links(&mut self, now: Instant, out: &mut HelmOutbox) {
+        for way in &self.ways {
+            let up = self.conditions.link(way.port);
+            self.elector.handle_path(now, way.path, up, &mut self.role_out);
+        }
+        for index in 0..self.vips.len() {
+            let up = self.conditions.link(self.vips[index].place.port);
+            let mut carp_out = carp::Outbox::default();
+            self.vips[index].engine.handle_link(now, up, &mut carp_out);
+            self.say_carp(index, carp_out, out);
+        }
+        self.tell_health(now);
+    }
+
+    pub(super) fn tell_health(&mut self, now: Instant) {
+        self.elector.handle_health(now, self.conditions.health(), &mut self.role_out);
+    }
+
+    /// An active node leaves a resignation with the parent, one for each session and epoch.
+    fn prepare_resignation(&mut self, out: &mut HelmOutbox) {
+        let standing = self.elector.standing();
+        let wanted = match (standing.role, self.session) {
+            (Role::Active, Some(session)) => Some((session, standing.epoch)),
+            (Role::Active, None) | (Role::Alone | Role::Standby, _) => None,
+        };
+        if wanted == self.resignation {
+            return;
+        }
+        self.resignation = wanted;
+        let Some((_, epoch)) = wanted else {
+            out.resignation = Some(Vec::new());
+            return;
+        };
+        let [a, b, c, d] = epoch.0.to_be_bytes();
+        let mut frames: Vec<(PortId, FrameBuf)> = Vec::new();
+        for way in &self.ways {
+            let channel = self.channel.as_mut();
+            let sealed = channel.and_then(|channel| channel.seal(Space::Control, &[RESIGNATION, a, b, c, d]));
+            frames.extend(sealed.and_then(|sealed| Some((way.port, way.frame(&sealed)?))));
+        }
+        out.resignation = Some(frames);
+    }
+}
+
+fn notice(event: Event) -> HelmNotice {
+    let wrong = match &event {
+        Event::Became(Transition { cause: Cause::Started, .. }) => false,
+        Event::Became(_) | Event::Fenced { .. } => true,
+        Event::Peer { alive } => !alive,
+        Event::Path { carries, .. } => !carries,
+        Event::Redundancy(redundancy) => !redundancy.is_full(),
+        Event::Unfenced => false,
+        Event::StaleResignation { .. } | Event::Refused { .. } => true,
+    };
+    HelmNotice { wrong, place: "pair".into(), text: event.to_string() }
+}

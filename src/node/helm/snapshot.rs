@@ -1,0 +1,237 @@
+//! The pair as people see it: `koi show pair`, the status page, the API.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Helm, Vip};
+use crate::carp::State;
+use crate::cluster::role;
+use crate::types::Instant;
+
+/// The pair, seen from this node.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PairSnapshot {
+    /// There is a pair; otherwise only virtual IPs.
+    pub paired: bool,
+    pub node: String,
+    pub peer_name: Option<String>,
+    /// `alone`, `active` or `standby`.
+    pub role: String,
+    /// It forwards and has the virtual addresses at this moment.
+    pub leads: bool,
+    pub fenced: bool,
+    pub epoch: u32,
+    pub since_ms: u64,
+    /// Why it has this role, in words.
+    pub why: String,
+    pub maintenance: bool,
+    pub disabled: bool,
+    /// A session of the channel stands.
+    pub session: bool,
+    /// It could fail over now.
+    pub redundant: bool,
+    /// What a fail-over would lack, in words.
+    pub lacks: Vec<String>,
+    /// Silence of this many milliseconds is death at present.
+    pub dead_ms: u64,
+    pub lateness_us: u64,
+    pub peer: Option<PeerRow>,
+    pub conditions: Vec<ConditionRow>,
+    pub paths: Vec<PathRow>,
+    pub timeline: Vec<TransitionRow>,
+    pub virtual_ips: Vec<VirtualIpRow>,
+    /// How far replication is; filled in by the courier.
+    pub replication: ReplicationRow,
+    /// What the channel has counted, by name.
+    pub channel: Vec<(String, u64)>,
+}
+
+/// The peer, as it last said.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PeerRow {
+    pub alive: bool,
+    pub heard_ms: Option<u64>,
+    pub role: String,
+    pub epoch: u32,
+    pub lateness_us: u32,
+    pub maintenance: bool,
+    pub applied: u64,
+    pub version: u16,
+}
+
+/// A condition of health, in the order in which they count.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ConditionRow {
+    pub name: String,
+    pub own: u8,
+    pub peer: Option<u8>,
+}
+
+/// A way between the nodes.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct PathRow {
+    pub name: String,
+    pub up: bool,
+    pub carries: bool,
+    pub heard_ms: Option<u64>,
+    pub loss_permille: u16,
+    pub lateness_us: u64,
+}
+
+/// A change of role.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct TransitionRow {
+    pub ago_ms: u64,
+    pub from: String,
+    pub to: String,
+    pub epoch: u32,
+    pub why: String,
+}
+
+/// A virtual IP.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct VirtualIpRow {
+    pub interface: String,
+    pub vhid: u8,
+    pub addresses: Vec<String>,
+    pub mac: String,
+    /// `MASTER`, `BACKUP` or `INIT`.
+    pub state: String,
+    pub foreign: bool,
+    pub adverts_sent: u64,
+    pub adverts_received: u64,
+    pub bad_digests: u64,
+}
+
+/// Replication of the connection table.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct ReplicationRow {
+    /// `sends`, `receives` or `off`.
+    pub direction: String,
+    pub synced: bool,
+    pub newest: u64,
+    pub acked: u64,
+    pub applied: u64,
+    /// How long the oldest change that the peer does not have has been waiting.
+    pub lag_us: u64,
+    pub resent: u64,
+}
+
+impl Helm {
+    /// The pair at `now`.
+    pub fn snapshot(&self, now: Instant) -> PairSnapshot {
+        let (config, node) = (&self.compiled.config, self.compiled.node);
+        let role::RoleSnapshot {
+            role,
+            leads,
+            fenced,
+            epoch,
+            since_ms,
+            cause: _,
+            why,
+            maintenance,
+            disabled,
+            listens_ms: _,
+            session,
+            redundant,
+            lacks,
+            dead_ms,
+            lateness_us,
+            peer,
+            conditions,
+            paths,
+            timeline,
+            counters: _,
+        } = self.elector.snapshot(now);
+        PairSnapshot {
+            paired: config.pair.is_some(),
+            node: config.node_part(node).name.clone(),
+            peer_name: config.peer_of(node).map(|peer| config.node_part(peer).name.clone()),
+            role: role.name().into(),
+            leads,
+            fenced,
+            epoch,
+            since_ms,
+            why: why.into(),
+            maintenance,
+            disabled,
+            session,
+            redundant,
+            lacks: lacks.iter().map(|lack| lack.words().into()).collect(),
+            dead_ms,
+            lateness_us,
+            peer: peer.map(peer_row),
+            conditions: conditions
+                .into_iter()
+                .map(|row| ConditionRow { name: row.name.into(), own: row.own, peer: row.peer })
+                .collect(),
+            paths: paths.into_iter().map(|row| self.path_row(row)).collect(),
+            timeline: timeline.into_iter().map(transition_row).collect(),
+            virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
+            replication: ReplicationRow::default(),
+            channel: self.channel.as_ref().map(|channel| counted(&channel.counters())).unwrap_or_default(),
+        }
+    }
+
+    fn path_row(&self, row: role::PathRow) -> PathRow {
+        let role::PathRow { path, up, carries, heard_ms, echoed: _, loss_permille, lateness_us } = row;
+        let way = self.ways.iter().find(|way| way.path.0 == path);
+        let name = way.map_or_else(|| path.to_string(), |way| way.name.clone());
+        PathRow { name, up, carries, heard_ms, loss_permille, lateness_us }
+    }
+}
+
+fn peer_row(row: role::PeerRow) -> PeerRow {
+    let role::PeerRow {
+        alive,
+        heard_ms,
+        role,
+        epoch,
+        preference: _,
+        lateness_us,
+        maintenance,
+        applied,
+        version,
+    } = row;
+    PeerRow { alive, heard_ms, role: role.name().into(), epoch, lateness_us, maintenance, applied, version }
+}
+
+fn transition_row(row: role::TransitionRow) -> TransitionRow {
+    let role::TransitionRow { ago_ms, from, to, epoch, cause: _, why } = row;
+    TransitionRow { ago_ms, from: from.name().into(), to: to.name().into(), epoch, why: why.into() }
+}
+
+fn vip_row(now: Instant, vip: &Vip) -> VirtualIpRow {
+    let snapshot = vip.engine.snapshot(now);
+    VirtualIpRow {
+        interface: vip.place.name.clone(),
+        vhid: snapshot.vhid.0,
+        addresses: vip.place.addresses.iter().map(ToString::to_string).collect(),
+        mac: vip.place.mac.to_string(),
+        state: match snapshot.state {
+            State::Init => "INIT".into(),
+            State::Backup => "BACKUP".into(),
+            State::Master => "MASTER".into(),
+        },
+        foreign: vip.place.foreign,
+        adverts_sent: snapshot.counters.sent,
+        adverts_received: snapshot.counters.received,
+        bad_digests: snapshot.counters.bad_digest,
+    }
+}
+
+/// Every counter by its name.
+fn counted(counters: &impl Serialize) -> Vec<(String, u64)> {
+    match serde_json::to_value(counters) {
+        Ok(serde_json::Value::Object(fields)) => {
+            fields.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
+        }
+        Ok(_) | Err(_) => Vec::new(),
+    }
+}
