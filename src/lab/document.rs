@@ -22,13 +22,18 @@ pub struct Document {
 
 impl Document {
     /// Fills in free loopback addresses for the status pages and, where the nodes are a pair, the public halves of new
-    /// keys; the secret halves go into the nodes' state directories.
+    /// keys; the secret halves go into the nodes' state directories. Without `preempt` a node that has come back waits
+    /// until it is needed: a drill decides itself when something happens.
     ///
     /// # Errors
     /// When the example is no document, or a key cannot be written.
-    pub fn prepare(example: &str, directory: &Path) -> anyhow::Result<Document> {
+    pub fn prepare(example: &str, directory: &Path, preempt: bool) -> anyhow::Result<Document> {
         let mut table: Table = example.parse().context("the lab's configuration")?;
-        let paired = table.contains_key("pair");
+        let pair = table.get_mut("pair").and_then(Value::as_table_mut);
+        let paired = pair.is_some();
+        if let Some(pair) = pair.filter(|_| !preempt) {
+            pair.insert("preempt".into(), Value::Boolean(false));
+        }
         let mut pages = Vec::new();
         let nodes = table.get_mut("node").and_then(Value::as_array_mut).context("there is no node")?;
         // Each listener is kept until all nodes have one, so that no two get the same port.
@@ -75,7 +80,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_all_that_differs() {
         let directory = std::env::temp_dir().join(format!("koi-test-document-{}", std::process::id()));
-        let document = Document::prepare(CONFIG, &directory).unwrap();
+        let document = Document::prepare(CONFIG, &directory, true).unwrap();
         let example = config::parse(CONFIG).unwrap();
         assert_eq!(document.pages.len(), example.nodes.len());
         assert_eq!(document.config.interfaces, example.interfaces);
@@ -83,6 +88,8 @@ mod tests {
         for (node, page) in document.config.nodes.iter().zip(&document.pages) {
             assert_eq!(node.loopback, Some(*page));
         }
+        let other = Document::prepare(CONFIG, &directory, false).unwrap();
+        assert_eq!(other.text.contains("preempt = false"), CONFIG.contains("[pair]"));
         let _ = std::fs::remove_dir_all(directory);
     }
 }

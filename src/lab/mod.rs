@@ -93,7 +93,7 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let (mut claim, removed) = Claim::take()?;
     let mut report = Report::new(out);
     report.removed(&removed)?;
-    let document = Document::prepare(CONFIG, &claim.directory)?;
+    let document = Document::prepare(CONFIG, &claim.directory, options.plan.is_none())?;
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
     report.picture(&network, &document.config)?;
