@@ -7,37 +7,94 @@ use clap::Args;
 
 use super::fail;
 use crate::lab::checks::Outcome;
-use crate::lab::{self, Options};
+use crate::lab::drill::{Drill, Load, Plan};
+use crate::lab::{self, News, Options};
 
 /// The network of the story on this machine.
 #[derive(Debug, Args)]
 pub struct Lab {
     /// End after the checks: 0 when all hold, 1 otherwise
-    #[arg(long)]
+    #[arg(long, conflicts_with = "drill")]
     once: bool,
     /// One JSON object on standard output; the report goes to standard error
     #[arg(long)]
     json: bool,
+    /// Do something to a node while traffic goes through, and measure; or "all". 0 when the promise holds
+    #[arg(long, value_name = "NAME")]
+    drill: Option<String>,
+    /// How often each drill is tried
+    #[arg(long, value_name = "N", default_value_t = 1, requires = "drill")]
+    trials: usize,
+    /// TCP sessions meanwhile
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "drill")]
+    sessions: usize,
+    /// UDP flows in the background
+    #[arg(long, value_name = "N", default_value_t = 10_000, requires = "drill")]
+    flows: usize,
 }
 
 impl Lab {
     /// Runs it.
     pub fn run(self) -> ExitCode {
-        let Lab { once, json } = self;
-        let mut out: Box<dyn Write> = if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
-        let mut told = |outcomes: &[Outcome]| {
-            if json {
-                let ok = outcomes.iter().all(|outcome| outcome.ok);
-                println!("{}", serde_json::json!({ "checks": outcomes, "ok": ok }));
+        let Lab { once, json, drill, trials, sessions, flows } = self;
+        let plan = match drill.as_deref().map(drills).transpose() {
+            Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows } }),
+            Err(why) => {
+                fail(why);
+                return ExitCode::from(2);
             }
         };
-        match lab::run(Options { once }, &mut out, &mut told) {
+        let mut out: Box<dyn Write> = if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+        let mut told = |news: News<'_>| {
+            if json {
+                print(news);
+            }
+        };
+        let drilled = plan.is_some();
+        match lab::run(Options { once, plan }, &mut out, &mut told) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {
-                told(&[Outcome::of("lab", Err(anyhow::anyhow!("{error:#}")))]);
+                if !drilled {
+                    told(News::Checks(&[Outcome::of("lab", Err(anyhow::anyhow!("{error:#}")))]));
+                }
                 fail(format!("{error:#}"))
             }
         }
+    }
+}
+
+/// The drills of this name.
+fn drills(name: &str) -> Result<Vec<Drill>, String> {
+    match name {
+        "all" => Ok(Drill::ALL.to_vec()),
+        name => name.parse().map(|drill| vec![drill]),
+    }
+}
+
+/// One line for the checks, and one for each drill.
+fn print(news: News<'_>) {
+    match news {
+        News::Checks(outcomes) => {
+            let ok = outcomes.iter().all(|outcome| outcome.ok);
+            println!("{}", serde_json::json!({ "checks": outcomes, "ok": ok }));
+        }
+        News::Drills(summaries) => {
+            for summary in summaries {
+                println!("{}", serde_json::json!(summary));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drills_are_found_by_name() {
+        assert_eq!(drills("power-off"), Ok(vec![Drill::PowerOff]));
+        assert_eq!(drills("all").unwrap().len(), Drill::ALL.len());
+        assert!(drills("everything").unwrap_err().contains("there is no drill"));
     }
 }

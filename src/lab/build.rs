@@ -127,6 +127,16 @@ pub fn plug_into_switch(namespace: &str, device: &str) -> anyhow::Result<()> {
     batch(namespace, &[into_bridge(device)])
 }
 
+/// Makes the switch neither take nor give anything at a port whose link stays up, or do so again.
+///
+/// # Errors
+/// When there is no such device.
+pub fn let_pass(namespace: &str, device: &str, on: bool) -> anyhow::Result<()> {
+    // "Forwarding" and "disabled", as the kernel's bridge numbers them; `ip` cannot set that.
+    let state = if on { "3" } else { "0" };
+    run(Command::new("bridge").args(["-n", namespace, "link", "set", "dev", device, "state", state]), "")
+}
+
 /// Removes the namespaces that another lab has left behind; gives their names.
 ///
 /// # Errors
@@ -147,7 +157,10 @@ fn remove(name: &str) -> anyhow::Result<()> {
 }
 
 /// Runs lines of `ip` inside a namespace, all or up to the first that fails.
-fn batch(namespace: &str, lines: &[String]) -> anyhow::Result<()> {
+///
+/// # Errors
+/// What `ip` says.
+pub fn batch(namespace: &str, lines: &[String]) -> anyhow::Result<()> {
     if lines.is_empty() {
         return Ok(());
     }
@@ -158,13 +171,15 @@ fn batch(namespace: &str, lines: &[String]) -> anyhow::Result<()> {
 
 fn run(command: &mut Command, input: &str) -> anyhow::Result<()> {
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped());
-    let mut child = command.spawn().context("the command \"ip\" of iproute2 cannot be started")?;
+    let name = command.get_program().to_string_lossy().into_owned();
+    let mut child =
+        command.spawn().with_context(|| format!("the command \"{name}\" of iproute2 cannot be started"))?;
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(input.as_bytes()).context("ip")?;
+        stdin.write_all(input.as_bytes()).with_context(|| name.clone())?;
     }
     let output = child.wait_with_output()?;
     if !output.status.success() {
-        bail!("ip: {}", String::from_utf8_lossy(&output.stderr).trim());
+        bail!("{name}: {}", String::from_utf8_lossy(&output.stderr).trim());
     }
     Ok(())
 }

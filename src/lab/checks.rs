@@ -222,7 +222,7 @@ mod tests {
             flow: Some(flow.into()),
             rule: Some(1_000_010),
         };
-        let network = Network::story();
+        let network = Network::story(&crate::config::parse(crate::lab::CONFIG).unwrap());
         let fits = |flow: &str, name: &str| {
             let attempt = REFUSED.iter().find(|attempt| attempt.name == name).unwrap();
             is_of(&row(flow), attempt, &network.addresses(attempt.from))

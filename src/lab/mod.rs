@@ -1,51 +1,77 @@
 //! `koi lab`: the network of the story on one machine, built from network namespaces, with real Koi nodes in it.
 //!
 //! [`network`](Network) says what there is, `story` what must hold. The lab builds the one, tries the other with
-//! real TCP, UDP and ICMP of the kernel, and reports; then it keeps serving until it is interrupted.
+//! real TCP, UDP and ICMP of the kernel, and reports; where the nodes are a pair, it pulls the plug on one of them
+//! while traffic goes through. Then it keeps serving until it is interrupted. In a [`drill`], that is all it does.
 //!
 //! Invariant: nothing outlives the lab. What a killed lab leaves behind, the next one removes before it begins.
 
 mod build;
 pub mod checks;
 mod claim;
+mod document;
+pub mod drill;
+mod keys;
 mod network;
 mod node;
+mod nodes;
 mod picture;
 mod probe;
 mod report;
 mod services;
 mod story;
+mod word;
 
 use std::io::Write;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail, ensure};
 
-use crate::config;
-use crate::io::{sandbox, signals::Signals};
+use crate::io::{clock, pace, sandbox, signals::Signals};
 use claim::Claim;
+use document::Document;
+use drill::{Drill, Load, Plan, Summary};
 pub use network::Network;
 use node::{Event, RunningNode};
+use nodes::Nodes;
 use report::Report;
 
 /// The configuration of the lab's nodes.
 const CONFIG: &str = include_str!("../../configs/lab.toml");
 /// How long a node may take to serve.
 const START_LIMIT: Duration = Duration::from_secs(60);
+/// How long the lab waits between two questions.
+const BREATH: Duration = Duration::from_millis(100);
 /// How often the lab says how it is while it serves.
 const PULSE: Duration = Duration::from_secs(10);
 
 /// What the command line says.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     /// Ends after the checks.
     pub once: bool,
+    /// Runs these drills instead, and ends.
+    pub plan: Option<Plan>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug)]
+pub enum News<'a> {
+    /// Of the checks.
+    Checks(&'a [checks::Outcome]),
+    /// Of the drills.
+    Drills(&'a [Summary]),
 }
 
 /// Where the outcomes go as soon as they are known.
-pub type Told<'a> = &'a mut dyn FnMut(&[checks::Outcome]);
+pub type Told<'a> = &'a mut dyn FnMut(News<'_>);
+
+/// What the lab shows of a pair by itself.
+fn story_of_a_pair() -> Plan {
+    Plan { drills: vec![Drill::PowerOff], trials: 1, load: Load { sessions: 100, flows: 1000 } }
+}
 
 /// Runs the lab, tells people about it on `out` and `told` about the outcomes. True when all checks hold.
 ///
@@ -67,92 +93,133 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let (mut claim, removed) = Claim::take()?;
     let mut report = Report::new(out);
     report.removed(&removed)?;
-    let network = Network::story();
+    let document = Document::prepare(CONFIG, &claim.directory, options.plan.is_none())?;
+    let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
-    report.picture(&network, &config::parse(CONFIG).map_err(|problems| anyhow!("{problems:?}"))?)?;
-    let nodes = start(&network, &mut claim, &events)?;
-    let outcome = serve(options, &network, &nodes, &happening, &mut report, told);
+    report.picture(&network, &document.config)?;
+    for host in network.hosts.iter().filter(|host| host.serves) {
+        services::start(host.name).with_context(|| format!("the services of {}", host.name))?;
+    }
+    let nodes = Nodes::start(document, &mut claim, events)?;
+    let mut lab = Lab { network, nodes, claim, happening };
+    let outcome = lab.serve(&options, &mut report, told);
     // First the nodes, then their network, then the right to have one.
+    let Lab { network: _, nodes, claim, happening: _ } = lab;
     drop((nodes, built, claim));
     outcome
 }
 
-fn start(network: &Network, claim: &mut Claim, events: &Sender<Event>) -> anyhow::Result<Vec<RunningNode>> {
-    for host in network.hosts.iter().filter(|host| host.serves) {
-        services::start(host.name).with_context(|| format!("the services of {}", host.name))?;
-    }
-    let start = |node: &network::Node| RunningNode::start(node.name, CONFIG, claim, events.clone());
-    network.nodes.iter().map(start).collect()
+/// What there is while the lab runs.
+struct Lab {
+    network: Network,
+    nodes: Nodes,
+    claim: Claim,
+    happening: Receiver<Event>,
 }
 
-fn serve(
-    options: Options,
-    network: &Network,
-    nodes: &[RunningNode],
-    happening: &Receiver<Event>,
-    report: &mut Report<'_>,
-    told: Told<'_>,
-) -> anyhow::Result<bool> {
-    for _ in nodes {
-        match happening.recv_timeout(START_LIMIT) {
-            Ok(event) => react(event, nodes)?,
-            Err(_) => bail!("the nodes do not serve within {} s", START_LIMIT.as_secs()),
-        }
-    }
-    let node = nodes.first().context("a network without a node")?;
-    let mut outcomes = vec![checks::page(node)];
-    report.serving(node, &outcomes[0])?;
-    for (title, attempts) in [("Who reaches whom", story::REACHES), ("At what rate", story::RATES)] {
-        report.title(title)?;
-        for attempt in attempts {
-            happening.try_iter().try_for_each(|event| react(event, nodes))?;
-            let outcome = checks::reach(attempt, node);
-            report.attempt(attempt, &outcome)?;
-            outcomes.push(outcome);
-        }
-    }
-    report.title("Refused, as it should be")?;
-    let refusals = checks::refusals(story::REFUSED, network, node);
-    for (attempt, outcome) in story::REFUSED.iter().zip(&refusals) {
-        report.attempt(attempt, outcome)?;
-    }
-    outcomes.extend(refusals);
-    report.verdict(&outcomes)?;
-    told(&outcomes);
-    if !options.once {
-        report.invitation(node)?;
-        keep_serving(nodes, happening, report)?;
-    }
-    Ok(outcomes.iter().all(|outcome| outcome.ok))
-}
-
-/// Until somebody wants the lab to end.
-fn keep_serving(
-    nodes: &[RunningNode],
-    happening: &Receiver<Event>,
-    report: &mut Report<'_>,
-) -> anyhow::Result<()> {
-    loop {
-        match happening.recv_timeout(PULSE) {
-            Ok(Event::Interrupted) => return Ok(report.end()?),
-            Ok(event) => react(event, nodes)?,
-            Err(RecvTimeoutError::Timeout) => {
-                for node in nodes {
-                    report.pulse(&node.snapshot()?)?;
-                }
+impl Lab {
+    fn serve(&mut self, options: &Options, report: &mut Report<'_>, told: Told<'_>) -> anyhow::Result<bool> {
+        for _ in &self.nodes.all {
+            match self.happening.recv_timeout(START_LIMIT) {
+                Ok(event) => react(event, &self.nodes)?,
+                Err(_) => bail!("the nodes do not serve within {} s", START_LIMIT.as_secs()),
             }
-            Err(RecvTimeoutError::Disconnected) => bail!("the lab's own threads have ended"),
+        }
+        if let Some(plan) = &options.plan {
+            let summaries = self.drill(plan, report)?;
+            told(News::Drills(&summaries));
+            return Ok(summaries.iter().all(|summary| summary.ok));
+        }
+        let mut ok = self.check(report, told)?;
+        if self.nodes.all.len() > 1 {
+            ok &= self.drill(&story_of_a_pair(), report)?.iter().all(|summary| summary.ok);
+        }
+        if !options.once {
+            report.invitation(self.first()?)?;
+            self.keep_serving(report)?;
+        }
+        Ok(ok)
+    }
+
+    fn first(&self) -> anyhow::Result<&RunningNode> {
+        self.nodes.all.first().context("a network without a node")
+    }
+
+    /// The node that serves; of a pair, the one that says so first.
+    fn active(&self) -> anyhow::Result<&RunningNode> {
+        let begin = clock::now();
+        while self.nodes.all.len() > 1 && clock::now().since(begin) < START_LIMIT {
+            let mut nodes = self.nodes.all.iter();
+            if let Some(node) = nodes.find(|node| node.word().is_ok_and(|word| word.is_active())) {
+                return Ok(node);
+            }
+            pace::until(clock::now() + BREATH);
+        }
+        ensure!(self.nodes.all.len() < 2, "no node is active within {} s", START_LIMIT.as_secs());
+        self.first()
+    }
+
+    fn check(&self, report: &mut Report<'_>, told: Told<'_>) -> anyhow::Result<bool> {
+        let node = self.active()?;
+        let mut outcomes = Vec::new();
+        for node in &self.nodes.all {
+            let page = checks::page(node);
+            report.serving(node, &page)?;
+            outcomes.push(page);
+        }
+        for (title, attempts) in [("Who reaches whom", story::REACHES), ("At what rate", story::RATES)] {
+            report.title(title)?;
+            for attempt in attempts {
+                self.happening.try_iter().try_for_each(|event| react(event, &self.nodes))?;
+                let outcome = checks::reach(attempt, node);
+                report.attempt(attempt, &outcome)?;
+                outcomes.push(outcome);
+            }
+        }
+        report.title("Refused, as it should be")?;
+        let refusals = checks::refusals(story::REFUSED, &self.network, node);
+        for (attempt, outcome) in story::REFUSED.iter().zip(&refusals) {
+            report.attempt(attempt, outcome)?;
+        }
+        outcomes.extend(refusals);
+        report.verdict(&outcomes)?;
+        told(News::Checks(&outcomes));
+        Ok(outcomes.iter().all(|outcome| outcome.ok))
+    }
+
+    fn drill(&mut self, plan: &Plan, report: &mut Report<'_>) -> anyhow::Result<Vec<Summary>> {
+        let happening = &self.happening;
+        let mut check = |nodes: &Nodes| happening.try_iter().try_for_each(|event| react(event, nodes));
+        let those = (&self.network, &mut self.nodes, &mut self.claim);
+        drill::run(plan, those, report.out(), &mut check)
+    }
+
+    /// Until somebody wants the lab to end.
+    fn keep_serving(&self, report: &mut Report<'_>) -> anyhow::Result<()> {
+        loop {
+            match self.happening.recv_timeout(PULSE) {
+                Ok(Event::Interrupted) => return Ok(report.end()?),
+                Ok(event) => react(event, &self.nodes)?,
+                Err(RecvTimeoutError::Timeout) => {
+                    for node in &self.nodes.all {
+                        report.pulse(&node.snapshot()?)?;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => bail!("the lab's own threads have ended"),
+            }
         }
     }
 }
 
-fn react(event: Event, nodes: &[RunningNode]) -> anyhow::Result<()> {
+fn react(event: Event, nodes: &Nodes) -> anyhow::Result<()> {
     match event {
         Event::Ready => Ok(()),
         Event::Interrupted => bail!("interrupted"),
-        Event::Ended(name) => {
-            let words = nodes.iter().find(|node| node.name == name).map(RunningNode::last_words);
-            bail!("the node {name} has ended; its last words:\n{}", words.unwrap_or_default())
-        }
+        Event::Ended(process) => match nodes.all.iter().find(|node| node.should_run_as(process)) {
+            None => Ok(()),
+            Some(node) => {
+                bail!("the node {} has ended; its last words:\n{}", node.name, node.last_words())
+            }
+        },
     }
 }

@@ -1,8 +1,8 @@
 //! A node of the lab: a Koi in processes of its own, as an operator would start it.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::io::{self, BufRead, BufReader, Write};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::Sender;
@@ -11,12 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use super::build;
 use super::claim::Claim;
-use crate::config::{self, Config};
-use crate::io::arrivals::Arrivals;
+use super::document::{self, Document};
+use super::word::Word;
 use crate::io::control_client::Client;
-use crate::io::process::{self, Identity};
+use crate::io::process::{self, Blow, Identity, Target};
 use crate::io::request::{FlowFilter, Request, Response};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::web;
@@ -34,7 +33,7 @@ pub enum Event {
     /// It serves (again).
     Ready,
     /// It has ended.
-    Ended(String),
+    Ended(Identity),
     /// Somebody wants the lab to end.
     Interrupted,
 }
@@ -47,42 +46,78 @@ pub struct RunningNode {
     pub page: SocketAddr,
     child: Child,
     identity: Identity,
+    /// Something was done to it that it need not survive.
+    struck: bool,
     control: PathBuf,
     state: PathBuf,
     log: PathBuf,
 }
 
 impl RunningNode {
-    /// Starts it. Its events go to `events`, what it logs to a file in the lab's directory.
+    /// Starts the node at this place in the document. Its events go to `events`, what it logs to a file in the lab's
+    /// directory.
     ///
     /// # Errors
     /// When it cannot be started.
-    pub fn start(name: &str, text: &str, claim: &mut Claim, events: Sender<Event>) -> anyhow::Result<Self> {
+    pub fn start(
+        document: &Document,
+        index: usize,
+        claim: &mut Claim,
+        events: Sender<Event>,
+    ) -> anyhow::Result<Self> {
+        let node = document.config.nodes.get(index).context("the document has no such node")?;
+        let page = *document.pages.get(index).context("the node has no page")?;
+        let name = node.name.clone();
         let path = |extension: &str| claim.directory.join(format!("{name}.{extension}"));
         let (config_path, control, log) = (path("toml"), path("sock"), path("log"));
-        let state = claim.directory.join(name);
-        let mut document = config::parse(text)
-            .map_err(|problems| anyhow::anyhow!("the lab's configuration: {problems:?}"))?;
-        let node = document.nodes.iter_mut().find(|node| node.name == name);
-        let node = node.with_context(|| format!("the lab's configuration has no node {name}"))?;
-        let page = free_address(node.loopback)?;
-        node.loopback = Some(page);
-        fs::write(&config_path, document.to_toml())?;
-        plug_in_when_they_come(&document, name)?;
+        let state = document::state(&claim.directory, &name);
+        fs::write(&config_path, &document.text)?;
         let mut command = Command::new(PROGRAM);
-        command.args(["run", "--node", name, "--config"]).arg(&config_path);
+        command.args(["run", "--node", &name, "--config"]).arg(&config_path);
         command.arg("--state").arg(&state).arg("--control").arg(&control);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = process::spawn_bound(&mut command).context("the node cannot be started")?;
         let identity = Identity::of(child.id()).context("the node ended at once")?;
         if let Some(stderr) = child.stderr.take() {
-            let file = File::create(&log)?;
-            let name = name.to_owned();
-            let copy = move || copy_log(stderr, &file, &name, &events);
+            let file = File::options().create(true).append(true).open(&log)?;
+            let copy = move || copy_log(stderr, &file, identity, &events);
             thread::Builder::new().name("log".into()).spawn(copy)?;
         }
         claim.note(identity)?;
-        Ok(RunningNode { name: name.to_owned(), page, child, identity, control, state, log })
+        Ok(RunningNode { name, page, child, identity, struck: false, control, state, log })
+    }
+
+    /// The processes of the node, held so that they can be hit at once: its parent first, then what that has started.
+    ///
+    /// # Errors
+    /// When the kernel has no descriptor left.
+    pub fn targets(&self) -> io::Result<Vec<Target>> {
+        let all = std::iter::once(self.identity).chain(self.identity.children());
+        all.filter_map(|process| process.aim().transpose()).collect()
+    }
+
+    /// From now on nobody is surprised when it ends.
+    pub fn expect_its_end(&mut self) {
+        self.struck = true;
+    }
+
+    /// True when `process` is the one that should be running.
+    pub fn should_run_as(&self, process: Identity) -> bool {
+        self.identity == process && !self.struck
+    }
+
+    /// What `koi show pair --json` says.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn word(&self) -> anyhow::Result<Word> {
+        let mut command = Command::new(PROGRAM);
+        command.args(["show", "pair", "--json", "--control"]).arg(&self.control).stdin(Stdio::null());
+        let output = command.output().context("koi show pair")?;
+        if !output.status.success() {
+            bail!("koi show pair: {}", String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(Word::read(&serde_json::from_slice(&output.stdout)?))
     }
 
     /// The password of the status page.
@@ -154,6 +189,10 @@ impl RunningNode {
 
 impl Drop for RunningNode {
     fn drop(&mut self) {
+        // A process that stands still hears nothing.
+        for target in self.targets().unwrap_or_default() {
+            let _ = target.hit(Blow::Go);
+        }
         if let Err(error) = self.identity.end(GRACE) {
             eprintln!("koi: node {}: {error}", self.name);
         }
@@ -162,37 +201,7 @@ impl Drop for RunningNode {
     }
 }
 
-/// The address of the status page: the configured one when it is free.
-fn free_address(wanted: Option<SocketAddr>) -> anyhow::Result<SocketAddr> {
-    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-    let listener = wanted.map(TcpListener::bind).and_then(Result::ok);
-    let listener = match listener {
-        Some(listener) => listener,
-        None => TcpListener::bind(any).context("the loopback address")?,
-    };
-    Ok(listener.local_addr()?)
-}
-
-/// Whenever a TAP of the node appears in the namespace of a switch, it is plugged in: at the start, and when it was
-/// deleted and made again.
-fn plug_in_when_they_come(config: &Config, name: &str) -> anyhow::Result<()> {
-    let ports = config.nodes.iter().filter(|node| node.name == name).flat_map(|node| &node.ports);
-    for port in ports {
-        let (Some(netns), Some(tap)) = (port.netns.clone(), port.tap.clone()) else { continue };
-        let mut arrivals = Arrivals::watch(Some(&netns), &tap)?;
-        let plug = move || {
-            while arrivals.next_device().is_ok() {
-                if let Err(error) = build::plug_into_switch(&netns, &tap) {
-                    eprintln!("koi: {error:#}");
-                }
-            }
-        };
-        thread::Builder::new().name("patch".into()).spawn(plug)?;
-    }
-    Ok(())
-}
-
-fn copy_log(stderr: ChildStderr, mut log: &File, name: &str, events: &Sender<Event>) {
+fn copy_log(stderr: ChildStderr, mut log: &File, process: Identity, events: &Sender<Event>) {
     for line in BufReader::new(stderr).lines().map_while(Result::ok) {
         // The log is for people; when it cannot be written, the lab goes on.
         let _ = writeln!(log, "{line}");
@@ -200,5 +209,5 @@ fn copy_log(stderr: ChildStderr, mut log: &File, name: &str, events: &Sender<Eve
             let _ = events.send(Event::Ready);
         }
     }
-    let _ = events.send(Event::Ended(name.to_owned()));
+    let _ = events.send(Event::Ended(process));
 }

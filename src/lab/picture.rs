@@ -13,7 +13,7 @@ pub fn draw(network: &Network, config: &Config) -> String {
         for node in &network.nodes {
             rows.push(Row::new(
                 &format!("[{}]", node.name),
-                &addresses(config, node.name, switch.name),
+                &addresses(config, &node.name, switch.name),
                 "Koi",
             ));
         }
@@ -96,13 +96,13 @@ mod tests {
 
     #[test]
     fn everything_is_in_the_picture() {
-        let network = Network::story();
-        let config = crate::config::load(super::super::CONFIG).unwrap();
+        let config = crate::config::parse(super::super::CONFIG).unwrap();
+        let network = Network::story(&config);
         let picture = draw(&network, &config);
         for host in &network.hosts {
             assert!(picture.contains(host.name), "{picture}");
         }
-        for word in ["[alpha]", "203.0.113.2", "192.168.1.1", "10.20.0.1", "2001:db8:ffff::10", "koi-lab-dmz"]
+        for word in ["[alpha]", "203.0.113.3", "192.168.1.2", "10.20.0.2", "2001:db8:ffff::10", "koi-lab-dmz"]
         {
             assert!(picture.contains(word), "{word} in {picture}");
         }

@@ -28,6 +28,11 @@ impl<'a> Report<'a> {
         Report { out, last: None }
     }
 
+    /// Where everything is written.
+    pub fn out(&mut self) -> &mut dyn Write {
+        self.out
+    }
+
     /// What a dead lab had left behind.
     pub fn removed(&mut self, what: &[String]) -> io::Result<()> {
         if what.is_empty() {

@@ -142,7 +142,11 @@ mod tests {
 
     #[test]
     fn the_table_makes_sense() {
-        let hosts: HashSet<&str> = Network::story().hosts.iter().map(|host| host.name).collect();
+        let hosts: HashSet<&str> = Network::story(&crate::config::parse(crate::lab::CONFIG).unwrap())
+            .hosts
+            .iter()
+            .map(|host| host.name)
+            .collect();
         let mut names = HashSet::new();
         for attempt in REACHES.iter().chain(RATES).chain(REFUSED) {
             assert!(attempt.address.parse::<IpAddr>().is_ok(), "{attempt:?}");

@@ -1,0 +1,95 @@
+//! The one document of all nodes of the lab: the example, with what only this run of the lab knows.
+
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use toml::{Table, Value};
+
+use super::keys;
+use crate::config::{self, Config};
+
+/// The document, and what the lab wants to know of it.
+#[derive(Clone, Debug)]
+pub struct Document {
+    /// As each node reads it.
+    pub text: String,
+    /// The same.
+    pub config: Config,
+    /// Where the status page of each node is.
+    pub pages: Vec<SocketAddr>,
+}
+
+impl Document {
+    /// Fills in free loopback addresses for the status pages and, where the nodes are a pair, the public halves of new
+    /// keys; the secret halves go into the nodes' state directories. Without `preempt` a node that has come back waits
+    /// until it is needed: a drill decides itself when something happens.
+    ///
+    /// # Errors
+    /// When the example is no document, or a key cannot be written.
+    pub fn prepare(example: &str, directory: &Path, preempt: bool) -> anyhow::Result<Document> {
+        let mut table: Table = example.parse().context("the lab's configuration")?;
+        let pair = table.get_mut("pair").and_then(Value::as_table_mut);
+        let paired = pair.is_some();
+        if let Some(pair) = pair.filter(|_| !preempt) {
+            pair.insert("preempt".into(), Value::Boolean(false));
+        }
+        let mut pages = Vec::new();
+        let nodes = table.get_mut("node").and_then(Value::as_array_mut).context("there is no node")?;
+        // Each listener is kept until all nodes have one, so that no two get the same port.
+        let mut kept = Vec::new();
+        for node in nodes.iter_mut().filter_map(Value::as_table_mut) {
+            let name = node.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+            let wanted = node.get("loopback").and_then(Value::as_str).and_then(|text| text.parse().ok());
+            let listener = free_address(wanted)?;
+            let page = listener.local_addr()?;
+            kept.push(listener);
+            pages.push(page);
+            node.insert("loopback".into(), Value::String(page.to_string()));
+            if paired {
+                let public = keys::make(&state(directory, &name))?;
+                node.insert("public_key".into(), Value::String(public));
+            }
+        }
+        let text = toml::to_string(&table).context("the lab's configuration")?;
+        let config = config::parse(&text)
+            .map_err(|problems| anyhow::anyhow!("the lab's configuration: {problems:?}"))?;
+        Ok(Document { text, config, pages })
+    }
+}
+
+/// The state directory of a node.
+pub fn state(directory: &Path, node: &str) -> PathBuf {
+    directory.join(node)
+}
+
+/// A listener on the wanted address when that is free, on another one otherwise.
+fn free_address(wanted: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
+    let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    match wanted.map(TcpListener::bind).and_then(Result::ok) {
+        Some(listener) => Ok(listener),
+        None => TcpListener::bind(any).context("the loopback address"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::CONFIG;
+    use super::*;
+
+    #[test]
+    fn what_is_filled_in_is_all_that_differs() {
+        let directory = std::env::temp_dir().join(format!("koi-test-document-{}", std::process::id()));
+        let document = Document::prepare(CONFIG, &directory, true).unwrap();
+        let example = config::parse(CONFIG).unwrap();
+        assert_eq!(document.pages.len(), example.nodes.len());
+        assert_eq!(document.config.interfaces, example.interfaces);
+        assert_eq!(document.config.rules, example.rules);
+        for (node, page) in document.config.nodes.iter().zip(&document.pages) {
+            assert_eq!(node.loopback, Some(*page));
+        }
+        let other = Document::prepare(CONFIG, &directory, false).unwrap();
+        assert_eq!(other.text.contains("preempt = false"), CONFIG.contains("[pair]"));
+        let _ = std::fs::remove_dir_all(directory);
+    }
+}

@@ -1,0 +1,266 @@
+//! What else goes through: many UDP flows that live on, and new ones all the time.
+//!
+//! A flow is one of the client's sockets and one of the server's ports. The server says as whom it sees the client, so
+//! a flow that is answered but was translated anew has not survived.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::os::fd::AsFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context;
+
+use super::worker::{Running, Worker};
+use crate::io::poller::Poller;
+use crate::io::{clock, netns, pace};
+use crate::lab::network::{Network, namespace};
+use crate::types::Instant;
+
+/// The server's ports: from this one on, at most so many.
+const PORTS: u16 = 20_000;
+const PORTS_MAX: usize = 500;
+/// Where new flows go; nobody answers there.
+const SINK: u16 = 19_999;
+/// The time between two turns, and the new flows of each: a thousand a second.
+const TURN: Duration = Duration::from_millis(2);
+const NEW: usize = 2;
+/// All flows say something this often, well within the timers of a UDP flow.
+const REFRESH: Duration = Duration::from_secs(15);
+/// How often a flow asks in one round before it is called lost, and how long the last answers may take.
+const TRIES: usize = 4;
+const LAST_ANSWERS: Duration = Duration::from_millis(500);
+/// How long counting may take.
+const COUNT_LIMIT: Duration = Duration::from_secs(60);
+/// A question: number of the flow and of the round. The answer adds the port that the server sees.
+const LEN: usize = 8;
+
+/// What is known of a flow.
+#[derive(Clone, Copy, Default)]
+struct Flow {
+    /// The port that the server saw at first.
+    port: u16,
+    /// The last round in which it was answered as the same flow.
+    round: u32,
+}
+
+struct State {
+    flows: Vec<Flow>,
+    /// The present round.
+    round: u32,
+    /// The last round that is over.
+    over: u32,
+}
+
+/// The flows; they end with this value.
+pub struct Background {
+    state: Arc<Mutex<State>>,
+    _workers: Vec<Worker>,
+}
+
+impl Background {
+    /// Starts `count` flows and the new ones.
+    ///
+    /// # Errors
+    /// When sockets cannot be had.
+    pub fn start(network: &Network, count: usize) -> anyhow::Result<Background> {
+        let state = State { flows: vec![Flow::default(); count], round: 0, over: 0 };
+        let state = Arc::new(Mutex::new(state));
+        if count == 0 {
+            return Ok(Background { state, _workers: Vec::new() });
+        }
+        let server = network.addresses("server").into_iter().find(IpAddr::is_ipv4).context("no server")?;
+        let ports = count.isqrt().clamp(1, PORTS_MAX);
+        let any = |port| SocketAddr::from((Ipv4Addr::UNSPECIFIED, port));
+        let bind = |host: &str, ports: Vec<u16>| {
+            netns::within(Some(&namespace(host)), || {
+                ports.iter().map(|port| UdpSocket::bind(any(*port))).collect::<io::Result<Vec<_>>>()
+            })
+        };
+        let far = bind("server", (0..ports as u16).map(|port| PORTS + port).collect())?;
+        let sink = bind("server", vec![SINK])?;
+        let near = bind("client", vec![0; count.div_ceil(ports)])?;
+        for socket in near.iter().chain(&far) {
+            socket.set_nonblocking(true)?;
+        }
+        let answering = Worker::start("flows-far", None, move |running| answer(&far, &sink, running))?;
+        let told = Arc::clone(&state);
+        let asking = Worker::start("flows-near", Some("client"), move |running| {
+            ask(&near, ports, server, &told, running)
+        })?;
+        Ok(Background { state, _workers: vec![answering, asking] })
+    }
+
+    /// Asks all flows, and counts those that are answered and still the same.
+    pub fn count(&self) -> usize {
+        let wanted = {
+            let mut state = lock(&self.state);
+            if state.flows.is_empty() {
+                return 0;
+            }
+            state.round += 1;
+            state.round
+        };
+        let begin = clock::now();
+        while lock(&self.state).over < wanted && clock::now().since(begin) < COUNT_LIMIT {
+            pace::until(clock::now() + 5 * TURN);
+        }
+        let state = lock(&self.state);
+        state.flows.iter().filter(|flow| flow.round >= wanted).count()
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn answer(sockets: &[UdpSocket], _sink: &[UdpSocket], running: &Running) -> io::Result<()> {
+    let mut poller = Poller::new()?;
+    sockets.iter().enumerate().for_each(|(index, socket)| poller.add(index, socket.as_fd()));
+    let mut ready = Vec::new();
+    let mut bytes = [0; LEN + 2];
+    while running.goes_on() {
+        poller.wait(Some(10 * TURN), &mut ready)?;
+        for socket in ready.iter().filter_map(|found| sockets.get(found.token)) {
+            while let Ok((LEN, from)) = socket.recv_from(&mut bytes) {
+                bytes[LEN..].copy_from_slice(&from.port().to_be_bytes());
+                // An answer that is lost is asked for again.
+                let _ = socket.send_to(&bytes, from);
+            }
+        }
+        pace::until(clock::now() + TURN);
+    }
+    Ok(())
+}
+
+/// Where a round stands.
+struct Round {
+    number: u32,
+    next: usize,
+    tries: usize,
+    /// When it had gone through all flows for the last time.
+    done: Option<Instant>,
+}
+
+fn ask(
+    sockets: &[UdpSocket],
+    ports: usize,
+    server: IpAddr,
+    state: &Mutex<State>,
+    running: &Running,
+) -> io::Result<()> {
+    let mut poller = Poller::new()?;
+    sockets.iter().enumerate().for_each(|(index, socket)| poller.add(index, socket.as_fd()));
+    let mut ready = Vec::new();
+    let mut round = Round { number: 0, next: 0, tries: 0, done: None };
+    let (mut next, mut refreshed) = (clock::now(), clock::now());
+    while running.goes_on() {
+        pace::until(next);
+        next = (next + TURN).max(clock::now());
+        for _ in 0..NEW {
+            let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
+            // What is lost here, nobody misses.
+            let _ = socket.send_to(&[0; LEN], (server, SINK));
+        }
+        poller.wait(Some(Duration::ZERO), &mut ready)?;
+        let mut state = lock(state);
+        for socket in ready.iter().filter_map(|found| sockets.get(found.token)) {
+            receive(socket, &mut state);
+        }
+        let now = clock::now();
+        if now.since(refreshed) >= REFRESH && state.over == state.round {
+            state.round += 1;
+        }
+        if state.round != round.number {
+            round = Round { number: state.round, next: 0, tries: 0, done: None };
+            refreshed = now;
+        }
+        go_on(&mut round, &mut state, now, |flow, bytes| {
+            let to = SocketAddr::new(server, PORTS + (flow % ports) as u16);
+            drop(sockets[flow / ports].send_to(&bytes, to));
+        });
+    }
+    Ok(())
+}
+
+fn receive(socket: &UdpSocket, state: &mut State) {
+    let mut bytes = [0; LEN + 2];
+    while let Ok(len) = socket.recv(&mut bytes) {
+        let [a, b, c, d, e, f, g, h, port @ ..] = bytes;
+        let port = u16::from_be_bytes(port);
+        let round = u32::from_be_bytes([e, f, g, h]);
+        let index = u32::from_be_bytes([a, b, c, d]) as usize;
+        let Some(flow) = state.flows.get_mut(index).filter(|_| len == bytes.len()) else { continue };
+        if flow.port == 0 {
+            flow.port = port;
+        }
+        if flow.port == port {
+            flow.round = flow.round.max(round);
+        }
+    }
+}
+
+/// One turn of a round: asks some of those flows that have not answered in it.
+fn go_on(round: &mut Round, state: &mut State, now: Instant, mut send: impl FnMut(usize, [u8; LEN])) {
+    if state.over >= round.number {
+        return;
+    }
+    let missing = |state: &State| state.flows.iter().any(|flow| flow.round < round.number);
+    if let Some(done) = round.done {
+        if !missing(state) || now.since(done) >= LAST_ANSWERS {
+            match missing(state) && round.tries < TRIES {
+                true => (round.next, round.done) = (0, None),
+                false => state.over = round.number,
+            }
+        }
+        return;
+    }
+    // 200,000 flows within 10 seconds.
+    let mut budget = (state.flows.len() / 500).clamp(1, 40);
+    while budget > 0 && round.next < state.flows.len() {
+        let index = round.next;
+        round.next += 1;
+        if state.flows[index].round < round.number {
+            let mut bytes = [0; LEN];
+            bytes[..4].copy_from_slice(&(index as u32).to_be_bytes());
+            bytes[4..].copy_from_slice(&round.number.to_be_bytes());
+            send(index, bytes);
+            budget -= 1;
+        }
+    }
+    if round.next == state.flows.len() {
+        round.tries += 1;
+        round.done = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plays rounds in which only those flows answer that `alive` says; gives how many were asked.
+    fn play(state: &mut State, alive: impl Fn(usize) -> bool) -> usize {
+        state.round += 1;
+        let mut round = Round { number: state.round, next: 0, tries: 0, done: None };
+        let (mut asked, mut now) = (0, Instant::ZERO);
+        while state.over < state.round {
+            let mut answers = Vec::new();
+            go_on(&mut round, state, now, |index, _| answers.push(index));
+            asked += answers.len();
+            for index in answers.into_iter().filter(|index| alive(*index)) {
+                state.flows[index].round = round.number;
+            }
+            now += TURN;
+        }
+        asked
+    }
+
+    #[test]
+    fn flows_that_do_not_answer_are_asked_again_and_then_lost() {
+        let mut state = State { flows: vec![Flow::default(); 1000], round: 0, over: 0 };
+        assert_eq!(play(&mut state, |_| true), 1000);
+        assert_eq!(play(&mut state, |index| index != 7), 999 + TRIES);
+        let lost = state.flows.iter().filter(|flow| flow.round < state.round).count();
+        assert_eq!(lost, 1);
+    }
+}

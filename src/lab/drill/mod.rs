@@ -1,0 +1,101 @@
+//! Drills: something is done to a node while much traffic goes through the pair, and what that does is measured.
+//!
+//! Invariant: every figure comes from a receiver on a host or from what was seen at a switch, never from what a node
+//! says of itself; and before each fault, the same is measured while nothing happens.
+
+mod background;
+mod bulk;
+mod fault;
+mod figures;
+mod mastership;
+mod ping;
+mod promise;
+mod readiness;
+mod report;
+mod sessions;
+mod sighting;
+mod stream;
+mod traffic;
+mod trial;
+mod watch;
+mod worker;
+
+use std::io::Write;
+use std::net::IpAddr;
+
+use anyhow::{Context, ensure};
+
+use super::claim::Claim;
+use super::network::Network;
+use super::nodes::Nodes;
+use crate::io::process;
+pub use fault::Drill;
+use fault::Scene;
+pub use report::Summary;
+pub use traffic::Load;
+use traffic::Traffic;
+use watch::Watch;
+
+/// Which drills, how often, and with how much traffic.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Plan {
+    /// In this order.
+    pub drills: Vec<Drill>,
+    /// Each so often.
+    pub trials: usize,
+    /// What goes through meanwhile.
+    pub load: Load,
+}
+
+/// Runs the drills of a plan, one after the other, under the same traffic; `check` is called between two trials and
+/// says whether to go on.
+///
+/// # Errors
+/// When the traffic does not get through even without a fault, or a node does not come back. A promise that is not
+/// kept is no error.
+pub fn run(
+    plan: &Plan,
+    (network, nodes, claim): (&Network, &mut Nodes, &mut Claim),
+    out: &mut dyn Write,
+    check: &mut dyn FnMut(&Nodes) -> anyhow::Result<()>,
+) -> anyhow::Result<Vec<Summary>> {
+    process::as_many_descriptors_as_permitted().context("descriptors")?;
+    let alone = nodes.all.len() < 2;
+    let possible = |drill: &&Drill| !alone || **drill == Drill::Control;
+    ensure!(plan.drills.iter().all(|drill| possible(&drill)), "this drill needs two nodes");
+    let Load { sessions, flows } = plan.load;
+    writeln!(
+        out,
+        "\nTraffic: 4 streams, {sessions} TCP sessions, {flows} UDP flows, 1,000 new ones a second, a bulk transfer, pings"
+    )?;
+    out.flush()?;
+    let watch = Watch::start(network, &nodes.document.config, &virtual_ips(nodes))?;
+    let traffic = Traffic::start(network, watch, plan.load)?;
+    let mut summaries = Vec::new();
+    for &drill in &plan.drills {
+        writeln!(out, "\nDrill {}", drill.name())?;
+        let mut trials = Vec::new();
+        for number in 1..=plan.trials {
+            check(nodes)?;
+            let mut scene =
+                Scene { network, nodes: &mut *nodes, claim: &mut *claim, victim: 0, hogs: Vec::new() };
+            let trial = trial::run(drill, &mut scene, &traffic)
+                .with_context(|| format!("drill {}, trial {number}", drill.name()))?;
+            report::line(out, number, &trial)?;
+            trials.push(trial);
+        }
+        let summary = Summary::of(drill, plan.load, &trials);
+        summary.tell(out)?;
+        summaries.push(summary);
+    }
+    Ok(summaries)
+}
+
+/// The addresses that belong to whoever leads; the nodes' own where there are no others.
+fn virtual_ips(nodes: &Nodes) -> Vec<IpAddr> {
+    let table: toml::Table = nodes.document.text.parse().unwrap_or_default();
+    let sections = table.get("virtual_ip").and_then(toml::Value::as_array).cloned().unwrap_or_default();
+    let addresses = sections.iter().filter_map(|section| section.get("addresses")?.as_array());
+    let texts = addresses.flatten().filter_map(toml::Value::as_str);
+    texts.filter_map(|text| text.split('/').next()?.parse().ok()).collect()
+}

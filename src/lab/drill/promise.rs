@@ -1,0 +1,145 @@
+//! What each drill promises, and whether the trials kept it.
+
+use std::time::Duration;
+
+use super::fault::Drill;
+use super::figures::{Spread, millis};
+use super::ping::Count;
+use super::traffic::Load;
+use super::trial::Trial;
+
+/// How long two may act for the pair at a takeover: what is on its way counts as well.
+const DUAL: Duration = Duration::from_millis(1);
+/// The same after a partition has healed.
+const DUAL_AFTER_SPLIT: Duration = Duration::from_secs(1);
+/// From this many flows on, a TCP session may not stall longer than this when the power goes.
+const MANY_FLOWS: usize = 200_000;
+const STALL: Duration = Duration::from_millis(300);
+/// Of the pings a hundred a second, these may be lost when the power goes.
+const PINGS: u64 = 10;
+
+/// What a drill promises.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Promise {
+    /// Of 100 gaps, 95 are at most this.
+    pub gap: Duration,
+    /// How often the traffic goes over to the other node, in each step.
+    pub takeovers: &'static [usize],
+    /// How long two nodes may act for the pair.
+    pub dual: Duration,
+}
+
+impl Drill {
+    /// What it promises.
+    pub fn promise(self) -> Promise {
+        let of = |gap, takeovers| Promise { gap: Duration::from_millis(gap), takeovers, dual: DUAL };
+        match self {
+            Drill::Control => of(20, &[0]),
+            Drill::PowerOff => of(50, &[1]),
+            Drill::Crash => of(60, &[1]),
+            Drill::Freeze => of(150, &[1, 0]),
+            Drill::UnplugWan | Drill::UnplugLan => of(50, &[1]),
+            Drill::UnplugSilent => of(100, &[1]),
+            Drill::UnplugSync => of(20, &[0]),
+            Drill::GatewayDead => of(1500, &[1]),
+            // Who forwards during a partition is for the hosts to choose, and any number of changes of it.
+            Drill::Split => Promise { dual: DUAL_AFTER_SPLIT, ..of(1000, &[]) },
+            Drill::Stall => of(150, &[0, 1]),
+        }
+    }
+}
+
+/// What of a drill's promise the trials did not keep, in words.
+pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
+    let Promise { gap, takeovers, dual } = drill.promise();
+    let mut broken = Vec::new();
+    let gaps: Vec<f64> = trials.iter().map(|trial| millis(trial.gap.longest)).collect();
+    let spread = Spread::of(&gaps);
+    if spread.p95 > millis(gap) {
+        broken.push(format!("the gap is {} ms (p95), more than {} ms", spread.p95, millis(gap)));
+    }
+    let slow = trials.iter().fold(Count::default(), |sum, trial| sum.and(trial.pings[1]));
+    if drill == Drill::PowerOff && slow.lost > 0 {
+        broken.push(format!("{} of {} pings, one a second, had no answer", slow.lost, slow.sent));
+    }
+    for (number, trial) in trials.iter().enumerate() {
+        let mut say = |what: String| broken.push(format!("trial {}: {what}", number + 1));
+        if trial.survived < load.sessions {
+            say(format!("{} of {} TCP sessions went on", trial.survived, load.sessions));
+        }
+        if trial.flows_before < load.flows || trial.flows_after < trial.flows_before {
+            let (before, after) = (trial.flows_before, trial.flows_after);
+            say(format!("of {} flows, {before} lived before and {after} afterwards", load.flows));
+        }
+        if !takeovers.is_empty() && trial.takeovers != takeovers {
+            say(format!("takeovers {:?} instead of {takeovers:?}", trial.takeovers));
+        }
+        if trial.dual > dual {
+            say(format!("two nodes acted for the pair for {} ms", millis(trial.dual)));
+        }
+        if trial.stray_answers > 0 && drill != Drill::Split {
+            say(format!("{} answers for virtual addresses from the wrong node", trial.stray_answers));
+        }
+        if drill == Drill::PowerOff && trial.pings[0].lost > PINGS {
+            say(format!("{} of {} pings had no answer", trial.pings[0].lost, trial.pings[0].sent));
+        }
+        if drill == Drill::PowerOff && load.flows >= MANY_FLOWS && trial.stall > STALL {
+            say(format!("a TCP session heard nothing for {} ms", millis(trial.stall)));
+        }
+        trial.notes.iter().for_each(|note| say(note.clone()));
+    }
+    broken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::figures::Gap;
+    use super::*;
+
+    const LOAD: Load = Load { sessions: 10, flows: 100 };
+
+    fn good(drill: Drill) -> Trial {
+        Trial {
+            gap: Gap { longest: Duration::from_millis(20), ..Gap::default() },
+            survived: 10,
+            flows_before: 100,
+            flows_after: 100,
+            takeovers: drill.promise().takeovers.to_vec(),
+            ..Trial::default()
+        }
+    }
+
+    #[test]
+    fn a_good_trial_keeps_every_promise() {
+        for drill in Drill::ALL {
+            assert_eq!(broken(drill, LOAD, &[good(drill), good(drill)]), [""; 0], "{}", drill.name());
+            let steps = drill.steps().len();
+            assert!([0, steps].contains(&drill.promise().takeovers.len()), "{}", drill.name());
+        }
+    }
+
+    #[test]
+    fn each_part_of_the_promise_can_be_broken() {
+        let spoils: [(&str, fn(&mut Trial)); 10] = [
+            ("the gap is", |trial| trial.gap.longest = Duration::from_millis(51)),
+            ("TCP sessions", |trial| trial.survived = 9),
+            ("99 lived before", |trial| (trial.flows_before, trial.flows_after) = (99, 99)),
+            ("99 afterwards", |trial| trial.flows_after = 99),
+            ("takeovers [0]", |trial| trial.takeovers = vec![0]),
+            ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
+            ("wrong node", |trial| trial.stray_answers = 1),
+            ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 1 }),
+            ("11 of 300", |trial| trial.pings[0] = Count { sent: 300, lost: 11 }),
+            ("oh", |trial| trial.notes.push("oh".into())),
+        ];
+        for (why, spoil) in spoils {
+            let mut trial = good(Drill::PowerOff);
+            spoil(&mut trial);
+            let broken = broken(Drill::PowerOff, LOAD, &[good(Drill::PowerOff), trial]);
+            assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
+        }
+        let mut slow = good(Drill::PowerOff);
+        (slow.stall, slow.flows_before, slow.flows_after) = (Duration::from_secs(1), 200_000, 200_000);
+        assert_eq!(broken(Drill::PowerOff, Load { flows: 200_000, ..LOAD }, &[slow]).len(), 1);
+    }
+}

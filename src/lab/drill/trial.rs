@@ -1,0 +1,146 @@
+//! One trial of a drill: a while in which nothing happens, then the fault, then everything as it was.
+
+use std::time::Duration;
+
+use anyhow::ensure;
+
+use super::fault::{Act, Drill, Scene};
+use super::figures::{Gap, Window};
+use super::mastership;
+use super::ping::Count;
+use super::readiness;
+use super::sighting::Sighting;
+use super::traffic::Traffic;
+use crate::io::{clock, pace};
+use crate::types::Instant;
+
+/// How long nothing happens.
+const CONTROL: Duration = Duration::from_secs(2);
+/// How long messages that were sent in a window may take to arrive.
+const SETTLE: Duration = Duration::from_millis(300);
+/// How long a node that came back is watched.
+const RETURN: Duration = Duration::from_secs(1);
+
+/// What was measured in one trial.
+#[derive(Clone, Debug, Default)]
+pub struct Trial {
+    /// The worst of all streams while nothing happened.
+    pub control: Gap,
+    /// The worst of all streams around the fault.
+    pub gap: Gap,
+    /// Each stream around the fault, by name.
+    pub streams: Vec<(String, Gap)>,
+    /// The worst of all streams while the node came back.
+    pub returning: Gap,
+    /// Pings a hundred a second and one a second.
+    pub pings: [Count; 2],
+    /// TCP sessions that go on.
+    pub survived: usize,
+    /// The longest time in which a TCP session, and the transfer, heard nothing.
+    pub stall: Duration,
+    /// The same of the bulk transfer.
+    pub bulk_stall: Duration,
+    /// Background flows that were answered before.
+    pub flows_before: usize,
+    /// Background flows that were answered afterwards, with the translation that they had.
+    pub flows_after: usize,
+    /// How long two nodes acted for the pair.
+    pub dual: Duration,
+    /// Answers for virtual addresses from the node that did not forward.
+    pub stray_answers: usize,
+    /// How often the traffic went over to the other node, in each step.
+    pub takeovers: Vec<usize>,
+    /// What was wrong, in words.
+    pub notes: Vec<String>,
+}
+
+/// Runs one trial.
+///
+/// # Errors
+/// When the nodes do not become ready, or something cannot be done to them. What does not hold is no error.
+pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Result<Trial> {
+    readiness::wait(scene.nodes, &traffic.watch)?;
+    let mut trial = Trial { flows_before: traffic.background.count(), ..Trial::default() };
+    traffic.forget_before(clock::now());
+    let quiet = watch_for(CONTROL);
+    trial.control = worst(&traffic.streams.gaps(quiet));
+    let leader = traffic.watch.leader();
+    ensure!(leader.is_some(), "nobody forwards");
+    scene.victim = leader.unwrap_or_default();
+    traffic.sessions.reset();
+    traffic.bulk.reset();
+
+    let struck = clock::now();
+    let mut begins = Vec::new();
+    for (act, time) in drill.steps() {
+        begins.push(clock::now());
+        scene.act(act)?;
+        pace::until(clock::now() + time);
+    }
+    let around = Window { from: struck - SETTLE, to: clock::now() };
+    let survey = traffic.sessions.survey();
+    let bulk = traffic.bulk.tally();
+    pace::until(around.to + SETTLE);
+    trial.streams = traffic.streams.gaps(around);
+    trial.gap = worst(&trial.streams);
+    trial.pings = traffic.pings.counts(around);
+    (trial.survived, trial.stall, trial.bulk_stall) = (survey.alive, survey.stall, bulk.stall);
+    trial.notes.extend(survey.why);
+    trial.notes.extend(bulk.broken.map(|why| format!("the bulk transfer: {why}")));
+    trial.flows_after = traffic.background.count();
+
+    let seen = heard(drill, scene, traffic.watch.since(struck - CONTROL));
+    trial.takeovers = steps(&begins, around.to).map(|step| mastership::takeovers(&seen, step)).collect();
+    // While the nodes cannot know of each other, there are two; what counts begins when they can.
+    let from = begins.last().copied().filter(|_| drill == Drill::Split).unwrap_or(struck);
+    let from = Window { from, ..around };
+    trial.dual = mastership::dual(&seen, from);
+    trial.stray_answers = mastership::stray_answers(&seen, from);
+    if traffic.watch.missed() > 0 {
+        trial.notes.push("more was seen at the switches than could be kept".into());
+    }
+
+    mend(drill, scene, traffic, &mut trial)?;
+    Ok(trial)
+}
+
+/// Makes everything as it was, and looks what that does.
+fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Trial) -> anyhow::Result<()> {
+    let from = clock::now();
+    for act in drill.mending() {
+        scene.act(act)?;
+    }
+    let mended: &[Act] = &drill.mending();
+    if !mended.is_empty() || drill == Drill::Crash {
+        readiness::wait(scene.nodes, &traffic.watch)?;
+    }
+    let back = Window { from, to: clock::now().max(from + RETURN) };
+    pace::until(back.to + SETTLE);
+    trial.returning = worst(&traffic.streams.gaps(back));
+    Ok(())
+}
+
+/// Returns when it is over.
+fn watch_for(time: Duration) -> Window {
+    let from = clock::now();
+    let window = Window { from, to: from + time };
+    pace::until(window.to + SETTLE);
+    window
+}
+
+fn worst(gaps: &[(String, Gap)]) -> Gap {
+    gaps.iter().fold(Gap::default(), |sum, (_, gap)| sum.and(*gap))
+}
+
+/// From each begin to the next one.
+fn steps(begins: &[Instant], end: Instant) -> impl Iterator<Item = Window> {
+    let ends = begins.iter().skip(1).copied().chain([end]);
+    begins.iter().zip(ends).map(|(from, to)| Window { from: *from, to })
+}
+
+/// Without what a node said where nobody could hear it.
+fn heard(drill: Drill, scene: &Scene<'_>, mut seen: Vec<Sighting>) -> Vec<Sighting> {
+    let deaf = drill.deaf().and_then(|name| scene.network.switches.iter().position(|part| part.name == name));
+    seen.retain(|sighting| Some(sighting.switch) != deaf || sighting.node != scene.victim);
+    seen
+}
