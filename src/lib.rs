@@ -21,7 +21,7 @@
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | chooses a translation and rewrites in place |
 //! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
-//! | [`cluster`] | the pair: who serves, and what the other one must know for taking over |
+//! | [`cluster`] | the pair: its authenticated channel, pairing with a one-time code, who serves |
 //! | [`host`] | smoltcp on the router's own addresses |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |

@@ -4,6 +4,7 @@ use std::io;
 
 use ring::rand::{SecureRandom, SystemRandom};
 
+use crate::cluster::Entropy;
 use crate::types::Seed;
 
 /// Fills `bytes` from the kernel's generator.
@@ -25,6 +26,18 @@ pub fn seed() -> io::Result<Seed> {
         fill(half)?;
     }
     Ok(Seed(halves.map(u64::from_ne_bytes)))
+}
+
+/// The kernel's generator, for the keys of the pair.
+pub struct System;
+
+impl Entropy for System {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if let Err(error) = fill(bytes) {
+            // A key that somebody can foretell is worse than a node that is down.
+            panic!("cannot make keys: {error}");
+        }
+    }
 }
 
 #[cfg(test)]

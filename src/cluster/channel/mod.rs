@@ -1,0 +1,575 @@
+//! The channel between the two nodes of a pair: authenticated, encrypted, and alive again after whatever happened.
+//!
+//! # Handshake
+//!
+//! `Noise_KK_25519_ChaChaPoly_SHA256`: both keys are pinned in the document, so neither crosses the link. The node with
+//! the lower [`NodeId`](crate::types::NodeId) *leads*: it alone sends initiations. The other one *calls* when it wants
+//! a session. So either may begin, two handshakes never cross, and sessions have one order that both nodes agree on.
+//!
+//! ```text
+//!   leader                                   follower
+//!      <----------- call ------------------------            (when the follower begins)
+//!      ------------ initiation: e, es, ss ------>            prepares a session, seals nothing with it
+//!      <----------- answer: e, ee, se -----------
+//!   seals with the new session
+//!      ------------ confirmation (sealed) ------>            seals with the new session
+//!      <----------- confirmation (sealed) -------
+//! ```
+//!
+//! * **Lost messages.** The leader repeats its initiation until it has the answer, then its confirmation until it hears
+//!   the follower in the new session; the follower repeats its call until it has a session. 50 ms, backing off to 1 s.
+//!   A repeated initiation is answered with the same answer.
+//! * **Replayed initiations** cost one handshake each at most (within a budget) and change nothing: the follower keeps
+//!   its session until somebody has sealed with the new one, which only the peer can who made that initiation.
+//! * **Strangers.** Each handshake message ends with a MAC under a key that follows from the two pinned keys. So what a
+//!   stranger sends costs a hash, never a multiplication on the curve, and changes nothing.
+//! * **A restarted peer** has no session: a follower calls, a leader initiates, by itself. If both seal but not with
+//!   the same session, then a datagram of an unknown session makes the node begin a handshake, provided that it has
+//!   heard nothing from its peer for [`QUIET`]; otherwise a stranger could make the pair shake hands forever.
+//! * **A call** names the caller's session. One that does not name the leader's own is obeyed only when the leader has
+//!   heard nothing for [`QUIET`], so one that was recorded earlier is worth nothing.
+//! * **A reverted snapshot** must seal nothing twice with the same nonce: [`Channel::renew`] forgets every key to seal
+//!   with, present and prepared, and every ephemeral key of an unfinished handshake.
+
+mod budget;
+mod handshake;
+mod message;
+mod session;
+mod window;
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+
+pub use budget::{Bucket, Budget};
+use handshake::{Authenticator, Initiation, Step};
+pub use message::Refusal;
+pub(super) use message::Wire;
+use session::Session;
+pub use session::{Opener, Sealer};
+pub(super) use window::Window;
+
+use super::{Entropy, Identity, PublicKey};
+use crate::types::{Duration, Instant, PathId};
+use crate::wire::pair::{Envelope, Kind, Space};
+
+/// First wait for an answer; it doubles up to [`RETRY_MAX`].
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(1);
+/// A session's age at which the leader begins the next one; the follower asks a minute later.
+const REKEY: Duration = Duration::from_secs(3600);
+const REKEY_FOLLOWER: Duration = Duration::from_secs(3660);
+/// How long the session before opens what was still under way.
+const GRACE: Duration = Duration::from_secs(5);
+/// How long an answered handshake waits for its confirmation, and how many do.
+const PENDING: Duration = Duration::from_secs(10);
+const PENDING_MAX: usize = 4;
+/// An initiation is not repeated for longer; then comes one with another ephemeral key.
+const INITIATION_AGE: Duration = Duration::from_secs(2);
+/// How long an unconfirmed session is tried before another handshake.
+const CONFIRMATIONS: u32 = 8;
+/// A peer that has been silent for so long may have lost the session.
+pub const QUIET: Duration = Duration::from_millis(50);
+/// Handshake messages that cost curve multiplications, per second: on the sync port, and on all data ports together.
+const HANDSHAKES: u64 = 20;
+/// How many handshake messages are remembered, so that a repetition costs nothing.
+const SEEN_MAX: usize = 256;
+
+/// Over which path a datagram goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Way {
+    /// Over all that there are.
+    All,
+    /// Over this one.
+    Path(PathId),
+}
+
+/// What became of the session.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SessionNews {
+    /// A new one stands: [`Channel::seal`] works, [`Channel::replica_halves`] has something new.
+    Stands(u32),
+    /// After [`Channel::renew`]: nothing can be sealed until the next one stands.
+    Fell,
+}
+
+/// What the channel wants done.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    /// Payloads to be sent to the peer.
+    pub datagrams: Vec<(Way, Vec<u8>)>,
+    /// What the peer said.
+    pub opened: Vec<(PathId, Space, Vec<u8>)>,
+    /// The newest news of the session.
+    pub session: Option<SessionNews>,
+}
+
+/// Why the channel wants to be called again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// A handshake message is to be sent, perhaps again.
+    Handshake,
+    /// The session is an hour old.
+    Rekey,
+    /// What waits or is kept for a while has waited long enough.
+    Grace,
+    /// [`Channel::renew`] has news.
+    News,
+}
+
+/// What the channel has counted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Counters {
+    /// Sealed messages that were opened.
+    pub opened: u64,
+    /// Datagrams beyond the budget of their path, not looked at.
+    pub over_budget: u64,
+    /// Datagrams that are no message of the pair.
+    pub malformed: u64,
+    /// Sealed messages that were not the peer's, or were changed.
+    pub forged: u64,
+    /// Sealed messages that came before, or too late to know.
+    pub replayed: u64,
+    /// Heartbeats that came over another path than their own.
+    pub misplaced: u64,
+    /// Messages for another reader (replication, pairing).
+    pub elsewhere: u64,
+    /// Sealed messages of no session that is known.
+    pub unknown_session: u64,
+    /// Handshake messages that were not the peer's, or were changed.
+    pub handshakes_forged: u64,
+    /// Handshake messages that came before, or are of no use any more.
+    pub handshakes_stale: u64,
+    /// Handshake messages beyond what may be computed in a second.
+    pub handshakes_over_budget: u64,
+    /// Handshakes answered.
+    pub handshakes_answered: u64,
+    /// Sessions that stood.
+    pub sessions: u64,
+}
+
+/// An answered handshake that nobody has sealed with yet.
+struct Pending {
+    initiation: [u8; 32],
+    answer: Vec<u8>,
+    session: Session,
+    until: Instant,
+}
+
+/// What is repeated until it is no longer needed.
+enum Errand {
+    /// The leader: an initiation, made when it is sent.
+    Initiate(Option<Initiation>),
+    /// The leader: tell the follower that the new session is in use.
+    Confirm,
+    /// The follower: ask for an initiation.
+    Call,
+}
+
+struct Repeat {
+    errand: Errand,
+    /// Begun because a datagram of an unknown session came; given up when the peer is heard.
+    doubt: bool,
+    at: Instant,
+    wait: Duration,
+    count: u32,
+}
+
+/// One node's end.
+pub struct Channel {
+    identity: Identity,
+    peer: PublicKey,
+    leads: bool,
+    entropy: Box<dyn Entropy + Send>,
+    authenticator: Authenticator,
+    current: Option<Session>,
+    previous: Option<(Session, Instant)>,
+    pending: VecDeque<Pending>,
+    repeat: Option<Repeat>,
+    /// When the peer was last heard in any session.
+    heard: Option<Instant>,
+    fell: Option<Instant>,
+    budget: Budget,
+    handshakes: [Bucket; 2],
+    seen: VecDeque<[u8; 32]>,
+    counters: Counters,
+}
+
+impl Channel {
+    /// An end that begins to shake hands at once.
+    pub fn new(identity: Identity, peer: PublicKey, entropy: Box<dyn Entropy + Send>, now: Instant) -> Self {
+        let mut channel = Channel {
+            leads: identity.node_id() < peer.node_id(),
+            authenticator: Authenticator::new(&identity, &peer),
+            identity,
+            peer,
+            entropy,
+            current: None,
+            previous: None,
+            pending: VecDeque::new(),
+            repeat: None,
+            heard: None,
+            fell: None,
+            budget: Budget::new(now),
+            handshakes: [Bucket::new(HANDSHAKES, now), Bucket::new(HANDSHAKES, now)],
+            seen: VecDeque::new(),
+            counters: Counters::default(),
+        };
+        channel.begin(now, false);
+        channel
+    }
+
+    /// A datagram that came over `path`.
+    pub fn handle_datagram(&mut self, now: Instant, path: PathId, bytes: &[u8], out: &mut Outbox) {
+        if !self.budget.take(now, path) {
+            self.counters.over_budget += 1;
+            return;
+        }
+        let Some((envelope, _)) = Envelope::parse(bytes) else {
+            self.counters.malformed += 1;
+            return;
+        };
+        match envelope.kind {
+            Kind::Handshake => self.handle_handshake(now, path, envelope, bytes, out),
+            Kind::Sealed => self.handle_sealed(now, path, envelope, bytes, out),
+            Kind::Pairing => self.counters.elsewhere += 1,
+        }
+    }
+
+    /// Seals a message for the peer. `None` when there is no session, for [`Space::Replica`] (see
+    /// [`Channel::replica_halves`]), and for an empty or too long message.
+    pub fn seal(&mut self, space: Space, plain: &[u8]) -> Option<Vec<u8>> {
+        if plain.is_empty() {
+            return None;
+        }
+        self.current.as_mut()?.sealer.as_mut()?.seal(space, plain)
+    }
+
+    /// True when [`Channel::seal`] works.
+    pub fn stands(&self) -> bool {
+        self.current.as_ref().is_some_and(|session| session.sealer.is_some())
+    }
+
+    /// After a fence, a clock jump or a change of generation: forgets every key that it would seal with and shakes
+    /// hands again. What the peer seals with the old session is opened until the new one stands. Whoever has taken
+    /// [`Channel::replica_halves`] must drop the sealing half as well.
+    pub fn renew(&mut self, now: Instant) {
+        if self.stands() {
+            self.fell = Some(now);
+        }
+        if let Some(session) = &mut self.current {
+            session.forget_sealing();
+        }
+        self.pending.clear();
+        self.begin(now, false);
+    }
+
+    /// Both directions of [`Space::Replica`] in the present session, for another thread; once per session.
+    pub fn replica_halves(&mut self) -> Option<(Sealer, Opener)> {
+        self.current.as_mut()?.replica.take()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        if self.fell.take().is_some() && !self.stands() {
+            out.session = Some(SessionNews::Fell);
+        }
+        self.previous.take_if(|(_, until)| now >= *until);
+        self.pending.retain(|pending| now < pending.until);
+        if self.repeat.is_none() && self.rekey_at().is_some_and(|at| now >= at) {
+            self.begin(now, false);
+        }
+        self.run(now, out);
+    }
+
+    /// When it wants to be called again, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
+        let rekey = if self.repeat.is_none() { self.rekey_at() } else { None };
+        let timers = [
+            (self.repeat.as_ref().map(|repeat| repeat.at), Why::Handshake),
+            (rekey, Why::Rekey),
+            (self.previous.as_ref().map(|(_, until)| *until), Why::Grace),
+            (self.pending.front().map(|pending| pending.until), Why::Grace),
+            (self.fell, Why::News),
+        ];
+        timers.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
+    }
+
+    /// What it has counted.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    fn rekey_at(&self) -> Option<Instant> {
+        let age = if self.leads { REKEY } else { REKEY_FOLLOWER };
+        self.current.as_ref().map(|session| session.made + age)
+    }
+
+    /// Begins a handshake, or begins it anew.
+    fn begin(&mut self, now: Instant, doubt: bool) {
+        let errand = if self.leads { Errand::Initiate(None) } else { Errand::Call };
+        self.repeat_from(now, errand, doubt);
+    }
+
+    fn repeat_from(&mut self, now: Instant, errand: Errand, doubt: bool) {
+        self.repeat = Some(Repeat { errand, doubt, at: now, wait: RETRY_MIN, count: 0 });
+    }
+
+    /// Sends what is due of the handshake.
+    fn run(&mut self, now: Instant, out: &mut Outbox) {
+        let Some(repeat) = self.repeat.as_mut().filter(|repeat| now >= repeat.at) else { return };
+        let message = match &mut repeat.errand {
+            Errand::Initiate(initiation) => {
+                if initiation.as_ref().is_none_or(|initiation| now.since(initiation.made) > INITIATION_AGE) {
+                    *initiation =
+                        self.authenticator.initiate(now, &self.identity, self.peer, self.entropy.as_mut());
+                }
+                initiation.as_ref().map(|initiation| initiation.message.clone())
+            }
+            Errand::Confirm if repeat.count >= CONFIRMATIONS => {
+                self.begin(now, false);
+                return self.run(now, out);
+            }
+            Errand::Confirm => self.current.as_mut().and_then(Session::confirmation),
+            Errand::Call => {
+                let session = self.current.as_ref().map_or(0, |session| session.id);
+                Some(self.authenticator.call(session, self.entropy.as_mut()))
+            }
+        };
+        repeat.at = now + repeat.wait;
+        repeat.wait = (repeat.wait * 2).min(RETRY_MAX);
+        repeat.count = repeat.count.saturating_add(1);
+        out.datagrams.extend(message.map(|message| (Way::All, message)));
+    }
+
+    fn handle_handshake(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        envelope: Envelope,
+        bytes: &[u8],
+        out: &mut Outbox,
+    ) {
+        let Some((body, mac)) = self.authenticator.verify(bytes) else {
+            self.counters.handshakes_forged += 1;
+            return;
+        };
+        match (Step::from_number(envelope.space), self.leads) {
+            (Some(Step::Initiation), false) => self.handle_initiation(now, path, envelope, body, mac, out),
+            (Some(Step::Answer), true) => self.handle_answer(now, envelope, body, out),
+            (Some(Step::Call), true) => self.handle_call(now, path, envelope, mac, out),
+            // Our own messages, sent back to us; or steps of a later release.
+            (Some(Step::Initiation | Step::Answer | Step::Call) | None, _) => {
+                self.counters.handshakes_stale += 1;
+            }
+        }
+    }
+
+    /// The follower answers, and keeps its session until somebody seals with the new one.
+    fn handle_initiation(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        envelope: Envelope,
+        body: &[u8],
+        mac: [u8; 32],
+        out: &mut Outbox,
+    ) {
+        if let Some(pending) = self.pending.iter().find(|pending| pending.initiation == mac) {
+            out.datagrams.push((Way::Path(path), pending.answer.clone()));
+            return;
+        }
+        if !self.first_time(now, path, mac) {
+            return;
+        }
+        let answer = self.authenticator.answer(
+            envelope.session,
+            body,
+            &self.identity,
+            self.peer,
+            self.entropy.as_mut(),
+        );
+        let Some((answer, keys)) = answer else {
+            self.counters.handshakes_forged += 1;
+            return;
+        };
+        if self.session_mut(keys.id, now).is_some() {
+            // One in four billion: the leader tries again with another ephemeral key.
+            self.counters.handshakes_stale += 1;
+            return;
+        }
+        if self.pending.len() >= PENDING_MAX {
+            self.pending.pop_front();
+        }
+        self.counters.handshakes_answered += 1;
+        out.datagrams.push((Way::All, answer.clone()));
+        let session = Session::new(keys, now);
+        self.pending.push_back(Pending { initiation: mac, answer, session, until: now + PENDING });
+    }
+
+    /// The leader has proof that the follower is alive: the answer covers an ephemeral key made just now.
+    fn handle_answer(&mut self, now: Instant, envelope: Envelope, body: &[u8], out: &mut Outbox) {
+        let initiation = match &mut self.repeat {
+            Some(Repeat { errand: Errand::Initiate(Some(initiation)), .. }) => {
+                Some(initiation).filter(|initiation| initiation.attempt == envelope.session)
+            }
+            Some(Repeat { errand: Errand::Initiate(None) | Errand::Confirm | Errand::Call, .. }) | None => {
+                None
+            }
+        };
+        let Some(initiation) = initiation else {
+            self.counters.handshakes_stale += 1;
+            return;
+        };
+        let Some(keys) = initiation.finish(body) else {
+            self.counters.handshakes_forged += 1;
+            return;
+        };
+        self.counters.handshakes_answered += 1;
+        self.stand(now, Session::new(keys, now), out);
+        self.repeat_from(now, Errand::Confirm, false);
+        self.run(now, out);
+    }
+
+    /// The follower wants a session.
+    fn handle_call(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        envelope: Envelope,
+        mac: [u8; 32],
+        out: &mut Outbox,
+    ) {
+        let names_ours = self.current.as_ref().is_some_and(|session| session.id == envelope.session);
+        if !names_ours && !self.quiet(now) {
+            self.counters.handshakes_stale += 1;
+            return;
+        }
+        if !self.first_time(now, path, mac) {
+            return;
+        }
+        match &mut self.repeat {
+            // It is there now: do not wait for the end of a long pause.
+            Some(repeat @ Repeat { errand: Errand::Initiate(_), .. }) => {
+                repeat.at = now;
+                repeat.wait = RETRY_MIN;
+                repeat.doubt = false;
+            }
+            Some(Repeat { errand: Errand::Confirm | Errand::Call, .. }) | None => self.begin(now, false),
+        }
+        self.run(now, out);
+    }
+
+    /// True once for each handshake message, while the budget for them lasts.
+    fn first_time(&mut self, now: Instant, path: PathId, mac: [u8; 32]) -> bool {
+        if self.seen.contains(&mac) {
+            self.counters.handshakes_stale += 1;
+            return false;
+        }
+        if !self.handshakes[usize::from(path != PathId::SYNC)].take(now) {
+            self.counters.handshakes_over_budget += 1;
+            return false;
+        }
+        if self.seen.len() >= SEEN_MAX {
+            self.seen.pop_front();
+        }
+        self.seen.push_back(mac);
+        true
+    }
+
+    fn handle_sealed(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        envelope: Envelope,
+        bytes: &[u8],
+        out: &mut Outbox,
+    ) {
+        let space = match Space::from_number(envelope.space) {
+            Some(Space::Heartbeat(own)) if own != path => {
+                self.counters.misplaced += 1;
+                return;
+            }
+            Some(Space::Replica) => {
+                self.counters.elsewhere += 1;
+                return;
+            }
+            Some(space @ (Space::Heartbeat(_) | Space::Control)) => space,
+            None => {
+                self.counters.malformed += 1;
+                return;
+            }
+        };
+        let Some(session) = self.session_mut(envelope.session, now) else {
+            self.counters.unknown_session += 1;
+            if self.repeat.is_none() && self.quiet(now) {
+                self.begin(now, true);
+                self.run(now, out);
+            }
+            return;
+        };
+        match session.opener.open(bytes) {
+            Ok((_, plain)) => self.handle_opened(now, path, envelope.session, (space, plain), out),
+            Err(Refusal::Malformed) => self.counters.malformed += 1,
+            Err(Refusal::Replayed) => self.counters.replayed += 1,
+            Err(Refusal::Forged) => self.counters.forged += 1,
+        }
+    }
+
+    fn handle_opened(
+        &mut self,
+        now: Instant,
+        path: PathId,
+        id: u32,
+        (space, plain): (Space, Vec<u8>),
+        out: &mut Outbox,
+    ) {
+        self.counters.opened += 1;
+        self.heard = Some(now);
+        self.take_up(now, id, out);
+        if self.current.as_ref().is_some_and(|session| session.id == id) && self.stands() {
+            // Heard in the session that we seal with: nothing is left to be done for it.
+            self.repeat.take_if(|repeat| repeat.doubt || matches!(repeat.errand, Errand::Confirm));
+        }
+        if !plain.is_empty() {
+            out.opened.push((path, space, plain));
+        } else if !self.leads && self.current.as_ref().is_some_and(|session| session.id == id) {
+            let confirmation = self.current.as_mut().and_then(Session::confirmation);
+            out.datagrams.extend(confirmation.map(|message| (Way::Path(path), message)));
+        }
+    }
+
+    /// The follower's prepared session is in use: the peer has sealed with it, so it is alive and has our answer.
+    fn take_up(&mut self, now: Instant, id: u32, out: &mut Outbox) {
+        let Some(place) = self.pending.iter().position(|pending| pending.session.id == id) else { return };
+        // Those that were answered before are of initiations that the leader has given up.
+        let taken_up = self.pending.drain(..=place).next_back();
+        if let Some(Pending { session, .. }) = taken_up {
+            self.stand(now, session, out);
+            self.repeat = None;
+        }
+    }
+
+    fn stand(&mut self, now: Instant, session: Session, out: &mut Outbox) {
+        let id = session.id;
+        let before = self.current.replace(session);
+        self.previous = before.map(|mut session| {
+            session.forget_sealing();
+            (session, now + GRACE)
+        });
+        self.fell = None;
+        self.counters.sessions += 1;
+        out.session = Some(SessionNews::Stands(id));
+    }
+
+    fn session_mut(&mut self, id: u32, now: Instant) -> Option<&mut Session> {
+        let previous = self.previous.as_mut().filter(|(_, until)| now < *until).map(|(session, _)| session);
+        let pending = self.pending.iter_mut().map(|pending| &mut pending.session);
+        self.current.iter_mut().chain(previous).chain(pending).find(|session| session.id == id)
+    }
+
+    /// True when the peer has not been heard lately.
+    fn quiet(&self, now: Instant) -> bool {
+        self.heard.is_none_or(|heard| now.since(heard) >= QUIET)
+    }
+}
