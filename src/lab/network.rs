@@ -93,6 +93,7 @@ impl Network {
                 Switch { name: "wan", says: "the provider's cable" },
                 Switch { name: "lan", says: "the office" },
                 Switch { name: "dmz", says: "the servers" },
+                Switch { name: "sync", says: "a cable between the nodes" },
             ],
             hosts: vec![gateway(), server(), outsider(), client(), www()],
             nodes: vec![Node { name: "alpha" }],

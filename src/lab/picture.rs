@@ -102,7 +102,7 @@ mod tests {
         for host in &network.hosts {
             assert!(picture.contains(host.name), "{picture}");
         }
-        for word in ["[alpha]", "203.0.113.2", "192.168.1.1", "10.20.0.1", "2001:db8:ffff::10", "koi-lab-dmz"]
+        for word in ["[alpha]", "203.0.113.3", "192.168.1.2", "10.20.0.2", "2001:db8:ffff::10", "koi-lab-dmz"]
         {
             assert!(picture.contains(word), "{word} in {picture}");
         }
