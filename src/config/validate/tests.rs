@@ -469,7 +469,13 @@ fn a_pair() {
     let twin = "\"a1fa00000000000000000000000000000000000000000000000000000000a1fa\"";
     let key = "\"be7a00000000000000000000000000000000000000000000000000000000be7a\"";
     check_story(&[
-        ("preferred = \"alpha\"", "preferred = \"alfa\"", "pair.preferred", "no node \"alfa\"", "\"alpha\""),
+        (
+            "preferred = \"alpha\"",
+            "preferred = \"alfa\"",
+            "pair.preferred",
+            "no node \"alfa\"",
+            "alpha, beta",
+        ),
         (
             "preferred = \"alpha\"",
             "preferred = \"alpha\"\npreempt_delay = 86401\n#",
