@@ -20,6 +20,12 @@ impl Shard {
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
+            Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Grant(credit) => {
+                self.grant(credit);
+                self.finish(now, out);
+            }
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

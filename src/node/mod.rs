@@ -18,16 +18,18 @@ mod outbox;
 mod rate;
 mod refusal;
 mod related;
+mod replication;
 mod report;
 mod shard;
 mod size;
 pub mod snapshot;
 mod traffic;
 
-pub use command::{CaptureSink, Command, Reply};
+pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use notice::Notice;
 pub use outbox::Outbox;
+pub use replication::CHUNK;
 pub use shard::{Shard, Why};
 
 pub use crate::wire::Offload;

@@ -1,4 +1,5 @@
-//! What a shard hands to the edge: frames by port, packets for the router's own stack.
+//! What a shard hands to the edge: frames by port, packets for the router's own stack, changes for the
+//! peer's node.
 
 use crate::types::PortId;
 use crate::wire::{FrameBuf, Pool};
@@ -13,6 +14,8 @@ pub struct Outbox {
     frames: Vec<Vec<FrameBuf>>,
     /// Packets for the router's own stack, Ethernet header in front.
     pub host: Vec<FrameBuf>,
+    /// Changes of the state table for the peer's node, a datagram's worth each, in order.
+    pub chunks: Vec<Vec<u8>>,
 }
 
 impl Outbox {
@@ -22,12 +25,13 @@ impl Outbox {
             pool: Pool::new(POOL),
             frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
             host: Vec::new(),
+            chunks: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _ } = self;
+        let Outbox { pool, frames, host: _, chunks: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);
@@ -42,6 +46,6 @@ impl Outbox {
 
     /// True when nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
-        self.host.is_empty() && self.frames.iter().all(Vec::is_empty)
+        self.host.is_empty() && self.chunks.is_empty() && self.frames.iter().all(Vec::is_empty)
     }
 }

@@ -14,6 +14,7 @@ use super::notice::Notices;
 use super::outbox::Outbox;
 use super::rate::Rate;
 use super::refusal::Refusal;
+use super::replication::Met;
 use super::traffic::Traffic;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
@@ -37,6 +38,8 @@ pub enum Why {
     Reassembly,
     /// A router advertisement is due.
     RouterAdvertisement,
+    /// The peer's node has more to be told.
+    Replication,
 }
 
 /// The router, or one worker's share of it.
@@ -59,6 +62,10 @@ pub struct Shard {
     pub(super) route_out: route::Outbox<Departure>,
     pub(super) whole: reassembly::Outbox,
     pub(super) notices: Notices,
+    /// How many more chunks the peer's node has room for.
+    pub(super) credit: usize,
+    /// Neighbours that the peer's node has to be told of.
+    pub(super) met: Vec<Met>,
 }
 
 impl Shard {
@@ -84,6 +91,8 @@ impl Shard {
             route_out,
             whole: reassembly::Outbox::default(),
             notices: Notices::new(now),
+            credit: 0,
+            met: Vec::new(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
@@ -137,6 +146,7 @@ impl Shard {
             (self.neighbours.poll_timeout(), Why::Neighbours),
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
+            (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
@@ -152,6 +162,7 @@ impl Shard {
         self.run_batch(now, out);
         self.drain_neighbours(now, out);
         self.flush_departures(now, out);
+        self.tell_peer(now, out);
     }
 
     /// What the neighbours say: frames of their own, packets whose next hop is known now, packets that wait no more.
@@ -175,6 +186,7 @@ impl Shard {
         for event in said.events.drain(..) {
             self.notice(now, event);
         }
+        self.note_met(&mut said.met);
         self.route_out = said;
     }
 
