@@ -61,10 +61,10 @@ fn step(number: usize, step: usize) -> Packet {
             5 => segment(&reply, ACK | FIN, 5001, 1002),
             _ => segment(&original, ACK, 1002, 5002),
         },
-        protocol::UDP => packet(if step % 2 == 0 { &original } else { &reply }, &Text::Udp, b"?"),
-        protocol::ICMP if step % 2 == 0 => first(&original),
+        protocol::UDP => packet(if step.is_multiple_of(2) { &original } else { &reply }, &Text::Udp, b"?"),
+        protocol::ICMP if step.is_multiple_of(2) => first(&original),
         protocol::ICMP => packet(&reply, &Text::Query { request: false }, b""),
-        _ => packet(if step % 2 == 0 { &original } else { &reply }, &Text::Other, b"?"),
+        _ => packet(if step.is_multiple_of(2) { &original } else { &reply }, &Text::Other, b"?"),
     }
 }
 
