@@ -23,7 +23,7 @@ mod worker;
 use std::io::Write;
 use std::net::IpAddr;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::claim::Claim;
 use super::network::Network;
@@ -60,9 +60,6 @@ pub fn run(
     check: &mut dyn FnMut(&Nodes) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     process::as_many_descriptors_as_permitted().context("descriptors")?;
-    let alone = nodes.all.len() < 2;
-    let possible = |drill: &&Drill| !alone || **drill == Drill::Control;
-    ensure!(plan.drills.iter().all(|drill| possible(&drill)), "this drill needs two nodes");
     let Load { sessions, flows } = plan.load;
     writeln!(
         out,
