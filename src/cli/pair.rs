@@ -60,9 +60,7 @@ impl Pair {
     /// Asks, and shows what came of it.
     pub fn run(self) -> ExitCode {
         let (request, control) = match self.what {
-            What::Maintenance { state, control } => {
-                (role::Request::Maintenance(state == OnOff::On), control)
-            }
+            What::Maintenance { state, control } => (role::Request::Maintenance(state == OnOff::On), control),
             What::Disable { control } => (role::Request::Disable(true), control),
             What::Enable { control } => (role::Request::Disable(false), control),
             What::Resign { control } => (role::Request::Resign, control),

@@ -70,7 +70,8 @@ fn replication(pair: &PairSnapshot) -> String {
 }
 
 fn virtual_ips(pair: &PairSnapshot) -> String {
-    let mut table = Table::new(&["interface", ">vhid", "state", "mac", "addresses", ">sent", ">heard", ">bad"]);
+    let mut table =
+        Table::new(&["interface", ">vhid", "state", "mac", "addresses", ">sent", ">heard", ">bad"]);
     for row in &pair.virtual_ips {
         let state = if row.foreign { format!("{} (shared)", row.state) } else { row.state.clone() };
         table.row([

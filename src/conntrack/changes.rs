@@ -208,6 +208,11 @@ impl Table {
         self.changes = Some(Box::new(Changes::new(&self.store, now, limit)));
     }
 
+    /// True when what changes is kept for a peer.
+    pub const fn keeps_changes(&self) -> bool {
+        self.changes.is_some()
+    }
+
     /// True when [`Table::take_changes`] has something to tell.
     #[inline]
     pub fn has_changes(&self) -> bool {

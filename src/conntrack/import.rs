@@ -121,10 +121,10 @@ impl Table {
             return Err(Refused::Malformed);
         }
         // The peer's slot may have another flow than it had.
-        let known = self.mirrored(record.slot);
-        if let Some(other) = known.filter(|ours| !self.has_keys(*ours, record)) {
+        if let Some(other) = self.mirrored(record.slot).filter(|ours| !self.has_keys(*ours, record)) {
             self.remove(other);
         }
+        let known = self.mirrored(record.slot);
         let ours = match self.claim(record)? {
             Some(ours) => {
                 self.update(now, ours, epoch, record, resolve);

@@ -372,3 +372,114 @@ proptest! {
         }
     }
 }
+
+/// An end of a connection at a takeover: what it has sent, what of that is acknowledged, and what it may send.
+#[derive(Clone, Copy, Debug)]
+struct Far {
+    una: u32,
+    nxt: u32,
+    edge: u32,
+    /// What it has received, and acknowledges.
+    rcv: u32,
+    window: u16,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+    /// Whatever well-behaved ends do after a takeover passes, however far they have come since the router that takes over
+    /// last heard of them, and whoever speaks first.
+    #[test]
+    fn ends_that_have_come_far_go_on(
+        scales in prop::array::uniform2(0u8..15),
+        windows in prop::array::uniform2(2u16..),
+        stale in prop::array::uniform2(1u16..),
+        isn in any::<[u32; 2]>(),
+        come in any::<[u32; 2]>(),
+        flying in any::<[u32; 2]>(),
+        steps in prop::collection::vec((any::<bool>(), 0u8..3, any::<u32>(), any::<u32>(), any::<u32>()), 1..60),
+    ) {
+        let peer = |way: usize| Peer {
+            phase: Phase::Established,
+            low: isn[way].wrapping_add(1),
+            high: isn[way].wrapping_add(1 + u32::from(stale[1 - way])),
+            acked: isn[way].wrapping_add(1),
+            window: stale[way].min(windows[way]),
+            scale: Some(scales[way]),
+        };
+        let mut tcp = Tcp { peers: [peer(0), peer(1)], loose: false };
+        let room = |way: usize| u32::from(windows[1 - way]) << scales[1 - way];
+        let mut ends = [0, 1].map(|way| {
+            let una = isn[way].wrapping_add(come[way]);
+            let (nxt, edge) = (una.wrapping_add(flying[way] % (room(way) + 1)), una.wrapping_add(room(way)));
+            Far { una, nxt, edge, rcv: 0, window: windows[way] }
+        });
+        (ends[0].rcv, ends[1].rcv) = (ends[1].una, ends[0].una);
+        let mut learned = false;
+        for (answer, kind, size, place, more) in steps {
+            let (way, from, to) = if answer { (Reply, 1, 0) } else { (Original, 0, 1) };
+            let Far { una, nxt, edge, .. } = ends[from];
+            // It has received more of what the other end has sent, perhaps through the router before us.
+            let unreceived = ends[to].nxt.wrapping_sub(ends[from].rcv);
+            ends[from].rcv = ends[from].rcv.wrapping_add(more % (unreceived + 1));
+            ends[to].una = ends[from].rcv;
+            ends[to].edge = later(ends[to].edge, ends[from].rcv.wrapping_add(room(to)));
+            let (seq, len) = match kind {
+                0 => (nxt, size % 65_000 % (edge.wrapping_sub(nxt) + 1)),
+                1 => {
+                    let flight = nxt.wrapping_sub(una);
+                    let seq = una.wrapping_add(place % (flight + 1));
+                    (seq, size % 65_000 % (nxt.wrapping_sub(seq) + 1))
+                }
+                _ => (nxt, 0),
+            };
+            ends[from].nxt = later(nxt, seq.wrapping_add(len));
+            let segment = Segment { flags: ACK, seq, ack: ends[from].rcv, window: ends[from].window, len, scale: None };
+            let outcome = if learned { tcp.advance(way, &segment) } else { tcp.relearn(way, &segment) };
+            learned = true;
+            prop_assert_eq!(outcome, Accept, "{:?} {:?} {:?}", segment, tcp, ends);
+        }
+    }
+
+    #[test]
+    fn a_reset_teaches_nothing(isn in any::<[u32; 2]>(), seq in any::<u32>(), ack in any::<u32>(), answer in any::<bool>()) {
+        let peer = |way: usize| Peer {
+            phase: Phase::Established,
+            low: isn[way],
+            high: isn[way].wrapping_add(8000),
+            acked: isn[way],
+            window: 8000,
+            scale: None,
+        };
+        let mut tcp = Tcp { peers: [peer(0), peer(1)], loose: false };
+        let (way, from) = if answer { (Reply, 1) } else { (Original, 0) };
+        let before = tcp;
+        let reset = Segment { flags: RST, seq, ack, window: 0, len: 0, scale: None };
+        if distance(seq, isn[from]).unsigned_abs() > 1 {
+            prop_assert_eq!(tcp.relearn(way, &reset), Mismatch);
+            prop_assert_eq!(tcp, before);
+        }
+        prop_assert_eq!(tcp.relearn(way, &Segment { seq: isn[from], ..reset }), Accept);
+    }
+}
+
+#[test]
+fn a_fin_that_was_told_is_the_end_of_the_data() {
+    let mut tcp = established();
+    play(
+        &mut tcp,
+        &[(Line(Original, ACK | PSH, 1, 1, 500), Accept), (Line(Original, ACK | FIN, 501, 1, 0), Accept)],
+    );
+    // The other end has sent 3 GB since.
+    let far = 3_000_000_000;
+    assert_eq!(tcp.relearn(Reply, &segment(Reply, ACK, far, 503, 1000)), Mismatch);
+    assert_eq!(tcp.relearn(Original, &segment(Original, ACK, 502, far, 1000)), Mismatch);
+    assert_eq!(tcp.relearn(Reply, &segment(Reply, ACK, far, 502, 1000)), Accept);
+    play(
+        &mut tcp,
+        &[
+            (Line(Reply, ACK | FIN, far + 1000, 502, 0), Accept),
+            (Line(Original, ACK, 502, far + 1001, 0), Accept),
+        ],
+    );
+    assert_eq!(Class::of_tcp(&tcp), Class::TcpClosed);
+}

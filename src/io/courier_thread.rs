@@ -19,8 +19,8 @@ use super::poller::{Poller, Waker};
 use super::{clock, single};
 use crate::cluster::replica::StreamId;
 use crate::node::{
-    Command, Compiled, Courier, CourierOrder, CourierOutbox, PairSnapshot, ReplicaOrder, Replication, SyncWay,
-    sync_way,
+    Command, Compiled, Courier, CourierOrder, CourierOutbox, PairSnapshot, ReplicaOrder, Replication,
+    SyncWay, sync_way,
 };
 use crate::types::Instant;
 

@@ -276,7 +276,8 @@ impl Devices {
     /// # Errors
     /// When there is no such port, or its device does not take the frame.
     pub fn send(&self, name: &str, frame: &[u8]) -> io::Result<()> {
-        let port = self.ports.iter().find(|port| port.name == name).and_then(|port| Some((port, port.fd.as_ref()?)));
+        let port =
+            self.ports.iter().find(|port| port.name == name).and_then(|port| Some((port, port.fd.as_ref()?)));
         let (port, fd) = port.ok_or(io::ErrorKind::NotFound)?;
         let file = std::fs::File::from(fd.try_clone()?);
         let offload_header = port.spec.driver == Driver::Offload;

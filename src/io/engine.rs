@@ -17,8 +17,8 @@ use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
-use super::pair_threads::PairHandle;
 use super::orders::{Apply, Change, PortNote, Start};
+use super::pair_threads::PairHandle;
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
@@ -103,8 +103,7 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
         })
         .context("the pages")?;
-        let desk =
-            Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
+        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
         Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
 

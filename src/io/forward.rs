@@ -263,7 +263,8 @@ impl Forward {
         }
         if let Some(courier) = &self.courier {
             courier.send(&mut self.out.chunks);
-            self.shard.grant(courier.room().saturating_sub(self.out.chunks.len()));
+            let owed = courier.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
+            self.shard.grant(owed);
         }
         for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));

@@ -137,7 +137,8 @@ impl HelmEnd {
             return (Vec::new(), Vec::new());
         }
         let ports = std::mem::take(&mut *self.shared.news.lock().unwrap_or_else(PoisonError::into_inner));
-        let gateways = std::mem::take(&mut *self.shared.gateways.lock().unwrap_or_else(PoisonError::into_inner));
+        let gateways =
+            std::mem::take(&mut *self.shared.gateways.lock().unwrap_or_else(PoisonError::into_inner));
         (ports, gateways)
     }
 }

@@ -178,7 +178,8 @@ impl HelmThread {
             }
         }
         self.poller.arm();
-        let timeout = if self.orders.is_empty() && self.link.is_drained() { self.timeout() } else { Duration::ZERO };
+        let timeout =
+            if self.orders.is_empty() && self.link.is_drained() { self.timeout() } else { Duration::ZERO };
         self.poller.wait(Some(timeout), ready)
     }
 

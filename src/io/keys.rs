@@ -21,7 +21,10 @@ pub fn load_or_make(directory: &Path) -> io::Result<Identity> {
     let path = directory.join(FILE);
     match fs::read_to_string(&path) {
         Ok(text) => parse(&text).ok_or_else(|| {
-            let what = format!("{} does not hold a key of 64 hex digits; restore it, or remove it and pair anew", path.display());
+            let what = format!(
+                "{} does not hold a key of 64 hex digits; restore it, or remove it and pair anew",
+                path.display()
+            );
             io::Error::new(io::ErrorKind::InvalidData, what)
         }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {

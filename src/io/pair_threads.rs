@@ -69,8 +69,7 @@ impl PairHandle {
         let poller = Poller::new().context("the role thread")?;
         let (forward_end, helm_end) = helm_link::pair(poller.waker(), Arc::clone(&published));
         let listeners = listeners(forward, reporter, names);
-        let helm =
-            HelmThread::new(helm, helm_end, published, courier_handle.clone(), listeners, poller);
+        let helm = HelmThread::new(helm, helm_end, published, courier_handle.clone(), listeners, poller);
         let handle = helm.handle();
         courier_handle.connect_helm(handle.clone());
         forward.connect_helm(forward_end, sync);
@@ -120,7 +119,11 @@ impl PairHandle {
     /// Hands over and takes leave; returns when the last word is out.
     pub fn stop(&self) {
         let (sender, receiver) = sync_channel(1);
-        self.order(HelmOrder::Stop(Box::new(move || drop(sender.try_send(())))));
+        let done = move || {
+            // Whoever waited has lost patience when this fails.
+            let _ = sender.try_send(());
+        };
+        self.order(HelmOrder::Stop(Box::new(done)));
         if receiver.recv_timeout(PATIENCE).is_err() {
             tracing::error!("the role thread does not end");
         }
@@ -158,6 +161,9 @@ fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<Strin
             reporter.say(&Report::Resignation { frames: named.collect() });
         }),
         wake_forward,
-        packets: Box::new(move |packets| drop(handle.order(Order::Packets(packets)))),
+        packets: Box::new(move |packets| {
+            // An advertisement that is not sent is like one that was lost.
+            let _ = handle.order(Order::Packets(packets));
+        }),
     }
 }

@@ -102,7 +102,8 @@ mod tests {
     fn a_standing_comes_out_as_it_went_in_and_never_with_a_longer_lease() {
         for role in [Role::Alone, Role::Active, Role::Standby] {
             for nanos in [0, 1, 262_143, 262_144, 25_000_000, 9 * 365 * 86_400 * 1_000_000_000] {
-                let given = Standing { role, epoch: Epoch(77), until: Instant::from_nanos(nanos), foreign: 5 };
+                let given =
+                    Standing { role, epoch: Epoch(77), until: Instant::from_nanos(nanos), foreign: 5 };
                 let published = Published::new(given);
                 let read = published.standing();
                 assert_eq!((read.role, read.epoch, read.foreign), (role, Epoch(77), 5));

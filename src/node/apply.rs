@@ -8,7 +8,7 @@ use super::command::Command;
 use super::compiled::Compiled;
 use super::outbox::Outbox;
 use super::pair::Duty;
-use crate::types::{Instant, Standing};
+use crate::types::{Instant, InterfaceId, Standing};
 
 impl Shard {
     /// A bounded piece of work from the control plane.
@@ -23,6 +23,12 @@ impl Shard {
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
+            Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Grant(credit) => {
+                self.grant(credit);
+                self.finish(now, out);
+            }
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }
@@ -41,6 +47,7 @@ impl Shard {
         // Who is no longer in a pair needs nobody's leave.
         if self.compiled.pair.is_none() {
             self.standing = Standing { foreign: self.standing.foreign, ..Standing::ALONE };
+            self.set_passive(now, false);
         }
         self.duty = Duty::new(now, &self.standing, &self.compiled);
         self.tell_duty(now);
@@ -56,7 +63,9 @@ impl Shard {
 
     /// Remembers the newest word on a gateway, of which there are as many as the document has.
     pub(super) fn note_gateway(&mut self, gateway: (InterfaceId, IpAddr), reachable: bool) {
-        let Some(number) = self.compiled.gateways().iter().position(|known| *known == gateway) else { return };
+        let Some(number) = self.compiled.gateways().iter().position(|known| *known == gateway) else {
+            return;
+        };
         match self.gateway_news.iter_mut().find(|(known, _)| *known == number) {
             Some((_, newest)) => *newest = reachable,
             None => self.gateway_news.push((number, reachable)),

@@ -6,12 +6,35 @@ use super::compiled::Compiled;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::conntrack::{Cursor, Filter};
 use crate::types::{Instant, InterfaceId};
+use crate::wire::pair::flow::Malformed;
 
 /// Where an answer goes. Called once, on the forward thread: it must only hand the value over.
 pub type Reply<T> = Box<dyn FnOnce(T) + Send>;
 
 /// A copy of every frame of an interface, for `koi capture`. False ends the capture.
 pub type CaptureSink = Box<dyn FnMut(Instant, &[u8]) -> bool + Send>;
+
+/// Which way changes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Replication {
+    /// No way.
+    Off,
+    /// To the peer's node, which knows nothing yet: everything is told, then what changes.
+    Tell,
+    /// From the peer's node, whose stream begins: what it told before means nothing any more.
+    Listen,
+}
+
+/// What became of a chunk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Imported {
+    /// Changes taken over.
+    pub taken: u32,
+    /// Changes refused; the table counts why.
+    pub refused: u32,
+    /// The rest of the chunk is not in this node's language.
+    pub malformed: Option<Malformed>,
+}
 
 /// A bounded piece of work.
 pub enum Command {
@@ -43,6 +66,17 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// Changes that the peer's node tells, in the order of its stream.
+    Import {
+        /// A chunk.
+        bytes: Vec<u8>,
+        /// What became of it.
+        reply: Reply<Imported>,
+    },
+    /// Tell the peer's node of changes, listen to it, or neither.
+    Replicate(Replication),
+    /// The peer's node has room for so many more chunks.
+    Grant(usize),
     /// Begin a capture.
     Capture {
         /// The interface; all when absent.

@@ -219,7 +219,7 @@ impl Shard {
     }
 
     /// A flow admitted under an older configuration is asked about again; it ends when it may no longer exist.
-    fn readmit(&mut self, hit: Hit) -> Result<(), Refusal> {
+    pub(super) fn readmit(&mut self, hit: Hit) -> Result<(), Refusal> {
         match self.reconsider(hit) {
             Ok(passes) => {
                 self.table.readmit(hit, passes, self.compiled.epoch);

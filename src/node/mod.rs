@@ -21,6 +21,7 @@ mod pair;
 mod rate;
 mod refusal;
 mod related;
+mod replication;
 mod report;
 mod shard;
 mod size;
@@ -28,13 +29,16 @@ pub mod snapshot;
 mod traffic;
 mod virtual_ip;
 
-pub use command::{CaptureSink, Command, Reply};
+pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
-pub use helm::{CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, Way as SyncWay, sync_way};
+pub use helm::{
+    CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, Way as SyncWay, sync_way,
+};
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use pair::PairPart;
+pub use replication::CHUNK;
 pub use shard::{Shard, Why};
 pub use virtual_ip::VirtualIp;
 

@@ -1,4 +1,5 @@
-//! What a shard hands to the edge: frames by port, packets for the router's own stack.
+//! What a shard hands to the edge: frames by port, packets for the router's own stack, changes for the
+//! peer's node.
 
 use crate::types::{InterfaceId, PortId};
 use crate::wire::{FrameBuf, Pool};
@@ -15,6 +16,8 @@ pub struct Outbox {
     pub host: Vec<FrameBuf>,
     /// What the peer and speakers of CARP say, for the role: whole frames without their tags.
     pub control: Vec<(InterfaceId, FrameBuf)>,
+    /// Changes of the state table for the peer's node, a datagram's worth each, in order.
+    pub chunks: Vec<Vec<u8>>,
 }
 
 impl Outbox {
@@ -25,12 +28,13 @@ impl Outbox {
             frames: (0..ports).map(|_| Vec::with_capacity(128)).collect(),
             host: Vec::new(),
             control: Vec::new(),
+            chunks: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _, control: _ } = self;
+        let Outbox { pool, frames, host: _, control: _, chunks: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);
@@ -45,6 +49,9 @@ impl Outbox {
 
     /// True when nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
-        self.host.is_empty() && self.control.is_empty() && self.frames.iter().all(Vec::is_empty)
+        self.host.is_empty()
+            && self.control.is_empty()
+            && self.chunks.is_empty()
+            && self.frames.iter().all(Vec::is_empty)
     }
 }

@@ -82,7 +82,11 @@ pub(super) fn at_first(compiled: &Compiled) -> Standing {
 impl Shard {
     /// What the node may do from now on.
     pub fn set_standing(&mut self, now: Instant, standing: Standing) {
-        self.standing = standing;
+        let was = std::mem::replace(&mut self.standing, standing).role;
+        if was != standing.role {
+            // A standby's flows end when the active node says so.
+            self.set_passive(now, standing.role == Role::Standby);
+        }
         self.take_up_duty(now);
     }
 

@@ -15,6 +15,7 @@ use super::outbox::Outbox;
 use super::pair::{self, Duty};
 use super::rate::Rate;
 use super::refusal::Refusal;
+use super::replication::Met;
 use super::traffic::Traffic;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
@@ -38,6 +39,8 @@ pub enum Why {
     Reassembly,
     /// A router advertisement is due.
     RouterAdvertisement,
+    /// The peer's node has more to be told.
+    Replication,
 }
 
 /// The router, or one worker's share of it.
@@ -64,6 +67,10 @@ pub struct Shard {
     pub(super) notices: Notices,
     /// Gateways that answer, or no longer do, since somebody last asked: by number, the newest word on each.
     pub(super) gateway_news: Vec<(usize, bool)>,
+    /// How many more chunks the peer's node has room for.
+    pub(super) credit: usize,
+    /// Neighbours that the peer's node has to be told of.
+    pub(super) met: Vec<Met>,
 }
 
 impl Shard {
@@ -93,6 +100,8 @@ impl Shard {
             whole: reassembly::Outbox::default(),
             notices: Notices::new(now),
             gateway_news: Vec::new(),
+            credit: 0,
+            met: Vec::new(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
@@ -150,6 +159,7 @@ impl Shard {
             (self.neighbours.poll_timeout(), Why::Neighbours),
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
+            (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
@@ -169,6 +179,7 @@ impl Shard {
         self.run_batch(now, out);
         self.drain_neighbours(now, out);
         self.flush_departures(now, out);
+        self.tell_peer(now, out);
     }
 
     /// What the neighbours say: frames of their own, packets whose next hop is known now, packets that wait no more.
@@ -199,6 +210,7 @@ impl Shard {
             }
             self.notice(now, event);
         }
+        self.note_met(&mut said.met);
         self.route_out = said;
     }
 

@@ -41,6 +41,8 @@ pub struct Outbox<P> {
     pub failed: Vec<(InterfaceId, IpAddr, P)>,
     /// Packets that may wait no longer.
     pub dropped: Vec<(Drop, P)>,
+    /// Neighbours that have just answered, and their MAC addresses.
+    pub met: Vec<(InterfaceId, IpAddr, MacAddr)>,
     /// Losses without a packet of the node's.
     pub counted: Vec<Drop>,
     /// What an operator should know.
@@ -54,6 +56,7 @@ impl<P> Default for Outbox<P> {
             ready: Vec::new(),
             failed: Vec::new(),
             dropped: Vec::new(),
+            met: Vec::new(),
             counted: Vec::new(),
             events: Vec::new(),
         }

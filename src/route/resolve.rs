@@ -3,7 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-use super::entry::{CLOSELY, DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES};
+use super::entry::{
+    CLOSELY, DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES,
+};
 use super::neighbours::Neighbours;
 use super::table::Key;
 use super::{Event, Outbox};
@@ -209,7 +211,7 @@ impl<P> Neighbours<P> {
             return;
         };
         let entry = self.table.entry(index);
-        let (was_usable, before) = (entry.state.is_usable(), entry.mac);
+        let (state, was_usable, before) = (entry.state, entry.state.is_usable(), entry.mac);
         // RFC 4861 section 7.2.5: an answer without an address is one only to who knows it.
         let Some(mac) = mac.or(was_usable.then_some(before)) else { return };
         let changed = was_usable && before != mac;
@@ -232,6 +234,9 @@ impl<P> Neighbours<P> {
             let jitter = Duration::from_nanos(self.random.below(REACHABLE.as_nanos() as u64));
             let patience = self.patience(index, REACHABLE / 2 + jitter);
             self.table.set(now, index, State::Reachable, now + patience);
+            if changed || state != State::Reachable {
+                out.met.push((key.0, key.1, mac));
+            }
         } else if !parked.is_empty() {
             self.table.set(now, index, State::Delay, now + DELAY);
         } else if changed || !was_usable {
@@ -239,6 +244,30 @@ impl<P> Neighbours<P> {
         }
         out.ready.extend(parked.into_iter().map(|packet| (key.0, mac, packet)));
         self.tell_of_gateway(key, true, out);
+    }
+
+    /// The peer's node knows a neighbour's MAC address: worth not having to ask at a takeover, and worth no more than
+    /// a stale entry. What is known here, or asked for whatever happens, is left alone.
+    ///
+    /// False when no station on that link can have this address.
+    pub fn import(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        address: IpAddr,
+        mac: MacAddr,
+        out: &mut Outbox<P>,
+    ) -> bool {
+        if mac.is_multicast() || self.check_address(interface, address).is_err() {
+            return false;
+        }
+        let key = (interface, address);
+        let known = self.table.find(&key).map(|index| self.table.entry(index));
+        if known.is_none_or(|entry| !entry.watched && !entry.state.is_usable()) {
+            let heard = Heard { mac: Some(mac), confirmed: false, create: true, overriding: false };
+            self.learn(now, key, heard, out);
+        }
+        true
     }
 
     fn tell_of_move(&mut self, now: Instant, index: u16, to: MacAddr, out: &mut Outbox<P>) {

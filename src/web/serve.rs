@@ -114,7 +114,12 @@ mod tests {
                 }
                 Command::Flows { reply, .. } => reply((Vec::new(), None)),
                 Command::Drops(reply) => reply(Vec::new()),
-                Command::Apply(..) | Command::Kill { .. } | Command::Capture { .. } => {
+                Command::Apply(..)
+                | Command::Kill { .. }
+                | Command::Import { .. }
+                | Command::Replicate(_)
+                | Command::Grant(_)
+                | Command::Capture { .. } => {
                     panic!("not asked by pages")
                 }
             }

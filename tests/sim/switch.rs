@@ -22,7 +22,9 @@ impl Switch {
             self.learned.insert(from, port);
         }
         match self.learned.get(&to) {
-            Some(known) if to[0] & 1 == 0 => Some(*known).filter(|known| *known != port).into_iter().collect(),
+            Some(known) if to[0] & 1 == 0 => {
+                Some(*known).filter(|known| *known != port).into_iter().collect()
+            }
             Some(_) | None => (0..PORTS).filter(|other| *other != port).collect(),
         }
     }

@@ -213,7 +213,7 @@ impl Sender {
     /// Later ones have come.
     fn resend_missing(&mut self, now: Instant, out: &mut SenderOutbox) {
         let pause = self.round_trip.unwrap_or(RETRANSMIT);
-        let lost = self.highest.saturating_sub(self.acked + REORDERED - 1) as usize;
+        let lost = self.highest.saturating_sub(self.acked + REORDERED) as usize;
         let mut left = AGAIN;
         for (place, pending) in self.pending.iter_mut().enumerate().take(lost) {
             let Some(chunk) = &pending.chunk else { continue };

@@ -9,9 +9,9 @@ use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
 use crate::types::Family;
+use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
-use crate::wire::FrameBuf;
 
 /// True for a sealed datagram of replication, which the courier opens.
 pub(super) fn is_replica(bytes: &[u8]) -> bool {
@@ -79,19 +79,19 @@ impl Helm {
     }
 
     /// What an engine says goes out, and into the log.
-    pub(super) fn say_carp(
-        &mut self,
-        index: usize,
-        said: carp::Outbox,
-        out: &mut HelmOutbox,
-    ) {
+    pub(super) fn say_carp(&mut self, index: usize, said: carp::Outbox, out: &mut HelmOutbox) {
         let carp::Outbox { adverts, announce, changes, events } = said;
         let Some(Place { interface, mac, foreign, .. }) = self.vips.get(index).map(|vip| vip.place.clone())
         else {
             return;
         };
         for change in changes.iter().filter(|_| foreign) {
-            self.note_carp(index, false, format!("{} is {:?} ({:?})", carp_name(self, index), change.to, change.reason), out);
+            self.note_carp(
+                index,
+                false,
+                format!("{} is {:?} ({:?})", carp_name(self, index), change.to, change.reason),
+                out,
+            );
         }
         for event in events {
             self.note_carp(index, true, format!("{}: {}", carp_name(self, index), words(event)), out);
@@ -124,14 +124,20 @@ fn words(event: carp::Event) -> String {
             format!("the peer {from} has another list of virtual addresses, or another password")
         }
         carp::Event::BadDigest { from } => {
-            format!("{from} advertises this VHID with a wrong digest: another password, other addresses, or another use of the number")
+            format!(
+                "{from} advertises this VHID with a wrong digest: another password, other addresses, or another use of the number"
+            )
         }
         carp::Event::Stranger { from } => {
-            format!("{from}, which is not the peer, advertises this VHID; declare it foreign or choose another number")
+            format!(
+                "{from}, which is not the peer, advertises this VHID; declare it foreign or choose another number"
+            )
         }
         carp::Event::OtherMaster { from } => format!("{from} is MASTER, too"),
         carp::Event::FamilySilent { family } => {
-            format!("the master's {family:?} advertisements do not arrive; look for a switch that filters multicast")
+            format!(
+                "the master's {family:?} advertisements do not arrive; look for a switch that filters multicast"
+            )
         }
     }
 }

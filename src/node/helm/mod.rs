@@ -29,9 +29,7 @@ use crate::carp;
 use crate::cluster::channel::{self, Channel};
 use crate::cluster::role::{Elector, RoleConfig, RoleOutbox};
 use crate::cluster::{Entropy, Identity, node_id, role};
-use crate::types::{
-    Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing,
-};
+use crate::types::{Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing};
 use crate::wire::pair::payload;
 use crate::wire::{FrameBuf, Packet, Parsed, carp as carp_wire, protocol};
 

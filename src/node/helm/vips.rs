@@ -83,9 +83,8 @@ pub fn vips(
             mode,
         };
         let same = before.iter_mut().find(|old| {
-            old.as_ref().is_some_and(|old| {
-                old.place.interface == interface && old.engine.config().vhid == vip.vhid
-            })
+            old.as_ref()
+                .is_some_and(|old| old.place.interface == interface && old.engine.config().vhid == vip.vhid)
         });
         let engine = match same.and_then(Option::take) {
             Some(mut old) => {

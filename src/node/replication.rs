@@ -1,0 +1,131 @@
+//! A shard's part in replication: it tells what changes in its tables, or takes over what the peer's tells.
+//!
+//! Chunks are made at the end of a batch, while its records are in the cache, and only while there is credit: the
+//! packet path never waits for the peer. Credit adds up: whoever carries the chunks grants as many as have been
+//! applied at the other end.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use super::Shard;
+use super::command::{Imported, Replication};
+use super::outbox::Outbox;
+use crate::cluster::replica;
+use crate::conntrack::Backlog;
+use crate::types::{Instant, InterfaceId, MacAddr};
+use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
+
+/// The bytes of a chunk, such that a sealed datagram fits an Ethernet frame: IPv6, UDP, the envelope, the seal, and the
+/// stream's header come off.
+pub const CHUNK: usize = 1500 - 40 - 8 - 16 - 16 - replica::HEADER;
+/// The most chunks made at once.
+const AT_ONCE: usize = 16;
+/// The most neighbours that wait to be told.
+const MET: usize = 1 << 15;
+
+/// A station whose MAC address is known.
+pub(super) type Met = (InterfaceId, IpAddr, MacAddr);
+
+impl Shard {
+    /// The peer's node has room for so many more chunks.
+    pub fn grant(&mut self, credit: usize) {
+        self.credit = self.credit.saturating_add(credit);
+    }
+
+    /// While passive, flows end when the peer's node says so; whoever stops being so has taken over.
+    pub fn set_passive(&mut self, now: Instant, passive: bool) {
+        self.table.set_passive(now, passive);
+    }
+
+    /// How many more chunks may be made.
+    pub fn credit(&self) -> usize {
+        self.credit
+    }
+
+    /// What waits to be told.
+    pub fn backlog(&self) -> Backlog {
+        self.table.backlog()
+    }
+
+    pub(super) fn replicate(&mut self, now: Instant, replication: Replication, out: &mut Outbox) {
+        self.credit = 0;
+        self.met.clear();
+        out.chunks.clear();
+        match replication {
+            Replication::Off => self.table.keep_changes(now, false),
+            Replication::Tell => {
+                self.table.keep_changes(now, true);
+                let known = |row: crate::route::NeighbourRow| Some((row.interface, row.address, row.mac?));
+                self.met.extend(self.neighbours.rows().into_iter().filter_map(known).take(MET));
+            }
+            Replication::Listen => {
+                self.table.keep_changes(now, false);
+                self.table.forget_peer();
+            }
+        }
+    }
+
+    pub(super) fn has_to_tell(&self) -> bool {
+        self.credit > 0 && (self.table.has_changes() || !self.met.is_empty())
+    }
+
+    /// Neighbours that have answered.
+    pub(super) fn note_met(&mut self, met: &mut Vec<Met>) {
+        if self.table.keeps_changes() {
+            let room = MET - self.met.len().min(MET);
+            self.met.extend(met.drain(..).take(room));
+        }
+        met.clear();
+    }
+
+    /// Makes chunks of what there is to tell.
+    pub(super) fn tell_peer(&mut self, now: Instant, out: &mut Outbox) {
+        if self.credit == 0 || !self.table.has_news(now) && self.met.is_empty() {
+            return;
+        }
+        for _ in 0..AT_ONCE.min(self.credit) {
+            let mut chunk = Vec::with_capacity(CHUNK);
+            if !self.met.is_empty() {
+                flow::begin(&mut chunk);
+                while chunk.len() + MAX_CHANGE <= CHUNK
+                    && let Some((interface, address, mac)) = self.met.pop()
+                {
+                    flow::encode(&Change::Neighbour { interface, address, mac }, &mut chunk);
+                }
+            } else if !self.table.take_changes(now, CHUNK, &mut chunk) {
+                break;
+            }
+            out.chunks.push(chunk);
+            self.credit -= 1;
+        }
+    }
+
+    /// Takes over what the peer's node tells.
+    pub(super) fn import(&mut self, now: Instant, bytes: &[u8]) -> Imported {
+        let compiled = Arc::clone(&self.compiled);
+        let resolve = |rule, direction| compiled.ruleset.recall(rule, direction);
+        let mut imported = Imported::default();
+        for change in flow::decode(bytes) {
+            let taken = match change {
+                Ok(Change::Neighbour { interface, address, mac }) => {
+                    self.neighbours.import(now, interface, address, mac, &mut self.route_out)
+                }
+                Ok(change) => self.table.import(now, compiled.epoch, &change, &resolve).is_ok(),
+                Err(malformed) => {
+                    imported.malformed = Some(malformed);
+                    break;
+                }
+            };
+            if taken {
+                imported.taken += 1;
+            } else {
+                imported.refused += 1;
+            }
+        }
+        imported
+    }
+}
+
+#[cfg(test)]
+#[path = "replication_tests.rs"]
+mod tests;

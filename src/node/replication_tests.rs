@@ -1,0 +1,157 @@
+use super::*;
+use crate::config;
+use crate::conntrack::testing::{TcpText, Text, key, packet};
+use crate::node::{Command, Compiled, Offload};
+use crate::types::{Duration, PortId, Seed};
+use crate::wire::{FlowKey, FrameBuf, Packet, Parsed, protocol, tcp_flags::*};
+
+const DOCUMENT: &str = r#"
+schema = 1
+revision = 1
+[[node]]
+name = "koi"
+[[node.port]]
+name = "wan"
+tap = "t0"
+[[node.port]]
+name = "lan"
+tap = "t1"
+[[node.interface]]
+name = "wan"
+addresses = ["203.0.113.2/24"]
+[[node.interface]]
+name = "lan"
+addresses = ["192.168.1.1/24"]
+[[interface]]
+name = "wan"
+zone = "wan"
+port = "wan"
+[[interface]]
+name = "lan"
+zone = "lan"
+port = "lan"
+[[rule]]
+id = 1000000
+interface = "lan"
+action = "pass"
+"#;
+
+const CLIENT: MacAddr = MacAddr([2, 0, 0, 0, 0, 9]);
+const SERVER: MacAddr = MacAddr([2, 0, 0, 0, 0, 7]);
+const WAN: u8 = 0;
+const LAN: u8 = 1;
+
+struct Router {
+    shard: Shard,
+    out: Outbox,
+    now: Instant,
+}
+
+impl Router {
+    fn new(seed: u64, epoch: u32) -> Router {
+        let valid = config::load(DOCUMENT).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let node = valid.node(None).unwrap();
+        let compiled = Arc::new(Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; 2]));
+        let now = Instant::from_secs(100);
+        let mut router =
+            Router { shard: Shard::new(compiled, Seed([seed, 2]), now), out: Outbox::new(2), now };
+        for port in [WAN, LAN] {
+            router.shard.handle_link(now, PortId(port), true, &mut router.out);
+        }
+        router
+    }
+
+    fn command(&mut self, command: Command) {
+        self.shard.handle_command(self.now, command, &mut self.out);
+    }
+
+    fn import(&mut self, bytes: Vec<u8>) -> Imported {
+        self.shard.import(self.now, &bytes)
+    }
+
+    /// A packet comes in; the key and the destination with which it leaves by the other side.
+    fn pass(&mut self, port: u8, mut packet: Packet) -> Option<(FlowKey, MacAddr)> {
+        let mac = self.shard.compiled.links[usize::from(port)].mac;
+        packet.frame.bytes_mut()[..6].copy_from_slice(&mac.0);
+        let other = PortId(1 - port);
+        self.out.frames(other).0.clear();
+        self.shard.handle_frames(self.now, PortId(port), &mut vec![packet.frame], &mut self.out);
+        let sent: Vec<FrameBuf> = self.out.frames(other).0.drain(..).collect();
+        sent.into_iter().find_map(|frame| match Packet::parse(frame) {
+            Ok(Parsed::Ip(packet)) if packet.layout.key.protocol() == protocol::TCP => {
+                let mut mac = [0; 6];
+                mac.copy_from_slice(&packet.frame.bytes()[..6]);
+                Some((packet.layout.key, MacAddr(mac)))
+            }
+            Ok(Parsed::Ip(_) | Parsed::Arp(_)) | Err(_) => None,
+        })
+    }
+}
+
+/// The neighbours, as a peer tells of them.
+fn neighbours() -> Vec<u8> {
+    let mut chunk = Vec::new();
+    flow::begin(&mut chunk);
+    for (interface, address, mac) in [(LAN, "192.168.1.10", CLIENT), (WAN, "203.0.113.7", SERVER)] {
+        let (interface, address) = (InterfaceId(interface), address.parse().unwrap());
+        flow::encode(&Change::Neighbour { interface, address, mac }, &mut chunk);
+    }
+    chunk
+}
+
+fn segment(key: &FlowKey, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Packet {
+    packet(key, &Text::Tcp(TcpText { flags, seq, ack, window: 9000, scale: None }), payload)
+}
+
+#[test]
+fn a_flow_goes_on_at_the_other_router_without_a_question() {
+    let (mut active, mut standby) = (Router::new(1, 1), Router::new(2, 7));
+    assert_eq!(active.import(neighbours()), Imported { taken: 2, refused: 0, malformed: None });
+    standby.command(Command::Replicate(Replication::Listen));
+    standby.shard.set_passive(standby.now, true);
+    active.command(Command::Replicate(Replication::Tell));
+    assert!(active.out.chunks.is_empty(), "not without credit");
+    active.command(Command::Grant(100));
+
+    let original = key(protocol::TCP, "192.168.1.10", 4000, "203.0.113.7", 443);
+    let (sent, mac) = active.pass(LAN, segment(&original, SYN, 1000, 0, b"")).unwrap();
+    assert_eq!((sent.src().to_string().as_str(), mac), ("203.0.113.2", SERVER));
+    let reply = sent.inverse();
+    assert!(active.pass(WAN, segment(&reply, SYN | ACK, 5000, 1001, b"")).is_some());
+    assert!(active.pass(LAN, segment(&original, ACK, 1001, 5001, b"")).is_some());
+    while active.shard.poll_timeout().is_some_and(|(at, _)| at == Instant::ZERO) {
+        active.shard.handle_timeout(active.now, &mut active.out);
+    }
+    let chunks = std::mem::take(&mut active.out.chunks);
+    assert!(chunks.iter().all(|chunk| chunk.len() <= CHUNK));
+    assert!(chunks.iter().any(|chunk| flow::is_complete(chunk)));
+    assert_eq!(active.shard.credit, 100 - chunks.len());
+    for bytes in chunks {
+        let imported = standby.import(bytes);
+        assert_eq!((imported.refused, imported.malformed), (0, None));
+    }
+    assert_eq!(standby.shard.table.len(), 1);
+
+    // The standby takes over: neither side notices, and nobody is asked for a MAC address.
+    standby.now = standby.now + Duration::from_secs(5);
+    standby.shard.set_passive(standby.now, false);
+    let answer = standby.pass(WAN, segment(&reply, ACK, 2_000_000_000, 1501, b"answer"));
+    assert_eq!(answer, Some((original.inverse(), CLIENT)));
+    let question = standby.pass(LAN, segment(&original, ACK, 1501, 2_000_000_006, b"question"));
+    assert_eq!(question, Some((sent, SERVER)));
+}
+
+#[test]
+fn what_is_no_change_is_told() {
+    let mut router = Router::new(1, 1);
+    let told = router.import(vec![9, 9]);
+    assert_eq!(told, Imported { taken: 0, refused: 0, malformed: Some(flow::Malformed::Version) });
+    // A multicast address is nobody's.
+    let mut chunk = Vec::new();
+    flow::begin(&mut chunk);
+    let (address, mac) = ("192.168.1.10".parse().unwrap(), MacAddr::BROADCAST);
+    flow::encode(&Change::Neighbour { interface: InterfaceId(LAN), address, mac }, &mut chunk);
+    chunk.push(77);
+    let told = router.import(chunk);
+    assert_eq!(told, Imported { taken: 0, refused: 1, malformed: Some(flow::Malformed::Kind) });
+}
