@@ -1,6 +1,8 @@
 //! `koi lab`
 
+use std::fs;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -19,6 +21,9 @@ pub struct Lab {
     /// One JSON object on standard output; the report goes to standard error
     #[arg(long)]
     json: bool,
+    /// The nodes' document; its ports are TAPs in the namespaces of the lab's switches. Not given: the example's
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Do something to a node while traffic goes through, and measure; or "all". 0 when the promise holds
     #[arg(long, value_name = "NAME")]
     drill: Option<String>,
@@ -36,13 +41,17 @@ pub struct Lab {
 impl Lab {
     /// Runs it.
     pub fn run(self) -> ExitCode {
-        let Lab { once, json, drill, trials, sessions, flows } = self;
+        let Lab { once, json, config, drill, trials, sessions, flows } = self;
         let plan = match drill.as_deref().map(drills).transpose() {
             Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows } }),
             Err(why) => {
                 fail(why);
                 return ExitCode::from(2);
             }
+        };
+        let document = match config.map(fs::read_to_string).transpose() {
+            Ok(document) => document,
+            Err(error) => return fail(format!("the lab's document: {error}")),
         };
         let mut out: Box<dyn Write> = if json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
         let mut told = |news: News<'_>| {
@@ -51,7 +60,7 @@ impl Lab {
             }
         };
         let drilled = plan.is_some();
-        match lab::run(Options { once, plan }, &mut out, &mut told) {
+        match lab::run(Options { once, plan, document }, &mut out, &mut told) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {

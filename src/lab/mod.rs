@@ -54,6 +54,8 @@ pub struct Options {
     pub once: bool,
     /// Runs these drills instead, and ends.
     pub plan: Option<Plan>,
+    /// The nodes' document; without one, the example's.
+    pub document: Option<String>,
 }
 
 /// What came of it.
@@ -93,7 +95,8 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let (mut claim, removed) = Claim::take()?;
     let mut report = Report::new(out);
     report.removed(&removed)?;
-    let document = Document::prepare(CONFIG, &claim.directory, options.plan.is_none())?;
+    let example = options.document.as_deref().unwrap_or(CONFIG);
+    let document = Document::prepare(example, &claim.directory, options.plan.is_none())?;
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
     report.picture(&network, &document.config)?;

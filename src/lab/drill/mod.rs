@@ -23,7 +23,7 @@ mod worker;
 use std::io::Write;
 use std::net::IpAddr;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 
 use super::claim::Claim;
 use super::network::Network;
@@ -51,8 +51,8 @@ pub struct Plan {
 /// says whether to go on.
 ///
 /// # Errors
-/// When the traffic does not get through even without a fault, or a node does not come back. A promise that is not
-/// kept is no error.
+/// When the traffic does not get through even without a fault. A promise that is not kept and a trial that cannot be
+/// ended are no errors; after the latter there are no further drills.
 pub fn run(
     plan: &Plan,
     (network, nodes, claim): (&Network, &mut Nodes, &mut Claim),
@@ -60,9 +60,6 @@ pub fn run(
     check: &mut dyn FnMut(&Nodes) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     process::as_many_descriptors_as_permitted().context("descriptors")?;
-    let alone = nodes.all.len() < 2;
-    let possible = |drill: &&Drill| !alone || **drill == Drill::Control;
-    ensure!(plan.drills.iter().all(|drill| possible(&drill)), "this drill needs two nodes");
     let Load { sessions, flows } = plan.load;
     writeln!(
         out,
@@ -75,18 +72,27 @@ pub fn run(
     for &drill in &plan.drills {
         writeln!(out, "\nDrill {}", drill.name())?;
         let mut trials = Vec::new();
-        for number in 1..=plan.trials {
+        let mut failed = None;
+        while trials.len() < plan.trials && failed.is_none() {
             check(nodes)?;
-            let mut scene =
-                Scene { network, nodes: &mut *nodes, claim: &mut *claim, victim: 0, hogs: Vec::new() };
-            let trial = trial::run(drill, &mut scene, &traffic)
-                .with_context(|| format!("drill {}, trial {number}", drill.name()))?;
-            report::line(out, number, &trial)?;
-            trials.push(trial);
+            let (nodes, claim) = (&mut *nodes, &mut *claim);
+            let mut scene = Scene { network, nodes, claim, victim: 0, hogs: Vec::new() };
+            match trial::run(drill, &mut scene, &traffic) {
+                Ok(trial) => {
+                    report::line(out, trials.len() + 1, &trial)?;
+                    trials.push(trial);
+                }
+                Err(error) => failed = Some(format!("trial {}: {error:#}", trials.len() + 1)),
+            }
         }
-        let summary = Summary::of(drill, plan.load, &trials);
+        let over = failed.is_some();
+        let summary = Summary::of(drill, plan.load, &trials, failed);
         summary.tell(out)?;
         summaries.push(summary);
+        if over {
+            // Who knows what the next drill would begin with.
+            break;
+        }
     }
     Ok(summaries)
 }

@@ -57,14 +57,15 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// Of all trials of a drill.
-    pub fn of(drill: Drill, load: Load, trials: &[Trial]) -> Summary {
+    /// Of all trials of a drill that came to their end, and why the last one did not.
+    pub fn of(drill: Drill, load: Load, trials: &[Trial], failed: Option<String>) -> Summary {
         let spread = |value: fn(&Trial) -> f64| Spread::of(&trials.iter().map(value).collect::<Vec<_>>());
         let total = |value: fn(&Trial) -> usize| trials.iter().map(value).sum::<usize>();
         let pings =
             |index: usize| trials.iter().fold(Count::default(), |sum, trial| sum.and(trial.pings[index]));
         let both = pings(0).and(pings(1));
-        let broken = promise::broken(drill, load, trials);
+        let mut broken = promise::broken(drill, load, trials);
+        broken.extend(failed);
         Summary {
             drill: drill.name(),
             trials: trials.len(),
@@ -144,7 +145,8 @@ mod tests {
     fn the_object_has_the_fields_that_were_promised() {
         let gap = Gap { longest: std::time::Duration::from_millis(7), ..Gap::default() };
         let trial = Trial { gap, takeovers: vec![0], survived: 3, ..Trial::default() };
-        let summary = Summary::of(Drill::Control, Load { sessions: 3, flows: 0 }, &[trial.clone(), trial]);
+        let summary =
+            Summary::of(Drill::Control, Load { sessions: 3, flows: 0 }, &[trial.clone(), trial], None);
         let json = serde_json::to_value(&summary).unwrap();
         for field in [
             "drill",
@@ -162,7 +164,9 @@ mod tests {
         }
         assert_eq!(json["gap_ms"]["p95"], 7.0);
         assert_eq!((json["tcp_survived"].as_u64(), json["ok"].as_bool()), (Some(6), Some(true)));
-        assert!(!Summary::of(Drill::Control, Load { sessions: 3, flows: 0 }, &[]).ok, "untried is not kept");
+        let load = Load { sessions: 3, flows: 0 };
+        assert!(!Summary::of(Drill::Control, load, &[], None).ok, "untried is not kept");
+        assert_eq!(Summary::of(Drill::Control, load, &[], Some("no".into())).broken, ["no"]);
         let mut text = Vec::new();
         summary.tell(&mut text).unwrap();
         assert!(String::from_utf8(text).unwrap().contains("6 of 6"));
