@@ -82,6 +82,6 @@ mod tests {
     #[test]
     fn node_id_is_the_beginning_of_the_hash() {
         // SHA-256 of 32 zero bytes begins with 66687aadf862bd77.
-        assert_eq!(PublicKey([0; 32]).node_id(), NodeId(0x6668_7aad_f862_bd77));
+        assert_eq!(node_id(&PublicKey([0; 32])), NodeId(0x6668_7aad_f862_bd77));
     }
 }

@@ -186,14 +186,14 @@ fn ports_come_go_and_change_places_with_a_new_configuration() {
     let ports = vec![Placement::New(Box::new(new)), Placement::Kept(PortId(0))];
     let links = vec![(Some(wan.0.clone()), LinkSocket::open(Some(&wan.0)).unwrap())];
     let command = Command::Apply(both, Box::new(|()| {}));
-    router.handle.order(Order::Arrange(Box::new(Arrangement { ports, links, command }))).unwrap();
+    router.handle.order(Order::Arrange(Box::new(Arrangement { ports, links, command, sync: None }))).unwrap();
     host(&wan, "t1", "10.78.0.1/24");
     router.wait_for_links(&[true, true]);
     assert!(pings(&wan, "10.78.0.2") && pings(&lan, "10.77.0.2"));
 
     let ports = vec![Placement::Kept(PortId(1))];
     let command = Command::Apply(alone, Box::new(|()| {}));
-    let arrangement = Arrangement { ports, links: Vec::new(), command };
+    let arrangement = Arrangement { ports, links: Vec::new(), command, sync: None };
     router.handle.order(Order::Arrange(Box::new(arrangement))).unwrap();
     router.wait_for_links(&[true]);
     assert!(pings(&lan, "10.77.0.2"));

@@ -109,7 +109,7 @@ pub struct HelmThread {
 impl HelmThread {
     /// A thread around `helm`. `poller` is the one whose waker `link` was made with.
     pub fn new(
-        helm: Helm,
+        (helm, out): (Helm, HelmOutbox),
         link: HelmEnd,
         published: Arc<Published>,
         courier: CourierHandle,
@@ -118,7 +118,7 @@ impl HelmThread {
     ) -> Self {
         HelmThread {
             helm,
-            out: HelmOutbox::default(),
+            out,
             link,
             ports: Vec::new(),
             published,

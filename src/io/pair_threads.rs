@@ -20,7 +20,7 @@ use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
 use crate::cluster::role::Request;
-use crate::node::{Compiled, Helm, HelmNotice, MakeEntropy, PairSnapshot};
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
 use crate::types::{PublicKey, Standing};
 
 /// How long the role thread may take to answer, or to end.
@@ -55,7 +55,9 @@ impl PairHandle {
         let public_key = identity.public();
         let fresh = start.restarts == 0;
         let make: MakeEntropy = Box::new(|| Box::new(System) as Box<dyn Entropy + Send>);
-        let helm = Helm::new(Arc::clone(compiled), identity, make, fresh, entropy::seed()?, clock::now());
+        let mut out = HelmOutbox::default();
+        let (seed, now) = (entropy::seed()?, clock::now());
+        let helm = Helm::new(Arc::clone(compiled), identity, make, fresh, seed, now, &mut out);
         // Nothing is forwarded and no virtual address is answered for before the helm has said so.
         let published = Arc::new(Published::new(Standing { until: clock::now(), ..helm.standing() }));
         let sync = helm.sync_port();
@@ -69,7 +71,8 @@ impl PairHandle {
         let poller = Poller::new().context("the role thread")?;
         let (forward_end, helm_end) = helm_link::pair(poller.waker(), Arc::clone(&published));
         let listeners = listeners(forward, reporter, names);
-        let helm = HelmThread::new(helm, helm_end, published, courier_handle.clone(), listeners, poller);
+        let helm =
+            HelmThread::new((helm, out), helm_end, published, courier_handle.clone(), listeners, poller);
         let handle = helm.handle();
         courier_handle.connect_helm(handle.clone());
         forward.connect_helm(forward_end, sync);

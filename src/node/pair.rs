@@ -8,12 +8,9 @@ use super::compiled::Compiled;
 use super::outbox::Outbox;
 use crate::config::{Config, NodeIndex, Valid};
 use crate::types::{Duration, Instant, InterfaceId, PortId, PublicKey, Role, Standing};
+use crate::wire::pair::PORT;
 use crate::wire::{Drop, FlowKey, Fragment, FrameBuf, Packet, Parsed, Transport, protocol};
 
-/// UDP port of what the two nodes say to each other.
-const PORT: u16 = 3640;
-/// CARP's protocol number, VRRP's too.
-const CARP: u8 = 112;
 /// At most this many packets wait for the role within one batch.
 const CONTROL_LIMIT: usize = 64;
 
@@ -174,7 +171,7 @@ impl Shard {
                         .and_then(|link| link.link_local())
                         .is_some_and(|own| packet.layout.key.dst() == own)
             }
-            CARP => {
+            protocol::CARP => {
                 let to = packet.layout.key.dst();
                 packet.layout.fragment == Fragment::Whole
                     && self.compiled.link(ingress).is_some_and(|link| !link.virtual_ips.is_empty())

@@ -9,9 +9,7 @@ use crate::config::model::{Config, Interface, Protocol, Zone};
 use crate::config::{NodeIndex, Valid};
 use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
 use crate::wire::Drop;
-
-/// UDP port of what the two nodes of a pair say to each other.
-const PAIR_PORT: u16 = 3640;
+use crate::wire::pair::PORT;
 
 /// Ids of automatic rules. They never change their meaning; a rule keeps its id on every interface.
 pub mod id {
@@ -209,7 +207,7 @@ fn pair(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> 
             protocol: Protocol::Udp,
             source: Set::listed(&["fe80::/10"]),
             destination: Set::of([Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)))]),
-            destination_port: one_port(PAIR_PORT),
+            destination_port: one_port(PORT),
             scope: Scope::ToSelf,
             ..Draft::new(id::PAIR, Outcome::Pass, only(Family::Inet6))
         });

@@ -55,5 +55,5 @@ fn a_switch_learns_and_learns_anew() {
     assert_eq!(switch.receive(2, &to_seven), [3]);
     switch.unplug(3);
     assert_eq!(switch.port_of([2, 0, 0, 0, 0, 7]), None);
-    assert_eq!(switch.receive(9, &[0; 5]), []);
+    assert!(switch.receive(9, &[0; 5]).is_empty());
 }

@@ -90,6 +90,7 @@ impl Helm {
         fresh: bool,
         seed: Seed,
         now: Instant,
+        out: &mut HelmOutbox,
     ) -> Self {
         let elector = Elector::new(role_config(&compiled, &identity, fresh), now);
         let mut helm = Helm {
@@ -111,7 +112,7 @@ impl Helm {
             identity,
             entropy,
         };
-        helm.take_document(now, compiled, &mut HelmOutbox::default());
+        helm.take_document(now, compiled, out);
         helm
     }
 
