@@ -66,8 +66,11 @@ pub fn run(
         "\nTraffic: 4 streams, {sessions} TCP sessions, {flows} UDP flows, 1,000 new ones a second, a bulk transfer, pings"
     )?;
     out.flush()?;
-    let watch = Watch::start(network, &nodes.document.config, &virtual_ips(nodes))?;
-    let traffic = Traffic::start(network, watch, plan.load)?;
+    let start = |nodes: &Nodes| {
+        let watch = Watch::start(network, &nodes.document.config, &virtual_ips(nodes))?;
+        Traffic::start(network, watch, plan.load)
+    };
+    let mut traffic = None;
     let mut summaries = Vec::new();
     for &drill in &plan.drills {
         writeln!(out, "\nDrill {}", drill.name())?;
@@ -75,11 +78,17 @@ pub fn run(
         let mut failed = None;
         while trials.len() < plan.trials && failed.is_none() {
             check(nodes)?;
+            let present = match traffic.take() {
+                Some(traffic) => traffic,
+                None => start(nodes)?,
+            };
             let (nodes, claim) = (&mut *nodes, &mut *claim);
             let mut scene = Scene { network, nodes, claim, victim: 0, hogs: Vec::new() };
-            match trial::run(drill, &mut scene, &traffic) {
+            match trial::run(drill, &mut scene, &present) {
                 Ok(trial) => {
                     report::line(out, trials.len() + 1, &trial)?;
+                    // What one trial has destroyed is no loss of the next one.
+                    traffic = Some(present).filter(|_| trial.is_whole(plan.load));
                     trials.push(trial);
                 }
                 Err(error) => failed = Some(format!("trial {}: {error:#}", trials.len() + 1)),
