@@ -182,7 +182,11 @@ fn interfaces_text(snapshot: &Snapshot) -> String {
     let mut interfaces =
         Table::new(&["interface", "zone", "port", "vlan", "mac", ">mtu", "link", "addresses"]);
     for row in &snapshot.interfaces {
-        let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
+        let virtual_ones = row.virtual_ips.iter().flat_map(|vip| {
+            vip.addresses.iter().map(move |address| format!("{address} (vhid {} {})", vip.vhid, vip.state))
+        });
+        let addresses: Vec<String> =
+            row.addresses.iter().map(ToString::to_string).chain(virtual_ones).collect();
         interfaces.row([
             row.name.clone(),
             row.zone.clone(),

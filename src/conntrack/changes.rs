@@ -31,7 +31,7 @@ const REFRESH: Duration = Duration::from_secs(30);
 /// Slots looked at in one step of that walk.
 const STEP: u32 = 32;
 /// Slots of a dirty range looked at by one call.
-const VISITS: usize = 512;
+const VISITS: usize = 256;
 
 /// What waits to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -225,7 +225,7 @@ impl Table {
         self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || changes.refresh.1 <= now)
     }
 
-    /// Fills a chunk of at most `budget` bytes with what is to be told, newest state first come first told. False when
+    /// Fills a chunk of at most `budget` bytes with what is to be told, in its newest state, first come first told. False when
     /// there is nothing to send (yet: a walk through empty ranges takes several calls).
     pub fn take_changes(&mut self, now: Instant, budget: usize, into: &mut Vec<u8>) -> bool {
         let Some(mut changes) = self.changes.take() else { return false };

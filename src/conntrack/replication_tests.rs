@@ -61,10 +61,10 @@ fn step(number: usize, step: usize) -> Packet {
             5 => segment(&reply, ACK | FIN, 5001, 1002),
             _ => segment(&original, ACK, 1002, 5002),
         },
-        protocol::UDP => packet(if step % 2 == 0 { &original } else { &reply }, &Text::Udp, b"?"),
-        protocol::ICMP if step % 2 == 0 => first(&original),
+        protocol::UDP => packet(if step.is_multiple_of(2) { &original } else { &reply }, &Text::Udp, b"?"),
+        protocol::ICMP if step.is_multiple_of(2) => first(&original),
         protocol::ICMP => packet(&reply, &Text::Query { request: false }, b""),
-        _ => packet(if step % 2 == 0 { &original } else { &reply }, &Text::Other, b"?"),
+        _ => packet(if step.is_multiple_of(2) { &original } else { &reply }, &Text::Other, b"?"),
     }
 }
 
@@ -416,4 +416,19 @@ fn a_transfer_goes_on_after_a_takeover_both_ways() {
     let (rows, _) = pair.standby.list(at(100), &Filter::default(), None, 100);
     let row = rows.iter().find(|row| row.original == original).unwrap();
     assert_eq!(row.state, "FIN_WAIT_2:FIN_WAIT_2");
+}
+
+/// The end of the first flow was lost in a full line; another has its slot, here and there.
+#[test]
+fn a_slot_that_has_another_flow_by_now_is_told_as_that() {
+    let mut pair = Pair::new(0);
+    pair.packet(5, 0);
+    pair.drain();
+    pair.active.kill(&Filter::default(), None, 100);
+    pair.packet(13, 0);
+    pair.take();
+    assert!(pair.standby.find(&flow_key(5)).is_none() && pair.standby.find(&flow_key(13)).is_some());
+    pair.standby.set_passive(at(100), false);
+    settle(&mut pair.standby, 1000);
+    assert_eq!(pair.standby.len(), 0, "it waits for its time to be over");
 }

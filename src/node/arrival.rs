@@ -25,7 +25,7 @@ impl Shard {
         };
         let Some(ingress) = self.compiled.interface(port, tag) else {
             if self.compiled.pair.as_ref().is_some_and(|pair| pair.sync == port) && tag.is_none() {
-                return self.from_peer(now, frame, out);
+                return self.admit_cable(now, frame, out);
             }
             return self.lose_frame(now, Drop::UnknownVlan, InterfaceId::SELF, frame, out);
         };

@@ -148,7 +148,7 @@ impl Shard {
 
     /// A frame of the cable between the two nodes, which has no interface. The role gets it as from
     /// [`InterfaceId::SELF`].
-    pub(super) fn from_peer(&mut self, now: Instant, frame: FrameBuf, out: &mut Outbox) {
+    pub(super) fn admit_cable(&mut self, now: Instant, frame: FrameBuf, out: &mut Outbox) {
         match Packet::parse(frame) {
             Ok(Parsed::Ip(packet)) if is_pair_datagram(&packet) => {
                 self.hand_over(now, InterfaceId::SELF, packet, out);

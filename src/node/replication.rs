@@ -19,7 +19,7 @@ use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
 /// stream's header come off.
 pub const CHUNK: usize = 1500 - 40 - 8 - 16 - 16 - replica::HEADER;
 /// The most chunks made at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 8;
 /// The most neighbours that wait to be told.
 const MET: usize = 1 << 15;
 

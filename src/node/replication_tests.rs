@@ -133,7 +133,7 @@ fn a_flow_goes_on_at_the_other_router_without_a_question() {
     assert_eq!(standby.shard.table.len(), 1);
 
     // The standby takes over: neither side notices, and nobody is asked for a MAC address.
-    standby.now = standby.now + Duration::from_secs(5);
+    standby.now += Duration::from_secs(5);
     standby.shard.set_passive(standby.now, false);
     let answer = standby.pass(WAN, segment(&reply, ACK, 2_000_000_000, 1501, b"answer"));
     assert_eq!(answer, Some((original.inverse(), CLIENT)));

@@ -277,6 +277,7 @@ mod tests {
                 counter("blocked-in", 1723, "Blocked by a rule on the way in."),
                 counter("never", 0, "Not shown."),
             ],
+            ..Snapshot::default()
         };
         let drop = |at, reason: &str, flow: Option<&str>, rule| DropRow {
             at,

@@ -39,7 +39,7 @@ impl Sent {
 
 pub fn compile(document: &str, epoch: u32) -> Compiled {
     let valid = config::load(document).unwrap_or_else(|problems| panic!("{problems:#?}"));
-    let node = valid.node(None).unwrap();
+    let node = valid.node(None).or_else(|_| valid.node(Some("alpha"))).unwrap();
     let ports = valid.node_part(node).ports.len();
     Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; ports])
 }
@@ -49,7 +49,8 @@ impl Rig {
         let compiled = compile(document, 1);
         let ports = compiled.offloads.len();
         let macs = (0..ports)
-            .map(|port| compiled.links.iter().find(|link| link.port == PortId(port as u8)).unwrap().mac)
+            .map(|port| compiled.links.iter().find(|link| link.port == PortId(port as u8)))
+            .map(|link| link.map_or(MacAddr::default(), |link| link.mac))
             .collect();
         let now = Instant::from_secs(100);
         let mut rig = Rig {
@@ -71,10 +72,39 @@ impl Rig {
         self.shard.handle_command(self.now, command, &mut self.out);
     }
 
+    /// What the role is given: the number of the interface (255 for the cable of the pair) and the frame.
+    pub fn control(&mut self) -> Vec<(u8, Vec<u8>)> {
+        self.out.control.drain(..).map(|(interface, frame)| (interface.0, frame.bytes().to_vec())).collect()
+    }
+
+    /// The router ends.
+    pub fn stop(&mut self) -> Vec<Sent> {
+        self.shard.handle_stop(self.now, &mut self.out);
+        self.collect()
+    }
+
+    /// A packet of the router's own stack.
+    pub fn own_packet(&mut self, ip: Vec<u8>) -> Vec<Sent> {
+        let frame = FrameBuf::copy_of(&[&[0; 14], &ip[..]].concat());
+        self.shard.handle_host_packets(self.now, &mut vec![frame], &mut self.out);
+        self.collect()
+    }
+
     /// A frame comes in; returns the IP packets (and other frames) that go out, neighbours answered.
     pub fn frame(&mut self, port: u8, frame: &[u8]) -> Vec<Sent> {
         self.shard.handle_frames(self.now, PortId(port), &mut vec![FrameBuf::copy_of(frame)], &mut self.out);
         self.collect()
+    }
+
+    /// As [`Rig::frame`], but no station answers.
+    pub fn frame_unanswered(&mut self, port: u8, frame: &[u8]) -> Vec<Sent> {
+        self.shard.handle_frames(self.now, PortId(port), &mut vec![FrameBuf::copy_of(frame)], &mut self.out);
+        let mut sent = Vec::new();
+        for port in 0..self.macs.len() as u8 {
+            let (frames, _) = self.out.frames(PortId(port));
+            sent.extend(frames.drain(..).map(|frame| Sent { port, bytes: frame.bytes().to_vec() }));
+        }
+        sent
     }
 
     /// An IP packet comes in from a station; the builder gives everything behind the Ethernet header.

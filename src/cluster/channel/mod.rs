@@ -35,6 +35,8 @@ mod budget;
 mod handshake;
 mod message;
 mod session;
+#[cfg(test)]
+mod tests;
 mod window;
 
 use std::collections::VecDeque;
@@ -128,7 +130,8 @@ pub struct Counters {
     pub malformed: u64,
     /// Sealed messages that were not the peer's, or were changed.
     pub forged: u64,
-    /// Sealed messages that came before, or too late to know.
+    /// Sealed messages that came before, or too late to know. A confirmation goes over every path and counts once: so a
+    /// new session adds a few.
     pub replayed: u64,
     /// Heartbeats that came over another path than their own.
     pub misplaced: u64,
@@ -440,8 +443,7 @@ impl Channel {
         mac: [u8; 32],
         out: &mut Outbox,
     ) {
-        let names_ours = self.current.as_ref().is_some_and(|session| session.id == envelope.session);
-        if !names_ours && !self.quiet(now) {
+        if !self.is_ours(envelope.session) && !self.quiet(now) {
             self.counters.handshakes_stale += 1;
             return;
         }
@@ -458,6 +460,13 @@ impl Channel {
             Some(Repeat { errand: Errand::Confirm | Errand::Call, .. }) | None => self.begin(now, false),
         }
         self.run(now, out);
+    }
+
+    /// True for the session that the follower must have, unless it has lost it.
+    fn is_ours(&self, id: u32) -> bool {
+        let unconfirmed = matches!(&self.repeat, Some(Repeat { errand: Errand::Confirm, .. }));
+        let previous = self.previous.as_ref().filter(|_| unconfirmed).map(|(session, _)| session);
+        self.current.iter().chain(previous).any(|session| session.id == id)
     }
 
     /// True once for each handshake message, while the budget for them lasts.

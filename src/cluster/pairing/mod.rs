@@ -21,6 +21,8 @@
 mod creator;
 mod joiner;
 mod line;
+#[cfg(test)]
+mod tests;
 
 use ring::hmac;
 use serde::{Deserialize, Serialize};

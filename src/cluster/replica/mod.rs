@@ -15,8 +15,8 @@ mod sender;
 mod tests;
 
 pub use datagram::{Datagram, HEADER, StreamId};
-pub use receiver::{Item, Receiver, ReceiverCounters, ReceiverOutbox, ReceiverSnapshot};
-pub use sender::{Sender, SenderCounters, SenderOutbox, SenderSnapshot};
+pub use receiver::{Item, Receiver, ReceiverCounters, ReceiverOutbox, ReceiverSnapshot, Why as ReceiverWhy};
+pub use sender::{Sender, SenderCounters, SenderOutbox, SenderSnapshot, Why as SenderWhy};
 
 /// The most chunks that are not applied yet.
 pub const WINDOW: u64 = 256;

@@ -24,6 +24,9 @@ const REMEMBERED: usize = 64;
 const OLD_IN_A_ROW: u8 = 3;
 /// A lapse shorter than this is too short for a dead peer to have started and taken over: it would listen longer.
 const BRIEF: Duration = Duration::from_millis(200);
+/// After a stall that the widening of the dead time does not cover, the peer's silence counts from the waking: it may
+/// have been fenced meanwhile, and could not speak before this node answers its handshake.
+const STALL: Duration = Duration::from_millis(WIDEST.as_millis() as u64 / 2);
 /// A path is called silent after at least this long: three heartbeats lost in a row are no reason for an alarm.
 const PATH_SILENT: Duration = Duration::from_millis(50);
 
@@ -353,7 +356,6 @@ impl Elector {
     pub fn handle_timeout(&mut self, now: Instant, out: &mut RoleOutbox) {
         self.begin(now, out);
         if self.config.peer.is_some() {
-            self.late.note(now, if now > self.next { now.since(self.next) } else { Duration::ZERO });
             let before = self.rank();
             self.own.settle(now);
             if self.rank() != before {
@@ -405,9 +407,16 @@ impl Elector {
         self.redundancy
     }
 
-    /// Every verb begins by noticing that the lease is over, whatever else it brings.
+    /// Every verb begins by noticing that the node is late, and that its lease is over, whatever else it brings.
     fn begin(&mut self, now: Instant, out: &mut RoleOutbox) {
         self.seen = self.seen.max(now);
+        let late = now.since(self.next);
+        if self.config.peer.is_some() {
+            self.late.note(now, late);
+            if late >= STALL {
+                self.floor = now;
+            }
+        }
         if self.role == Role::Active && self.lease.has_lapsed(now) {
             let after = now.since(self.lease.until()) + LEASE;
             self.raise_fence(now, after, out);

@@ -9,6 +9,9 @@ use crate::config::defaults::{GATEWAY_LIMIT, ROUTE_LIMIT};
 use crate::config::model::{Config, Gateway, Node, Route};
 use crate::types::{Family, Prefix};
 
+/// What to do about a gateway that is none.
+const NEXT_ROUTER: &str = "Write the address of the next router in the interface's network.";
+
 pub(super) fn check(config: &Config, report: &mut Report) {
     report.bound("gateway", "gateways", config.gateways.len(), GATEWAY_LIMIT);
     report.bound("route", "static routes", config.routes.len(), ROUTE_LIMIT);
@@ -38,41 +41,46 @@ fn check_gateways(config: &Config, report: &mut Report) {
         if find_interface(config, &gateway.interface).is_none() {
             let known = config.interfaces.iter().map(|interface| interface.name.as_str());
             unknown(&format!("{path}.interface"), "interface", &gateway.interface, known, report);
+        } else if is_own(config, gateway.address) {
+            let message = format!("{} is this firewall's own address.", gateway.address);
+            report.add(format!("{path}.address"), message, NEXT_ROUTER);
         } else {
             for node in &config.nodes {
-                check_next_hop(config, &format!("{path}.address"), gateway, node, report);
+                check_next_hop(&format!("{path}.address"), gateway, node, report);
             }
         }
     }
 }
 
+/// An address of any node, or a virtual one.
+fn is_own(config: &Config, address: IpAddr) -> bool {
+    let own = config.nodes.iter().flat_map(|node| &node.interfaces).flat_map(|part| &part.addresses);
+    let virtual_ones = config.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+    own.chain(virtual_ones).any(|prefix| prefix.addr() == address)
+}
+
 /// A gateway must be a neighbour: in a network of its interface, or link-local.
-fn check_next_hop(config: &Config, path: &str, gateway: &Gateway, node: &Node, report: &mut Report) {
+fn check_next_hop(path: &str, gateway: &Gateway, node: &Node, report: &mut Report) {
     let address = gateway.address;
     let parts = node.interfaces.iter().filter(|part| part.name == gateway.interface);
     let networks: Vec<Prefix> = parts.flat_map(|part| part.addresses.iter().copied()).collect();
-    let own = node.interfaces.iter().flat_map(|part| &part.addresses);
-    let virtual_ones = config.virtual_ips.iter().flat_map(|vip| &vip.addresses);
-    let own = own.chain(virtual_ones).any(|prefix| prefix.addr() == address);
     let link_local = matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
         && networks.iter().any(|network| matches!(network, Prefix::V6(_)));
     let around = networks.iter().find(|network| network.contains(&address));
-    let remedy = "Write the address of the next router in the interface's network.";
     match around {
-        _ if own => report.add(path, format!("{address} is this firewall's own address."), remedy),
         _ if link_local => {}
         None => {
             let message = format!(
                 "{address} is not in a network of the interface \"{}\" on node \"{}\".",
                 gateway.interface, node.name
             );
-            report.add(path, message, remedy);
+            report.add(path, message, NEXT_ROUTER);
         }
         Some(network) => {
             let station = Prefix::new(address, network.prefix_len());
             if station.is_ok_and(is_network_or_broadcast) {
                 let message = format!("{address} stands for the network {} itself.", network.trunc());
-                report.add(path, message, remedy);
+                report.add(path, message, NEXT_ROUTER);
             }
         }
     }

@@ -449,7 +449,7 @@ proptest! {
 }
 
 const STORY: &str = include_str!("../../../configs/lab.toml");
-const LAN_VIP: &str = "addresses = [\"192.168.1.1/24\", \"2001:db8:10::1/64\", \"fe80::1:1/64\"]";
+const DMZ_ADDRESSES: &str = "addresses = [\"10.20.0.1/24\", \"2001:db8:20::1/64\", \"fe80::1:2/64\"]";
 const DMZ_VIP: &str = "password = \"koi-lab-dmz\"";
 
 /// What is written instead of what in the story's document; path; part of the message; part of the remedy.
@@ -470,13 +470,12 @@ fn a_pair() {
     let key = "\"be7a00000000000000000000000000000000000000000000000000000000be7a\"";
     check_story(&[
         (
-            "sync = \"sync\"",
-            "sync = \"lan\"\n#",
-            "pair.sync",
-            "\"lan\" uses the port",
-            "for their pair alone",
+            "preferred = \"alpha\"",
+            "preferred = \"alfa\"",
+            "pair.preferred",
+            "no node \"alfa\"",
+            "alpha, beta",
         ),
-        ("preferred = \"alpha\"", "preferred = \"alfa\"", "pair.preferred", "no node \"alfa\"", "\"alpha\""),
         (
             "preferred = \"alpha\"",
             "preferred = \"alpha\"\npreempt_delay = 86401\n#",
@@ -492,7 +491,7 @@ fn a_pair() {
             "Remove",
         ),
         (key, twin, "node[1].public_key", "already taken by node[0].public_key", "its own"),
-        (&format!("public_key = {key}"), "", "node[1].public_key", "by its key", "64 hex digits"),
+        ("public_key = \"be7a", "#", "node[1].public_key", "by its key", "64 hex digits"),
         (", \"fe80::1:1/64\"", "", "interface[1].router_advertisements", "no link-local", "fe80::1/64"),
         (
             "addresses = [\"203.0.113.2/24\", \"2001:db8:1::2/64\"]",
@@ -523,7 +522,13 @@ fn what_only_a_pair_has_needs_a_pair() {
 }
 
 #[test]
-fn the_cable_of_a_pair_is_on_both_nodes() {
+fn the_cable_of_a_pair_is_on_both_nodes_and_carries_nothing_else() {
+    let problems = load(&edit(STORY, "sync = \"sync\"", "sync = \"lan\"")).unwrap_err();
+    let shared = problems.iter().find(|problem| problem.path == "pair.sync").unwrap();
+    assert!(shared.message.contains("\"lan\" uses the port"), "{shared}");
+    assert!(
+        problems.iter().all(|problem| problem == shared || problem.message.contains("No interface uses"))
+    );
     let tap = "name = \"sync\"\ntap = \"koi-sync-b\"\nnetns = \"koi-lab-sync\"";
     let problems = load(&edit(STORY, &format!("[[node.port]]\n{tap}\n"), "")).unwrap_err();
     assert_eq!(problems.len(), 1, "{problems:#?}");
@@ -560,7 +565,7 @@ fn virtual_ips() {
             "this firewall's",
             "other speaker",
         ),
-        (LAN_VIP, "addresses = []", "virtual_ip[1].addresses", "no address", "192.168.1.1/24"),
+        (DMZ_ADDRESSES, "addresses = []", "virtual_ip[2].addresses", "no address", "192.168.1.1/24"),
     ]);
 }
 

@@ -5,6 +5,7 @@ mod arp;
 mod bounds;
 mod discovery;
 mod life;
+mod virtual_ips;
 
 use std::net::{IpAddr, Ipv6Addr};
 

@@ -72,10 +72,8 @@ fn record() -> impl Strategy<Value = FlowRecord> {
 }
 
 fn change() -> impl Strategy<Value = Change> {
-    let address = prop_oneof![
-        any::<[u8; 4]>().prop_map(|octets| IpAddr::from(octets)),
-        any::<[u8; 16]>().prop_map(|octets| IpAddr::from(octets)),
-    ];
+    let address =
+        prop_oneof![any::<[u8; 4]>().prop_map(IpAddr::from), any::<[u8; 16]>().prop_map(IpAddr::from),];
     prop_oneof![
         4 => record().prop_map(|record| Change::Upsert(Box::new(record))),
         1 => any::<(u32, u16)>().prop_map(|(slot, generation)| Change::Close { slot, generation }),
