@@ -69,7 +69,7 @@ impl Trial {
 /// # Errors
 /// When the nodes do not become ready, or something cannot be done to them. What does not hold is no error.
 pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Result<Trial> {
-    readiness::wait(scene.nodes, &traffic.watch)?;
+    readiness::wait(scene.nodes, Some(&traffic.watch))?;
     let mut trial = Trial { flows_before: traffic.background.count(), ..Trial::default() };
     traffic.forget_before(clock::now());
     let quiet = watch_for(CONTROL);
@@ -122,7 +122,7 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
     }
     let mended: &[Act] = &drill.mending();
     if !mended.is_empty() || drill == Drill::Crash {
-        readiness::wait(scene.nodes, &traffic.watch)?;
+        readiness::wait(scene.nodes, Some(&traffic.watch))?;
     }
     let back = Window { from, to: clock::now().max(from + RETURN) };
     pace::until(back.to + SETTLE);
