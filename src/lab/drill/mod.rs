@@ -34,6 +34,7 @@ use fault::Scene;
 pub use report::Summary;
 pub use traffic::Load;
 use traffic::Traffic;
+use trial::Trial;
 use watch::Watch;
 
 /// Which drills, how often, and with how much traffic.
@@ -51,7 +52,7 @@ pub struct Plan {
 /// says whether to go on.
 ///
 /// # Errors
-/// When the traffic does not get through even without a fault. A promise that is not kept and a trial that cannot be
+/// When somebody wants the lab to end, or a node ends by itself. A promise that is not kept and a trial that cannot be
 /// ended are no errors; after the latter there are no further drills.
 pub fn run(
     plan: &Plan,
@@ -66,8 +67,7 @@ pub fn run(
         "\nTraffic: 4 streams, {sessions} TCP sessions, {flows} UDP flows, 1,000 new ones a second, a bulk transfer, pings"
     )?;
     out.flush()?;
-    let watch = Watch::start(network, &nodes.document.config, &virtual_ips(nodes))?;
-    let traffic = Traffic::start(network, watch, plan.load)?;
+    let mut traffic = None;
     let mut summaries = Vec::new();
     for &drill in &plan.drills {
         writeln!(out, "\nDrill {}", drill.name())?;
@@ -76,10 +76,12 @@ pub fn run(
         while trials.len() < plan.trials && failed.is_none() {
             check(nodes)?;
             let (nodes, claim) = (&mut *nodes, &mut *claim);
-            let mut scene = Scene { network, nodes, claim, victim: 0, hogs: Vec::new() };
-            match trial::run(drill, &mut scene, &traffic) {
-                Ok(trial) => {
+            let scene = Scene { network, nodes, claim, victim: 0, hogs: Vec::new() };
+            match try_once(drill, plan.load, scene, traffic.take()) {
+                Ok((trial, present)) => {
                     report::line(out, trials.len() + 1, &trial)?;
+                    // What one trial has destroyed is no loss of the next one.
+                    traffic = Some(present).filter(|_| trial.is_whole(plan.load));
                     trials.push(trial);
                 }
                 Err(error) => failed = Some(format!("trial {}: {error:#}", trials.len() + 1)),
@@ -95,6 +97,26 @@ pub fn run(
         }
     }
     Ok(summaries)
+}
+
+/// One trial, with the traffic that there is or new one.
+fn try_once(
+    drill: Drill,
+    load: Load,
+    mut scene: Scene<'_>,
+    traffic: Option<Traffic>,
+) -> anyhow::Result<(Trial, Traffic)> {
+    let traffic = match traffic {
+        Some(traffic) => traffic,
+        None => {
+            readiness::wait(scene.nodes, None)?;
+            let config = &scene.nodes.document.config;
+            let watch = Watch::start(scene.network, config, &virtual_ips(scene.nodes))?;
+            Traffic::start(scene.network, watch, load)?
+        }
+    };
+    let trial = trial::run(drill, &mut scene, &traffic)?;
+    Ok((trial, traffic))
 }
 
 /// The addresses that belong to whoever leads; the nodes' own where there are no others.

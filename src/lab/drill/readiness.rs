@@ -15,11 +15,12 @@ const LIMIT: Duration = Duration::from_secs(60);
 /// How often they are asked.
 const SPACING: Duration = Duration::from_millis(100);
 
-/// Returns when one node forwards and, where there are two, each says that the other could take its place.
+/// Returns when one node forwards, as far as somebody watches, and, where there are two, each says that the other
+/// could take its place.
 ///
 /// # Errors
 /// When that does not happen.
-pub fn wait(nodes: &Nodes, watch: &Watch) -> anyhow::Result<()> {
+pub fn wait(nodes: &Nodes, watch: Option<&Watch>) -> anyhow::Result<()> {
     let begin = clock::now();
     loop {
         let lacks = lacks(nodes, watch);
@@ -34,9 +35,9 @@ pub fn wait(nodes: &Nodes, watch: &Watch) -> anyhow::Result<()> {
 }
 
 /// What is missing, in words.
-fn lacks(nodes: &Nodes, watch: &Watch) -> Vec<String> {
+fn lacks(nodes: &Nodes, watch: Option<&Watch>) -> Vec<String> {
     let mut lacks = Vec::new();
-    if watch.leader().is_none() {
+    if watch.is_some_and(|watch| watch.leader().is_none()) {
         lacks.push("nobody forwards".to_owned());
     }
     if nodes.all.len() < 2 {

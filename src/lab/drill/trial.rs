@@ -10,7 +10,7 @@ use super::mastership;
 use super::ping::Count;
 use super::readiness;
 use super::sighting::Sighting;
-use super::traffic::Traffic;
+use super::traffic::{Load, Traffic};
 use crate::io::{clock, pace};
 use crate::types::Instant;
 
@@ -30,6 +30,8 @@ pub struct Trial {
     pub gap: Gap,
     /// Each stream around the fault, by name.
     pub streams: Vec<(String, Gap)>,
+    /// At the very end, something came in every stream.
+    pub streams_go_on: bool,
     /// The worst of all streams while the node came back.
     pub returning: Gap,
     /// Pings a hundred a second and one a second.
@@ -54,12 +56,20 @@ pub struct Trial {
     pub notes: Vec<String>,
 }
 
+impl Trial {
+    /// True when all traffic goes on, so that another trial can begin with it.
+    pub fn is_whole(&self, load: Load) -> bool {
+        let flows = self.flows_before.min(self.flows_after) == load.flows;
+        flows && self.survived == load.sessions && self.streams_go_on && self.notes.is_empty()
+    }
+}
+
 /// Runs one trial.
 ///
 /// # Errors
 /// When the nodes do not become ready, or something cannot be done to them. What does not hold is no error.
 pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Result<Trial> {
-    readiness::wait(scene.nodes, &traffic.watch)?;
+    readiness::wait(scene.nodes, Some(&traffic.watch))?;
     let mut trial = Trial { flows_before: traffic.background.count(), ..Trial::default() };
     traffic.forget_before(clock::now());
     let quiet = watch_for(CONTROL);
@@ -112,11 +122,13 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
     }
     let mended: &[Act] = &drill.mending();
     if !mended.is_empty() || drill == Drill::Crash {
-        readiness::wait(scene.nodes, &traffic.watch)?;
+        readiness::wait(scene.nodes, Some(&traffic.watch))?;
     }
     let back = Window { from, to: clock::now().max(from + RETURN) };
     pace::until(back.to + SETTLE);
     trial.returning = worst(&traffic.streams.gaps(back));
+    let last = Window { from: back.to - SETTLE, to: back.to };
+    trial.streams_go_on = worst(&traffic.streams.gaps(last)).longest < SETTLE / 2;
     Ok(())
 }
 
