@@ -226,6 +226,9 @@ impl Forward {
             if !self.frames.is_empty() {
                 let now = clock::now();
                 self.obey(now);
+                if let Some(helm) = &self.helm {
+                    helm.published.hear(number, now);
+                }
                 self.shard.handle_frames(now, PortId(number as u8), &mut self.frames, &mut self.out);
                 self.flush(now);
             }

@@ -20,7 +20,7 @@ use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
-use crate::types::{Instant, PathId, PortId};
+use crate::types::{Instant, InterfaceId, PathId, PortId};
 use crate::wire::{FrameBuf, Pool};
 
 /// Orders that wait.
@@ -79,6 +79,8 @@ pub struct Listeners {
     pub resignation: Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>,
     /// The standing has changed in a way that the forward thread should not wait for.
     pub wake_forward: Waker,
+    /// The packet path shall ask the stations behind an interface whether they are there.
+    pub probe: Box<dyn FnMut(InterfaceId) + Send>,
     /// Packets of the node itself that the packet path shall route.
     pub packets: Box<dyn FnMut(Vec<FrameBuf>) + Send>,
 }
@@ -196,6 +198,7 @@ impl HelmThread {
         self.look(now);
         self.read_sync_port();
         self.hear_control_frames();
+        self.tell_heard();
         self.tell_drained();
         self.carry_out_orders();
         let now = clock::now();
@@ -264,6 +267,15 @@ impl HelmThread {
         }
     }
 
+    /// What the data ports have heard, for interfaces whose way to the peer is silent.
+    fn tell_heard(&mut self) {
+        let ports: Vec<PortId> = self.helm.data_paths().map(|(_, port)| port).collect();
+        for port in ports {
+            let at = self.published.heard(port);
+            self.helm.handle_heard(clock::now(), port, at, &mut self.out);
+        }
+    }
+
     /// A data port has been read to its end when nothing waits in it, the forward thread is not in the middle of
     /// something, and everything that it has handed over was heard.
     fn tell_drained(&mut self) {
@@ -326,6 +338,9 @@ impl HelmThread {
         }
         for order in self.out.courier.drain(..) {
             self.courier.order(order);
+        }
+        for interface in self.out.probes.drain(..) {
+            (self.listeners.probe)(interface);
         }
         if !self.out.packets.is_empty() {
             (self.listeners.packets)(std::mem::take(&mut self.out.packets));

@@ -20,7 +20,7 @@ use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
 use crate::cluster::role::Request;
-use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
+use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
 use crate::types::{PublicKey, Standing};
 
 /// How long the role thread may take to answer, or to end.
@@ -142,7 +142,7 @@ impl PairHandle {
 fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<String>>>) -> Listeners {
     let (reporter, names) = (reporter.clone(), Arc::clone(names));
     let handle = forward.handle();
-    let wake_forward = handle.waker();
+    let (wake_forward, probing) = (handle.waker(), handle.clone());
     let (notices, heard) = sync_channel::<HelmNotice>(NOTICES);
     let speak = move || {
         for HelmNotice { wrong, place, text } in heard {
@@ -164,6 +164,10 @@ fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<Strin
             reporter.say(&Report::Resignation { frames: named.collect() });
         }),
         wake_forward,
+        probe: Box::new(move |interface| {
+            // A question that is not asked is like one that was lost.
+            let _ = probing.command(Command::Probe(interface));
+        }),
         packets: Box::new(move |packets| {
             // An advertisement that is not sent is like one that was lost.
             let _ = handle.order(Order::Packets(packets));

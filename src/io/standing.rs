@@ -7,12 +7,14 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::types::{Epoch, Instant, Role, Standing};
+use crate::types::{Epoch, Instant, PortId, Role, Standing};
 
 /// The lease ends on a multiple of this many nanoseconds (a power of two): a quarter of a millisecond.
 const UNIT_BITS: u32 = 18;
 const UNTIL_BITS: u32 = 40;
 const EPOCH_BITS: u32 = 22;
+/// Ports beyond this are not listened to; a node has fewer.
+const PORTS: usize = 64;
 /// Not in a batch.
 const IDLE: u64 = 0;
 
@@ -27,6 +29,8 @@ pub struct Published {
     busy_since: AtomicU64,
     /// How often it has waited.
     turns: AtomicU64,
+    /// By port: when the last frame came in.
+    heard: [AtomicU64; PORTS],
 }
 
 impl Published {
@@ -37,6 +41,7 @@ impl Published {
             foreign: AtomicU64::new(0),
             busy_since: AtomicU64::new(IDLE),
             turns: AtomicU64::new(0),
+            heard: [const { AtomicU64::new(0) }; PORTS],
         };
         published.publish(standing);
         published
@@ -74,6 +79,20 @@ impl Published {
     pub fn idle(&self) {
         self.busy_since.store(IDLE, Ordering::Release);
         self.turns.fetch_add(1, Ordering::Release);
+    }
+
+    /// Frames came in by `port`.
+    #[inline]
+    pub fn hear(&self, port: usize, now: Instant) {
+        if let Some(heard) = self.heard.get(port) {
+            heard.store(now.as_nanos(), Ordering::Relaxed);
+        }
+    }
+
+    /// When the last frame came in by `port`.
+    pub fn heard(&self, port: PortId) -> Instant {
+        let heard = self.heard.get(usize::from(port.0)).map_or(0, |heard| heard.load(Ordering::Relaxed));
+        Instant::from_nanos(heard)
     }
 
     /// Since when the forward thread has been in its present turn, and how many it has ended.
@@ -121,5 +140,9 @@ mod tests {
         assert_eq!(published.pulse(), (Some(Instant::from_millis(3)), 0));
         published.idle();
         assert_eq!(published.pulse(), (None, 1));
+        published.hear(3, Instant::from_millis(4));
+        published.hear(1000, Instant::from_millis(4));
+        assert_eq!(published.heard(PortId(3)), Instant::from_millis(4));
+        assert_eq!(published.heard(PortId(2)), Instant::ZERO);
     }
 }

@@ -29,6 +29,10 @@ impl Shard {
                 self.grant(credit);
                 self.finish(now, out);
             }
+            Command::Probe(interface) => {
+                self.neighbours.probe_known(interface, &mut self.route_out);
+                self.finish(now, out);
+            }
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

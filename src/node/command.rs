@@ -75,6 +75,8 @@ pub enum Command {
     },
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
+    /// Ask the stations behind an interface whether they are there.
+    Probe(InterfaceId),
     /// The peer's node has room for so many more chunks.
     Grant(usize),
     /// Begin a capture.

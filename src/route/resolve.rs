@@ -12,6 +12,9 @@ use super::{Event, Outbox};
 use crate::types::{Instant, InterfaceId, MacAddr, Prefix};
 use crate::wire::Drop;
 
+/// Stations that are asked at once whether they are there.
+const PROBED: usize = 8;
+
 /// What a packet told of its sender.
 #[derive(Clone, Copy)]
 pub(super) struct Heard {
@@ -132,6 +135,19 @@ impl<P> Neighbours<P> {
         let patience = self.patience(index, RETRANSMIT);
         self.table.set(now, index, State::Probe { tries }, now + patience);
         self.solicit(index, Some(mac), out);
+    }
+
+    /// Asks the stations that were sent to last on a link whether they are there; nothing that is known of them
+    /// changes by their silence.
+    pub fn probe_known(&mut self, interface: InterfaceId, out: &mut Outbox<P>) {
+        let here =
+            self.table.iter().filter(|(_, entry)| entry.interface == interface && entry.state.is_usable());
+        let mut known: Vec<(Instant, u16)> = here.map(|(index, entry)| (entry.used, index)).collect();
+        known.sort_unstable();
+        for (_, index) in known.into_iter().rev().take(PROBED) {
+            let mac = self.table.entry(index).mac;
+            self.solicit(index, Some(mac), out);
+        }
     }
 
     /// How long something may take: as usual, or less for a gateway that is watched closely.

@@ -14,6 +14,8 @@ pub struct Conditions {
     links: Vec<bool>,
     /// The interfaces that must work, with their ports.
     critical: Vec<(InterfaceId, PortId)>,
+    /// Interfaces whose links are up and that hear nobody.
+    silent: Vec<InterfaceId>,
     /// By gateway, in the order of the document: it answers. Unknown ones count as answering.
     gateways: Vec<bool>,
     /// The node has the peer's states.
@@ -27,6 +29,7 @@ impl Conditions {
             forwarding: true,
             links: vec![false; ports],
             critical,
+            silent: Vec::new(),
             gateways: vec![true; gateways],
             synced: false,
         }
@@ -51,6 +54,14 @@ impl Conditions {
         self.links.get(usize::from(port.0)).copied().unwrap_or(false)
     }
 
+    /// Nobody is heard on an interface although its link is up, or somebody is again.
+    pub fn set_silent(&mut self, interface: InterfaceId, silent: bool) {
+        self.silent.retain(|known| *known != interface);
+        if silent {
+            self.silent.push(interface);
+        }
+    }
+
     /// A gateway answers, or no longer does.
     pub fn set_gateway(&mut self, index: usize, reachable: bool) {
         if let Some(gateway) = self.gateways.get_mut(index) {
@@ -63,7 +74,12 @@ impl Conditions {
         let count = |what: usize| u8::try_from(what).unwrap_or(u8::MAX);
         Health {
             forwarding: self.forwarding,
-            links: count(self.critical.iter().filter(|(_, port)| self.link(*port)).count()),
+            links: count(
+                self.critical
+                    .iter()
+                    .filter(|(id, port)| self.link(*port) && !self.silent.contains(id))
+                    .count(),
+            ),
             gateways: count(self.gateways.iter().filter(|reachable| **reachable).count()),
             synced: self.synced,
         }
@@ -86,6 +102,9 @@ mod tests {
         conditions.set_gateway(9, false);
         conditions.synced = true;
         assert_eq!(conditions.health(), Health { forwarding: true, links: 2, gateways: 1, synced: true });
+        conditions.set_silent(InterfaceId(0), true);
+        assert_eq!(conditions.health().links, 1);
+        conditions.set_silent(InterfaceId(0), false);
         conditions.set_link(PortId(2), false);
         conditions.set_link(PortId(1), false);
         assert_eq!(conditions.health().links, 1);

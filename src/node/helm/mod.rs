@@ -8,6 +8,7 @@
 
 mod announcements;
 mod conditions;
+mod doubts;
 mod frames;
 mod outbox;
 mod settle;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use announcements::Announcements;
 use conditions::Conditions;
+use doubts::Doubts;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 pub use snapshot::{PairSnapshot, ReplicationRow};
 use vips::Vip;
@@ -51,6 +53,8 @@ pub enum Why {
     Role(role::Why),
     /// A virtual host id.
     Carp(carp::Why),
+    /// An interface is silent.
+    Doubt,
     /// The next announcement.
     Announcement,
 }
@@ -68,6 +72,7 @@ pub struct Helm {
     vips: Vec<Vip>,
     announcements: Announcements,
     conditions: Conditions,
+    doubts: Doubts,
     /// Whether the machine was started, or only the router.
     fresh: bool,
     seed: Seed,
@@ -101,6 +106,7 @@ impl Helm {
             vips: Vec::new(),
             announcements: Announcements::default(),
             conditions: Conditions::new(0, Vec::new(), 0),
+            doubts: Doubts::default(),
             fresh,
             seed,
             offset: None,
@@ -205,6 +211,14 @@ impl Helm {
         self.elector.handle_drained(now, path);
     }
 
+    /// The last frame that a data port received came in at `at`.
+    pub fn handle_heard(&mut self, now: Instant, port: PortId, at: Instant, out: &mut HelmOutbox) {
+        if let Some(step) = self.doubts.handle_heard(port, at) {
+            self.take_step(now, step, out);
+            self.settle(now, out);
+        }
+    }
+
     /// The ways through interfaces, with the port of each.
     pub fn data_paths(&self) -> impl Iterator<Item = (PathId, PortId)> + '_ {
         self.ways.iter().filter(|way| way.interface.is_some()).map(|way| (way.path, way.port))
@@ -280,6 +294,10 @@ impl Helm {
             self.vips[index].engine.handle_timeout(now, &mut carp_out);
             self.say_carp(index, carp_out, out);
         }
+        while let Some(step) = self.doubts.step(now) {
+            self.take_step(now, step, out);
+            self.settle(now, out);
+        }
         while let Some(announcement) = self.announcements.due(now) {
             self.announce(announcement, out);
         }
@@ -294,6 +312,7 @@ impl Helm {
             channel.map(|(at, why)| (at, Why::Channel(why))),
             self.elector.poll_timeout().map(|(at, why)| (at, Why::Role(why))),
             vips.map(|(at, why)| (at, Why::Carp(why))),
+            self.doubts.poll_timeout().map(|at| (at, Why::Doubt)),
             self.announcements.poll_timeout().map(|at| (at, Why::Announcement)),
         ];
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)

@@ -1,7 +1,7 @@
 //! What the helm hands to the edge.
 
 use crate::cluster::channel::{Opener, Sealer};
-use crate::types::{Epoch, PortId, Role};
+use crate::types::{Epoch, InterfaceId, PortId, Role};
 use crate::wire::FrameBuf;
 
 /// Caller-owned outputs of a [`super::Helm`]. The caller publishes [`super::Helm::standing`] before it sends `frames`.
@@ -11,6 +11,8 @@ pub struct HelmOutbox {
     pub frames: Vec<(PortId, FrameBuf)>,
     /// Packets of the node itself that the packet path shall route, Ethernet header in front.
     pub packets: Vec<FrameBuf>,
+    /// Interfaces whose stations the packet path shall ask whether they are there.
+    pub probes: Vec<InterfaceId>,
     /// Sealed datagrams of replication that came in, for the courier.
     pub replica: Vec<Vec<u8>>,
     /// News for the courier.

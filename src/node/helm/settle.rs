@@ -1,6 +1,7 @@
 //! What one engine says, the others hear: until all is said, within a bound.
 
 use super::announcements::Announcement;
+use super::doubts::Step;
 use super::{CourierOrder, Helm, HelmNotice, HelmOutbox};
 use crate::carp;
 use crate::cluster::channel::{self, SessionNews};
@@ -87,12 +88,37 @@ impl Helm {
             self.send_heartbeat(path, &heartbeat, out);
         }
         for event in events {
+            if let Event::Path { path, carries } = event {
+                self.doubt(now, path, carries, out);
+            }
             out.notices.push(notice(event));
         }
         if became.is_some() {
             self.follow_role(now, out);
         }
         spoke
+    }
+
+    /// A way through an interface is silent, or carries again.
+    fn doubt(&mut self, now: Instant, path: PathId, carries: bool, out: &mut HelmOutbox) {
+        let Some(way) = self.ways.iter().find(|way| way.path == path) else { return };
+        let Some(interface) = way.interface else { return };
+        // Of a peer that is silent everywhere nothing can be concluded about a cable.
+        if !carries && self.elector.peer().is_some() && self.conditions.link(way.port) {
+            self.doubts.begin(now, interface, way.port);
+        } else if let Some(step) = self.doubts.end(interface) {
+            self.take_step(now, step, out);
+        }
+    }
+
+    pub(super) fn take_step(&mut self, now: Instant, step: Step, out: &mut HelmOutbox) {
+        let (interface, silent) = match step {
+            Step::Ask(interface) => return out.probes.push(interface),
+            Step::Lost(interface) => (interface, true),
+            Step::Works(interface) => (interface, false),
+        };
+        self.conditions.set_silent(interface, silent);
+        self.tell_health(now);
     }
 
     fn send_heartbeat(&mut self, path: PathId, heartbeat: &Heartbeat, out: &mut HelmOutbox) {
