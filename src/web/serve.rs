@@ -118,6 +118,7 @@ mod tests {
                 | Command::Kill { .. }
                 | Command::Import { .. }
                 | Command::Replicate(_)
+                | Command::Probe(_)
                 | Command::Grant(_)
                 | Command::Capture { .. } => {
                     panic!("not asked by pages")
