@@ -146,11 +146,14 @@ impl HelmThread {
     /// # Errors
     /// When there can be no other thread.
     pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
+        let mut role = self;
         std::thread::Builder::new().name("role".into()).spawn(move || {
-            if let Err(error) = sys_process::become_real_time(REAL_TIME) {
+            let real_time = sys_process::become_real_time(REAL_TIME);
+            if let Err(error) = &real_time {
                 tracing::debug!(%error, "the role thread runs like all others");
             }
-            self.run();
+            role.helm.handle_scheduling(real_time.is_ok());
+            role.run();
         })
     }
 
