@@ -298,7 +298,8 @@ impl Forward {
                 Order::Command(command) => {
                     let ports = self.slots.iter().map(|slot| &slot.port);
                     let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
-                    let command = tally::add(command, ports, self.host_full, host);
+                    let missed = self.helm.as_ref().map_or(0, ForwardEnd::missed);
+                    let command = tally::add(command, ports, missed, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
                     self.flush(now);
                 }

@@ -19,6 +19,7 @@ use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
+use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
 use crate::types::{Instant, PathId, PortId};
 use crate::wire::{FrameBuf, Pool};
@@ -298,7 +299,12 @@ impl HelmThread {
                     self.stale = true;
                 }
                 HelmOrder::Snapshot(reply) => {
-                    let snapshot = self.helm.snapshot(now);
+                    let mut snapshot = self.helm.snapshot(now);
+                    snapshot.counters.push(CounterRow::new(
+                        "role-refused",
+                        self.refused,
+                        "Frames of the pair that a port's device did not take.",
+                    ));
                     self.courier.complete(snapshot, reply);
                 }
                 HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),

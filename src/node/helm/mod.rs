@@ -23,7 +23,7 @@ use announcements::Announcements;
 use conditions::Conditions;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 pub use preflight::Finding;
-pub use snapshot::{PairSnapshot, ReplicationRow};
+pub use snapshot::{PairSnapshot, PathRow, PeerRow, ReplicationRow, TransitionRow, VirtualIpRow};
 use vips::{Alarm, Vip};
 pub use ways::{Way, sync_way};
 
