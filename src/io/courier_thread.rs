@@ -208,6 +208,9 @@ impl CourierThread {
             self.courier.handle_timeout(now, &mut self.out);
         }
         self.flush();
+        if self.courier.acked().is_some_and(|acked| self.link.acknowledge(acked)) {
+            self.forward.waker().wake();
+        }
         self.tell_helm();
     }
 

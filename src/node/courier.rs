@@ -164,6 +164,11 @@ impl Courier {
         self.flush(out);
     }
 
+    /// How many chunks of the present telling the peer's node has applied; `None` when nothing is told.
+    pub fn acked(&self) -> Option<u64> {
+        self.sender.as_ref().map(Sender::acked)
+    }
+
     /// How many chunks the shard may hand over.
     pub fn credit(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::credit)

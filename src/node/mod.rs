@@ -10,6 +10,7 @@ mod arrival;
 mod command;
 mod compiled;
 mod courier;
+mod deferral;
 mod departure;
 mod drops;
 mod forward;

@@ -3,6 +3,7 @@
 use super::Shard;
 use super::VirtualIp;
 use super::compiled::{RouteOrigin, numbered};
+use super::deferral::DeferralCounters;
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
     VirtualIpRow,
@@ -225,6 +226,7 @@ impl Shard {
     fn replication_rows(&self) -> impl Iterator<Item = CounterRow> + use<> {
         let counters = self.table.counters();
         let Backlog { flows, ends, ranges, overflows } = self.table.backlog();
+        let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
         [
             ("import-flows", counters.imported, "Flows of the peer's that were not known here."),
             (
@@ -247,6 +249,10 @@ impl Shard {
                 overflows,
                 "Times that too much waited and a part of the table was walked instead.",
             ),
+            ("defer-held", held, "First packets of flows that waited until the peer knew the flow."),
+            ("defer-late", late, "Of these: sent on because the peer did not answer in time."),
+            ("defer-hurried", hurried, "Of these: sent on because a later packet of the flow came."),
+            ("defer-crowded", crowded, "First packets of flows that did not wait, because too many did."),
         ]
         .into_iter()
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
