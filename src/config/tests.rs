@@ -371,4 +371,11 @@ fn nobody_sees_a_password() {
         let shown = format!("{problems:?}");
         assert!(!shown.contains("s3") && !shown.contains("7777"), "{shown}");
     }
+    for broken in
+        ["s3same", "\"s3same", "\"s3same\" s3same", "[\"s3same\"]", "{ s3 = \"s3same\" }", "\"s3same\\q\""]
+    {
+        let text = STORY.replace("\"koi-lab-wan\"            #", &format!("{broken} #"));
+        let problems = load(&text).unwrap_err();
+        assert!(!format!("{problems:?}").contains("s3same"), "{broken}: {problems:?}");
+    }
 }

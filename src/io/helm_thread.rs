@@ -19,6 +19,7 @@ use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
+use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
 use crate::types::{Instant, InterfaceId, PathId, PortId};
 use crate::wire::{FrameBuf, Pool};
@@ -148,11 +149,14 @@ impl HelmThread {
     /// # Errors
     /// When there can be no other thread.
     pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
+        let mut role = self;
         std::thread::Builder::new().name("role".into()).spawn(move || {
-            if let Err(error) = sys_process::become_real_time(REAL_TIME) {
+            let real_time = sys_process::become_real_time(REAL_TIME);
+            if let Err(error) = &real_time {
                 tracing::debug!(%error, "the role thread runs like all others");
             }
-            self.run();
+            role.helm.handle_scheduling(real_time.is_ok());
+            role.run();
         })
     }
 
@@ -307,7 +311,12 @@ impl HelmThread {
                     self.stale = true;
                 }
                 HelmOrder::Snapshot(reply) => {
-                    let snapshot = self.helm.snapshot(now);
+                    let mut snapshot = self.helm.snapshot(now);
+                    snapshot.counters.push(CounterRow::new(
+                        "role-refused",
+                        self.refused,
+                        "Frames of the pair that a port's device did not take.",
+                    ));
                     self.courier.complete(snapshot, reply);
                 }
                 HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),

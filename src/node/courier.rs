@@ -8,7 +8,10 @@
 //! (its router started again) is told everything again.
 
 use crate::cluster::channel::{Opener, Sealer};
-use crate::cluster::replica::{Datagram, Item, Receiver, ReceiverOutbox, Sender, SenderOutbox, StreamId};
+use crate::cluster::replica::{
+    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox, StreamId,
+};
+use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, flow};
 
@@ -195,6 +198,11 @@ impl Courier {
         self.flush(out);
     }
 
+    /// How many chunks of the present telling the peer's node has applied; `None` when nothing is told.
+    pub fn acked(&self) -> Option<u64> {
+        self.sender.as_ref().map(Sender::acked)
+    }
+
     /// How many chunks the shard may hand over.
     pub fn credit(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::credit)
@@ -245,6 +253,28 @@ impl Courier {
     /// The newest chunk of the peer's that this node has applied.
     pub fn applied(&self) -> u64 {
         self.receiver.applied()
+    }
+
+    /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
+    pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
+        let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
+        let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
+        let ReceiverCounters { received, repeated, early, foreign, beyond } =
+            self.receiver.snapshot().counters;
+        [
+            ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
+            ("replica-sent", sent, "Chunks of states sent to the peer."),
+            ("replica-resent", resent, "Chunks of states sent again."),
+            ("replica-impossible", impossible, "Acknowledgements of chunks that were never sent."),
+            ("replica-overrun", overrun, "Chunks refused because the peer had no room for them."),
+            ("replica-received", received, "Chunks of the peer's states received."),
+            ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
+            ("replica-early", early, "Chunks of the peer's states that came before their turn."),
+            ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
+            ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
+        ]
+        .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
+        .into()
     }
 
     /// For people.

@@ -526,6 +526,8 @@ impl Elector {
             config_hash: self.config_hash,
             applied: self.applied,
             version: VERSION,
+            // Whoever sends it knows the calendar.
+            calendar_ms: 0,
         }
     }
 
