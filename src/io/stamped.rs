@@ -7,7 +7,7 @@ use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{clock, sys_process};
+use super::{clock, sys, sys_process};
 use crate::types::Instant;
 
 /// What waits in the kernel until it is read.
@@ -86,6 +86,14 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<Option<Re
     };
     let interface = if i32::from(from.sll_family) == libc::AF_PACKET { from.sll_ifindex as u32 } else { 0 };
     Ok(Some(Received { len, at: stamp(&header).unwrap_or_else(clock::now), interface }))
+}
+
+/// The name of an interface, in the network namespace of this socket.
+///
+/// # Errors
+/// When there is none with this number (any more).
+pub fn interface_name(socket: BorrowedFd<'_>, interface: u32) -> io::Result<String> {
+    sys::interface_name(socket, interface)
 }
 
 /// The time stamp in a header that `recvmsg` has just filled in.
@@ -188,7 +196,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::testbed::Namespace;
-    use super::super::{netns, pace, sys};
+    use super::super::{netns, pace};
     use super::*;
 
     #[test]
@@ -225,6 +233,9 @@ mod tests {
         let mut frame = [0; SNAP_LEN];
         let seen = receive(watcher.as_fd(), &mut frame).unwrap().unwrap();
         assert_eq!(frame[6..14], [2, 0, 0, 0, 0, 0x0a, 8, 6]);
-        assert!(seen.interface > 0 && seen.len >= 42, "{seen:?}");
+        assert!(seen.len >= 42, "{seen:?}");
+        assert_eq!(interface_name(watcher.as_fd(), seen.interface).unwrap(), "koi-b", "asked from outside");
+        namespace.ip("link del koi-a");
+        assert!(interface_name(watcher.as_fd(), seen.interface).is_err());
     }
 }
