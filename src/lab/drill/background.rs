@@ -16,6 +16,7 @@ use anyhow::Context;
 use super::worker::{Running, Worker};
 use crate::io::poller::Poller;
 use crate::io::{clock, netns, pace};
+use crate::lab::interruption;
 use crate::lab::network::{Network, namespace};
 use crate::types::Instant;
 
@@ -95,21 +96,24 @@ impl Background {
     }
 
     /// Asks all flows, and counts those that are answered and still the same.
-    pub fn count(&self) -> usize {
+    ///
+    /// # Errors
+    /// When the lab should end.
+    pub fn count(&self) -> anyhow::Result<usize> {
         let wanted = {
             let mut state = lock(&self.state);
             if state.flows.is_empty() {
-                return 0;
+                return Ok(0);
             }
             state.round += 1;
             state.round
         };
         let begin = clock::now();
         while lock(&self.state).over < wanted && clock::now().since(begin) < COUNT_LIMIT {
-            pace::until(clock::now() + 5 * TURN);
+            interruption::wait_until(clock::now() + 5 * TURN)?;
         }
         let state = lock(&self.state);
-        state.flows.iter().filter(|flow| flow.round >= wanted).count()
+        Ok(state.flows.iter().filter(|flow| flow.round >= wanted).count())
     }
 }
 
