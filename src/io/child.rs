@@ -40,6 +40,9 @@ impl Child {
         for name in [log::LEVEL_VARIABLE, "RUST_BACKTRACE"] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
+        #[cfg(feature = "sabotage")]
+        command
+            .envs(std::env::var_os(super::sabotage::VARIABLE).map(|what| (super::sabotage::VARIABLE, what)));
         let (tunables, huge_pages) = HUGE_PAGES;
         command.env(tunables, huge_pages);
         let process = command.spawn()?;

@@ -15,6 +15,7 @@ use super::courier_thread::CourierHandle;
 use super::helm_link::{Device, HelmEnd, PortNews};
 use super::poller::{Poller, Ready, Waker};
 use super::privilege::REAL_TIME;
+use super::sabotage::Sabotage;
 use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
@@ -22,7 +23,7 @@ use crate::cluster::role::Request;
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
 use crate::types::{Instant, InterfaceId, PathId, PortId};
-use crate::wire::{FrameBuf, Pool};
+use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
 /// Orders that wait.
 const ORDERS: usize = 256;
@@ -338,6 +339,11 @@ impl HelmThread {
         self.published.publish(standing);
         if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
+        }
+        if Sabotage::NoAnnouncements.is_on() {
+            // What remains is what goes to the peer.
+            self.out.packets.clear();
+            self.out.frames.retain(|(_, frame)| wire_pair::payload(frame).is_some());
         }
         for (port, mut frame) in self.out.frames.drain(..) {
             let Some(Some(device)) = self.ports.get(usize::from(port.0)) else { continue };

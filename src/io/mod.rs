@@ -51,6 +51,7 @@ pub mod process;
 mod reloads;
 pub mod request;
 pub mod router;
+mod sabotage;
 pub mod sandbox;
 pub mod signals;
 mod single;

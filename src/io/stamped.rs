@@ -1,13 +1,15 @@
-//! Sockets that say when the kernel received something: UDP, and frames of a whole network namespace (AF_PACKET).
+//! Sockets that say when the kernel received something: UDP, and frames of a whole network namespace (AF_PACKET); and
+//! one that sends frames.
 //!
 //! The time is the kernel's (`SO_TIMESTAMPNS`), so a reader that comes late reads the right time nevertheless. The
 //! kernel stamps with the calendar clock; what is given out is on the time line of [`clock`](super::clock).
 
+use std::fs::File;
 use std::io;
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use super::{clock, sys_process};
+use super::{clock, sys, sys_process};
 use crate::types::Instant;
 
 /// What waits in the kernel until it is read.
@@ -88,6 +90,14 @@ pub fn receive(socket: BorrowedFd<'_>, bytes: &mut [u8]) -> io::Result<Option<Re
     Ok(Some(Received { len, at: stamp(&header).unwrap_or_else(clock::now), interface }))
 }
 
+/// The name of an interface, in the network namespace of this socket.
+///
+/// # Errors
+/// When there is none with this number (any more).
+pub fn interface_name(socket: BorrowedFd<'_>, interface: u32) -> io::Result<String> {
+    sys::interface_name(socket, interface)
+}
+
 /// The time stamp in a header that `recvmsg` has just filled in.
 fn stamp(header: &libc::msghdr) -> Option<Instant> {
     let mut wall = None;
@@ -133,14 +143,35 @@ pub fn watch(wanted: &[Step]) -> io::Result<OwnedFd> {
     })?;
     set(socket.as_fd(), libc::SOL_PACKET, IGNORE_OUTGOING, 1)?;
     stamping(socket.as_fd())?;
+    bind(socket.as_fd(), libc::ETH_P_ALL as u16, 0)?;
+    Ok(socket)
+}
+
+/// A file that sends what is written to it as a frame by this interface of this thread's network namespace, and never
+/// gives anything to read.
+///
+/// # Errors
+/// When there is no such interface, or that is not permitted.
+pub fn sender(interface: &str) -> io::Result<File> {
+    let index = sys::interface_index(sys::interface_socket()?.as_fd(), interface)?;
+    // SAFETY: no pointers are passed.
+    let raw = check(unsafe { libc::socket(libc::AF_PACKET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, 0) })?;
+    // SAFETY: the call has just made this descriptor for us.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // Without a protocol nothing is received.
+    bind(socket.as_fd(), 0, index)?;
+    Ok(File::from(socket))
+}
+
+fn bind(socket: BorrowedFd<'_>, protocol: u16, interface: u32) -> io::Result<()> {
     // SAFETY: all-zero bytes are a valid `sockaddr_ll`.
     let mut address: libc::sockaddr_ll = unsafe { std::mem::zeroed() };
     address.sll_family = libc::AF_PACKET as u16;
-    address.sll_protocol = (libc::ETH_P_ALL as u16).to_be();
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = interface as i32;
     let len = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
     // SAFETY: `address` is a `sockaddr_ll` of length `len` and outlives the call.
-    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) })?;
-    Ok(socket)
+    check(unsafe { libc::bind(socket.as_raw_fd(), (&raw const address).cast(), len) }).map(drop)
 }
 
 /// A step of a filter: classic BPF, as far as a watcher needs it. Jumps count the steps that are left out.
@@ -188,7 +219,7 @@ mod tests {
     use std::time::Duration;
 
     use super::super::testbed::Namespace;
-    use super::super::{netns, pace, sys};
+    use super::super::{netns, pace};
     use super::*;
 
     #[test]
@@ -225,6 +256,9 @@ mod tests {
         let mut frame = [0; SNAP_LEN];
         let seen = receive(watcher.as_fd(), &mut frame).unwrap().unwrap();
         assert_eq!(frame[6..14], [2, 0, 0, 0, 0, 0x0a, 8, 6]);
-        assert!(seen.interface > 0 && seen.len >= 42, "{seen:?}");
+        assert!(seen.len >= 42, "{seen:?}");
+        assert_eq!(interface_name(watcher.as_fd(), seen.interface).unwrap(), "koi-b", "asked from outside");
+        namespace.ip("link del koi-a");
+        assert!(interface_name(watcher.as_fd(), seen.interface).is_err());
     }
 }

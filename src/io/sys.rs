@@ -131,6 +131,14 @@ pub fn interface_index(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
     Ok(request.int())
 }
 
+/// Name of the interface with this number.
+pub fn interface_name(socket: BorrowedFd<'_>, index: u32) -> io::Result<String> {
+    let mut request = InterfaceRequest::new("")?;
+    request.set_int(index);
+    interface_ioctl(socket, libc::SIOCGIFNAME, &mut request)?;
+    Ok(request.name())
+}
+
 /// Sets the interface administratively up.
 pub fn interface_up(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
     let mut request = InterfaceRequest::new(name)?;

@@ -11,6 +11,7 @@ pub mod checks;
 mod claim;
 mod document;
 pub mod drill;
+mod interruption;
 mod keys;
 mod network;
 mod node;
@@ -29,7 +30,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::io::{clock, pace, sandbox, signals::Signals};
+use crate::io::{clock, sandbox, signals::Signals};
 use claim::Claim;
 use document::Document;
 use drill::{Drill, Load, Plan, Summary};
@@ -89,7 +90,12 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let signals = Signals::ends().context("signals")?;
     let (events, happening) = mpsc::channel();
     let interrupted = events.clone();
-    let wait = move || drop((signals.wait(), interrupted.send(Event::Interrupted)));
+    let wait = move || {
+        let _ = signals.wait();
+        interruption::happens();
+        // Who does not listen any more is about to end.
+        let _ = interrupted.send(Event::Interrupted);
+    };
     thread::Builder::new().name("signals".into()).spawn(wait)?;
 
     let (mut claim, removed) = Claim::take()?;
@@ -156,7 +162,7 @@ impl Lab {
             if let Some(node) = nodes.find(|node| node.word().is_ok_and(|word| word.is_active())) {
                 return Ok(node);
             }
-            pace::until(clock::now() + BREATH);
+            interruption::wait_until(clock::now() + BREATH)?;
         }
         ensure!(self.nodes.all.len() < 2, "no node is active within {} s", START_LIMIT.as_secs());
         self.first()

@@ -1,8 +1,10 @@
-//! What else goes through: many UDP flows that live on, and new ones all the time.
+//! What else goes through: many UDP flows that live on, and new ones all the time. All of them are answered, as those of
+//! people are; a source of flows that nobody answers is one that a firewall puts in its place.
 //!
 //! A flow is one of the client's sockets and one of the server's ports. The server says as whom it sees the client, so
 //! a flow that is answered but was translated anew has not survived.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::os::fd::AsFd;
@@ -14,17 +16,20 @@ use anyhow::Context;
 use super::worker::{Running, Worker};
 use crate::io::poller::Poller;
 use crate::io::{clock, netns, pace};
+use crate::lab::interruption;
 use crate::lab::network::{Network, namespace};
 use crate::types::Instant;
 
 /// The server's ports: from this one on, at most so many.
 const PORTS: u16 = 20_000;
 const PORTS_MAX: usize = 500;
-/// Where new flows go; nobody answers there.
-const SINK: u16 = 19_999;
+/// Where new flows go.
+const NEW_PORT: u16 = 19_999;
 /// The time between two turns, and the new flows of each: a thousand a second.
 const TURN: Duration = Duration::from_millis(2);
 const NEW: usize = 2;
+/// Sockets of new flows that are kept for a while, so that their answers find somebody.
+const KEPT: usize = 512;
 /// All flows say something this often, well within the timers of a UDP flow.
 const REFRESH: Duration = Duration::from_secs(15);
 /// How often a flow asks in one round before it is called lost, and how long the last answers may take.
@@ -77,13 +82,12 @@ impl Background {
                 ports.iter().map(|port| UdpSocket::bind(any(*port))).collect::<io::Result<Vec<_>>>()
             })
         };
-        let far = bind("server", (0..ports as u16).map(|port| PORTS + port).collect())?;
-        let sink = bind("server", vec![SINK])?;
+        let far = bind("server", (0..ports as u16).map(|port| PORTS + port).chain([NEW_PORT]).collect())?;
         let near = bind("client", vec![0; count.div_ceil(ports)])?;
         for socket in near.iter().chain(&far) {
             socket.set_nonblocking(true)?;
         }
-        let answering = Worker::start("flows-far", None, move |running| answer(&far, &sink, running))?;
+        let answering = Worker::start("flows-far", None, move |running| answer(&far, running))?;
         let told = Arc::clone(&state);
         let asking = Worker::start("flows-near", Some("client"), move |running| {
             ask(&near, ports, server, &told, running)
@@ -92,21 +96,24 @@ impl Background {
     }
 
     /// Asks all flows, and counts those that are answered and still the same.
-    pub fn count(&self) -> usize {
+    ///
+    /// # Errors
+    /// When the lab should end.
+    pub fn count(&self) -> anyhow::Result<usize> {
         let wanted = {
             let mut state = lock(&self.state);
             if state.flows.is_empty() {
-                return 0;
+                return Ok(0);
             }
             state.round += 1;
             state.round
         };
         let begin = clock::now();
         while lock(&self.state).over < wanted && clock::now().since(begin) < COUNT_LIMIT {
-            pace::until(clock::now() + 5 * TURN);
+            interruption::wait_until(clock::now() + 5 * TURN)?;
         }
         let state = lock(&self.state);
-        state.flows.iter().filter(|flow| flow.round >= wanted).count()
+        Ok(state.flows.iter().filter(|flow| flow.round >= wanted).count())
     }
 }
 
@@ -114,7 +121,7 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn answer(sockets: &[UdpSocket], _sink: &[UdpSocket], running: &Running) -> io::Result<()> {
+fn answer(sockets: &[UdpSocket], running: &Running) -> io::Result<()> {
     let mut poller = Poller::new()?;
     sockets.iter().enumerate().for_each(|(index, socket)| poller.add(index, socket.as_fd()));
     let mut ready = Vec::new();
@@ -154,13 +161,18 @@ fn ask(
     let mut ready = Vec::new();
     let mut round = Round { number: 0, next: 0, tries: 0, done: None };
     let (mut next, mut refreshed) = (clock::now(), clock::now());
+    let mut kept = VecDeque::with_capacity(KEPT);
     while running.goes_on() {
         pace::until(next);
         next = (next + TURN).max(clock::now());
         for _ in 0..NEW {
             let socket = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0))?;
             // What is lost here, nobody misses.
-            let _ = socket.send_to(&[0; LEN], (server, SINK));
+            let _ = socket.send_to(&[0; LEN], (server, NEW_PORT));
+            if kept.len() == KEPT {
+                kept.pop_front();
+            }
+            kept.push_back(socket);
         }
         poller.wait(Some(Duration::ZERO), &mut ready)?;
         let mut state = lock(state);

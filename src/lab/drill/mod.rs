@@ -10,6 +10,7 @@ mod figures;
 mod mastership;
 mod ping;
 mod promise;
+mod questions;
 mod readiness;
 mod report;
 mod sessions;

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::watch::Watch;
-use crate::io::{clock, pace};
+use crate::io::clock;
+use crate::lab::interruption;
 use crate::lab::nodes::Nodes;
 use crate::lab::word::Word;
 
@@ -30,7 +31,7 @@ pub fn wait(nodes: &Nodes, watch: Option<&Watch>) -> anyhow::Result<()> {
         if clock::now().since(begin) > LIMIT {
             bail!("not ready within {} s: {}", LIMIT.as_secs(), lacks.join("; "));
         }
-        pace::until(clock::now() + SPACING);
+        interruption::wait_until(clock::now() + SPACING)?;
     }
 }
 

@@ -127,11 +127,13 @@ pub fn line(out: &mut dyn Write, number: usize, trial: &Trial) -> io::Result<()>
     let gaps: Vec<String> =
         trial.streams.iter().map(|(name, gap)| format!("{name} {:.2}", millis(gap.longest))).collect();
     let (before, sender) = (millis(trial.control.longest), millis(trial.gap.sender));
-    let lost = trial.gap.lost;
+    let (lost, pings) = (trial.gap.lost, trial.pings[0].and(trial.pings[1]));
     writeln!(
         out,
-        "  trial {number}: gaps in ms: {}; before {before:.2}; lost {lost}; sender {sender:.2}",
-        gaps.join(", ")
+        "  trial {number}: gaps in ms: {}; before {before:.2}; lost {lost}; pings lost {} of {}; sender {sender:.2}",
+        gaps.join(", "),
+        pings.lost,
+        pings.sent
     )?;
     out.flush()
 }

@@ -14,6 +14,7 @@ use anyhow::{Context, ensure};
 use super::worker::{Running, Worker};
 use crate::io::poller::Poller;
 use crate::io::{clock, netns, pace};
+use crate::lab::interruption;
 use crate::lab::network::{Network, namespace};
 use crate::types::Instant;
 
@@ -99,7 +100,7 @@ impl Sessions {
         let begin = clock::now();
         while sessions.survey_now(&[0; 2].map(|_| vec![0; count])).alive < count {
             ensure!(clock::now().since(begin) < PATIENCE, "of {count} TCP sessions, not all can be opened");
-            pace::until(clock::now() + SPACING);
+            interruption::wait_until(clock::now() + SPACING)?;
         }
         Ok(sessions)
     }
@@ -112,7 +113,10 @@ impl Sessions {
     }
 
     /// Finds out which sessions go on; returns as soon as all do, or after a few seconds.
-    pub fn survey(&self) -> Survey {
+    ///
+    /// # Errors
+    /// When the lab should end.
+    pub fn survey(&self) -> anyhow::Result<Survey> {
         let marks = [&self.server, &self.client].map(|other| {
             let mut marks = vec![u32::MAX; self.count];
             for end in lock(other).iter() {
@@ -126,9 +130,9 @@ impl Sessions {
         loop {
             let survey = self.survey_now(&marks);
             if survey.alive == self.count || clock::now().since(begin) > LIFE_SIGN {
-                return survey;
+                return Ok(survey);
             }
-            pace::until(clock::now() + 2 * TICK);
+            interruption::wait_until(clock::now() + 2 * TICK)?;
         }
     }
 

@@ -7,6 +7,7 @@ use anyhow::Context;
 use super::background::Background;
 use super::bulk::Bulk;
 use super::ping::Pings;
+use super::questions::Questions;
 use super::sessions::Sessions;
 use super::stream::Streams;
 use super::watch::Watch;
@@ -39,6 +40,7 @@ pub struct Traffic {
     pub background: Background,
     /// What comes out of the nodes.
     pub watch: Watch,
+    _questions: Questions,
 }
 
 impl Traffic {
@@ -54,6 +56,7 @@ impl Traffic {
             sessions: Sessions::start(network, load.sessions).context("the TCP sessions")?,
             background: Background::start(network, load.flows).context("the background flows")?,
             watch,
+            _questions: Questions::start(network).context("the questions")?,
         })
     }
 

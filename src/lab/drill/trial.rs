@@ -11,7 +11,8 @@ use super::ping::Count;
 use super::readiness;
 use super::sighting::Sighting;
 use super::traffic::{Load, Traffic};
-use crate::io::{clock, pace};
+use crate::io::clock;
+use crate::lab::interruption;
 use crate::types::Instant;
 
 /// How long nothing happens.
@@ -70,9 +71,9 @@ impl Trial {
 /// When the nodes do not become ready, or something cannot be done to them. What does not hold is no error.
 pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Result<Trial> {
     readiness::wait(scene.nodes, Some(&traffic.watch))?;
-    let mut trial = Trial { flows_before: traffic.background.count(), ..Trial::default() };
+    let mut trial = Trial { flows_before: traffic.background.count()?, ..Trial::default() };
     traffic.forget_before(clock::now());
-    let quiet = watch_for(CONTROL);
+    let quiet = watch_for(CONTROL)?;
     trial.control = worst(&traffic.streams.gaps(quiet));
     let leader = traffic.watch.leader();
     ensure!(leader.is_some(), "nobody forwards");
@@ -85,19 +86,19 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     for (act, time) in drill.steps() {
         begins.push(clock::now());
         scene.act(act)?;
-        pace::until(clock::now() + time);
+        interruption::wait_until(clock::now() + time)?;
     }
     let around = Window { from: struck - SETTLE, to: clock::now() };
-    let survey = traffic.sessions.survey();
+    let survey = traffic.sessions.survey()?;
     let bulk = traffic.bulk.tally();
-    pace::until(around.to + SETTLE);
+    interruption::wait_until(around.to + SETTLE)?;
     trial.streams = traffic.streams.gaps(around);
     trial.gap = worst(&trial.streams);
     trial.pings = traffic.pings.counts(around);
     (trial.survived, trial.stall, trial.bulk_stall) = (survey.alive, survey.stall, bulk.stall);
     trial.notes.extend(survey.why);
     trial.notes.extend(bulk.broken.map(|why| format!("the bulk transfer: {why}")));
-    trial.flows_after = traffic.background.count();
+    trial.flows_after = traffic.background.count()?;
 
     let seen = heard(drill, scene, traffic.watch.since(struck - CONTROL));
     trial.takeovers = steps(&begins, around.to).map(|step| mastership::takeovers(&seen, step)).collect();
@@ -125,7 +126,7 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
         readiness::wait(scene.nodes, Some(&traffic.watch))?;
     }
     let back = Window { from, to: clock::now().max(from + RETURN) };
-    pace::until(back.to + SETTLE);
+    interruption::wait_until(back.to + SETTLE)?;
     trial.returning = worst(&traffic.streams.gaps(back));
     let last = Window { from: back.to - SETTLE, to: back.to };
     trial.streams_go_on = worst(&traffic.streams.gaps(last)).longest < SETTLE / 2;
@@ -133,11 +134,11 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
 }
 
 /// Returns when it is over.
-fn watch_for(time: Duration) -> Window {
+fn watch_for(time: Duration) -> anyhow::Result<Window> {
     let from = clock::now();
     let window = Window { from, to: from + time };
-    pace::until(window.to + SETTLE);
-    window
+    interruption::wait_until(window.to + SETTLE)?;
+    Ok(window)
 }
 
 fn worst(gaps: &[(String, Gap)]) -> Gap {

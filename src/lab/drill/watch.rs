@@ -1,9 +1,10 @@
 //! Watches the nodes from outside: what comes out of their devices at the switches.
 //!
 //! One socket in each switch's namespace sees what the devices of both nodes give; which of them it was, the kernel
-//! says. A device that goes away with its node and comes back is known again by its name.
+//! says. A device that goes away with its node and comes back is known again by its name, which is asked for with every
+//! batch of frames; one that has gone by then is what it was.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +17,6 @@ use super::mastership;
 use super::sighting::{self, Sighting};
 use super::worker::{Running, Worker};
 use crate::config::Config;
-use crate::io::netlink::{LinkSocket, LinkState};
 use crate::io::poller::Poller;
 use crate::io::{clock, netns, pace, stamped};
 use crate::lab::network::{Network, namespace};
@@ -58,17 +58,10 @@ impl Watch {
         for (switch, part) in network.switches.iter().enumerate() {
             let netns = namespace(part.name);
             let places = places(config, &netns);
-            let open = || Ok((stamped::watch(&sighting::filter())?, LinkSocket::open(None)?));
-            let (socket, links) =
-                netns::within(Some(&netns), open).with_context(|| format!("watching {netns}"))?;
-            let eyes = Eyes {
-                switch,
-                socket,
-                links,
-                places,
-                nodes: HashMap::new(),
-                virtual_ips: virtual_ips.to_vec(),
-            };
+            let open = || stamped::watch(&sighting::filter());
+            let socket = netns::within(Some(&netns), open).with_context(|| format!("watching {netns}"))?;
+            let virtual_ips = virtual_ips.to_vec();
+            let eyes = Eyes { switch, socket, places, nodes: HashMap::new(), virtual_ips };
             let told = Arc::clone(&seen);
             let watch = move |running: &Running| eyes.watch(&told, running);
             workers.push(Worker::start("watch", None, watch)?);
@@ -115,7 +108,6 @@ fn places(config: &Config, netns: &str) -> Vec<Place> {
 struct Eyes {
     switch: usize,
     socket: OwnedFd,
-    links: LinkSocket,
     places: Vec<Place>,
     /// The nodes of the devices, by number; none for devices of hosts.
     nodes: HashMap<u32, Option<usize>>,
@@ -143,38 +135,24 @@ impl Eyes {
 
     fn look(&mut self, batch: &mut Vec<Sighting>) -> io::Result<()> {
         let mut frame = [0; stamped::SNAP_LEN];
-        loop {
-            let received = match stamped::receive(self.socket.as_fd(), &mut frame) {
-                Ok(Some(received)) => received,
-                Ok(None) => return Ok(()),
-                Err(error) => return Err(error),
-            };
-            let node = match self.nodes.get(&received.interface) {
-                Some(node) => *node,
-                None => self.find(received.interface)?,
-            };
-            let Some(node) = node else { continue };
+        let mut asked = HashSet::new();
+        while let Some(received) = stamped::receive(self.socket.as_fd(), &mut frame)? {
+            if asked.insert(received.interface) {
+                self.ask(received.interface);
+            }
+            let Some(&Some(node)) = self.nodes.get(&received.interface) else { continue };
             let bytes = &frame[..received.len.min(frame.len())];
             if let Some(kind) = sighting::classify(bytes, &self.virtual_ips) {
                 batch.push(Sighting { at: received.at, node, switch: self.switch, kind });
             }
         }
+        Ok(())
     }
 
-    /// Asks the kernel for the names of all devices; they are rarely new.
-    fn find(&mut self, interface: u32) -> io::Result<Option<usize>> {
-        let mut events = Vec::new();
-        self.links.ask_for_all()?;
-        self.links.receive(&mut events)?;
-        for event in events {
-            let place = self.places.iter().find(|place| event.name.as_ref() == Some(&place.device));
-            match event.state {
-                LinkState::Gone => drop(self.nodes.remove(&event.index)),
-                LinkState::Up | LinkState::Down => {
-                    self.nodes.insert(event.index, place.map(|place| place.node));
-                }
-            }
-        }
-        Ok(*self.nodes.entry(interface).or_default())
+    fn ask(&mut self, interface: u32) {
+        // A device that has gone was known by this number when its frames came.
+        let Ok(name) = stamped::interface_name(self.socket.as_fd(), interface) else { return };
+        let place = self.places.iter().find(|place| place.device == name);
+        self.nodes.insert(interface, place.map(|place| place.node));
     }
 }

@@ -1,0 +1,46 @@
+//! Breaking Koi on purpose, so that a test can show that the drills would notice.
+//!
+//! Only in a program that was built with the feature `sabotage` and finds `KOI_SABOTAGE` in its environment; in every
+//! other one all of this is a constant `false`.
+
+/// The variable.
+#[cfg(feature = "sabotage")]
+pub const VARIABLE: &str = "KOI_SABOTAGE";
+
+/// What can be broken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sabotage {
+    /// What the peer tells of its flows is thrown away, and acknowledged.
+    NoReplication,
+    /// A new active node announces and advertises nothing.
+    NoAnnouncements,
+    /// A lease never ends by itself.
+    NoFence,
+}
+
+impl Sabotage {
+    /// What the variable says.
+    #[cfg(feature = "sabotage")]
+    const fn name(self) -> &'static str {
+        match self {
+            Sabotage::NoReplication => "no-replication",
+            Sabotage::NoAnnouncements => "no-announcements",
+            Sabotage::NoFence => "no-fence",
+        }
+    }
+
+    /// True when this is broken.
+    #[cfg(feature = "sabotage")]
+    pub fn is_on(self) -> bool {
+        static SAID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+        let said = SAID.get_or_init(|| std::env::var(VARIABLE).unwrap_or_default());
+        said == self.name()
+    }
+
+    /// True when this is broken, which it never is.
+    #[cfg(not(feature = "sabotage"))]
+    #[inline]
+    pub const fn is_on(self) -> bool {
+        false
+    }
+}
