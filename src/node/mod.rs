@@ -33,7 +33,8 @@ pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
-    CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, Way as SyncWay, sync_way,
+    CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews, PairingOrder,
+    Way as SyncWay, sync_way,
 };
 pub use notice::Notice;
 pub use outbox::Outbox;

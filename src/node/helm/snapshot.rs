@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Helm, Vip};
+use super::{Helm, PairingRow, Vip};
 use crate::carp::State;
 use crate::cluster::role;
 use crate::types::Instant;
@@ -44,6 +44,8 @@ pub struct PairSnapshot {
     pub replication: ReplicationRow,
     /// What the channel has counted, by name.
     pub channel: Vec<(String, u64)>,
+    /// The node has been asked to let another one join.
+    pub pairing: Option<PairingRow>,
 }
 
 /// The peer, as it last said.
@@ -176,6 +178,7 @@ impl Helm {
             virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
             channel: self.channel.as_ref().map(|channel| counted(&channel.counters())).unwrap_or_default(),
+            pairing: self.pairing.row(now),
         }
     }
 
