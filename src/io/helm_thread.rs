@@ -21,7 +21,7 @@ use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
 use crate::node::snapshot::CounterRow;
-use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
 use crate::types::{Instant, InterfaceId, PathId, PortId};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
@@ -38,6 +38,9 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// With a peer, the forward thread's pulse and the calendar clock are looked at this often.
 const PULSE: Duration = Duration::from_millis(20);
 
+/// Hears what comes of a pairing.
+pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
+
 /// What others ask of the role thread.
 pub enum HelmOrder {
     /// Another configuration.
@@ -46,6 +49,8 @@ pub enum HelmOrder {
     Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
     /// An operator asks.
     Request(Request),
+    /// An operator begins or ends a pairing, and listens to what comes of it.
+    Pairing(PairingOrder, PairingListener),
     /// The courier says how far replication is.
     Replication {
         /// This node has everything.
@@ -106,6 +111,8 @@ pub struct HelmThread {
     /// Turns that the forward thread had ended when it was last found busy.
     turns: u64,
     stop: Option<Box<dyn FnOnce() + Send>>,
+    /// Who listens to the pairing that was begun last.
+    pairing: Option<PairingListener>,
     /// Frames that a device did not take.
     refused: u64,
 }
@@ -136,6 +143,7 @@ impl HelmThread {
             looked: Instant::ZERO,
             turns: 0,
             stop: None,
+            pairing: None,
             refused: 0,
         }
     }
@@ -321,6 +329,10 @@ impl HelmThread {
                     self.courier.complete(snapshot, reply);
                 }
                 HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),
+                HelmOrder::Pairing(order, listener) => {
+                    self.pairing = Some(listener);
+                    self.helm.handle_pairing(now, order, &mut self.out);
+                }
                 HelmOrder::Replication { synced, applied } => {
                     self.helm.handle_replication(now, synced, applied, &mut self.out);
                 }
@@ -362,6 +374,11 @@ impl HelmThread {
         }
         if let Some(frames) = self.out.resignation.take() {
             (self.listeners.resignation)(frames);
+        }
+        for news in self.out.pairing.drain(..) {
+            if let Some(listener) = &mut self.pairing {
+                listener(news);
+            }
         }
         for notice in self.out.notices.drain(..) {
             (self.listeners.notice)(notice);

@@ -34,9 +34,9 @@ pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
-    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PathRow as PairPathRow,
-    PeerRow as PairPeerRow, ReplicationRow, TransitionRow, VirtualIpRow as PairVirtualIpRow, Way as SyncWay,
-    sync_way,
+    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews, PairingOrder,
+    PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
+    VirtualIpRow as PairVirtualIpRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;
 pub use outbox::Outbox;

@@ -12,6 +12,9 @@ mod counters;
 mod doubts;
 mod frames;
 mod outbox;
+mod pairing;
+#[cfg(test)]
+mod pairing_tests;
 mod preflight;
 mod settle;
 mod snapshot;
@@ -24,6 +27,8 @@ use announcements::Announcements;
 use conditions::Conditions;
 use doubts::Doubts;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
+use pairing::Pairing;
+pub use pairing::{PairingNews, PairingOrder, PairingRow};
 pub use preflight::Finding;
 pub use snapshot::{PairSnapshot, PathRow, PeerRow, ReplicationRow, TransitionRow, VirtualIpRow};
 use vips::{Alarm, Vip};
@@ -60,6 +65,8 @@ pub enum Why {
     Doubt,
     /// The next announcement.
     Announcement,
+    /// A pairing.
+    Pairing,
 }
 
 /// See the module.
@@ -88,6 +95,7 @@ pub struct Helm {
     /// The parent has a resignation for this session and epoch.
     resignation: Option<(u32, Epoch)>,
     session: Option<u32>,
+    pairing: Pairing,
     channel_out: channel::Outbox,
     role_out: RoleOutbox,
 }
@@ -121,6 +129,7 @@ impl Helm {
             clocks_apart: None,
             resignation: None,
             session: None,
+            pairing: Pairing::default(),
             channel_out: channel::Outbox::default(),
             role_out: RoleOutbox::default(),
             compiled: Arc::clone(&compiled),
@@ -143,7 +152,12 @@ impl Helm {
     /// Another configuration.
     pub fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut HelmOutbox) {
         let config = role_config(&compiled, &self.identity, self.fresh);
-        self.elector.apply(now, config, &mut self.role_out);
+        if self.pairing.has_joined(config.peer) {
+            // A newcomer serves no more until it has heard its peer.
+            self.elector = Elector::new(config, now);
+        } else {
+            self.elector.apply(now, config, &mut self.role_out);
+        }
         self.take_document(now, compiled, out);
         self.settle(now, out);
     }
@@ -172,8 +186,10 @@ impl Helm {
 
     /// A frame that the sync port received.
     pub fn handle_sync_frame(&mut self, now: Instant, frame: &FrameBuf, out: &mut HelmOutbox) {
-        if let Some((_, _, bytes)) = payload(frame) {
-            self.handle_datagram(now, PathId::SYNC, bytes, out);
+        match payload(frame) {
+            Some((from, _, bytes)) if pairing::is_pairing(bytes) => self.hear_pairing(now, from, bytes, out),
+            Some((_, _, bytes)) => self.handle_datagram(now, PathId::SYNC, bytes, out),
+            None => {}
         }
         self.settle(now, out);
     }
@@ -324,6 +340,7 @@ impl Helm {
         while let Some(announcement) = self.announcements.due(now) {
             self.announce(announcement, out);
         }
+        self.run_pairing(now, out);
     }
 
     /// When to call [`Helm::handle_timeout`], and why.
@@ -337,6 +354,7 @@ impl Helm {
             vips.map(|(at, why)| (at, Why::Carp(why))),
             self.doubts.poll_timeout().map(|at| (at, Why::Doubt)),
             self.announcements.poll_timeout().map(|at| (at, Why::Announcement)),
+            self.pairing.poll_timeout().map(|at| (at, Why::Pairing)),
         ];
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::preflight::{self, Facts, Finding};
 use super::vips::Alarm;
-use super::{Helm, Vip, counters};
+use super::{Helm, PairingRow, Vip, counters};
 use crate::carp::State;
 use crate::cluster::role;
 use crate::node::snapshot::CounterRow;
@@ -49,6 +49,8 @@ pub struct PairSnapshot {
     pub findings: Vec<Finding>,
     /// What the pair has counted.
     pub counters: Vec<CounterRow>,
+    /// The node has been asked to let another one join.
+    pub pairing: Option<PairingRow>,
 }
 
 /// The peer, as it last said.
@@ -184,6 +186,7 @@ impl Helm {
             virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
             findings: Vec::new(),
+            pairing: self.pairing.row(now),
             counters: counters::rows(
                 &role_counters,
                 self.channel.as_ref().map(|channel| channel.counters()).as_ref(),
