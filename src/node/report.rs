@@ -71,6 +71,11 @@ impl Shard {
         self.table.len()
     }
 
+    /// How many keys lead to states: two to each, or something is wrong.
+    pub fn keys(&self) -> usize {
+        self.table.keys()
+    }
+
     fn interface_name(&self, id: InterfaceId) -> String {
         self.compiled.link(id).map_or_else(|| "self".into(), |link| link.name.clone())
     }
