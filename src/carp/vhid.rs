@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use super::alarm::Alarms;
 use super::config::Interval;
 use super::former::Former;
-use super::paired::Recent;
-use super::{Change, Counters, Mode, Outbox, Reason, Snapshot, State, VhidConfig};
+use super::repeat::Recent;
+use super::{Change, Counters, Event, Mode, Outbox, Reason, Snapshot, State, VhidConfig};
 use crate::types::{Family, Instant, Random, Seed};
 use crate::wire::carp::{Repr, Signer};
 
@@ -160,7 +160,7 @@ impl Vhid {
         // A switch that gives us back what we sent must not depose us.
         if self.config.own.contains(&from) {
             self.counters.reflected += 1;
-            return;
+            return self.alarms.tell(now, Event::Repeat { from }, out);
         }
         let is_peer = match &self.config.mode {
             Mode::Foreign { .. } => false,
@@ -171,6 +171,9 @@ impl Vhid {
         }
         self.former = None;
         self.counters.received += 1;
+        if self.is_repeat(now, from, advert, out) {
+            return;
+        }
         self.master = Some(from);
         match self.config.mode {
             Mode::Foreign { preempt, .. } => self.elect(now, from, advert, preempt, out),
