@@ -43,15 +43,15 @@ impl Place {
     }
 }
 
-/// The virtual IPs of the document, in its order. Engines of those that stayed what they are go on.
+/// The virtual IPs of the document, in its order, and what each has to say about it. Engines of those that stayed what
+/// they are go on.
 pub fn vips(
     config: &Valid<Config>,
     node: NodeIndex,
     before: Vec<Vip>,
     seed: Seed,
     now: Instant,
-    out: &mut carp::Outbox,
-) -> Vec<Vip> {
+) -> Vec<(Vip, carp::Outbox)> {
     let mut before: Vec<Option<Vip>> = before.into_iter().map(Some).collect();
     let one = |(index, (interface, vip)): (usize, (InterfaceId, &crate::config::model::VirtualIp))| {
         let own_mac = config.mac(node, interface);
@@ -83,17 +83,19 @@ pub fn vips(
             mode,
         };
         let same = before.iter_mut().find(|old| {
-            old.as_ref()
-                .is_some_and(|old| old.place.interface == interface && old.engine.config().vhid == vip.vhid)
+            old.as_ref().is_some_and(|old| {
+                old.place.name == config.interface_name(interface) && old.engine.config().vhid == vip.vhid
+            })
         });
+        let mut out = carp::Outbox::default();
         let engine = match same.and_then(Option::take) {
             Some(mut old) => {
-                old.engine.apply(now, wanted, out);
+                old.engine.apply(now, wanted, &mut out);
                 old.engine
             }
             None => Vhid::new(wanted, seed.derive(index as u64), now),
         };
-        Vip { engine, place }
+        (Vip { engine, place }, out)
     };
     config.virtual_ips().enumerate().map(one).collect()
 }
