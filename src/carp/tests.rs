@@ -669,6 +669,33 @@ fn our_own_number_from_another_is_not_used_again() {
     assert_eq!(bench.hear(own(1)[0], advert("sekrit", 0, said.counter + 1)).adverts.len(), 0);
 }
 
+/// After that long another may have taken over; a master speaks again only when it has listened.
+#[test]
+fn a_master_s_lease_is_the_shortest_patience_of_another() {
+    let mut bench = Bench::new(foreign(0, 0, false));
+    bench.run(5 * SECOND);
+    assert_eq!(bench.vhid.lease(), Some(bench.now + 3 * SECOND));
+    // Just in time.
+    bench.now += Duration::from_millis(2_999);
+    assert_eq!(bench.run(Duration::ZERO).adverts.len(), 1);
+    // Too late, whatever comes first: here the other's advertisements, which we would not give way to.
+    bench.now += 3 * SECOND;
+    let said = bench.hear(own(1)[0], advert("sekrit", 100, 40));
+    assert_eq!((said.adverts.len(), said.changes[0].reason), (0, Reason::Late));
+    assert_eq!((bench.vhid.state(), bench.vhid.lease()), (State::Backup, None));
+    for counter in 41..45 {
+        bench.hear(own(1)[0], advert("sekrit", 100, counter));
+        assert_eq!(bench.run(SECOND), Outbox::default());
+    }
+    // The calendar says that our own clock stood still.
+    let mut bench = Bench::new(foreign(0, 0, true));
+    bench.run(5 * SECOND);
+    bench.vhid.handle_clock_jump(bench.now, 2 * SECOND, &mut bench.out);
+    assert_eq!(bench.vhid.state(), State::Master);
+    bench.vhid.handle_clock_jump(bench.now, 3 * SECOND, &mut bench.out);
+    assert_eq!(bench.vhid.state(), State::Backup);
+}
+
 #[test]
 fn adverts_to_one_peer_and_the_other_family_to_the_group() {
     let mut config = dual(foreign(0, 0, true));

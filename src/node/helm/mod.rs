@@ -123,11 +123,11 @@ impl Helm {
 
     /// What the packet path may do.
     pub fn standing(&self) -> Standing {
-        let bit = |(index, vip): (usize, &Vip)| {
-            let master = vip.place.foreign && vip.engine.state() == carp::State::Master;
-            u64::from(master) << (index & 63)
-        };
-        Standing { foreign: self.vips.iter().enumerate().map(bit).sum(), ..self.elector.standing() }
+        let lease = |(index, vip): (usize, &Vip)| Some((1 << (index & 63), vip.engine.lease()?));
+        let leases = self.vips.iter().enumerate().filter_map(lease);
+        let (foreign, foreign_until) =
+            leases.reduce(|(bits, until), (bit, end)| (bits | bit, until.min(end))).unwrap_or_default();
+        Standing { foreign, foreign_until, ..self.elector.standing() }
     }
 
     /// Another configuration.
@@ -282,6 +282,11 @@ impl Helm {
         let by = Duration::from_nanos(u64::try_from(jump.unsigned_abs()).unwrap_or(u64::MAX));
         if by > CLOCK_TOLERANCE {
             self.elector.handle_clock_jump(now, by, &mut self.role_out);
+            for index in 0..self.vips.len() {
+                let mut carp_out = carp::Outbox::default();
+                self.vips[index].engine.handle_clock_jump(now, by, &mut carp_out);
+                self.say_carp(index, carp_out, out);
+            }
             self.settle(now, out);
         }
     }

@@ -126,6 +126,30 @@ fn a_foreign_master_advertises_and_announces_from_the_virtual_mac() {
 }
 
 #[test]
+fn a_node_that_stood_still_does_not_claim_what_it_had() {
+    let mut bench = Bench::new();
+    bench.run(5 * SECOND);
+    assert!(bench.answers());
+    // The packet path may come first: what was published says nothing any more.
+    bench.now += 4 * SECOND;
+    assert!(!bench.answers());
+    let out = bench.hear(advert("sekrit", 41));
+    assert!(out.frames.is_empty() && bench.state() == State::Backup);
+    for counter in 42..50 {
+        assert!(bench.run(SECOND).frames.is_empty());
+        assert!(bench.hear(advert("sekrit", counter)).frames.is_empty());
+        assert!(!bench.answers());
+    }
+    // The same when our own clock stood still as well, and only the calendar's went on.
+    let mut bench = Bench::new();
+    let mut out = HelmOutbox::default();
+    bench.helm.handle_clock(bench.now, 0, &mut out);
+    bench.run(5 * SECOND);
+    bench.helm.handle_clock(bench.now, 9_000_000_000, &mut out);
+    assert!(!bench.answers());
+}
+
+#[test]
 fn the_log_tells_a_wrong_password_from_a_replay() {
     let mut bench = Bench::new();
     bench.run(5 * SECOND);
