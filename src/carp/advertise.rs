@@ -41,11 +41,11 @@ impl Vhid {
     fn say(&mut self, advbase: u8, advskew: u8, out: &mut Outbox) {
         for family in self.config.families() {
             self.counter = self.counter.wrapping_add(1);
-            self.sent.push(self.counter);
             self.counters.sent += 1;
             let (vhid, counter) = (self.config.vhid, self.counter);
             let digest = self.signer.sign(counter);
             let repr = Repr { vhid, advskew, advbase, demotion: 0, counter, digest };
+            self.sent.push(&repr, None);
             let to = match self.config.mode {
                 Mode::Foreign { peer: Some(peer), .. } if family_of(peer) == family => To::Peer(peer),
                 Mode::Foreign { .. } | Mode::Paired { .. } => To::Group,

@@ -4,7 +4,7 @@ use super::{Event, Outbox};
 use crate::types::{Duration, Family, Instant};
 
 const QUIET: Duration = Duration::from_secs(10);
-const KINDS: usize = 6;
+const KINDS: usize = 7;
 
 /// When each kind may be told again.
 #[derive(Default)]
@@ -31,5 +31,6 @@ fn kind(event: Event) -> usize {
         Event::OtherMaster { .. } => 3,
         Event::FamilySilent { family: Family::Inet } => 4,
         Event::FamilySilent { family: Family::Inet6 } => 5,
+        Event::Repeat { .. } => 6,
     }
 }

@@ -64,6 +64,11 @@ impl VhidConfig {
         Interval::longest(self.base(), self.advskew).duration()
     }
 
+    /// A master that was silent for this long is one no longer: nobody who counts its advertisements waits less.
+    pub(super) fn lease(&self) -> Duration {
+        Interval::longest(self.base(), 0).duration()
+    }
+
     pub(super) fn base(&self) -> u8 {
         self.advbase.max(1)
     }

@@ -196,12 +196,14 @@ impl Vhid {
         }
     }
 
-    /// True when a master has been silent for so long that another must have taken over: it listens first.
-    pub(super) fn was_stopped(&self, now: Instant) -> bool {
-        now.since(self.advertised) > self.config.master_down() + LATE
+    /// Comes before everything that a foreign master hears, says or decides: one that was silent for so long that
+    /// another may have taken over listens first. Two intervals are enough to hear a master of any skew.
+    pub(super) fn wake(&mut self, now: Instant, out: &mut Outbox) {
+        if self.lease().is_some_and(|until| until <= now) {
+            self.listen_again(now, out);
+        }
     }
 
-    /// A master that was stopped: two intervals are enough to hear a master of any skew.
     pub(super) fn listen_again(&mut self, now: Instant, out: &mut Outbox) {
         self.become_backup(now, Reason::Late, out);
         self.watch_all(now + 2 * self.interval().duration());

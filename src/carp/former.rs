@@ -49,6 +49,9 @@ impl Vhid {
         self.counters.bad_digest += 1;
         let former = self.former.as_ref().filter(|former| now < former.until);
         let under_former = former.is_some_and(|former| former.signer.verify(advert));
+        if under_former && self.is_repeat(now, from, advert, out) {
+            return;
+        }
         match (&self.config.mode, under_former) {
             (Mode::Paired { .. }, true) if is_peer => {}
             (Mode::Foreign { .. }, true) => {

@@ -13,6 +13,7 @@ mod config;
 mod election;
 mod former;
 mod paired;
+mod repeat;
 mod snapshot;
 mod vhid;
 
@@ -129,6 +130,11 @@ pub enum Event {
     /// Somebody who is not our peer advertises our VHID, with the right password.
     Stranger {
         /// Who.
+        from: IpAddr,
+    },
+    /// An advertisement was heard again.
+    Repeat {
+        /// Who sent it, by what it says.
         from: IpAddr,
     },
     /// We are MASTER and so is another.

@@ -18,7 +18,7 @@ pub struct Counters {
     pub bad_digest: u64,
     /// Our own advertisements that came back.
     pub reflected: u64,
-    /// Advertisements that had been heard before (paired VHIDs).
+    /// Advertisements that had been heard before.
     pub replayed: u64,
     /// Advertisements of other VHIDs, or while in INIT.
     pub ignored: u64,

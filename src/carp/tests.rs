@@ -597,7 +597,8 @@ fn what_comes_back_to_its_sender_deposes_nobody() {
     let mut bench = Bench::new(foreign(0, 0, true));
     let out = bench.run(4 * SECOND);
     assert_eq!(bench.vhid.state(), State::Master);
-    assert_eq!(bench.hear(own(0)[0], out.adverts[0].repr), Outbox::default());
+    let said = bench.hear(own(0)[0], out.adverts[0].repr);
+    assert_eq!(said, Outbox { events: vec![Event::Repeat { from: own(0)[0] }], ..Outbox::default() });
     assert_eq!(bench.vhid.state(), State::Master);
     assert_eq!(bench.vhid.snapshot(bench.now).counters.reflected, 1);
     // From another it is a tie: ours is the lower address, so the other hears of us again at once.
@@ -607,6 +608,92 @@ fn what_comes_back_to_its_sender_deposes_nobody() {
     let flood: usize =
         (0..1_000).map(|counter| bench.hear(own(1)[0], advert("sekrit", 0, counter)).adverts.len()).sum();
     assert_eq!(flood, 0, "but not at the other's pace");
+}
+
+#[test]
+fn what_was_recorded_moves_nobody_whatever_skew_it_was_given() {
+    let (peer, other) = (own(1)[0], address("192.0.2.66"));
+    let mut bench = Bench::new(foreign(0, 100, true));
+    // It says random numbers as long as it hears nobody, and then counts on.
+    for counter in [900, 901, 903, 17, 5_000] {
+        assert_eq!(bench.hear(peer, advert("sekrit", 0, counter)), Outbox::default());
+        bench.run(SECOND);
+    }
+    let ours = bench.run(4 * SECOND).adverts[0].repr;
+    assert_eq!(bench.vhid.state(), State::Master);
+    let mut repeats = 0;
+    for recorded in
+        [900, 901, 903, 17, 5_000].map(|counter| advert("sekrit", 0, counter)).into_iter().chain([ours])
+    {
+        for (advbase, advskew) in [(1, 0), (1, 100), (1, 254), (255, 255)] {
+            for from in [peer, other] {
+                let said = bench.hear(from, Repr { advbase, advskew, ..recorded });
+                assert_eq!((said.adverts, said.changes), (vec![], vec![]));
+                repeats += said.events.len();
+            }
+        }
+    }
+    assert_eq!((bench.vhid.state(), repeats), (State::Master, 1));
+    assert_eq!(bench.vhid.snapshot(bench.now).counters.replayed, 48);
+    // The peer is back, with another random number.
+    bench.hear(peer, advert("sekrit", 0, 77));
+    assert_eq!(bench.vhid.state(), State::Backup);
+}
+
+/// OpenBSD's number is the same in all its advertisements, and another one after it was started again.
+#[test]
+fn who_does_not_count_is_no_replay() {
+    let mut bench = Bench::new(foreign(0, 100, false));
+    for cookie in [5_000, 70_000] {
+        for _ in 0..300 {
+            assert_eq!(bench.hear(own(1)[0], advert("sekrit", 0, cookie)), Outbox::default());
+            assert_eq!(bench.run(SECOND).changes, []);
+        }
+        // Ours counts on from there, which does not make a row of it.
+        assert_eq!(bench.run(4 * SECOND).adverts[0].repr.counter, cookie + 1);
+        let said = bench.hear(own(1)[0], advert("sekrit", 0, cookie));
+        assert_eq!((bench.vhid.state(), said.events), (State::Backup, vec![]));
+    }
+    let said = bench.hear(address("192.0.2.66"), advert("sekrit", 0, 70_000));
+    assert_eq!(said.events, [Event::Repeat { from: address("192.0.2.66") }]);
+}
+
+/// Two that count on from the same advertisement at the same moment take each other for a replay only once.
+#[test]
+fn our_own_number_from_another_is_not_used_again() {
+    let mut bench = Bench::new(foreign(0, 0, true));
+    let said = bench.run(3 * SECOND).adverts[0].repr;
+    bench.hear(own(1)[0], said);
+    let next = bench.run(SECOND).adverts[0].repr;
+    assert!(next.counter.wrapping_sub(said.counter) > 1);
+    assert_eq!(bench.hear(own(1)[0], advert("sekrit", 0, said.counter + 1)).adverts.len(), 0);
+}
+
+/// After that long another may have taken over; a master speaks again only when it has listened.
+#[test]
+fn a_master_s_lease_is_the_shortest_patience_of_another() {
+    let mut bench = Bench::new(foreign(0, 0, false));
+    bench.run(5 * SECOND);
+    assert_eq!(bench.vhid.lease(), Some(bench.now + 3 * SECOND));
+    // Just in time.
+    bench.now += Duration::from_millis(2_999);
+    assert_eq!(bench.run(Duration::ZERO).adverts.len(), 1);
+    // Too late, whatever comes first: here the other's advertisements, which we would not give way to.
+    bench.now += 3 * SECOND;
+    let said = bench.hear(own(1)[0], advert("sekrit", 100, 40));
+    assert_eq!((said.adverts.len(), said.changes[0].reason), (0, Reason::Late));
+    assert_eq!((bench.vhid.state(), bench.vhid.lease()), (State::Backup, None));
+    for counter in 41..45 {
+        bench.hear(own(1)[0], advert("sekrit", 100, counter));
+        assert_eq!(bench.run(SECOND), Outbox::default());
+    }
+    // The calendar says that our own clock stood still.
+    let mut bench = Bench::new(foreign(0, 0, true));
+    bench.run(5 * SECOND);
+    bench.vhid.handle_clock_jump(bench.now, 2 * SECOND, &mut bench.out);
+    assert_eq!(bench.vhid.state(), State::Master);
+    bench.vhid.handle_clock_jump(bench.now, 3 * SECOND, &mut bench.out);
+    assert_eq!(bench.vhid.state(), State::Backup);
 }
 
 #[test]
@@ -653,13 +740,14 @@ fn alarms_of_a_paired_vhid() {
     assert_eq!(events(&mut bench, peer, advert("other", 0, 1)), [Event::ListsDiffer { from: peer }]);
     assert_eq!(events(&mut bench, stranger, advert("other", 0, 2)), [Event::BadDigest { from: stranger }]);
     assert_eq!(events(&mut bench, peer, advert("sekrit", 0, 3)), []);
-    assert_eq!(events(&mut bench, stranger, advert("sekrit", 0, 3)), [], "played back");
+    let repeat = Event::Repeat { from: stranger };
+    assert_eq!(events(&mut bench, stranger, advert("sekrit", 0, 3)), [repeat], "played back");
     assert_eq!(events(&mut bench, stranger, advert("sekrit", 0, 4)), [Event::Stranger { from: stranger }]);
     assert_eq!(events(&mut bench, stranger, advert("sekrit", 0, 5)), [], "told already");
     let sent = bench.set_master(true).adverts[0].repr;
     assert_eq!(events(&mut bench, peer, advert("sekrit", 0, 6)), [], "still on its way at the takeover");
     bench.run(2 * SECOND);
-    assert_eq!(events(&mut bench, stranger, sent), [], "our own, played back");
+    assert_eq!(events(&mut bench, stranger, sent), [], "our own, played back; told already");
     let goodbye = Repr { advbase: 255, ..advert("sekrit", 255, 7) };
     assert_eq!(events(&mut bench, peer, goodbye), []);
     assert_eq!(events(&mut bench, peer, advert("sekrit", 0, 8)), [Event::OtherMaster { from: peer }]);

@@ -5,9 +5,9 @@ use std::net::IpAddr;
 use super::alarm::Alarms;
 use super::config::Interval;
 use super::former::Former;
-use super::paired::Recent;
-use super::{Change, Counters, Mode, Outbox, Reason, Snapshot, State, VhidConfig};
-use crate::types::{Family, Instant, Random, Seed};
+use super::repeat::Recent;
+use super::{Change, Counters, Event, Mode, Outbox, Reason, Snapshot, State, VhidConfig};
+use crate::types::{Duration, Family, Instant, Random, Seed};
 use crate::wire::carp::{Repr, Signer};
 
 /// Why [`Vhid::handle_timeout`] wants to be called.
@@ -92,6 +92,7 @@ impl Vhid {
 
     /// Another configuration. The state stays, unless the VHID itself or who elects it changed.
     pub fn apply(&mut self, now: Instant, config: VhidConfig, out: &mut Outbox) {
+        self.wake(now, out);
         if config == self.config {
             return;
         }
@@ -142,6 +143,7 @@ impl Vhid {
 
     /// How unwell this node is, from 0 to 240: added to the skew of a foreign VHID, replacing what was said before.
     pub fn demote(&mut self, now: Instant, by: u8, out: &mut Outbox) {
+        self.wake(now, out);
         let before = self.effective_skew();
         self.demotion = by;
         // FreeBSD: the others hear at once, and decide.
@@ -153,6 +155,7 @@ impl Vhid {
     /// An advertisement came from `from`. Its form was checked by [`Repr::read`], its digest is checked here, since a
     /// wrong one means something.
     pub fn handle_advert(&mut self, now: Instant, from: IpAddr, advert: &Repr, out: &mut Outbox) {
+        self.wake(now, out);
         if advert.vhid != self.config.vhid || self.state == State::Init {
             self.counters.ignored += 1;
             return;
@@ -160,7 +163,7 @@ impl Vhid {
         // A switch that gives us back what we sent must not depose us.
         if self.config.own.contains(&from) {
             self.counters.reflected += 1;
-            return;
+            return self.alarms.tell(now, Event::Repeat { from }, out);
         }
         let is_peer = match &self.config.mode {
             Mode::Foreign { .. } => false,
@@ -171,6 +174,9 @@ impl Vhid {
         }
         self.former = None;
         self.counters.received += 1;
+        if self.is_repeat(now, from, advert, out) {
+            return;
+        }
         self.master = Some(from);
         match self.config.mode {
             Mode::Foreign { preempt, .. } => self.elect(now, from, advert, preempt, out),
@@ -178,16 +184,23 @@ impl Vhid {
         }
     }
 
+    /// The calendar clock jumped against our own by that much: our own may have stood still.
+    pub fn handle_clock_jump(&mut self, now: Instant, by: Duration, out: &mut Outbox) {
+        if self.lease().is_some_and(|until| until <= now + by) {
+            self.listen_again(now, out);
+        }
+    }
+
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
+        self.wake(now, out);
         if self.poll_timeout().is_none_or(|(due, _)| due > now) {
             return;
         }
-        match (self.state, &self.config.mode) {
-            (State::Init, _) => {}
-            (State::Backup, _) => self.step_silence(now, out),
-            (State::Master, Mode::Foreign { .. }) if self.was_stopped(now) => self.listen_again(now, out),
-            (State::Master, _) => self.advertise(now, out),
+        match self.state {
+            State::Init => {}
+            State::Backup => self.step_silence(now, out),
+            State::Master => self.advertise(now, out),
         }
     }
 
@@ -213,6 +226,15 @@ impl Vhid {
     /// Where the VHID stands.
     pub fn state(&self) -> State {
         self.state
+    }
+
+    /// Until when a foreign MASTER has the addresses, if it never gets to say another word: by then another may have
+    /// taken over.
+    pub fn lease(&self) -> Option<Instant> {
+        match (&self.config.mode, self.state) {
+            (Mode::Foreign { .. }, State::Master) => Some(self.advertised + self.config.lease()),
+            (Mode::Foreign { .. }, State::Init | State::Backup) | (Mode::Paired { .. }, _) => None,
+        }
     }
 
     /// What the VHID is told to be.

@@ -26,6 +26,8 @@ pub struct Published {
     word: AtomicU64,
     /// The virtual IPs shared with foreign speakers that are MASTER here.
     foreign: AtomicU64,
+    /// Until when, in nanoseconds.
+    foreign_until: AtomicU64,
     /// When the forward thread began what it is doing, in nanoseconds; [`IDLE`] while it waits.
     busy_since: AtomicU64,
     /// How often it has waited.
@@ -40,6 +42,7 @@ impl Published {
         let published = Published {
             word: AtomicU64::new(0),
             foreign: AtomicU64::new(0),
+            foreign_until: AtomicU64::new(0),
             busy_since: AtomicU64::new(IDLE),
             turns: AtomicU64::new(0),
             heard: [const { AtomicU64::new(0) }; PORTS],
@@ -50,10 +53,12 @@ impl Published {
 
     /// From now on this holds.
     pub fn publish(&self, standing: Standing) {
-        let Standing { role, epoch, mut until, foreign } = standing;
+        let Standing { role, epoch, mut until, foreign, foreign_until } = standing;
         if Sabotage::NoFence.is_on() {
             until = Instant::from_nanos(((1 << UNTIL_BITS) - 1) << UNIT_BITS);
         }
+        // Whoever sees these bits sees this lease or a newer one.
+        self.foreign_until.store(foreign_until.as_nanos(), Ordering::Release);
         self.foreign.store(foreign, Ordering::Release);
         self.word.store(pack(role, epoch, until), Ordering::Release);
     }
@@ -69,7 +74,9 @@ impl Published {
         };
         let epoch = Epoch((word >> UNTIL_BITS) as u32 & ((1 << EPOCH_BITS) - 1));
         let until = Instant::from_nanos((word & ((1 << UNTIL_BITS) - 1)) << UNIT_BITS);
-        Standing { role, epoch, until, foreign: self.foreign.load(Ordering::Acquire) }
+        let foreign = self.foreign.load(Ordering::Acquire);
+        let foreign_until = Instant::from_nanos(self.foreign_until.load(Ordering::Acquire));
+        Standing { role, epoch, until, foreign, foreign_until }
     }
 
     /// The forward thread begins a turn.
@@ -125,11 +132,12 @@ mod tests {
     fn a_standing_comes_out_as_it_went_in_and_never_with_a_longer_lease() {
         for role in [Role::Alone, Role::Active, Role::Standby] {
             for nanos in [0, 1, 262_143, 262_144, 25_000_000, 9 * 365 * 86_400 * 1_000_000_000] {
-                let given =
-                    Standing { role, epoch: Epoch(77), until: Instant::from_nanos(nanos), foreign: 5 };
+                let until = Instant::from_nanos(nanos);
+                let given = Standing { role, epoch: Epoch(77), until, foreign: 5, foreign_until: until };
                 let published = Published::new(given);
                 let read = published.standing();
                 assert_eq!((read.role, read.epoch, read.foreign), (role, Epoch(77), 5));
+                assert_eq!(read.foreign_until, until);
                 assert!(read.until <= given.until && given.until.since(read.until).as_nanos() < 262_144);
             }
         }

@@ -50,7 +50,8 @@ impl Shard {
         self.compiled = compiled;
         // Who is no longer in a pair needs nobody's leave.
         if self.compiled.pair.is_none() {
-            self.standing = Standing { foreign: self.standing.foreign, ..Standing::ALONE };
+            let Standing { foreign, foreign_until, .. } = self.standing;
+            self.standing = Standing { foreign, foreign_until, ..Standing::ALONE };
             self.set_passive(now, false);
         }
         self.duty = Duty::new(now, &self.standing, &self.compiled);

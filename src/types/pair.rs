@@ -89,12 +89,19 @@ pub struct Standing {
     /// A bit for each virtual IP, in the order of the document, that is shared with a foreign CARP speaker and MASTER
     /// here.
     pub foreign: u64,
+    /// From then on those bits say nothing, since another may have taken over.
+    pub foreign_until: Instant,
 }
 
 impl Standing {
     /// A node without a pair.
-    pub const ALONE: Standing =
-        Standing { role: Role::Alone, epoch: Epoch(0), until: Instant::ZERO, foreign: 0 };
+    pub const ALONE: Standing = Standing {
+        role: Role::Alone,
+        epoch: Epoch(0),
+        until: Instant::ZERO,
+        foreign: 0,
+        foreign_until: Instant::ZERO,
+    };
 
     /// True when this node may forward and has the pair's virtual addresses at `now`.
     #[inline]
@@ -111,7 +118,7 @@ impl Standing {
     #[inline]
     pub fn answers(&self, now: Instant, index: u8, foreign: bool) -> bool {
         match foreign {
-            true => self.foreign >> (index & 63) & 1 != 0,
+            true => now < self.foreign_until && self.foreign >> (index & 63) & 1 != 0,
             false => self.leads(now),
         }
     }

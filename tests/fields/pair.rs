@@ -29,7 +29,8 @@ fn document(with: &[(&str, &str)]) -> String {
 }
 
 const fn standing(role: Role, until: Instant) -> Standing {
-    Standing { role, epoch: Epoch(3), until, foreign: 0 }
+    let foreign_until = Instant::from_secs(1_000_000);
+    Standing { role, epoch: Epoch(3), until, foreign: 0, foreign_until }
 }
 
 const ACTIVE: Standing = standing(Role::Active, Instant::from_secs(1_000_000));
@@ -184,9 +185,14 @@ fn pair_virtual_ips_are_answered_for_by_whoever_leads() {
     assert_eq!(asked(ACTIVE, LAN, "192.168.1.1", &own), Some((lan, lan)), "mac");
     // One that is shared with a foreign speaker has a bit of its own, whoever leads the pair.
     let foreign = [("vhid = 9", "vhid = 9\nforeign = true")];
-    for (base, bits, answered) in
-        [(ACTIVE, 0, false), (ACTIVE, 0b100, true), (STANDBY, 0b100, true), (STANDBY, 0b011, false)]
-    {
+    let late = Standing { foreign_until: Instant::ZERO, ..ACTIVE };
+    for (base, bits, answered) in [
+        (ACTIVE, 0, false),
+        (ACTIVE, 0b100, true),
+        (STANDBY, 0b100, true),
+        (STANDBY, 0b011, false),
+        (late, 0b100, false),
+    ] {
         let found = asked(Standing { foreign: bits, ..base }, LAN, "192.168.1.200", &foreign);
         assert_eq!(found, answered.then_some((virtual_mac(9), lan)), "{base:?} {bits:b}");
     }

@@ -9,7 +9,7 @@ import re
 import signal
 import time
 
-from segment import HOSTS, KOI_ADDRESS, VHID, VIRTUAL_MAC, Segment
+from segment import HOSTS, KOI_ADDRESS, VHID, VIP, VIP6, VIRTUAL_MAC, Segment
 from topology import Failed, run, until
 
 PEER, OTHER = HOSTS["peer"], HOSTS["other"]
@@ -41,18 +41,21 @@ def decodes(net, source, advskew):
     # A copy: both read the same.
     capture = net.directory / "decoded.pcap"
     capture.write_bytes(net.capture.read_bytes())
-    said = run("tcpdump", "-n", "-v", "-T", "carp", "-r", capture, f"ip proto 112 and src {source}")
+    four = "." in source
+    ip, shark, group = ("ip", "ip", "224.0.0.18") if four else ("ip6", "ipv6", "ff02::12")
+    said = run("tcpdump", "-n", "-v", "-T", "carp", "-r", capture, f"{ip} proto 112 and src {source}")
     lines = re.findall(r"CARPv2-advertise 36: .*", said)
     expect(lines, said)
     for line in lines:
         expect(f"vhid={VHID} advbase=1 advskew={advskew} authlen=7 " in line and "bad" not in line, line)
     fields = ["carp.version", "carp.type", "carp.vhid", "carp.adver_int", "carp.advskew", "carp.authlen",
-              "carp.checksum.status", "ip.ttl", "ip.dst", "_ws.malformed"]
+              "carp.checksum.status", "ip.ttl" if four else "ipv6.hlim", f"{shark}.dst", "_ws.malformed"]
     said = run("tshark", "-n", "-r", capture, "-d", "ip.proto==112,carp", "-o", "ip.check_checksum:TRUE", "-Y",
-               f"carp and ip.src=={source}", "-T", "fields", *(word for field in fields for word in ("-e", field)))
+               f"carp and {shark}.src=={source}", "-T", "fields",
+               *(word for field in fields for word in ("-e", field)))
     rows = said.splitlines()
     expect(len(rows) == len(lines), f"{len(lines)} by tcpdump, {len(rows)} by tshark")
-    right = ["2", "1", str(VHID), "1", str(advskew), "7", "1", "255", "224.0.0.18", ""]
+    right = ["2", "1", str(VHID), "1", str(advskew), "7", "1", "255", group, ""]
     for row in rows:
         expect(row.split("\t") == right, f"{row.split()}, not {right}")
 
@@ -101,6 +104,10 @@ def dies_and_returns(net, preempt, leave, back):
     net.stays(KOI_ADDRESS)
     ucarp_within(net, KOI_ADDRESS, leave(net))
     net.answered_by(net.mac("peer"))
+    if not preempt:
+        # What somebody asks now is what Koi reads first if it only stood still.
+        run("ip", "-n", f"{net.prefix}cli", "neigh", "flush", "dev", "eth0")
+        net.pings("cli", VIP)
     returned = time.time()
     back(net)
     if preempt:
@@ -112,6 +119,7 @@ def dies_and_returns(net, preempt, leave, back):
         # Longer than Koi would wait if it heard nobody.
         net.stays(PEER, 4)
         net.answered_by(net.mac("peer"))
+        expect(VIRTUAL_MAC not in net.claimants(returned), "Koi answered for what it no longer had")
 
 
 def koi_killed(net):
@@ -233,6 +241,21 @@ def decoded(net):
     decodes(net, KOI_ADDRESS, 7)
 
 
+def decoded_ipv6(net):
+    """The same of both families, from the link-local address to the group; the virtual MAC answers for the address."""
+    net.start_koi(advskew=7, vips=(f"{VIP}/24", f"{VIP6}/64"))
+    net.takes_over(KOI_ADDRESS, 0)
+    until("both families", lambda: len({advert.source for advert in net.adverts()}) == 2)
+    until("three of each", lambda: len(net.adverts()) >= 6)
+    [source] = {advert.source for advert in net.adverts()} - {KOI_ADDRESS}
+    expect(source.startswith("fe80::"), source)
+    expect({advert.mac for advert in net.adverts()} == {VIRTUAL_MAC}, "the adverts' senders")
+    for source in [KOI_ADDRESS, source]:
+        decodes(net, source, 7)
+    for address in [VIP, VIP6]:
+        net.answered_by(VIRTUAL_MAC, address)
+
+
 #: Each has a segment of its own. The control runs with the kernel's cases.
 CASES = [koi_preferred, koi_killed, koi_killed_stays_backup, koi_paused, koi_paused_stays_backup, ucarp_preempts,
-         ucarp_waits, ucarp_paused, wrong_password, stale_counter, goodbye, decoded]
+         ucarp_waits, ucarp_paused, wrong_password, stale_counter, goodbye, decoded, decoded_ipv6]

@@ -353,7 +353,7 @@ OTHERS = [
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
     ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
     # A segment of its own for each.
-    *(("carp", {}, [case]) for case in [*carp.CASES, carp.control]),
+    ("carp", {}, [*carp.CASES, carp.control]),
 ]
 #: The networks that the kernel has, too.
 BOTH = {"mtu-1400", "carp"}

@@ -4,6 +4,8 @@ Who is master is read from the wire alone: who advertises, and whose MAC answers
 """
 
 import contextlib
+import ipaddress
+import json
 import os
 import pathlib
 import signal
@@ -19,6 +21,8 @@ VIRTUAL_MAC = f"00:00:5e:00:01:{VHID:02x}"
 #: Addresses of their own. `other` is a second ucarp, or whoever else has something to say.
 HOSTS = {"cli": "192.168.1.10", "peer": "192.168.1.3", "other": "192.168.1.4"}
 KOI_ADDRESS = "192.168.1.2"
+#: The client and Koi have these as well; ucarp knows no IPv6.
+VIP6, CLI6, KOI_ADDRESS6 = "2001:db8:10::1", "2001:db8:10::10", "2001:db8:10::2"
 CARP = 112
 
 DOCUMENT = """
@@ -35,7 +39,7 @@ netns = "{netns}"
 
 [[node.interface]]
 name = "lan"
-addresses = ["{address}/24"]
+addresses = ["{address}/24", "{address6}/64"]
 
 [[interface]]
 name = "lan"
@@ -45,7 +49,7 @@ port = "lan"
 [[virtual_ip]]
 interface = "lan"
 vhid = {vhid}
-addresses = ["{vip}/24"]
+addresses = {vips}
 password = "{password}"
 advbase = 1
 advskew = {advskew}
@@ -83,9 +87,10 @@ class Advert:
 
     def __init__(self, at, frame):
         self.at, self.frame = at, frame
-        self.source = ".".join(map(str, frame[26:30]))
         self.mac = frame[6:12].hex(":")
-        carp = frame[14 + (frame[14] & 15) * 4:]
+        four = frame[12:14] == b"\x08\x00"
+        self.source = str(ipaddress.ip_address(frame[26:30] if four else frame[22:38]))
+        carp = frame[14 + (frame[14] & 15) * 4:] if four else frame[54:]
         self.first, self.vhid, self.advskew, _, _, self.advbase = carp[:6]
         self.counter = struct.unpack(">Q", carp[8:16])[0]
 
@@ -107,7 +112,7 @@ class Ucarp:
                  advskew, "-u", directory / "up", "-d", directory / "down", "-z"]
         with open(self.log, "w") as log:
             self.process = subprocess.Popen(
-                ["ip", "netns", "exec", PREFIX + host, *map(str, words + ["-P"] * preempt)], stdin=subprocess.DEVNULL,
+                ["ip", "netns", "exec", net.prefix + host, *map(str, words + ["-P"] * preempt)], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, preexec_fn=die_with_parent)
         net.processes.append(self.process)
         net.ucarps.append(self)
@@ -127,7 +132,7 @@ class Ucarp:
         moment = time.time()
         self.process.kill()
         self.process.wait()
-        run("ip", "-n", PREFIX + self.host, "addr", "del", f"{VIP}/24", "dev", "eth0", check=False)
+        run("ip", "-n", self.net.prefix + self.host, "addr", "del", f"{VIP}/24", "dev", "eth0", check=False)
         return moment
 
     def pause(self):
@@ -142,29 +147,34 @@ class Ucarp:
 
 
 class Segment(Network):
-    """The LAN. What runs on it is each case's own affair."""
+    """The LAN. What runs on it is each case's own affair. Segments of different numbers do not meet."""
+
+    def __init__(self, router, number=0):
+        super().__init__(router)
+        self.prefix = f"{PREFIX}{number}-"
 
     def __enter__(self):
-        remove_leftovers()
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+        remove_leftovers(self.prefix)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=self.prefix))
         self.ucarps = []
         self.control = self.directory / "control"
         try:
-            switch = f"{PREFIX}sw-lan"
-            for name in [switch, *(PREFIX + host for host in HOSTS)]:
+            switch = f"{self.prefix}sw-lan"
+            for name in [switch, *(self.prefix + host for host in HOSTS)]:
                 run("ip", "netns", "add", name)
                 run("ip", "-n", name, "link", "set", "lo", "up")
             run("ip", "-n", switch, "link", "add", "br0", "type", "bridge")
             run("ip", "-n", switch, "link", "set", "br0", "up")
             for host, address in HOSTS.items():
                 run("ip", "link", "add", host, "netns", switch, "type", "veth", "peer", "name", "eth0", "netns",
-                    PREFIX + host)
+                    self.prefix + host)
                 run("ip", "-n", switch, "link", "set", host, "master", "br0", "up")
-                run("ip", "-n", PREFIX + host, "link", "set", "eth0", "up")
-                run("ip", "-n", PREFIX + host, "addr", "add", f"{address}/24", "dev", "eth0")
+                run("ip", "-n", self.prefix + host, "link", "set", "eth0", "up")
+                run("ip", "-n", self.prefix + host, "addr", "add", f"{address}/24", "dev", "eth0")
+            self.address_by_hand("cli", CLI6, None)
             self.capture = self.directory / "segment.pcap"
             self.start("cli", "tcpdump", "-i", "eth0", "-s", "0", "-U", "--immediate-mode", "-w", self.capture,
-                       f"ip proto {CARP} or arp")
+                       f"ip proto {CARP} or ip6 proto {CARP} or arp or icmp6")
             until("tcpdump is ready", lambda: self.capture.exists() and self.capture.stat().st_size >= 24)
         except BaseException:
             self.__exit__(None, None, None)
@@ -182,12 +192,12 @@ class Segment(Network):
 
     # Koi.
 
-    def start_koi(self, advskew=0, preempt=True, password=PASSWORD):
+    def start_koi(self, advskew=0, preempt=True, password=PASSWORD, vips=(f"{VIP}/24",)):
         """Starts Koi, the first time or again."""
         self.revision += 1
         (self.directory / "koi.toml").write_text(DOCUMENT.format(
-            revision=self.revision, netns=f"{PREFIX}sw-lan", address=KOI_ADDRESS, vhid=VHID, vip=VIP, password=password,
-            advskew=advskew, preempt=str(preempt).lower()))
+            revision=self.revision, netns=f"{self.prefix}sw-lan", address=KOI_ADDRESS, address6=KOI_ADDRESS6,
+            vhid=VHID, vips=json.dumps(vips), password=password, advskew=advskew, preempt=json.dumps(preempt)))
         with open(self.directory / "log", "a") as log:
             self.koi = subprocess.Popen(
                 [KOI, "run", "--config", self.directory / "koi.toml", "--state", self.directory / "state", "--control",
@@ -196,7 +206,7 @@ class Segment(Network):
         until("koi answers", lambda: self.koi_answers() or self.koi.poll() is not None)
         if self.koi.poll() is not None:
             raise Failed("koi ended: " + (self.directory / "log").read_text())
-        run("ip", "-n", f"{PREFIX}sw-lan", "link", "set", "koi-lan", "master", "br0", "up")
+        run("ip", "-n", f"{self.prefix}sw-lan", "link", "set", "koi-lan", "master", "br0", "up")
 
     def koi_processes(self):
         """The parent and the router."""
@@ -243,18 +253,29 @@ class Segment(Network):
     def start_ucarp(self, host="peer", advskew=0, preempt=False, password=PASSWORD):
         return Ucarp(self, host, advskew, preempt, password)
 
-    def adverts(self, source=None, since=0.0):
-        """What was advertised, in order."""
-        pcap, at, found = self.capture.read_bytes(), 24, []
+    def frames(self, since=0.0):
+        """What the client's cable carried, and when."""
+        pcap, at = self.capture.read_bytes(), 24
         while at + 16 <= len(pcap):
             seconds, micros, length, _ = struct.unpack("<IIII", pcap[at:at + 16])
             frame = pcap[at + 16:at + 16 + length]
             at += 16 + length
-            if len(frame) == length >= 70 and frame[12:14] == b"\x08\x00" and frame[23] == CARP:
-                advert = Advert(seconds + micros / 1e6, frame)
-                if advert.at >= since and source in (None, advert.source):
-                    found.append(advert)
-        return found
+            if len(frame) == length and seconds + micros / 1e6 >= since:
+                yield seconds + micros / 1e6, frame
+
+    def adverts(self, source=None, since=0.0):
+        """What was advertised, in order."""
+        def is_advert(frame):
+            protocol = {b"\x08\x00": frame[23:24], b"\x86\xdd": frame[20:21]}.get(frame[12:14])
+            return len(frame) >= 70 and protocol == bytes([CARP])
+        found = [Advert(at, frame) for at, frame in self.frames(since) if is_advert(frame)]
+        return [advert for advert in found if source in (None, advert.source)]
+
+    def claimants(self, since):
+        """The MACs that said by ARP that they have the address."""
+        address = ipaddress.ip_address(VIP).packed
+        return {frame[22:28].hex(":") for _, frame in self.frames(since)
+                if frame[12:14] == b"\x08\x06" and frame[28:32] == address}
 
     def takes_over(self, who, since, seconds=10):
         """When one begins to advertise."""
@@ -273,12 +294,13 @@ class Segment(Network):
         if others:
             raise Failed(f"beside {who}: {others}")
 
-    def answered_by(self, mac):
+    def answered_by(self, mac, address=VIP):
         """The client reaches the address, and it is this MAC that answers for it."""
+        neighbours = ["ip", "-n", self.prefix + "cli", "neigh"]
         def asked():
-            run("ip", "-n", PREFIX + "cli", "neigh", "flush", "dev", "eth0")
-            return self.pings("cli", VIP) and f" {mac} " in run("ip", "-n", PREFIX + "cli", "neigh", "show", VIP)
-        until(f"{mac} answers for {VIP}", asked, 5)
+            run(*neighbours, "flush", "dev", "eth0")
+            return self.pings("cli", address) and f" {mac} " in run(*neighbours, "show", address)
+        until(f"{mac} answers for {address}", asked, 5)
 
     def mac(self, host):
         return self.inside(host, "cat", "/sys/class/net/eth0/address").strip()

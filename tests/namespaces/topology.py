@@ -18,7 +18,9 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KOI = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi"
+#: The program that is tested: KOI_BINARY, or what `cargo build --release` made.
+KOI = pathlib.Path(os.environ.get("KOI_BINARY") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi")
+KOI = KOI.absolute()
 PREFIX = "koi-ns-"
 SIDES = {"wan": "srv", "lan": "cli", "dmz": "www"}
 SRV4, SRV6 = "203.0.113.1", "2001:db8:1::1"
@@ -66,20 +68,23 @@ def take_turn():
     return lock
 
 
-def remove_leftovers():
+def remove_leftovers(prefix=PREFIX):
     for line in run("ip", "netns", "list").splitlines():
         name = line.split()[0]
-        if name.startswith(PREFIX):
+        if name.startswith(prefix):
             for pid in run("ip", "netns", "pids", name, check=False).split():
                 with contextlib.suppress(OSError, ValueError):
                     os.kill(int(pid), signal.SIGKILL)
             run("ip", "netns", "del", name, check=False)
-    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{prefix}*"):
         shutil.rmtree(directory, ignore_errors=True)
 
 
 class Network:
     """One router between three hosts. `drivers` names the port driver by side; `mtu` the WAN's MTU."""
+
+    #: What the names of its namespaces begin with.
+    prefix = PREFIX
 
     def __init__(self, router, drivers=None, mtu=1500):
         self.router, self.drivers, self.mtu = router, drivers or {}, mtu
@@ -89,22 +94,22 @@ class Network:
         self.revision = 10
 
     def __enter__(self):
-        remove_leftovers()
-        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=PREFIX))
+        remove_leftovers(self.prefix)
+        self.directory = pathlib.Path(tempfile.mkdtemp(prefix=self.prefix))
         try:
             for name in [*SIDES.values(), *(f"sw-{side}" for side in SIDES)]:
-                run("ip", "netns", "add", PREFIX + name)
-                run("ip", "-n", PREFIX + name, "link", "set", "lo", "up")
+                run("ip", "netns", "add", self.prefix + name)
+                run("ip", "-n", self.prefix + name, "link", "set", "lo", "up")
             for side, host in SIDES.items():
-                switch = f"{PREFIX}sw-{side}"
+                switch = f"{self.prefix}sw-{side}"
                 run("ip", "-n", switch, "link", "add", "br0", "type", "bridge")
                 run("ip", "-n", switch, "link", "set", "br0", "up")
                 run("ip", "link", "add", "host", "netns", switch, "type", "veth", "peer", "name", "eth0", "netns",
-                    PREFIX + host)
+                    self.prefix + host)
                 run("ip", "-n", switch, "link", "set", "host", "master", "br0", "up")
-                run("ip", "-n", PREFIX + host, "link", "set", "eth0", "up")
+                run("ip", "-n", self.prefix + host, "link", "set", "eth0", "up")
                 if side == "wan":
-                    run("ip", "-n", PREFIX + host, "link", "set", "eth0", "mtu", self.mtu)
+                    run("ip", "-n", self.prefix + host, "link", "set", "eth0", "mtu", self.mtu)
             if self.router == "koi":
                 self.start_koi()
             else:
@@ -126,12 +131,12 @@ class Network:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        remove_leftovers()
+        remove_leftovers(self.prefix)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def start_koi(self):
         text = (ROOT / "tests/lab/one.toml").read_text()
-        text = text.replace("koi-lab-", f"{PREFIX}sw-")
+        text = text.replace("koi-lab-", f"{self.prefix}sw-")
         text = "\n".join(line for line in text.splitlines() if not line.startswith("loopback"))
         for side, driver in self.drivers.items():
             text = text.replace(f'tap = "koi-{side}"', f'tap = "koi-{side}"\ndriver = "{driver}"')
@@ -148,10 +153,10 @@ class Network:
         if self.koi.poll() is not None:
             raise Failed("koi ended: " + (self.directory / "log").read_text())
         for side in SIDES:
-            run("ip", "-n", f"{PREFIX}sw-{side}", "link", "set", f"koi-{side}", "master", "br0")
-            run("ip", "-n", f"{PREFIX}sw-{side}", "link", "set", f"koi-{side}", "up")
+            run("ip", "-n", f"{self.prefix}sw-{side}", "link", "set", f"koi-{side}", "master", "br0")
+            run("ip", "-n", f"{self.prefix}sw-{side}", "link", "set", f"koi-{side}", "up")
             if side == "wan" and self.mtu != 1500:
-                run("ip", "-n", f"{PREFIX}sw-wan", "link", "set", "koi-wan", "mtu", self.mtu)
+                run("ip", "-n", f"{self.prefix}sw-wan", "link", "set", "koi-wan", "mtu", self.mtu)
 
     def koi_answers(self):
         done = subprocess.run([KOI, "show", "status", "--control", self.control], capture_output=True)
@@ -191,10 +196,10 @@ class Network:
         return "".join(f"    {line}\n" for line in lines)
 
     def start_kernel(self):
-        router = PREFIX + "router"
+        router = self.prefix + "router"
         run("ip", "netns", "add", router)
         for side in SIDES:
-            switch = f"{PREFIX}sw-{side}"
+            switch = f"{self.prefix}sw-{side}"
             run("ip", "link", "add", "router", "netns", switch, "type", "veth", "peer", "name", side, "netns", router)
             run("ip", "-n", switch, "link", "set", "router", "master", "br0", "up")
             run("ip", "-n", router, "link", "set", side, "up")
@@ -235,17 +240,17 @@ class Network:
         plan = [("srv", SRV4, SRV6, None, None), ("cli", CLI4, CLI6, "192.168.1.1", "2001:db8:10::1"),
                 ("www", WWW4, WWW6, "10.20.0.1", "2001:db8:20::1")]
         for host, four, six, via4, via6 in plan:
-            ns = PREFIX + host
+            ns = self.prefix + host
             run("ip", "-n", ns, "addr", "add", f"{four}/24", "dev", "eth0")
             self.address_by_hand(host, six, via6)
             if via4:
                 run("ip", "-n", ns, "route", "add", "default", "via", via4)
         for prefix in ["2001:db8:10::/64", "2001:db8:20::/64"]:
-            run("ip", "-n", PREFIX + "srv", "route", "add", prefix, "via", "2001:db8:1::2")
+            run("ip", "-n", self.prefix + "srv", "route", "add", prefix, "via", "2001:db8:1::2")
 
     def address_by_hand(self, host, six, via):
         """An IPv6 address and a default route that come from no advertisement."""
-        ns = PREFIX + host
+        ns = self.prefix + host
         run("ip", "-n", ns, "-6", "addr", "flush", "dev", "eth0", "scope", "global")
         run("ip", "-n", ns, "addr", "add", f"{six}/64", "dev", "eth0", "nodad")
         if via:
@@ -253,11 +258,11 @@ class Network:
 
     def inside(self, host, *words, **options):
         """Runs a command inside a host."""
-        return run("ip", "netns", "exec", PREFIX + host, *words, **options)
+        return run("ip", "netns", "exec", self.prefix + host, *words, **options)
 
     def start(self, host, *words):
         """Starts a process inside a host; it ends with the network."""
-        process = subprocess.Popen(["ip", "netns", "exec", PREFIX + host, *map(str, words)],
+        process = subprocess.Popen(["ip", "netns", "exec", self.prefix + host, *map(str, words)],
                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.processes.append(process)
         return process
@@ -275,6 +280,6 @@ class Network:
         until(f"{host} listens on {port}", lambda: f":{port} " in self.inside(host, "ss", kind))
 
     def pings(self, host, to, *more):
-        done = subprocess.run(["ip", "netns", "exec", PREFIX + host, "ping", "-c", "1", "-W", "1", *more, to],
+        done = subprocess.run(["ip", "netns", "exec", self.prefix + host, "ping", "-c", "1", "-W", "1", *more, to],
                               capture_output=True)
         return done.returncode == 0

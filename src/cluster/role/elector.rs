@@ -392,7 +392,7 @@ impl Elector {
         match self.role {
             Role::Alone => Standing::ALONE,
             role @ (Role::Active | Role::Standby) => {
-                Standing { role, epoch: self.epoch, until: self.lease.until(), foreign: 0 }
+                Standing { role, epoch: self.epoch, until: self.lease.until(), ..Standing::ALONE }
             }
         }
     }

@@ -136,6 +136,11 @@ fn words(event: carp::Event) -> String {
                 "{from}, which is not the peer, advertises this VHID; declare it foreign or choose another number"
             )
         }
+        carp::Event::Repeat { from } => {
+            format!(
+                "an advertisement of {from} was heard again: a replay, or a switch that sends frames back"
+            )
+        }
         carp::Event::OtherMaster { from } => format!("{from} is MASTER, too"),
         carp::Event::FamilySilent { family } => {
             format!(

@@ -21,6 +21,9 @@ mod snapshot;
 mod vips;
 mod ways;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use announcements::Announcements;
@@ -39,6 +42,8 @@ use crate::carp;
 use crate::cluster::channel::{self, Channel};
 use crate::cluster::role::{Elector, RoleConfig, RoleOutbox};
 use crate::cluster::{Entropy, Identity, node_id, role};
+use crate::config::model::VirtualIp;
+use crate::config::{Config, Valid};
 use crate::types::{Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing};
 use crate::wire::pair::payload;
 use crate::wire::{FrameBuf, Packet, Parsed, carp as carp_wire, protocol};
@@ -142,11 +147,11 @@ impl Helm {
 
     /// What the packet path may do.
     pub fn standing(&self) -> Standing {
-        let bit = |(index, vip): (usize, &Vip)| {
-            let master = vip.place.foreign && vip.engine.state() == carp::State::Master;
-            u64::from(master) << (index & 63)
-        };
-        Standing { foreign: self.vips.iter().enumerate().map(bit).sum(), ..self.elector.standing() }
+        let lease = |(index, vip): (usize, &Vip)| Some((1 << (index & 63), vip.engine.lease()?));
+        let leases = self.vips.iter().enumerate().filter_map(lease);
+        let (foreign, foreign_until) =
+            leases.reduce(|(bits, until), (bit, end)| (bits | bit, until.min(end))).unwrap_or_default();
+        Standing { foreign, foreign_until, ..self.elector.standing() }
     }
 
     /// Another configuration.
@@ -172,16 +177,37 @@ impl Helm {
             (self.peer, self.session, self.resignation) = (peer, None, None);
             out.courier.push(CourierOrder::SessionFell);
         }
-        let mut carp_out = carp::Outbox::default();
+        self.leave_out(now, config, out);
         let before = std::mem::take(&mut self.vips);
-        self.vips = vips::vips(config, node, before, self.seed.derive(1), now, &mut carp_out);
+        let vips = vips::vips(config, node, before, self.seed.derive(1), now);
+        let (vips, said): (Vec<Vip>, Vec<carp::Outbox>) = vips.into_iter().unzip();
+        self.vips = vips;
         let paired = self.vips.iter().filter(|vip| !vip.place.foreign);
         let critical = paired.map(|vip| (vip.place.interface, vip.place.port)).collect();
         self.conditions.apply(compiled.offloads.len(), critical, config.gateways.len());
         self.elector.handle_config_hash(short_hash(&config.hash()));
         self.compiled = compiled;
+        for (index, said) in said.into_iter().enumerate() {
+            self.say_carp(index, said, out);
+        }
         self.tell_links(now, out);
         self.follow_role(now, out);
+    }
+
+    /// Virtual IPs that the document no longer has are left to the others.
+    fn leave_out(&mut self, now: Instant, config: &Valid<Config>, out: &mut HelmOutbox) {
+        for index in 0..self.vips.len() {
+            let vip = &self.vips[index];
+            let (name, number) = (&vip.place.name, vip.engine.config().vhid);
+            let stays = |(interface, vip): (InterfaceId, &VirtualIp)| {
+                config.interface_name(interface) == name && vip.vhid == number
+            };
+            if !config.virtual_ips().any(stays) {
+                let mut carp_out = carp::Outbox::default();
+                self.vips[index].engine.stop(now, &mut carp_out);
+                self.say_carp(index, carp_out, out);
+            }
+        }
     }
 
     /// A frame that the sync port received.
@@ -309,6 +335,11 @@ impl Helm {
         let by = Duration::from_nanos(u64::try_from(jump.unsigned_abs()).unwrap_or(u64::MAX));
         if by > CLOCK_TOLERANCE {
             self.elector.handle_clock_jump(now, by, &mut self.role_out);
+            for index in 0..self.vips.len() {
+                let mut carp_out = carp::Outbox::default();
+                self.vips[index].engine.handle_clock_jump(now, by, &mut carp_out);
+                self.say_carp(index, carp_out, out);
+            }
             self.settle(now, out);
         }
     }

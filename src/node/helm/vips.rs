@@ -86,15 +86,15 @@ impl Place {
     }
 }
 
-/// The virtual IPs of the document, in its order. Engines of those that stayed what they are go on.
+/// The virtual IPs of the document, in its order, and what each has to say about it. Engines of those that stayed what
+/// they are go on.
 pub fn vips(
     config: &Valid<Config>,
     node: NodeIndex,
     before: Vec<Vip>,
     seed: Seed,
     now: Instant,
-    out: &mut carp::Outbox,
-) -> Vec<Vip> {
+) -> Vec<(Vip, carp::Outbox)> {
     let mut before: Vec<Option<Vip>> = before.into_iter().map(Some).collect();
     let one = |(index, (interface, vip)): (usize, (InterfaceId, &crate::config::model::VirtualIp))| {
         let own_mac = config.mac(node, interface);
@@ -126,19 +126,22 @@ pub fn vips(
             mode,
         };
         let same = before.iter_mut().find(|old| {
-            old.as_ref()
-                .is_some_and(|old| old.place.interface == interface && old.engine.config().vhid == vip.vhid)
+            old.as_ref().is_some_and(|old| {
+                old.place.name == config.interface_name(interface) && old.engine.config().vhid == vip.vhid
+            })
         });
-        match same.and_then(Option::take) {
+        let mut out = carp::Outbox::default();
+        let vip = match same.and_then(Option::take) {
             Some(mut old) => {
-                old.engine.apply(now, wanted, out);
+                old.engine.apply(now, wanted, &mut out);
                 Vip { place, ..old }
             }
             None => {
                 let engine = Vhid::new(wanted, seed.derive(index as u64), now);
                 Vip { engine, place, alarms: Vec::new() }
             }
-        }
+        };
+        (vip, out)
     };
     config.virtual_ips().enumerate().map(one).collect()
 }

@@ -140,7 +140,7 @@ impl Room {
             old_session: None,
             hello: None,
             known: HashSet::new(),
-            standing: Standing { role: Role::Standby, epoch: Epoch(0), until: Instant::ZERO, foreign: 0 },
+            standing: Standing { role: Role::Standby, ..Standing::ALONE },
             epoch: Epoch(0),
             events: Vec::new(),
         }
