@@ -106,8 +106,8 @@ impl Invariants {
         [0, 1].map(|node| serves(&world.routers[node], world.now))
     }
 
-    /// Checks everything.
-    pub fn check(&mut self, world: &World) {
+    /// Checks everything; true when it was the whole round.
+    pub fn check(&mut self, world: &World) -> bool {
         let now = world.now;
         let serving = self.serving(world);
         self.check_leases(world, serving);
@@ -120,7 +120,8 @@ impl Invariants {
             }
         }
         self.check_frames(world);
-        if now.since(self.looked) >= ROUND {
+        let round = now.since(self.looked) >= ROUND;
+        if round {
             self.looked = now;
             self.check_actives(world);
             self.audit.go_on(world);
@@ -131,6 +132,7 @@ impl Invariants {
             }
         }
         self.before = now;
+        round
     }
 
     fn late(world: &World) -> Duration {

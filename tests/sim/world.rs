@@ -253,7 +253,13 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Frame { to: End::Host(index), frame } => self.hosts[index].receive(frame),
+            Event::Frame { to: End::Host(index), frame } => {
+                self.hosts[index].receive(frame);
+                // Where time is measured, the host looks at this very instant.
+                if self.routers.iter().any(|router| router.crew.is_some()) {
+                    self.schedule(self.now, Event::Wake);
+                }
+            }
             Event::Frame { to: End::Router(index, port), frame } => {
                 if self.routers[index].receive(port, frame) {
                     self.soon(100_000, Event::Batch { router: index });

@@ -2,7 +2,7 @@
 //! once, since that is what switches learn from; the others after it, paced, so that a hundred addresses do not
 //! silence a small host.
 //!
-//! Invariant: what has not been said when the role is lost again is never said.
+//! Invariant: what has not been said when the role is lost again is never said; while the lease has lapsed, it waits.
 
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -14,6 +14,8 @@ use crate::types::{Instant, InterfaceId, MacAddr};
 const PACE: Duration = Duration::from_millis(1);
 /// Everything is said again after this, for hosts that missed it.
 const AGAIN: Duration = Duration::from_secs(2);
+/// A node without a lease looks again after this.
+const HELD: Duration = Duration::from_millis(10);
 
 /// One address at one place.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,8 @@ pub struct Announcement {
 #[derive(Debug, Default)]
 pub struct Announcements {
     waiting: VecDeque<(Instant, Announcement)>,
+    /// Nothing is said before.
+    held: Instant,
 }
 
 impl Announcements {
@@ -59,14 +63,22 @@ impl Announcements {
         self.waiting.clear();
     }
 
+    /// Nothing may be said at present: asked again after [`HELD`].
+    pub fn hold(&mut self, now: Instant) {
+        self.held = now + HELD;
+    }
+
     /// The next that is due.
     pub fn due(&mut self, now: Instant) -> Option<Announcement> {
+        if now < self.held {
+            return None;
+        }
         self.waiting.pop_front_if(|(at, _)| *at <= now).map(|(_, one)| one)
     }
 
     /// When [`Announcements::due`] has something.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.waiting.front().map(|(at, _)| *at)
+        self.waiting.front().map(|(at, _)| (*at).max(self.held))
     }
 }
 
@@ -93,6 +105,10 @@ mod tests {
         let again: Vec<_> = std::iter::from_fn(|| announcements.due(now + AGAIN * 2)).collect();
         assert_eq!(again, all);
         announcements.begin(now, &all);
+        announcements.hold(now + PACE);
+        assert_eq!(announcements.due(now + PACE), None);
+        assert_eq!(announcements.poll_timeout(), Some(now + PACE + HELD));
+        assert_eq!(announcements.due(now + PACE + HELD), Some(all[1]));
         announcements.stop();
         assert_eq!((announcements.due(now + AGAIN * 2), announcements.poll_timeout()), (None, None));
     }
