@@ -131,6 +131,7 @@ fn status_text(status: &Status) -> String {
         states,
         privileges,
         public_key,
+        config_file,
         state,
         loopback,
     } = status;
@@ -144,6 +145,7 @@ fn status_text(status: &Status) -> String {
         ("Parent process", parent.to_string()),
         ("Router kept", privileges.to_string()),
         ("Public key", public_key.clone()),
+        ("Document", config_file.clone()),
         ("State directory", state.clone()),
     ];
     lines.extend(loopback.as_ref().map(|address| ("Status page here", format!("http://{address}/"))));

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use super::table::Table;
-use crate::node::PairSnapshot;
+use crate::node::{PairSnapshot, PairingRow};
 
 /// What `koi show pair` prints.
 pub fn pair_text(pair: &PairSnapshot) -> String {
     let mut text = String::new();
-    let lines = [heading(pair), redundancy(pair), replication(pair)];
+    let lines = [heading(pair), redundancy(pair), replication(pair), pairing(pair)];
     for line in lines.iter().filter(|line| !line.is_empty()) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
@@ -67,6 +67,14 @@ fn replication(pair: &PairSnapshot) -> String {
         _ if pair.paired => "States are not being replicated.".into(),
         _ => String::new(),
     }
+}
+
+fn pairing(pair: &PairSnapshot) -> String {
+    let Some(pairing) = &pair.pairing else { return String::new() };
+    let PairingRow { standing, tries_left, wrong, refused, seconds_left } = pairing;
+    format!(
+        "Code to join: {standing}, {tries_left} tries and {seconds_left} s left; {wrong} wrong, {refused} refused."
+    )
 }
 
 fn virtual_ips(pair: &PairSnapshot) -> String {

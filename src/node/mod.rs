@@ -34,7 +34,7 @@ pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
     CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews, PairingOrder,
-    Way as SyncWay, sync_way,
+    PairingRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;
 pub use outbox::Outbox;

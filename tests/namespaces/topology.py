@@ -18,7 +18,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-KOI = ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi"
+KOI = pathlib.Path(os.environ.get("KOI_BINARY") or
+                   ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi")
 PREFIX = "koi-ns-"
 SIDES = {"wan": "srv", "lan": "cli", "dmz": "www"}
 SRV4, SRV6 = "203.0.113.1", "2001:db8:1::1"
