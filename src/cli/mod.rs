@@ -10,6 +10,7 @@ mod check;
 mod flows;
 mod lab;
 mod pair;
+mod pairing;
 mod reload;
 mod run;
 mod show;
@@ -23,7 +24,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::io::control_client::Client;
 use crate::io::log;
-use crate::io::request::{Request, Response};
+use crate::io::request::{PairingWord, Request, Response};
+use crate::types::PublicKey;
 
 /// A userspace router and firewall.
 #[derive(Debug, Parser)]
@@ -115,15 +117,36 @@ fn fail(why: impl std::fmt::Display) -> ExitCode {
 impl Control {
     /// Asks the router. Refusals have been told to the user already.
     fn ask(&self, request: &Request) -> Result<Response, ExitCode> {
-        let answer = Client::connect(self.control.as_deref()).and_then(|client| client.ask(request));
-        match answer {
-            Ok(Response::Failed(why)) => Err(fail(why)),
-            Ok(Response::Refused(problems)) => {
+        match self.request(request)? {
+            Response::Failed(why) => Err(fail(why)),
+            Response::Refused(problems) => {
                 problems.iter().for_each(|problem| eprintln!("{problem}"));
                 Err(fail("the configuration is refused; the one in force stays"))
             }
-            Ok(answer) => Ok(answer),
-            Err(error) => Err(fail(error)),
+            answer => Ok(answer),
+        }
+    }
+
+    /// Asks the router; refusals are answers, too.
+    fn request(&self, request: &Request) -> Result<Response, ExitCode> {
+        let answer = Client::connect(self.control.as_deref()).and_then(|client| client.ask(request));
+        answer.map_err(fail)
+    }
+
+    /// Begins a pairing and listens until it has ended: the peer's name and key, and what it gave.
+    fn pairing(
+        &self,
+        request: &Request,
+        mut heard: impl FnMut(&PairingWord),
+    ) -> Result<(String, PublicKey, String), ExitCode> {
+        let client = Client::connect(self.control.as_deref()).map_err(fail)?;
+        let last = client.listen(request, |word| heard(word)).map_err(fail)?;
+        match last {
+            Response::Failed(why) => Err(fail(why)),
+            Response::Pairing(PairingWord::Paired { name, key, text }) => {
+                Ok((name, key.parse().map_err(|_| unexpected())?, text))
+            }
+            _ => Err(unexpected()),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::pairing::{Create, Join, Leave, Replace};
 use super::show_pair::pair_text;
 use super::{Control, unexpected};
 use crate::cluster::role;
@@ -18,6 +19,14 @@ pub struct Pair {
 
 #[derive(Debug, Subcommand)]
 enum What {
+    /// Make this node the first one of a pair and print the code for the second one
+    Create(Create),
+    /// Join the pair that shows this code, as its second node
+    Join(Join),
+    /// Make this node a single one again
+    Leave(Leave),
+    /// Forget the other node, which is dead, and print a code for new hardware
+    Replace(Replace),
     /// This node serves only when its peer cannot; survives a restart
     Maintenance {
         /// Whether it does
@@ -60,6 +69,10 @@ impl Pair {
     /// Asks, and shows what came of it.
     pub fn run(self) -> ExitCode {
         let (request, control) = match self.what {
+            What::Create(command) => return command.run(),
+            What::Join(command) => return command.run(),
+            What::Leave(command) => return command.run(),
+            What::Replace(command) => return command.run(),
             What::Maintenance { state, control } => (role::Request::Maintenance(state == OnOff::On), control),
             What::Disable { control } => (role::Request::Disable(true), control),
             What::Enable { control } => (role::Request::Disable(false), control),

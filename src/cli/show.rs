@@ -133,6 +133,7 @@ fn status_text(status: &Status) -> String {
         privileges,
         public_key,
         pair,
+        config_file,
         state,
         loopback,
     } = status;
@@ -146,6 +147,7 @@ fn status_text(status: &Status) -> String {
         ("Parent process", parent.to_string()),
         ("Router kept", privileges.to_string()),
         ("Public key", public_key.clone()),
+        ("Document", config_file.clone()),
         ("State directory", state.clone()),
     ];
     lines.extend(pair.as_ref().map_or_else(silent_pair, |pair| pair_lines(pair)));

@@ -3,12 +3,12 @@
 use std::fmt::Write;
 
 use super::table::Table;
-use crate::node::{Finding, PairSnapshot};
+use crate::node::{Finding, PairSnapshot, PairingRow};
 
 /// What `koi show pair` prints.
 pub fn pair_text(pair: &PairSnapshot) -> String {
     let mut text = String::new();
-    let lines = [heading(pair), redundancy(pair), replication(pair)];
+    let lines = [heading(pair), redundancy(pair), replication(pair), pairing(pair)];
     for line in lines.iter().filter(|line| !line.is_empty()) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
@@ -78,6 +78,14 @@ fn findings(pair: &PairSnapshot) -> String {
         let _ = writeln!(text, "\n! {what}\n  {remedy}");
     }
     text
+}
+
+fn pairing(pair: &PairSnapshot) -> String {
+    let Some(pairing) = &pair.pairing else { return String::new() };
+    let PairingRow { standing, tries_left, wrong, refused, seconds_left } = pairing;
+    format!(
+        "Code to join: {standing}, {tries_left} tries and {seconds_left} s left; {wrong} wrong, {refused} refused."
+    )
 }
 
 fn virtual_ips(pair: &PairSnapshot) -> String {

@@ -12,7 +12,8 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::time::Duration;
 
 use super::capture::{self, PcapWriter};
-use super::request::{Request, Response};
+use super::pairing::Listening;
+use super::request::{PairingWord, Request, Response};
 use super::{sys, sys_process};
 
 /// Connections at a time, captures included.
@@ -35,6 +36,8 @@ pub enum Answer {
         /// Ends after so many.
         count: Option<u64>,
     },
+    /// One line for each thing that happens.
+    Pairing(Listening),
 }
 
 /// Whoever knows the answers; called in a thread of the connection and allowed to wait.
@@ -102,6 +105,7 @@ fn converse(mut stream: UnixStream, owner: u32, answering: &Answering) -> io::Re
     };
     match answering(request) {
         Answer::Reply(response) => reply(&mut stream, &response),
+        Answer::Pairing(listening) => tell_pairing(&mut stream, &listening),
         Answer::Capture { source, count } => {
             reply(&mut stream, &Response::Capturing)?;
             let frames = stream_capture(&stream, &source, count)?;
@@ -115,6 +119,36 @@ fn reply(stream: &mut UnixStream, response: &Response) -> io::Result<()> {
     let mut line = serde_json::to_vec(response)?;
     line.push(b'\n');
     stream.write_all(&line)
+}
+
+/// Tells what happens until it is over; a listener who leaves before withdraws it.
+fn tell_pairing(stream: &mut UnixStream, listening: &Listening) -> io::Result<()> {
+    loop {
+        match listening.words.recv_timeout(LOOK) {
+            Ok(word) => {
+                let goes_on = matches!(
+                    word,
+                    Response::Pairing(PairingWord::Offered { .. } | PairingWord::WrongCode { .. })
+                );
+                let told = reply(stream, &word);
+                if told.is_err() && goes_on {
+                    listening.withdraw();
+                }
+                if told.is_err() || !goes_on {
+                    return told;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                if reader_is_done(stream)? {
+                    listening.withdraw();
+                    return Ok(());
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => {
+                return reply(stream, &Response::Failed("another pairing has been begun".into()));
+            }
+        }
+    }
 }
 
 /// Writes frames until there are enough of them, the packet path ends, or the reader wants no more.

@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::request::{Request, Response};
+use super::request::{PairingWord, Request, Response};
 use super::{sys, sys_process};
 
 /// Where the control sockets of this machine are: `NODE.sock`.
@@ -133,6 +133,28 @@ impl Client {
     /// When the router or `out` fails.
     pub fn capture(self, request: &Request, out: &mut impl Write) -> Result<Response, Error> {
         self.ask_and_copy(request, out).map_err(|error| Error::of(&self.path, error))
+    }
+
+    /// Begins a pairing and hears what happens, however long it takes; gives the last word.
+    ///
+    /// # Errors
+    /// When the router ends before it has said it.
+    pub fn listen(self, request: &Request, heard: impl FnMut(&PairingWord)) -> Result<Response, Error> {
+        self.ask_and_listen(request, heard).map_err(|error| Error::of(&self.path, error))
+    }
+
+    fn ask_and_listen(&self, request: &Request, mut heard: impl FnMut(&PairingWord)) -> io::Result<Response> {
+        self.say(request)?;
+        self.stream.set_read_timeout(None)?;
+        let mut reader = BufReader::new(&self.stream);
+        loop {
+            match read_line(&mut reader)? {
+                Response::Pairing(word @ (PairingWord::Offered { .. } | PairingWord::WrongCode { .. })) => {
+                    heard(&word)
+                }
+                last => return Ok(last),
+            }
+        }
     }
 
     fn ask_and_read(&self, request: &Request) -> io::Result<Response> {

@@ -11,6 +11,7 @@ use super::handle::{Arrangement, Handle, Order, Placement};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
+use super::pairing;
 use super::privilege::Kept;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
@@ -132,6 +133,13 @@ impl Desk {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
             }
+            Request::Offer => return Answer::Pairing(pairing::offer(&self.pair, &self.compiled())),
+            Request::Join { code, newcomer } => {
+                match pairing::join(&self.pair, &self.compiled(), &code, &newcomer) {
+                    Ok(listening) => return Answer::Pairing(listening),
+                    Err(why) => Err(why),
+                }
+            }
             Request::Capture { interface, filter, count } => match self.capture(&interface, &filter) {
                 Ok(source) => return Answer::Capture { source, count },
                 Err(why) => Err(why),
@@ -179,6 +187,7 @@ impl Desk {
             privileges: self.kept.clone(),
             public_key: self.pair.public_key.to_string(),
             pair: self.pair.snapshot().ok().map(Box::new),
+            config_file: self.start.file.display().to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
         }

@@ -41,6 +41,7 @@ pub mod netns;
 mod orders;
 pub mod pace;
 pub mod pair_threads;
+mod pairing;
 pub mod parent;
 mod places;
 pub mod plain;

@@ -42,6 +42,8 @@ pub enum Order {
 pub struct Start {
     /// The document; the parent has found it valid.
     pub config: String,
+    /// The file that it comes from, which only the parent reads.
+    pub file: PathBuf,
     /// Which node of it this is.
     pub node: String,
     /// The state directory.

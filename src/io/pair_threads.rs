@@ -12,7 +12,7 @@ use super::courier_thread::CourierThread;
 use super::entropy::{self, System};
 use super::forward::Forward;
 use super::handle::Order;
-use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners};
+use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingListener};
 use super::orders::{Report, Start};
 use super::poller::Poller;
 use super::router::Reporter;
@@ -20,7 +20,9 @@ use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
 use crate::cluster::role::Request;
-use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot};
+use crate::node::{
+    Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder,
+};
 use crate::types::{PublicKey, Standing};
 
 /// How long the role thread may take to answer, or to end.
@@ -122,6 +124,11 @@ impl PairHandle {
         written.map_err(|error| format!("the state directory: {error}"))?;
         self.order(HelmOrder::Request(request));
         Ok(())
+    }
+
+    /// Begins or ends a pairing; whoever listened to the one before hears no more of it.
+    pub fn pairing(&self, order: PairingOrder, listener: PairingListener) {
+        self.order(HelmOrder::Pairing(order, listener));
     }
 
     /// Hands over and takes leave; returns when the last word is out.

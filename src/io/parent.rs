@@ -214,6 +214,7 @@ impl Parent {
         let mut child = child.context("the router cannot be started")?;
         let start = Start {
             config: self.text.clone(),
+            file: std::path::absolute(&self.options.config).unwrap_or_else(|_| self.options.config.clone()),
             node: self.node.clone(),
             state: self.places.state.clone(),
             account: self.places.account,

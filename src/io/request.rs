@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::privilege::Kept;
 use crate::cluster::role;
+use crate::config::pairing::Newcomer;
 use crate::node::PairSnapshot;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
 use crate::types::Prefix;
@@ -39,6 +40,16 @@ pub enum Request {
     Pair,
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
+    /// Lets another node join: [`Response::Pairing`], line by line, until it has or cannot any more. Whoever closes the
+    /// connection before withdraws the code.
+    Offer,
+    /// Joins another node; answered like [`Request::Offer`].
+    Join {
+        /// The code that the other node shows.
+        code: String,
+        /// What this node brings.
+        newcomer: Box<Newcomer>,
+    },
     /// Frames that cross an interface.
     Capture {
         /// Name of the interface.
@@ -92,6 +103,8 @@ pub enum Response {
     Drops(Vec<DropRow>),
     /// To [`Request::Pair`] and [`Request::Role`].
     Pair(Box<PairSnapshot>),
+    /// To [`Request::Offer`] and [`Request::Join`].
+    Pairing(PairingWord),
     /// To [`Request::Reload`]: the new policy is in force.
     Reloaded(Reloaded),
     /// To [`Request::Capture`]: chunks follow.
@@ -107,6 +120,31 @@ pub enum Response {
     Refused(Vec<String>),
     /// It cannot be done.
     Failed(String),
+}
+
+/// What happens in a pairing; the last one ends it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PairingWord {
+    /// Whoever types this code may join.
+    Offered {
+        /// The code.
+        code: String,
+    },
+    /// Somebody has typed a wrong one.
+    WrongCode {
+        /// Tries that are left.
+        left: u8,
+    },
+    /// Both nodes know each other.
+    Paired {
+        /// Name of the other one.
+        name: String,
+        /// Its key.
+        key: String,
+        /// The shared document as TOML, or the newcomer as JSON.
+        text: String,
+    },
 }
 
 /// What is in force after a reload.
@@ -151,6 +189,8 @@ pub struct Status {
     pub privileges: Kept,
     /// The node's key for the pair: what its peer's document pins.
     pub public_key: String,
+    /// The configuration file.
+    pub config_file: String,
     /// The state directory.
     pub state: String,
     /// The pair, seen from this node; absent when the role thread does not answer.

@@ -35,7 +35,7 @@ pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
     CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews, PairingOrder,
-    PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
+    PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
     VirtualIpRow as PairVirtualIpRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;

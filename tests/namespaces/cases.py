@@ -9,6 +9,7 @@ import struct
 import subprocess
 
 import carp
+import joining
 import operations
 from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, SRV4, SRV6, WWW4, WWW6, PREFIX,
                       Failed, run, until)
@@ -341,7 +342,7 @@ def small_mtu(net):
 
 
 #: Cases about what only Koi has.
-KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES}
+KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES, *joining.CASES}
 #: Cases about what others do with each other.
 KERNEL_ONLY = {carp.control}
 
@@ -351,6 +352,7 @@ OTHERS = [
     ("operate", {}, operations.CASES),
     ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
+    ("joining", {}, joining.CASES),
     ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
     # A segment of its own for each.
     ("carp", {}, [*carp.CASES, carp.control]),

@@ -169,7 +169,8 @@ fn a_pair_of_one_and_a_newcomer_become_a_pair_and_the_newcomer_never_serves() {
     world.run(3_000);
     let roles = [0, 1].map(|side| world.sides[side].helm.role());
     assert_eq!(roles, [Role::Active, Role::Standby]);
-    assert!(world.sides[0].led && !world.sides[1].led);
+    let timelines = [0, 1].map(|side| world.sides[side].helm.snapshot(world.now).timeline);
+    assert_eq!([0, 1].map(|side| world.sides[side].led), [true, false], "{timelines:#?}");
     let snapshot = world.sides[1].helm.snapshot(world.now);
     assert!(snapshot.session && snapshot.peer.is_some_and(|peer| peer.alive));
 }

@@ -1,0 +1,235 @@
+"""A single router becomes one of a pair while it works, another machine joins, and the first one loses its power."""
+
+import hashlib
+import os
+import re
+import signal
+import subprocess
+import time
+
+from topology import KOI, PREFIX, SRV4, Failed, die_with_parent, run, until
+
+SYNC = f"{PREFIX}sw-sync"
+WAITING = f"""
+schema = 1
+revision = 1
+
+[pair]
+sync = "sync"
+preferred = "alpha"
+
+[[node]]
+name = "beta"
+
+[[node.port]]
+name = "sync"
+tap = "koi-sync-b"
+netns = "{SYNC}"
+"""
+ALPHA = ["wan=203.0.113.3/24", "wan=2001:db8:1::3/64", "lan=192.168.1.2/24", "lan=2001:db8:10::2/64",
+         "dmz=10.20.0.2/24", "dmz=2001:db8:20::2/64"]
+BETA = ["wan=203.0.113.4/24", "wan=2001:db8:1::4/64", "lan=192.168.1.3/24", "lan=2001:db8:10::3/64",
+        "dmz=10.20.0.3/24", "dmz=2001:db8:20::3/64"]
+ECHO = """
+import socket, threading
+server = socket.create_server(("", 8766), backlog=8)
+def echo(s):
+    while data := s.recv(4096):
+        s.sendall(data)
+while True:
+    threading.Thread(target=echo, args=(server.accept()[0],), daemon=True).start()
+"""
+#: Writes a line for each answer: how many there were, and the longest wait since the last look.
+SESSION = f"""
+import socket, sys, time
+s = socket.create_connection(("{SRV4}", 8766), timeout=60)
+s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+count = 0
+while True:
+    began = time.monotonic()
+    s.sendall(b"x")
+    if s.recv(1) != b"x":
+        sys.exit("the session has ended")
+    count += 1
+    print(count, time.monotonic() - began, flush=True)
+    time.sleep(0.01)
+"""
+
+
+def expect(condition, why):
+    if not condition:
+        raise Failed(why)
+
+
+def addresses(all):
+    return [word for address in all for word in ("--address", address)]
+
+
+class Session:
+    """A TCP session through NAT that asks and is answered, hundreds of times a second."""
+
+    def __init__(self, net):
+        net.start("srv", "python3", "-c", ECHO)
+        net.listens("srv", 8766)
+        self.log = net.directory / "session"
+        self.process = subprocess.Popen(["ip", "netns", "exec", PREFIX + "cli", "python3", "-c", SESSION],
+                                        stdout=open(self.log, "w"), stderr=subprocess.STDOUT,
+                                        preexec_fn=die_with_parent)
+        net.processes.append(self.process)
+        self.goes_on()
+
+    def answers(self):
+        rows = [line.split() for line in self.log.read_text().splitlines(True) if line.endswith("\n")]
+        return [float(row[1]) for row in rows if len(row) == 2 and row[0].isdigit()]
+
+    def goes_on(self, since=0):
+        """It is answered from now on; the longest wait since answer `since`."""
+        before = len(self.answers())
+        until("the session is answered", lambda: len(self.answers()) > before + 20, 15)
+        expect(self.process.poll() is None, f"the session has ended: {self.log.read_text()[-300:]}")
+        return max(self.answers()[since:])
+
+
+def wrong_code(number):
+    """A code without a slip, which nobody has shown."""
+    letters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+    bits = bytes([number] * 16)
+    check = int.from_bytes(hashlib.sha256(bits).digest()[:2]) >> 4
+    value = int.from_bytes(bits) << 12 | check
+    return "".join(letters[value >> 5 * place & 31] for place in reversed(range(28)))
+
+
+class Creating:
+    """`koi pair create`, which waits."""
+
+    def __init__(self, net, *words):
+        self.output = net.directory / f"create-{time.monotonic_ns()}"
+        self.process = subprocess.Popen([KOI, "pair", "create", "--sync", f"sync=koi-sync-a@{SYNC}", "--control",
+                                         net.control, *words], stdin=subprocess.DEVNULL,
+                                        stdout=open(self.output, "w"), stderr=subprocess.STDOUT,
+                                        preexec_fn=die_with_parent)
+        net.processes.append(self.process)
+
+    def said(self):
+        return self.output.read_text()
+
+    def code(self):
+        until("a code", lambda: "koi pair join" in self.said() or self.process.poll() is not None, 20)
+        found = re.search(r"koi pair join (\S+) --sync sync .*--address lan=IPV4/24", self.said())
+        expect(found, f"no code: {self.said()}")
+        return found[1]
+
+    def ends(self, code):
+        expect(self.process.wait(20) == code, f"exit {self.process.returncode}: {self.said()}")
+        return self.said()
+
+
+def lay_cables(net):
+    run("ip", "netns", "add", SYNC)
+    run("ip", "-n", SYNC, "link", "add", "br0", "type", "bridge")
+    run("ip", "-n", SYNC, "link", "set", "br0", "up")
+    for side, tap in [("sync", "koi-sync-a"), ("sync", "koi-sync-b"), ("wan", "koi-wan-b"), ("lan", "koi-lan-b"),
+                      ("dmz", "koi-dmz-b")]:
+        switch = f"{PREFIX}sw-{side}"
+        run("ip", "-n", switch, "tuntap", "add", tap, "mode", "tap")
+        run("ip", "-n", switch, "link", "set", tap, "master", "br0", "up")
+
+
+def start_beta(net):
+    directory = net.directory / "beta"
+    directory.mkdir()
+    (directory / "koi.toml").write_text(WAITING)
+    control = directory / "control"
+    log = open(directory / "log", "w")
+    beta = subprocess.Popen([KOI, "run", "--config", directory / "koi.toml", "--state", directory / "state",
+                             "--control", control], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                            preexec_fn=die_with_parent)
+    net.processes.append(beta)
+    answers = [KOI, "show", "status", "--control", control]
+    until("beta answers", lambda: subprocess.run(answers, capture_output=True).returncode == 0)
+    return beta, control, directory
+
+
+def join(control, code, *more):
+    ports = [f"{side}=koi-{side}-b@{PREFIX}sw-{side}" for side in ["wan", "lan", "dmz"]]
+    words = [word for port in ports for word in ("--port", port)]
+    return subprocess.run([KOI, "pair", "join", code, "--sync", "sync", "--control", control, *words,
+                           *addresses(BETA), *more], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                          timeout=60)
+
+
+def show(control, what):
+    import json
+    return json.loads(run(KOI, "show", what, "--json", "--control", control))
+
+
+def becomes_a_pair(net):
+    """The whole life: create, wrong codes, join, power off."""
+    lay_cables(net)
+    session = Session(net)
+    net.start("cli", "ping", "-i", "0.05", SRV4)
+    until("a ping flow", lambda: any(row["protocol"] == "icmp" for row in net.flows()))
+    before = {row["id"] for row in net.flows() if row["protocol"] in ("icmp", "tcp")}
+    document = net.document()
+
+    # What is missing is named, and nothing changes.
+    said = Creating(net, *addresses(ALPHA[1:])).ends(1)
+    expect("--address wan=ADDRESS/24" in said and net.document() == document, said)
+
+    creating = Creating(net, *addresses(ALPHA))
+    code = creating.code()
+    expect((net.directory / "koi.toml.before-pair").read_text() == document, "no copy of the document")
+    expect(before <= {row["id"] for row in net.flows()}, "flows are gone")
+    print(f"    create: the session waited at most {session.goes_on() * 1000:.0f} ms", flush=True)
+    expect(net.pings("cli", SRV4), "the client has lost its gateway")
+
+    beta, control, directory = start_beta(net)
+    for number in range(1, 6):
+        said = join(control, wrong_code(number))
+        expect(said.returncode == 1 and "refuses: the code is wrong" in said.stderr, f"{said}")
+    said = creating.ends(1)
+    expect("4 tries are left" in said and "too many wrong codes" in said, said)
+    said = join(control, code)
+    expect(said.returncode == 1 and "refuses" in said.stderr, f"the sixth try: {said}")
+    pairing = show(net.control, "pair")["pairing"]
+    expect((pairing["wrong"], pairing["refused"]) == (5, 1), pairing)
+
+    creating = Creating(net)
+    said = join(control, creating.code())
+    expect(said.returncode == 0 and "stands by" in said.stdout, f"{said}")
+    said = creating.ends(0)
+    expect("beta has joined" in said, said)
+    until("redundant", lambda: all(show(one, "pair")["redundant"] for one in [net.control, control]), 20)
+    roles = [show(one, "pair")["role"] for one in [net.control, control]]
+    expect(roles == ["active", "standby"], roles)
+    expect(net.document() == (directory / "koi.toml").read_text(), "the documents differ")
+    hashes = {show(one, "status")["config_hash"] for one in [net.control, control]}
+    expect(len(hashes) == 1, hashes)
+    print(f"    join: the session waited at most {session.goes_on() * 1000:.0f} ms", flush=True)
+
+    status = show(net.control, "status")
+    count = len(session.answers())
+    for pid in [status["parent"], status["router"]]:
+        os.kill(pid, signal.SIGKILL)
+    for side in ["wan", "lan", "dmz"]:
+        run("ip", "-n", f"{PREFIX}sw-{side}", "link", "set", f"koi-{side}", "down", check=False)
+    net.koi.wait()
+    net.koi, net.control, net.directory_of_koi = beta, control, directory
+    until("beta is active", lambda: show(control, "pair")["role"] == "active", 10)
+    print(f"    power off: the session waited at most {session.goes_on(count) * 1000:.0f} ms", flush=True)
+
+    # The dead one is forgotten, then the last one is single, with the addresses that everybody knows.
+    replacing = subprocess.Popen([KOI, "pair", "replace", "--control", control], stdin=subprocess.DEVNULL,
+                                 stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    net.processes.append(replacing)
+    until("a new code", lambda: (show(control, "pair")["pairing"] or {}).get("standing") == "waiting", 20)
+    replacing.send_signal(signal.SIGINT)
+    replacing.wait(10)
+    until("the code is withdrawn", lambda: show(control, "pair")["pairing"] is None)
+    said = run(KOI, "pair", "leave", "--control", control)
+    expect("the virtual addresses are its own" in said, said)
+    expect("203.0.113.2/24" in (directory / "koi.toml").read_text(), "the address is lost")
+    session.goes_on()
+
+
+CASES = [becomes_a_pair]
