@@ -78,6 +78,8 @@ pub struct Listeners {
     pub notice: Box<dyn FnMut(HelmNotice) + Send>,
     /// What the parent shall send when the router dies, by port.
     pub resignation: Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>,
+    /// The parent shall let this thread go before all ordinary ones.
+    pub precede: Box<dyn FnMut(u32) + Send>,
     /// The standing has changed in a way that the forward thread should not wait for.
     pub wake_forward: Waker,
     /// The packet path shall ask the stations behind an interface whether they are there.
@@ -148,10 +150,11 @@ impl HelmThread {
     ///
     /// # Errors
     /// When there can be no other thread.
-    pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
+    pub fn start(mut self) -> io::Result<std::thread::JoinHandle<()>> {
         std::thread::Builder::new().name("role".into()).spawn(move || {
-            if let Err(error) = sys_process::become_real_time(REAL_TIME) {
-                tracing::debug!(%error, "the role thread runs like all others");
+            if sys_process::become_real_time(REAL_TIME).is_err() {
+                // The limit that permits it could not be raised; the parent may do it without.
+                (self.listeners.precede)(sys_process::thread_id());
             }
             self.run();
         })
