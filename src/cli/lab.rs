@@ -24,8 +24,9 @@ pub struct Lab {
     /// The nodes' document; its ports are TAPs in the namespaces of the lab's switches. Not given: the example's
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Do something to a node while traffic goes through, and measure; or "all". 0 when the promise holds
-    #[arg(long, value_name = "NAME")]
+    /// Do something to a node while traffic goes through, and measure: names of drills with commas between them, or
+    /// "all". 0 when all promises hold
+    #[arg(long, value_name = "NAMES")]
     drill: Option<String>,
     /// How often each drill is tried
     #[arg(long, value_name = "N", default_value_t = 1, requires = "drill")]
@@ -73,11 +74,11 @@ impl Lab {
     }
 }
 
-/// The drills of this name.
-fn drills(name: &str) -> Result<Vec<Drill>, String> {
-    match name {
+/// The drills of these names.
+fn drills(names: &str) -> Result<Vec<Drill>, String> {
+    match names {
         "all" => Ok(Drill::ALL.to_vec()),
-        name => name.parse().map(|drill| vec![drill]),
+        names => names.split(',').map(str::parse).collect(),
     }
 }
 
@@ -104,6 +105,7 @@ mod tests {
     fn drills_are_found_by_name() {
         assert_eq!(drills("power-off"), Ok(vec![Drill::PowerOff]));
         assert_eq!(drills("all").unwrap().len(), Drill::ALL.len());
+        assert_eq!(drills("crash,split"), Ok(vec![Drill::Crash, Drill::Split]));
         assert!(drills("everything").unwrap_err().contains("there is no drill"));
     }
 }

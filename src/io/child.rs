@@ -1,5 +1,6 @@
 //! The router as its parent sees it: a process and a channel.
 
+use std::fs;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::process::{Command, Stdio};
@@ -7,6 +8,8 @@ use std::process::{Command, Stdio};
 use super::channel::Channel;
 use super::log;
 use super::orders::{Order, Report};
+use super::privilege::REAL_TIME;
+use super::sys_process;
 use crate::types::Instant;
 
 /// This program, also when its file has been replaced meanwhile.
@@ -83,6 +86,16 @@ impl Child {
         }
         self.kill();
         None
+    }
+
+    /// A thread of it runs before all ordinary ones from now on.
+    ///
+    /// # Errors
+    /// When it is no thread of the router, or this process may not do that either.
+    pub fn let_precede(&self, thread: u32) -> io::Result<()> {
+        // The process has not been waited for, so its number is nobody else's.
+        fs::metadata(format!("/proc/{}/task/{thread}", self.process.id()))?;
+        sys_process::make_real_time(thread, REAL_TIME)
     }
 
     /// Ends it at once.

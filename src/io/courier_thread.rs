@@ -122,7 +122,7 @@ pub struct CourierThread {
     shared: Arc<Shared>,
     poller: Poller,
     /// Orders that the forward thread has not taken yet.
-    waiting: VecDeque<ReplicaOrder>,
+    waiting: VecDeque<Order>,
     told: Option<(bool, u64)>,
 }
 
@@ -243,37 +243,35 @@ impl CourierThread {
                 let _ = single::write(&device.file, &mut frame, device.offload_header);
             }
         }
-        self.waiting.extend(self.out.orders.drain(..));
-        while let Some(order) = self.waiting.pop_front() {
-            if let Err(order) = self.hand_over(order) {
-                self.waiting.push_front(order);
+        for order in std::mem::take(&mut self.out.orders) {
+            let order = self.word_for_the_shard(order);
+            self.waiting.push_back(order);
+        }
+        // An order that is lost would never come again: the stream knows that the chunk has come.
+        while !self.forward.is_crowded()
+            && let Some(order) = self.waiting.pop_front()
+        {
+            if let Err(order) = self.forward.offer(order) {
+                self.waiting.push_front(*order);
                 break;
             }
         }
     }
 
-    /// Gives an order to the shard; it comes back when the forward thread has no room.
-    fn hand_over(&mut self, order: ReplicaOrder) -> Result<(), ReplicaOrder> {
-        if self.forward.is_crowded() {
-            return Err(order);
-        }
-        let order = match order {
+    fn word_for_the_shard(&mut self, order: ReplicaOrder) -> Order {
+        match order {
             ReplicaOrder::Tell => Order::Replicate(Replication::Tell, Box::new(self.link.tell_anew())),
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
-            ReplicaOrder::Import(stream, sequence, _) if Sabotage::NoReplication.is_on() => {
-                self.handle().applied(stream, sequence);
-                return Ok(());
-            }
-            ReplicaOrder::Import(stream, sequence, bytes) => {
+            ReplicaOrder::Import(stream, sequence, mut bytes) => {
+                if Sabotage::NoReplication.is_on() {
+                    bytes.clear();
+                }
                 let handle = self.handle();
                 let reply = Box::new(move |_| handle.applied(stream, sequence));
                 Order::Command(Command::Import { bytes, reply })
             }
-        };
-        // There was room, and if somebody else was quicker, the stream says it again.
-        let _ = self.forward.order(order);
-        Ok(())
+        }
     }
 
     fn tell_helm(&mut self) {

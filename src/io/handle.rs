@@ -78,9 +78,14 @@ impl Handle {
     /// # Errors
     /// When too many wait; the order is forgotten.
     pub fn order(&self, order: Order) -> Result<(), Busy> {
+        self.offer(order).map_err(|_| Busy)
+    }
+
+    /// Queues an order, or gives it back when too many wait.
+    pub fn offer(&self, order: Order) -> Result<(), Box<Order>> {
         let result = self.orders.push(order);
         self.waker.wake();
-        result.map_err(|_| Busy)
+        result.map_err(Box::new)
     }
 
     /// Queues a command for the shard.

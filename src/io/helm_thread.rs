@@ -84,6 +84,8 @@ pub struct Listeners {
     pub notice: Box<dyn FnMut(HelmNotice) + Send>,
     /// What the parent shall send when the router dies, by port.
     pub resignation: Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>,
+    /// The parent shall let this thread go before all ordinary ones.
+    pub precede: Box<dyn FnMut(u32) + Send>,
     /// The standing has changed in a way that the forward thread should not wait for.
     pub wake_forward: Waker,
     /// The packet path shall ask the stations behind an interface whether they are there.
@@ -161,8 +163,9 @@ impl HelmThread {
         let mut role = self;
         std::thread::Builder::new().name("role".into()).spawn(move || {
             let real_time = sys_process::become_real_time(REAL_TIME);
-            if let Err(error) = &real_time {
-                tracing::debug!(%error, "the role thread runs like all others");
+            if real_time.is_err() {
+                // The limit that permits it could not be raised; the parent may do it without.
+                (role.listeners.precede)(sys_process::thread_id());
             }
             role.helm.handle_scheduling(real_time.is_ok());
             role.run();

@@ -138,6 +138,11 @@ pub enum Report {
         /// Name of the port.
         name: String,
     },
+    /// The role thread may not go before all ordinary ones by itself; the parent may let it.
+    Precede {
+        /// Its number.
+        thread: u32,
+    },
     /// A device that was gone is there again; the parent shall open it.
     Back {
         /// Name of the port.

@@ -153,6 +153,7 @@ impl PairHandle {
 
 fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<String>>>) -> Listeners {
     let (reporter, names) = (reporter.clone(), Arc::clone(names));
+    let asks = reporter.clone();
     let handle = forward.handle();
     let (wake_forward, probing) = (handle.waker(), handle.clone());
     let (notices, heard) = sync_channel::<HelmNotice>(NOTICES);
@@ -175,6 +176,7 @@ fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<Strin
             });
             reporter.say(&Report::Resignation { frames: named.collect() });
         }),
+        precede: Box::new(move |thread| asks.say(&Report::Precede { thread })),
         wake_forward,
         probe: Box::new(move |interface| {
             // A question that is not asked is like one that was lost.

@@ -309,6 +309,11 @@ impl Parent {
                     self.open_again(&name);
                 }
             }
+            Report::Precede { thread } => {
+                if let Some(Err(error)) = self.child.as_ref().map(|child| child.let_precede(thread)) {
+                    tracing::warn!(%error, "no real-time scheduling: a loaded machine makes the pair slower to react");
+                }
+            }
             Report::Back { name } => self.open_again(&name),
             Report::Resignation { frames } => self.resignation = frames,
         }

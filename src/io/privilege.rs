@@ -121,9 +121,7 @@ pub fn drop_all(state: &Path, account: Option<Account>) -> io::Result<Kept> {
         sys::lower_limit(limit, value)?;
     }
     if let Err(error) = sys::permit_real_time(REAL_TIME) {
-        notes.push(format!(
-            "no real-time scheduling ({error}): a loaded machine makes the pair slower to react"
-        ));
+        notes.push(format!("the limit of real-time priorities stays ({error})"));
     }
     drop_bounding_set()?;
     if let Some(Account { uid, gid }) = account

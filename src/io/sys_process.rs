@@ -324,9 +324,23 @@ pub fn permit_real_time(priority: u32) -> io::Result<()> {
 
 /// This thread runs before all ordinary ones from now on, first in first out.
 pub fn become_real_time(priority: u32) -> io::Result<()> {
+    // 0 is the calling thread.
+    make_real_time(0, priority)
+}
+
+/// The same for another thread.
+pub fn make_real_time(thread: u32, priority: u32) -> io::Result<()> {
     let parameter = libc::sched_param { sched_priority: priority as libc::c_int };
-    // SAFETY: 0 is the calling thread; the struct outlives the call.
-    check(unsafe { libc::sched_setscheduler(0, libc::SCHED_FIFO, &raw const parameter) }).map(drop)
+    // SAFETY: the struct outlives the call.
+    let result =
+        unsafe { libc::sched_setscheduler(thread as libc::pid_t, libc::SCHED_FIFO, &raw const parameter) };
+    check(result).map(drop)
+}
+
+/// The number of this thread.
+pub fn thread_id() -> u32 {
+    // SAFETY: the call takes nothing and cannot fail.
+    unsafe { libc::gettid() as u32 }
 }
 
 /// Raises the soft limit of descriptors to the hard one; the hard one, where that is permitted, to a million.

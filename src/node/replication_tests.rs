@@ -2,7 +2,7 @@ use super::*;
 use crate::config;
 use crate::conntrack::testing::{TcpText, Text, key, packet};
 use crate::node::{Command, Compiled, Offload};
-use crate::types::{Duration, PortId, Seed};
+use crate::types::{Duration, PortId, Role, Seed, Standing};
 use crate::wire::{FlowKey, FrameBuf, Packet, Parsed, protocol, tcp_flags::*};
 
 const DOCUMENT: &str = r#"
@@ -49,12 +49,17 @@ struct Router {
 
 impl Router {
     fn new(seed: u64, epoch: u32) -> Router {
-        let valid = config::load(DOCUMENT).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let node = valid.node(None).unwrap();
-        let compiled = Arc::new(Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; 2]));
+        Router::of(DOCUMENT, seed, epoch)
+    }
+
+    /// The first node of a document.
+    fn of(document: &str, seed: u64, epoch: u32) -> Router {
+        let valid = config::load(document).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let node = valid.node(Some("koi")).unwrap();
+        let compiled = Arc::new(Compiled::new(Arc::new(valid), node, epoch, vec![Offload::NONE; 3]));
         let now = Instant::from_secs(100);
         let mut router =
-            Router { shard: Shard::new(compiled, Seed([seed, 2]), now), out: Outbox::new(2), now };
+            Router { shard: Shard::new(compiled, Seed([seed, 2]), now), out: Outbox::new(3), now };
         for port in [WAN, LAN] {
             router.shard.handle_link(now, PortId(port), true, &mut router.out);
         }
@@ -86,6 +91,21 @@ impl Router {
             Ok(Parsed::Ip(_) | Parsed::Arp(_)) | Err(_) => None,
         })
     }
+}
+
+/// The same with a second node beside the first.
+fn paired() -> String {
+    let mut text =
+        DOCUMENT.replacen("[[node]]", &format!("[[node]]\npublic_key = \"{}\"", "0a".repeat(32)), 1);
+    text += "[[node.port]]\nname = \"sync\"\ntap = \"t2\"\n[pair]\nsync = \"sync\"\n";
+    text += &format!("[[node]]\nname = \"other\"\npublic_key = \"{}\"\n", "0b".repeat(32));
+    for (port, tap) in [("wan", "u0"), ("lan", "u1"), ("sync", "u2")] {
+        text += &format!("[[node.port]]\nname = \"{port}\"\ntap = \"{tap}\"\n");
+    }
+    for (interface, address) in [("wan", "203.0.113.3/24"), ("lan", "192.168.1.2/24")] {
+        text += &format!("[[node.interface]]\nname = \"{interface}\"\naddresses = [\"{address}\"]\n");
+    }
+    text
 }
 
 /// The neighbours, as a peer tells of them.
@@ -154,4 +174,39 @@ fn what_is_no_change_is_told() {
     chunk.push(77);
     let told = router.import(chunk);
     assert_eq!(told, Imported { taken: 0, refused: 1, malformed: Some(flow::Malformed::Kind) });
+}
+
+/// pf gives a ping 10 s, and the peer tells of flows that only go on every 30 s.
+#[test]
+fn a_standby_that_was_just_started_keeps_what_it_is_told_of() {
+    let mut active = Router::new(1, 1);
+    active.import(neighbours());
+    active.command(Command::Replicate(Replication::Tell));
+    active.command(Command::Grant(100));
+    let ping = key(protocol::ICMP, "192.168.1.10", 77, "203.0.113.7", 77);
+    let mut request = packet(&ping, &Text::Query { request: true }, b"ping");
+    request.frame.bytes_mut()[..6].copy_from_slice(&active.shard.compiled.links[usize::from(LAN)].mac.0);
+    active.shard.handle_frames(active.now, PortId(LAN), &mut vec![request.frame], &mut active.out);
+    assert_eq!(active.shard.table.len(), 1);
+    while active.shard.poll_timeout().is_some_and(|(at, _)| at == Instant::ZERO) {
+        active.shard.handle_timeout(active.now, &mut active.out);
+    }
+
+    let mut standby = Router::of(&paired(), 2, 7);
+    standby.command(Command::Replicate(Replication::Listen));
+    for bytes in std::mem::take(&mut active.out.chunks) {
+        assert_eq!(standby.import(bytes).refused, 0);
+    }
+    let wait = |router: &mut Router, seconds: u64| {
+        for _ in 0..seconds * 2 {
+            router.now += Duration::from_millis(500);
+            router.shard.handle_timeout(router.now, &mut router.out);
+        }
+        router.shard.table.len()
+    };
+    assert_eq!(wait(&mut standby, 100), 1, "while it stands by");
+    let until = standby.now + Duration::from_secs(1000);
+    standby.shard.set_standing(standby.now, Standing { role: Role::Active, until, ..Standing::ALONE });
+    assert_eq!(wait(&mut standby, 9), 1, "from the takeover on, the whole time is left");
+    assert_eq!(wait(&mut standby, 60), 0, "and then it is over");
 }

@@ -21,7 +21,7 @@ use super::traffic::Traffic;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
 use crate::route::{self, Neighbours, RouterAdvertiser};
-use crate::types::{Instant, InterfaceId, PortId, Seed, Standing};
+use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
@@ -110,6 +110,7 @@ impl Shard {
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
+        shard.set_passive(now, standing.role == Role::Standby);
         shard.tell_duty(now);
         shard.watch_gateways(now);
         shard

@@ -46,6 +46,8 @@ pub enum Drill {
     Split,
     /// All processors are busy; later the active node is paused for 200 ms.
     Stall,
+    /// All processors are busy for a minute.
+    Load,
 }
 
 /// One thing that is done.
@@ -89,7 +91,7 @@ pub enum Act {
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 11] = [
+    pub const ALL: [Drill; 12] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -101,6 +103,7 @@ impl Drill {
         Drill::GatewayDead,
         Drill::Split,
         Drill::Stall,
+        Drill::Load,
     ];
 
     /// Its name on the command line.
@@ -117,6 +120,7 @@ impl Drill {
             Drill::GatewayDead => "gateway-dead",
             Drill::Split => "split",
             Drill::Stall => "stall",
+            Drill::Load => "load",
         }
     }
 
@@ -136,6 +140,7 @@ impl Drill {
             Drill::GatewayDead => vec![(Act::LoseGateway, seconds(4))],
             Drill::Split => vec![(Act::Part, seconds(3)), (Act::Join, seconds(3))],
             Drill::Stall => vec![(Act::Hog, seconds(5)), (Act::Pause, seconds(3))],
+            Drill::Load => vec![(Act::Hog, seconds(60))],
         }
     }
 
@@ -149,7 +154,7 @@ impl Drill {
             Drill::UnplugSilent => vec![Act::Unmute(WAN)],
             Drill::UnplugSync => vec![Act::Plug(SYNC)],
             Drill::GatewayDead => vec![Act::FindGateway],
-            Drill::Stall => vec![Act::Relax],
+            Drill::Stall | Drill::Load => vec![Act::Relax],
         }
     }
 
@@ -166,7 +171,8 @@ impl Drill {
             | Drill::UnplugSync
             | Drill::GatewayDead
             | Drill::Split
-            | Drill::Stall => None,
+            | Drill::Stall
+            | Drill::Load => None,
         }
     }
 }

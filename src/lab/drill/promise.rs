@@ -45,6 +45,8 @@ impl Drill {
             // Who forwards during a partition is for the hosts to choose, and any number of changes of it.
             Drill::Split => Promise { dual: DUAL_AFTER_SPLIT, ..of(1000, &[]) },
             Drill::Stall => of(150, &[0, 1]),
+            // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
+            Drill::Load => of(1000, &[0]),
         }
     }
 }
@@ -59,7 +61,9 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         broken.push(format!("the gap is {} ms (p95), more than {} ms", spread.p95, millis(gap)));
     }
     let slow = trials.iter().fold(Count::default(), |sum, trial| sum.and(trial.pings[1]));
-    if drill == Drill::PowerOff && slow.lost > 0 {
+    // A ping each second falls into a gap of 30 ms once in 33 times.
+    let unlucky = 1 + trials.len() as u64 / 10;
+    if drill == Drill::PowerOff && slow.lost > unlucky {
         broken.push(format!("{} of {} pings, one a second, had no answer", slow.lost, slow.sent));
     }
     for (number, trial) in trials.iter().enumerate() {
@@ -128,7 +132,7 @@ mod tests {
             ("takeovers [0]", |trial| trial.takeovers = vec![0]),
             ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
             ("wrong node", |trial| trial.stray_answers = 1),
-            ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 1 }),
+            ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 2 }),
             ("11 of 300", |trial| trial.pings[0] = Count { sent: 300, lost: 11 }),
             ("oh", |trial| trial.notes.push("oh".into())),
         ];
