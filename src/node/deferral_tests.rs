@@ -4,9 +4,8 @@ use super::*;
 use crate::config;
 use crate::conntrack::testing::{Text, key, packet};
 use crate::node::{Command, Compiled, Offload, Replication};
-use crate::types::{Epoch, PortId, Role, Seed, Standing};
-use crate::wire::Drop;
-use crate::wire::pair::flow::{self, Change};
+use crate::types::{Epoch, MacAddr, PortId, Role, Seed, Standing};
+use crate::wire::{Drop, FrameBuf, arp};
 
 const WAN: u8 = 0;
 const LAN: u8 = 1;
@@ -32,14 +31,19 @@ impl Router {
         for port in [WAN, LAN] {
             router.shard.handle_link(now, PortId(port), true, &mut router.out);
         }
-        let mut chunk = Vec::new();
-        flow::begin(&mut chunk);
-        let gateway = "198.51.100.1".parse().unwrap();
-        let mac = crate::types::MacAddr([2, 0, 0, 0, 0, 7]);
-        flow::encode(&Change::Neighbour { interface: InterfaceId(WAN), address: gateway, mac }, &mut chunk);
-        assert_eq!(router.shard.import(now, &chunk).taken, 1);
+        // The gateway, which was asked for when the link came up, answers.
+        let link = &router.shard.compiled.links[usize::from(WAN)];
+        let answer = arp::Repr {
+            operation: arp::Operation::Reply,
+            sender_mac: MacAddr([2, 0, 0, 0, 0, 7]),
+            sender: "198.51.100.1".parse().unwrap(),
+            target_mac: link.mac,
+            target: "198.51.100.3".parse().unwrap(),
+        };
+        let frame = FrameBuf::copy_of(&answer.emit(link.mac));
+        router.shard.handle_frames(now, PortId(WAN), &mut vec![frame], &mut router.out);
         router.command(Command::Replicate(Replication::Tell));
-        router.command(Command::Grant(100));
+        router.command(Command::Grant(1000));
         router.command(Command::Grant(0));
         assert!(!router.shard.has_to_tell());
         router
@@ -102,6 +106,7 @@ fn with_defer_it_leaves_when_the_peer_knows_the_flow() {
     assert!(!router.shard.has_deferred());
     assert_eq!(router.datagram(5000), 1, "the flow's second packet never waits");
     // A flow whose record found no credit waits for the chunk that it will be in.
+    let told = router.told();
     router.shard.credit = 0;
     assert_eq!(router.datagram(5001), 0);
     assert_eq!(router.acked(told), 0);
