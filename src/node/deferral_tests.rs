@@ -51,7 +51,7 @@ impl Router {
 
     fn lead(&mut self, role: Role) {
         let until = Instant::from_secs(1_000_000);
-        self.shard.set_standing(self.now, Standing { role, epoch: Epoch(1), until, foreign: 0 });
+        self.shard.set_standing(self.now, Standing { role, epoch: Epoch(1), until, ..Standing::ALONE });
     }
 
     fn command(&mut self, command: Command) {

@@ -188,7 +188,7 @@ impl Helm {
         self.elector.handle_config_hash(short_hash(&config.hash()));
         self.compiled = compiled;
         for (index, said) in said.into_iter().enumerate() {
-            self.say_carp(index, said, out);
+            self.say_carp(now, index, said, out);
         }
         self.tell_links(now, out);
         self.follow_role(now, out);
@@ -205,7 +205,7 @@ impl Helm {
             if !config.virtual_ips().any(stays) {
                 let mut carp_out = carp::Outbox::default();
                 self.vips[index].engine.stop(now, &mut carp_out);
-                self.say_carp(index, carp_out, out);
+                self.say_carp(now, index, carp_out, out);
             }
         }
     }
@@ -338,7 +338,7 @@ impl Helm {
             for index in 0..self.vips.len() {
                 let mut carp_out = carp::Outbox::default();
                 self.vips[index].engine.handle_clock_jump(now, by, &mut carp_out);
-                self.say_carp(index, carp_out, out);
+                self.say_carp(now, index, carp_out, out);
             }
             self.settle(now, out);
         }

@@ -102,6 +102,10 @@ impl Found {
                     "Have the switch let multicast through: switch IGMP and MLD snooping and storm control off for this segment, or exempt CARP's groups.",
                 );
             }
+            Alarm::Carp(carp::Event::Repeat { from }) => self.add(
+                format!("{name}: an advertisement of {from} was heard again."),
+                "Look for a loop, or for somebody who replays what he has recorded.",
+            ),
             Alarm::Reflected => self.add(
                 format!("{name}: this node's own advertisements come back."),
                 "Look for a loop; on VMware set Net.ReversePathFwdCheckPromisc to 1 where a port group is promiscuous and has two uplinks.",

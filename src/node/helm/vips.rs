@@ -55,6 +55,7 @@ impl Alarm {
             Alarm::Carp(carp::Event::FamilySilent { .. }) => 4,
             Alarm::Reflected => 5,
             Alarm::Vrrp(_) => 6,
+            Alarm::Carp(carp::Event::Repeat { .. }) => 7,
         }
     }
 }
