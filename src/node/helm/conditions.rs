@@ -42,11 +42,13 @@ impl Conditions {
         self.gateways = vec![true; gateways];
     }
 
-    /// The link of a port came or went.
+    /// The link of a port came or went. The port may be one of a configuration that is still to come.
     pub fn set_link(&mut self, port: PortId, up: bool) {
-        if let Some(link) = self.links.get_mut(usize::from(port.0)) {
-            *link = up;
+        let index = usize::from(port.0);
+        if index >= self.links.len() {
+            self.links.resize(index + 1, false);
         }
+        self.links[index] = up;
     }
 
     /// True when the port carries frames.
@@ -108,5 +110,9 @@ mod tests {
         conditions.set_link(PortId(2), false);
         conditions.set_link(PortId(1), false);
         assert_eq!(conditions.health().links, 1);
+        // Ports are told before the configuration that has them.
+        conditions.set_link(PortId(5), true);
+        conditions.apply(6, vec![(InterfaceId(0), PortId(5))], 0);
+        assert_eq!((conditions.health().links, conditions.link(PortId(4))), (1, false));
     }
 }
