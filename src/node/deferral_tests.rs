@@ -74,7 +74,7 @@ impl Router {
     }
 
     fn wait(&mut self, time: Duration) -> usize {
-        self.now = self.now + time;
+        self.now += time;
         self.shard.handle_timeout(self.now, &mut self.out);
         self.left()
     }
