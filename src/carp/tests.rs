@@ -106,7 +106,7 @@ impl Other {
 
 enum Speaker {
     Ours(Box<Vhid>),
-    Other(Other),
+    Other(Box<Other>),
     Dead,
 }
 
@@ -305,7 +305,7 @@ fn with_freebsd_and_with_ucarp_there_is_one_master_too() {
         let node = random.below(2) as usize;
         let mut nodes = [
             ours(foreign(node, skew[0], random.below(2) == 0), seed),
-            Speaker::Other(Other::new(ucarp, skew[1], preempt, Instant::from_secs(1))),
+            Speaker::Other(Box::new(Other::new(ucarp, skew[1], preempt, Instant::from_secs(1)))),
         ];
         if node == 1 {
             nodes.swap(0, 1);
@@ -381,7 +381,7 @@ fn a_goodbye_is_followed_at_once() {
     }
     // ucarp and FreeBSD have no word for it: the master "will time out".
     for ucarp in [true, false] {
-        let other = Speaker::Other(Other::new(ucarp, 100, false, Instant::from_secs(1)));
+        let other = Speaker::Other(Box::new(Other::new(ucarp, 100, false, Instant::from_secs(1))));
         let mut lan = Lan::new(4, [ours(foreign(0, 0, true), 4), other]);
         lan.link(0, true);
         lan.run(8 * SECOND);
