@@ -297,12 +297,6 @@ impl Crew {
         self.flush_helm(now)
     }
 
-    /// A clean end.
-    pub fn stop(&mut self, now: Instant) -> Vec<(u8, Vec<u8>)> {
-        self.helm.stop(now, &mut self.helm_out);
-        self.flush_helm(now)
-    }
-
     fn flush_helm(&mut self, now: Instant) -> Vec<(u8, Vec<u8>)> {
         let standing = self.helm.standing();
         if standing != self.standing() {

@@ -43,7 +43,7 @@ impl Pair {
 #[test]
 fn nothing_happens_without_a_fault() {
     drill(|pair, _| {
-        pair.promises(millis(2000), millis(1), 0);
+        pair.promises(millis(2000), millis(20), 0);
         assert!(pair.traffic.pings - pair.traffic.answers <= 1, "every ping is answered");
     });
 }

@@ -5,8 +5,9 @@
 //!
 //! Actors: `world` (time, and all that happens in it), `router` (a shard and its queues), `stack` (the router's own
 //! TCP stack), `host` with `path_mtu` (end hosts), `cable`. Networks: `story` (WAN, LAN, DMZ), `far` (the same
-//! behind a provider's router). `forge` makes the frames that no host would send, `audit` watches every frame that
-//! a router sends. All other files are scenarios.
+//! behind a provider's router), `pair` (two nodes and their switches; `crew` is a node's helm and courier, `clock` its
+//! clock, `traffic` what goes on meanwhile). `forge` makes the frames that no host would send, `audit` watches every
+//! frame that a router sends, `invariants` what must hold of two nodes. All other files are scenarios.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -23,6 +24,7 @@ mod forge;
 mod fragments;
 mod host;
 mod invariants;
+mod joins;
 mod links;
 mod orders;
 mod own_stack;
@@ -34,6 +36,7 @@ mod stack;
 mod story;
 mod swarm;
 mod switch;
+mod takeovers;
 mod times;
 mod traffic;
 mod transfers;

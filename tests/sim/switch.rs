@@ -39,11 +39,6 @@ impl Switch {
         }
     }
 
-    /// True when nothing gets from one of the ports to the other.
-    pub fn blocks(&self, one: u8, other: u8) -> bool {
-        self.blocked.contains(&(one, other))
-    }
-
     /// The link of a port went down: nobody is behind it any more.
     pub fn unplug(&mut self, port: u8) {
         self.learned.retain(|_, known| *known != port);
