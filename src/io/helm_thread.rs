@@ -20,7 +20,7 @@ use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
-use crate::types::{Instant, PathId, PortId};
+use crate::types::{Instant, PathId, PortId, PublicKey};
 use crate::wire::{FrameBuf, Pool};
 
 /// Orders that wait.
@@ -41,6 +41,8 @@ pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
 
 /// What others ask of the role thread.
 pub enum HelmOrder {
+    /// A configuration with this peer comes into force as soon as that has been heard, and the standing published.
+    Prepare(Option<PublicKey>, Box<dyn FnOnce() + Send>),
     /// Another configuration.
     Apply(Arc<Compiled>),
     /// The pair, for people.
@@ -295,6 +297,11 @@ impl HelmThread {
             let Some(order) = self.orders.pop() else { return };
             let now = clock::now();
             match order {
+                HelmOrder::Prepare(peer, done) => {
+                    self.helm.prepare(peer);
+                    self.flush(now);
+                    done();
+                }
                 HelmOrder::Apply(compiled) => {
                     self.ports.truncate(compiled.offloads.len());
                     self.courier.set_way(&compiled);

@@ -127,11 +127,21 @@ impl Helm {
 
     /// What the packet path may do.
     pub fn standing(&self) -> Standing {
+        let role = match self.pairing.yields() {
+            true => Standing { role: Role::Standby, until: Instant::ZERO, ..self.elector.standing() },
+            false => self.elector.standing(),
+        };
         let bit = |(index, vip): (usize, &Vip)| {
             let master = vip.place.foreign && vip.engine.state() == carp::State::Master;
             u64::from(master) << (index & 63)
         };
-        Standing { foreign: self.vips.iter().enumerate().map(bit).sum(), ..self.elector.standing() }
+        Standing { foreign: self.vips.iter().enumerate().map(bit).sum(), ..role }
+    }
+
+    /// A configuration with this peer comes into force soon: a node that has joined it serves no more from now on, so
+    /// that it never answers for the virtual addresses.
+    pub fn prepare(&mut self, peer: Option<PublicKey>) {
+        self.pairing.prepare(peer);
     }
 
     /// Another configuration.
