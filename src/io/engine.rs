@@ -130,6 +130,7 @@ impl Engine {
             self.place_ports(&config, node, &apply.ports, &old, &mut descriptors).map_err(wrong)?;
         let epoch = self.epoch + 1;
         let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
+        self.pair.prepare(&compiled);
         self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
         self.pair.apply(Arc::clone(&compiled));
         self.epoch = epoch;

@@ -22,7 +22,7 @@ use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
-use crate::types::{Instant, InterfaceId, PathId, PortId};
+use crate::types::{Instant, InterfaceId, PathId, PortId, PublicKey};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
 /// Orders that wait.
@@ -43,6 +43,8 @@ pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
 
 /// What others ask of the role thread.
 pub enum HelmOrder {
+    /// A configuration with this peer comes into force as soon as that has been heard, and the standing published.
+    Prepare(Option<PublicKey>, Box<dyn FnOnce() + Send>),
     /// Another configuration.
     Apply(Arc<Compiled>),
     /// The pair, for people.
@@ -315,6 +317,11 @@ impl HelmThread {
             let Some(order) = self.orders.pop() else { return };
             let now = clock::now();
             match order {
+                HelmOrder::Prepare(peer, done) => {
+                    self.helm.prepare(peer);
+                    self.flush(now);
+                    done();
+                }
                 HelmOrder::Apply(compiled) => {
                     self.ports.truncate(compiled.offloads.len());
                     self.courier.set_way(&compiled);

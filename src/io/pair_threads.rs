@@ -87,6 +87,18 @@ impl PairHandle {
         Ok(PairHandle { helm: handle, public_key })
     }
 
+    /// A configuration comes into force next; returns when the role thread is ready for it.
+    pub fn prepare(&self, compiled: &Compiled) {
+        let config = &compiled.config;
+        let peer = config.peer_of(compiled.node).and_then(|peer| config.node_part(peer).public_key);
+        let (sender, receiver) = sync_channel(1);
+        // Whoever waited has lost patience when this fails.
+        self.order(HelmOrder::Prepare(peer, Box::new(move || drop(sender.try_send(())))));
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            tracing::error!("the role thread does not answer");
+        }
+    }
+
     /// Another configuration is in force.
     pub fn apply(&self, compiled: Arc<Compiled>) {
         self.order(HelmOrder::Apply(compiled));

@@ -98,10 +98,10 @@ mod tests {
     #[test]
     fn another_version_is_refused_in_plain_words() {
         let party = |version| Party { version, name: "beta".into(), text: "text".into() }.encode();
-        let words = |payload: &[u8]| paired(PublicKey([1; 32]), payload);
-        assert!(matches!(words(&party(VERSION)), Response::Pairing(PairingWord::Paired { .. })));
-        let Response::Failed(why) = words(&party(VERSION + 1)) else { panic!("refused") };
+        let words = |payload: Vec<u8>| paired(PublicKey([1; 32]), &payload);
+        assert!(matches!(words(party(VERSION)), Response::Pairing(PairingWord::Paired { .. })));
+        let Response::Failed(why) = words(party(VERSION + 1)) else { panic!("refused") };
         assert!(why.contains("beta speaks version 2") && why.contains("same release"), "{why}");
-        assert!(matches!(words(&[0xff; 3]), Response::Failed(_)));
+        assert!(matches!(words(vec![0xff; 3]), Response::Failed(_)));
     }
 }

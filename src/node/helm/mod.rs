@@ -147,11 +147,21 @@ impl Helm {
 
     /// What the packet path may do.
     pub fn standing(&self) -> Standing {
+        let role = match self.pairing.yields() {
+            true => Standing { role: Role::Standby, until: Instant::ZERO, ..self.elector.standing() },
+            false => self.elector.standing(),
+        };
         let lease = |(index, vip): (usize, &Vip)| Some((1 << (index & 63), vip.engine.lease()?));
         let leases = self.vips.iter().enumerate().filter_map(lease);
         let (foreign, foreign_until) =
             leases.reduce(|(bits, until), (bit, end)| (bits | bit, until.min(end))).unwrap_or_default();
-        Standing { foreign, foreign_until, ..self.elector.standing() }
+        Standing { foreign, foreign_until, ..role }
+    }
+
+    /// A configuration with this peer comes into force soon: a node that has joined it serves no more from now on, so
+    /// that it never answers for the virtual addresses.
+    pub fn prepare(&mut self, peer: Option<PublicKey>) {
+        self.pairing.prepare(peer);
     }
 
     /// Another configuration.

@@ -108,6 +108,8 @@ pub(super) struct Pairing {
     out: pairing::Outbox,
     /// A node that joins begins as the standby of this peer.
     joined: Option<PublicKey>,
+    /// The configuration with that peer is being put in force.
+    yields: bool,
 }
 
 #[derive(Default)]
@@ -156,8 +158,17 @@ impl Pairing {
         })
     }
 
+    pub(super) fn prepare(&mut self, peer: Option<PublicKey>) {
+        self.yields = peer.is_some() && peer == self.joined;
+    }
+
+    pub(super) fn yields(&self) -> bool {
+        self.yields
+    }
+
     /// True once for the peer that this node has joined.
     pub(super) fn has_joined(&mut self, peer: Option<NodeId>) -> bool {
+        self.yields = false;
         self.joined.take_if(|joined| Some(node_id(joined)) == peer).is_some()
     }
 }
@@ -186,7 +197,7 @@ impl Helm {
 
     /// A datagram of a pairing has come in by the sync port.
     pub(super) fn hear_pairing(&mut self, now: Instant, from: MacAddr, bytes: &[u8], out: &mut HelmOutbox) {
-        let Pairing { stage, out: said, joined: _ } = &mut self.pairing;
+        let Pairing { stage, out: said, joined: _, yields: _ } = &mut self.pairing;
         match stage {
             Stage::Closed => return,
             Stage::Offer { creator, .. } => creator.handle_datagram(now, bytes, said),
@@ -197,7 +208,7 @@ impl Helm {
 
     /// Does what is due.
     pub(super) fn run_pairing(&mut self, now: Instant, out: &mut HelmOutbox) {
-        let Pairing { stage, out: said, joined: _ } = &mut self.pairing;
+        let Pairing { stage, out: said, joined: _, yields: _ } = &mut self.pairing;
         match stage {
             Stage::Closed | Stage::Offer { .. } => {}
             Stage::Join(joiner) => joiner.handle_timeout(now, said),

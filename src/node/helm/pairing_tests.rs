@@ -160,8 +160,13 @@ fn a_pair_of_one_and_a_newcomer_become_a_pair_and_the_newcomer_never_serves() {
     let paired = |peer, payload: &[u8]| vec![PairingNews::Paired { peer, payload: payload.to_vec() }];
     assert_eq!(world.sides[0].news, paired(keys[1], b"beta"));
     assert_eq!(world.sides[1].news, paired(keys[0], document.to_toml().as_bytes()));
-    // The newcomer is the faster one.
+    // The newcomer is the faster one. It gives way before the document is in force, and only to whom it has joined.
     let both = documents::join(&document, &beta(keys[1])).unwrap();
+    let mut leads = |peer| {
+        world.sides[1].helm.prepare(peer);
+        world.sides[1].helm.standing().leads(world.now)
+    };
+    assert_eq!([None, Some(keys[1]), Some(keys[0])].map(&mut leads), [true, true, false]);
     world.sides[1].apply(both.clone(), "beta", world.now);
     world.run(200);
     assert_eq!(world.sides[1].helm.role(), Role::Standby);
