@@ -8,7 +8,7 @@ use super::{Helm, HelmOutbox, Way};
 use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
-use crate::types::Family;
+use crate::types::{Family, Instant, Role};
 use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
@@ -79,7 +79,7 @@ impl Helm {
     }
 
     /// What an engine says goes out, and into the log.
-    pub(super) fn say_carp(&mut self, index: usize, said: carp::Outbox, out: &mut HelmOutbox) {
+    pub(super) fn say_carp(&mut self, now: Instant, index: usize, said: carp::Outbox, out: &mut HelmOutbox) {
         let carp::Outbox { adverts, announce, changes, events } = said;
         let Some(Place { interface, mac, foreign, .. }) = self.vips.get(index).map(|vip| vip.place.clone())
         else {
@@ -96,7 +96,10 @@ impl Helm {
         for event in events {
             self.note_carp(index, true, format!("{}: {}", carp_name(self, index), words(event)), out);
         }
-        for advert in &adverts {
+        // Whose lease has lapsed says nothing from a virtual MAC address, though it still holds the role.
+        let standing = self.elector.standing();
+        let lapsed = standing.role == Role::Active && !standing.leads(now);
+        for advert in adverts.iter().filter(|_| foreign || !lapsed) {
             self.advertise(index, advert, out);
         }
         // A takeover of the pair is announced for all virtual IPs together.

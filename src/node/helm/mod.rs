@@ -197,7 +197,7 @@ impl Helm {
         let here = |vip: &Vip| vip.place.interface == interface && vip.engine.config().vhid == advert.vhid;
         let Some(index) = self.vips.iter().position(here) else { return };
         self.vips[index].engine.handle_advert(now, from, &advert, &mut carp_out);
-        self.say_carp(index, carp_out, out);
+        self.say_carp(now, index, carp_out, out);
     }
 
     /// The reader of a path has found nothing more at `now`.
@@ -275,17 +275,12 @@ impl Helm {
         self.settle(now, out);
         self.elector.handle_timeout(now, &mut self.role_out);
         self.settle(now, out);
-        // Whose lease has lapsed says nothing from a virtual MAC address, though it may still hold the role.
-        let leads = self.elector.standing().leads(now);
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.handle_timeout(now, &mut carp_out);
-            if !leads && !self.vips[index].place.foreign {
-                carp_out.adverts.clear();
-            }
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
-        if !leads {
+        if !self.elector.standing().leads(now) {
             self.announcements.hold(now);
         }
         while let Some(announcement) = self.announcements.due(now) {
@@ -314,7 +309,7 @@ impl Helm {
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.stop(now, &mut carp_out);
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
         out.resignation = Some(Vec::new());
     }

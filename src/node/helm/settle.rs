@@ -129,7 +129,7 @@ impl Helm {
             if !self.vips[index].place.foreign {
                 let mut carp_out = carp::Outbox::default();
                 self.vips[index].engine.set_master(now, leads, &mut carp_out);
-                self.say_carp(index, carp_out, out);
+                self.say_carp(now, index, carp_out, out);
             }
         }
         out.courier.push(CourierOrder::Role(standing.role, standing.epoch));
@@ -145,7 +145,7 @@ impl Helm {
             let up = self.conditions.link(self.vips[index].place.port);
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.handle_link(now, up, &mut carp_out);
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
         self.tell_health(now);
     }
