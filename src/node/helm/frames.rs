@@ -8,7 +8,7 @@ use super::{Helm, HelmOutbox, Way};
 use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
-use crate::types::{Family, Instant};
+use crate::types::{Family, Instant, Role};
 use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
@@ -99,7 +99,10 @@ impl Helm {
             }
             self.note_carp(index, true, format!("{}: {}", carp_name(self, index), words(event)), out);
         }
-        for advert in &adverts {
+        // Whose lease has lapsed says nothing from a virtual MAC address, though it still holds the role.
+        let standing = self.elector.standing();
+        let lapsed = standing.role == Role::Active && !standing.leads(now);
+        for advert in adverts.iter().filter(|_| foreign || !lapsed) {
             self.advertise(index, advert, out);
         }
         // A takeover of the pair is announced for all virtual IPs together.

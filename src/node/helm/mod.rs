@@ -369,21 +369,16 @@ impl Helm {
         self.settle(now, out);
         self.elector.handle_timeout(now, &mut self.role_out);
         self.settle(now, out);
-        // Whose lease has lapsed says nothing from a virtual MAC address, though it may still hold the role.
-        let leads = self.elector.standing().leads(now);
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.handle_timeout(now, &mut carp_out);
-            if !leads && !self.vips[index].place.foreign {
-                carp_out.adverts.clear();
-            }
             self.say_carp(now, index, carp_out, out);
         }
         while let Some(step) = self.doubts.step(now) {
             self.take_step(now, step, out);
             self.settle(now, out);
         }
-        if !leads {
+        if !self.elector.standing().leads(now) {
             self.announcements.hold(now);
         }
         while let Some(announcement) = self.announcements.due(now) {
