@@ -27,7 +27,7 @@
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the status page |
-//! | [`lab`] | the network of the story in namespaces on one machine |
+//! | [`lab`] | the network of the story in namespaces on one machine, and drills for the pair in it |
 //! | [`cli`] | the commands |
 //!
 //! `tests/structure.rs` holds the code to this order.
@@ -47,6 +47,21 @@
 //!    same flow, and leave by `io::port`.
 //!
 //! Every way to lose a packet is a variant of [`wire::Drop`], counted, and kept in a ring of recent drops.
+//!
+//! # The pair
+//!
+//! Two more values make two nodes one, each run by a thread of its own. [`node::Helm`] (the role thread,
+//! `io::helm_thread`, real-time where the machine permits) holds the channel to the peer, the election and the virtual
+//! IPs. It alone reads and writes the sync port, and writes its frames to the data ports itself; the packet path hands it
+//! what belongs to the pair ([`node::Outbox::control`]). It publishes one thing, the [`types::Standing`]: role, epoch, and
+//! until when the lease runs. The packet path reads that before each batch and neither forwards nor answers for a virtual
+//! address without it. [`node::Courier`] (the replica thread, `io::courier_thread`) carries states: the active node's shard
+//! encodes what changes at the end of a batch ([`node::Outbox::chunks`]), the courier numbers, seals and repeats it until it
+//! is acknowledged; the standby's courier opens it and its shard takes it over ([`node::Command::Import`]). The packet path
+//! waits for neither of them; with `defer` a flow's first packet does, for 10 ms at most (`node/deferral.rs`).
+//!
+//! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
+//! (`node/helm/preflight.rs`).
 
 pub mod carp;
 pub mod cli;

@@ -6,11 +6,12 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::flows::Which;
-use super::show_pair::pair_text;
+use super::show_pair::{heading, pair_text, redundancy, replication};
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
 use crate::io::request::{Request, Response, Status};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
+use crate::node::{PairPathRow as PathRow, PairSnapshot, PairVirtualIpRow as VirtualIpRow};
 
 /// Show what the running router is doing.
 #[derive(Debug, Args)]
@@ -131,6 +132,7 @@ fn status_text(status: &Status) -> String {
         states,
         privileges,
         public_key,
+        pair,
         state,
         loopback,
     } = status;
@@ -146,8 +148,44 @@ fn status_text(status: &Status) -> String {
         ("Public key", public_key.clone()),
         ("State directory", state.clone()),
     ];
+    lines.extend(pair.as_ref().map_or_else(silent_pair, |pair| pair_lines(pair)));
     lines.extend(loopback.as_ref().map(|address| ("Status page here", format!("http://{address}/"))));
-    lines.iter().map(|(name, value)| format!("{name:<16} {value}\n")).collect()
+    let banner = pair.as_ref().map(|pair| lost_redundancy(pair)).unwrap_or_default();
+    let lines = lines.iter().map(|(name, value)| format!("{name:<16} {value}\n"));
+    std::iter::once(banner).chain(lines).collect()
+}
+
+/// A pair that cannot fail over must not look healthy: this stands in front of everything.
+fn lost_redundancy(pair: &PairSnapshot) -> String {
+    match (pair.paired, pair.redundant) {
+        (true, false) => format!("{}\n\n", redundancy(pair)),
+        (true, true) | (false, _) => String::new(),
+    }
+}
+
+fn silent_pair() -> Vec<(&'static str, String)> {
+    vec![("Pair", "the role thread does not answer".into())]
+}
+
+fn pair_lines(pair: &PairSnapshot) -> Vec<(&'static str, String)> {
+    let mut lines = vec![("Pair", heading(pair))];
+    if pair.paired {
+        let path = |row: &PathRow| match (row.up, row.carries) {
+            (false, _) => format!("{} has no link", row.name),
+            (true, false) => format!("{} is SILENT", row.name),
+            (true, true) => format!("{} carries", row.name),
+        };
+        lines.push(("Paths", pair.paths.iter().map(path).collect::<Vec<_>>().join(", ")));
+        lines.push(("Replication", replication(pair)));
+    }
+    let vip = |row: &VirtualIpRow| format!("{} vhid {} {}", row.interface, row.vhid, row.state);
+    if !pair.virtual_ips.is_empty() {
+        lines.push(("Virtual IPs", pair.virtual_ips.iter().map(vip).collect::<Vec<_>>().join(", ")));
+    }
+    if !pair.findings.is_empty() {
+        lines.push(("To put right", format!("{}; `koi show pair` says what", pair.findings.len())));
+    }
+    lines
 }
 
 fn link(up: bool) -> String {
@@ -299,7 +337,25 @@ mod tests {
     #[test]
     fn the_status_says_everything_once() {
         let states = StatesRow { current: 3, limit: 9, ..StatesRow::default() };
+        let path =
+            |name: &str, carries| PathRow { name: name.into(), up: true, carries, ..PathRow::default() };
+        let vip = VirtualIpRow {
+            interface: "wan".into(),
+            vhid: 7,
+            state: "MASTER".into(),
+            ..VirtualIpRow::default()
+        };
+        let pair = PairSnapshot {
+            paired: true,
+            role: "active".into(),
+            epoch: 41,
+            lacks: vec!["the peer is not heard".into()],
+            paths: vec![path("sync", false), path("wan", true)],
+            virtual_ips: vec![vip],
+            ..PairSnapshot::default()
+        };
         let status = Status {
+            pair: Some(Box::new(pair)),
             version: "0.1".into(),
             ports_up: [1, 2],
             states,
@@ -307,7 +363,16 @@ mod tests {
             ..Status::default()
         };
         let text = status_text(&status);
-        for part in ["1 of 2", "3 of at most 9", "1m01s", "capabilities none"] {
+        assert!(text.starts_with("REDUNDANCY LOST: the peer is not heard.\n\n"), "{text}");
+        for part in [
+            "epoch 41",
+            "sync is SILENT, wan carries",
+            "wan vhid 7 MASTER",
+            "1 of 2",
+            "3 of at most 9",
+            "1m01s",
+            "capabilities none",
+        ] {
             assert_eq!(text.matches(part).count(), 1, "{part}\n{text}");
         }
     }

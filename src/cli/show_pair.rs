@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::table::Table;
-use crate::node::PairSnapshot;
+use crate::node::{Finding, PairSnapshot};
 
 /// What `koi show pair` prints.
 pub fn pair_text(pair: &PairSnapshot) -> String {
@@ -13,6 +13,7 @@ pub fn pair_text(pair: &PairSnapshot) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
     }
+    let _ = write!(text, "{}", findings(pair));
     if !pair.virtual_ips.is_empty() {
         let _ = write!(text, "\n{}", virtual_ips(pair));
     }
@@ -22,7 +23,7 @@ pub fn pair_text(pair: &PairSnapshot) -> String {
     text
 }
 
-fn heading(pair: &PairSnapshot) -> String {
+pub(super) fn heading(pair: &PairSnapshot) -> String {
     let PairSnapshot { paired, node, peer_name, role, leads, fenced, epoch, since_ms, why, .. } = pair;
     if !paired {
         return format!("{node} has no peer; it serves alone.");
@@ -41,7 +42,7 @@ fn heading(pair: &PairSnapshot) -> String {
     format!("{node} is {role} since {since} ({why}), epoch {epoch}, and {serves}; {peer}.")
 }
 
-fn redundancy(pair: &PairSnapshot) -> String {
+pub(super) fn redundancy(pair: &PairSnapshot) -> String {
     match (pair.paired, pair.redundant) {
         (false, _) => String::new(),
         (true, true) => "The pair could fail over now.".into(),
@@ -49,7 +50,7 @@ fn redundancy(pair: &PairSnapshot) -> String {
     }
 }
 
-fn replication(pair: &PairSnapshot) -> String {
+pub(super) fn replication(pair: &PairSnapshot) -> String {
     let row = &pair.replication;
     match row.direction.as_str() {
         "sends" => {
@@ -67,6 +68,16 @@ fn replication(pair: &PairSnapshot) -> String {
         _ if pair.paired => "States are not being replicated.".into(),
         _ => String::new(),
     }
+}
+
+/// What is to be put right, and how.
+fn findings(pair: &PairSnapshot) -> String {
+    let mut text = String::new();
+    for Finding { what, remedy } in &pair.findings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "\n! {what}\n  {remedy}");
+    }
+    text
 }
 
 fn virtual_ips(pair: &PairSnapshot) -> String {
@@ -103,7 +114,11 @@ fn paths(pair: &PairSnapshot) -> String {
         table.row([
             row.name.clone(),
             if row.up { "up".into() } else { "down".into() },
-            if row.carries { "yes".into() } else { "NO".into() },
+            match (row.carries, row.echoed) {
+                (true, true) => "both ways".into(),
+                (true, false) => "only hither".into(),
+                (false, _) => "NO".into(),
+            },
             row.heard_ms.map_or_else(|| "never".into(), |ms| format!("{ms} ms ago")),
             format!("{:.1} %", f64::from(row.loss_permille) / 10.0),
             format!("{:.1} ms", row.lateness_us as f64 / 1000.0),
@@ -137,7 +152,6 @@ fn ago(ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::PairSnapshot;
 
     #[test]
     fn a_pair_that_cannot_fail_over_does_not_look_healthy() {
@@ -148,11 +162,13 @@ mod tests {
             role: "active".into(),
             leads: true,
             lacks: vec!["the peer is not heard".into()],
+            findings: vec![Finding { what: "It is so.".into(), remedy: "Change it.".into() }],
             ..PairSnapshot::default()
         };
         let text = pair_text(&pair);
         assert!(text.contains("REDUNDANCY LOST: the peer is not heard"), "{text}");
         assert!(text.contains("beta is silent") && text.contains("not being replicated"), "{text}");
+        assert!(text.contains("! It is so.\n  Change it.\n"), "{text}");
         (pair.redundant, pair.lacks) = (true, Vec::new());
         assert!(pair_text(&pair).contains("could fail over now"));
         pair.paired = false;

@@ -10,6 +10,7 @@ mod canonical;
 pub mod defaults;
 pub mod model;
 mod nearest;
+pub mod pairing;
 mod parse;
 mod problem;
 mod schema;

@@ -64,7 +64,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("system", Table(SYSTEM), "a section [system]"),
     optional("pair", Table(PAIR), "a section [pair]"),
     required("node", Tables(NODE), "at least one section [[node]]"),
-    required("interface", Tables(INTERFACE), "at least one section [[interface]]"),
+    optional("interface", Tables(INTERFACE), "at least one section [[interface]]"),
     optional("virtual_ip", Tables(VIRTUAL_IP), "sections [[virtual_ip]]"),
     optional("gateway", Tables(GATEWAY), "sections [[gateway]]"),
     optional("route", Tables(ROUTE), "sections [[route]]"),
@@ -117,7 +117,7 @@ static NODE: &[Field] = &[
         "an address and a port in quotes, as in \"127.0.0.1:8080\"",
     ),
     required("port", Tables(PORT), "at least one section [[node.port]]"),
-    required("interface", Tables(NODE_INTERFACE), "a section [[node.interface]] for each interface"),
+    optional("interface", Tables(NODE_INTERFACE), "a section [[node.interface]] for each interface"),
 ];
 
 static PORT: &[Field] = &[

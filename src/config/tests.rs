@@ -135,7 +135,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "66f76071ced8b1b701c7e1fb4ab6b833b0a599e93016e4db5dd4d48c354d1496"
+        "ecb8faffde0409c0f69b0bde61c47b5231fde3cbe1eaf71de457345e91fed5d9"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL
@@ -370,5 +370,12 @@ fn nobody_sees_a_password() {
         assert!(problems[0].message.contains(told), "{problems:?}");
         let shown = format!("{problems:?}");
         assert!(!shown.contains("s3") && !shown.contains("7777"), "{shown}");
+    }
+    for broken in
+        ["s3same", "\"s3same", "\"s3same\" s3same", "[\"s3same\"]", "{ s3 = \"s3same\" }", "\"s3same\\q\""]
+    {
+        let text = STORY.replace("\"koi-lab-wan\"            #", &format!("{broken} #"));
+        let problems = load(&text).unwrap_err();
+        assert!(!format!("{problems:?}").contains("s3same"), "{broken}: {problems:?}");
     }
 }

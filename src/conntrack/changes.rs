@@ -14,7 +14,7 @@
 
 use std::collections::VecDeque;
 
-use super::index::{Slot, Way};
+use super::index::{Hit, Slot, Way};
 use super::record::Common;
 use super::slab::Store;
 use super::table::Table;
@@ -211,6 +211,11 @@ impl Table {
     /// True when what changes is kept for a peer.
     pub const fn keeps_changes(&self) -> bool {
         self.changes.is_some()
+    }
+
+    /// True when the peer has yet to be told of this flow as it is.
+    pub fn is_untold(&self, hit: Hit) -> bool {
+        self.keeps_changes() && self.store.common(hit.slot).is_dirty()
     }
 
     /// True when [`Table::take_changes`] has something to tell.

@@ -186,7 +186,6 @@ impl FlowIndex {
         self.map.remove_if(&self.hash(key), |_, value| *value == hit.pack());
     }
 
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.map.len()
     }

@@ -5,7 +5,7 @@
 //! was made; chunks of an older one are not sent.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 
@@ -14,10 +14,17 @@ use super::poller::Waker;
 /// Chunks that wait; each is a datagram's worth.
 const CHUNKS: usize = 256;
 
+/// Bits of a chunk's number: more than a stream ever has.
+const CHUNK_BITS: u32 = 48;
+
 struct Shared {
     chunks: ArrayQueue<(u32, Vec<u8>)>,
     /// Number of the telling in force.
     telling: AtomicU32,
+    /// What the peer's node has applied: the telling's number, its low 16 bits, above the chunk's.
+    acked: AtomicU64,
+    /// The forward thread waits for the next of these.
+    waits: AtomicBool,
 }
 
 /// The forward thread's end.
@@ -35,7 +42,12 @@ pub struct CourierEnd {
 
 /// A link to the thread that `waker` wakes.
 pub fn pair(waker: Waker) -> (ShardEnd, CourierEnd) {
-    let shared = Arc::new(Shared { chunks: ArrayQueue::new(CHUNKS), telling: AtomicU32::new(0) });
+    let shared = Arc::new(Shared {
+        chunks: ArrayQueue::new(CHUNKS),
+        telling: AtomicU32::new(0),
+        acked: AtomicU64::new(0),
+        waits: AtomicBool::new(false),
+    });
     (ShardEnd { shared: Arc::clone(&shared), waker }, CourierEnd { shared, wanted: 0 })
 }
 
@@ -61,7 +73,35 @@ impl ShardEnd {
     }
 }
 
+/// A chunk's number together with that of its telling.
+const fn pack(telling: u32, chunk: u64) -> u64 {
+    (telling as u64) << CHUNK_BITS | chunk & ((1 << CHUNK_BITS) - 1)
+}
+
+impl ShardEnd {
+    /// How many chunks of the telling in force the peer's node has applied.
+    pub fn acked(&self) -> u64 {
+        let acked = self.shared.acked.load(Ordering::SeqCst);
+        let chunk = acked & ((1 << CHUNK_BITS) - 1);
+        if acked == pack(self.shared.telling.load(Ordering::Acquire), chunk) { chunk } else { 0 }
+    }
+
+    /// Whether this end wants to be woken by the next acknowledgement. It must look at [`ShardEnd::acked`] afterwards.
+    pub fn set_waiting(&self, waits: bool) {
+        if self.shared.waits.load(Ordering::Relaxed) != waits {
+            self.shared.waits.store(waits, Ordering::SeqCst);
+        }
+    }
+}
+
 impl CourierEnd {
+    /// The peer's node has applied so many chunks of the telling that is wanted; true when the other end waits for
+    /// that.
+    pub fn acknowledge(&self, chunk: u64) -> bool {
+        let acked = pack(self.wanted, chunk);
+        self.shared.acked.swap(acked, Ordering::SeqCst) != acked && self.shared.waits.load(Ordering::SeqCst)
+    }
+
     /// The next chunk of the telling that is wanted.
     pub fn chunk(&self) -> Option<Vec<u8>> {
         loop {
@@ -89,6 +129,20 @@ impl CourierEnd {
 mod tests {
     use super::super::poller::Poller;
     use super::*;
+
+    #[test]
+    fn an_acknowledgement_counts_for_the_telling_in_force_alone() {
+        let (near, mut far) = pair(Poller::new().unwrap().waker());
+        assert!(!far.acknowledge(3), "nobody waits");
+        assert_eq!(near.acked(), 3);
+        near.set_waiting(true);
+        assert!(!far.acknowledge(3) && far.acknowledge(4), "only news wake");
+        let begun = far.tell_anew();
+        far.acknowledge(9);
+        assert_eq!(near.acked(), 0, "of a telling that has not begun here");
+        begun();
+        assert_eq!(near.acked(), 9);
+    }
 
     #[test]
     fn what_finds_no_room_stays_and_what_is_of_an_older_telling_is_not_sent() {

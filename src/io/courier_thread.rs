@@ -19,6 +19,7 @@ use super::poller::{Poller, Waker};
 use super::sabotage::Sabotage;
 use super::{clock, single};
 use crate::cluster::replica::StreamId;
+use crate::node::snapshot::CounterRow;
 use crate::node::{
     Command, Compiled, Courier, CourierOrder, CourierOutbox, PairSnapshot, ReplicaOrder, Replication,
     SyncWay, sync_way,
@@ -208,6 +209,9 @@ impl CourierThread {
             self.courier.handle_timeout(now, &mut self.out);
         }
         self.flush();
+        if self.courier.acked().is_some_and(|acked| self.link.acknowledge(acked)) {
+            self.forward.waker().wake();
+        }
         self.tell_helm();
     }
 
@@ -219,6 +223,13 @@ impl CourierThread {
             Word::Helm(helm) => self.helm = Some(helm),
             Word::Snapshot(mut snapshot, reply) => {
                 snapshot.replication = self.courier.snapshot(now);
+                snapshot.counters.extend(self.courier.counters(now));
+                let missed = self.shared.missed.load(Ordering::Relaxed);
+                snapshot.counters.push(CounterRow::new(
+                    "replica-missed",
+                    missed,
+                    "Datagrams of replication dropped because the thread that opens them was behind.",
+                ));
                 reply(*snapshot);
             }
         }

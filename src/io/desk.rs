@@ -119,7 +119,7 @@ impl Desk {
             Request::Status => {
                 self.snapshot().map(|snapshot| Response::Status(Box::new(self.status(snapshot))))
             }
-            Request::Snapshot => self.snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
+            Request::Snapshot => self.whole_snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
             Request::Flows { filter, limit } => self.flows(&filter, limit as usize),
             Request::Kill { filter } => self.kill(&filter),
             Request::Drops => self.ask(Command::Drops).map(|mut rows| {
@@ -153,6 +153,13 @@ impl Desk {
         self.ask(Command::Snapshot)
     }
 
+    /// With what the pair has counted.
+    fn whole_snapshot(&self) -> Result<Snapshot, String> {
+        let mut snapshot = self.snapshot()?;
+        snapshot.counters.extend(self.pair.snapshot()?.counters);
+        Ok(snapshot)
+    }
+
     fn status(&self, snapshot: Snapshot) -> Status {
         let compiled = self.compiled();
         let node = compiled.config.node_part(compiled.node);
@@ -171,6 +178,7 @@ impl Desk {
             states: snapshot.states,
             privileges: self.kept.clone(),
             public_key: self.pair.public_key.to_string(),
+            pair: self.pair.snapshot().ok().map(Box::new),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
         }

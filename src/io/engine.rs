@@ -29,7 +29,7 @@ use super::tap::Offloads;
 use super::{clock, entropy, host_link};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
-use crate::node::{Command, Compiled, Offload, Shard};
+use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
 use crate::types::PortId;
 
 /// What the pages are given when the router starts.
@@ -44,6 +44,8 @@ pub struct PagesSeat {
     pub loopback: Option<TcpListener>,
     /// Gives commands to the forward thread; false when too many wait.
     pub ask: Box<dyn Fn(Command) -> bool + Send + Sync>,
+    /// Asks how the pair is; false when too many ask.
+    pub ask_pair: Box<dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -94,13 +96,14 @@ impl Engine {
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
         let thread = std::thread::Builder::new().name("forward".into());
         let thread = thread.spawn(move || forward.run()).context("the forward thread")?;
-        let asking = handle.clone();
+        let (asking, asking_pair) = (handle.clone(), pair.clone());
         pages(PagesSeat {
             config: Arc::clone(&config),
             node,
             host: host.clone(),
             loopback,
             ask: Box::new(move |command| asking.command(command).is_ok()),
+            ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
         })
         .context("the pages")?;
         let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));

@@ -157,6 +157,7 @@ impl Forward {
         loop {
             self.wait(&mut ready)?;
             self.read_ports();
+            self.hear_acknowledgements();
             self.take_host_packets();
             self.read_links(&ready);
             if !self.carry_out_orders() {
@@ -206,6 +207,22 @@ impl Forward {
         self.slots.iter().any(|slot| slot.ready)
             || !self.orders.is_empty()
             || self.host.as_ref().is_some_and(host_link::End::has_packets)
+            || self.news_of_deferred().is_some()
+    }
+
+    /// More chunks that the peer's node has applied, when packets wait for that.
+    fn news_of_deferred(&self) -> Option<u64> {
+        let courier = self.courier.as_ref().filter(|_| self.shard.has_deferred())?;
+        Some(courier.acked()).filter(|acked| *acked > self.shard.acked())
+    }
+
+    fn hear_acknowledgements(&mut self) {
+        if let Some(acked) = self.news_of_deferred() {
+            let now = clock::now();
+            self.obey(now);
+            self.shard.handle_acked(now, acked, &mut self.out);
+            self.flush(now);
+        }
     }
 
     fn time_to_sleep(&self) -> Duration {
@@ -268,6 +285,7 @@ impl Forward {
             courier.send(&mut self.out.chunks);
             let owed = courier.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
             self.shard.grant(owed);
+            courier.set_waiting(self.shard.has_deferred());
         }
         for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));
@@ -301,7 +319,8 @@ impl Forward {
                 Order::Command(command) => {
                     let ports = self.slots.iter().map(|slot| &slot.port);
                     let host = self.host.as_ref().map(host_link::End::published).unwrap_or_default();
-                    let command = tally::add(command, ports, self.host_full, host);
+                    let missed = self.helm.as_ref().map_or(0, ForwardEnd::missed);
+                    let command = tally::add(command, ports, missed, self.host_full, host);
                     self.shard.handle_command(now, command, &mut self.out);
                     self.flush(now);
                 }

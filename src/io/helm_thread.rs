@@ -20,7 +20,8 @@ use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::role::Request;
-use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot};
+use crate::node::snapshot::CounterRow;
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
 use crate::types::{Instant, InterfaceId, PathId, PortId};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
@@ -37,6 +38,9 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// With a peer, the forward thread's pulse and the calendar clock are looked at this often.
 const PULSE: Duration = Duration::from_millis(20);
 
+/// Hears what comes of a pairing.
+pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
+
 /// What others ask of the role thread.
 pub enum HelmOrder {
     /// Another configuration.
@@ -45,6 +49,8 @@ pub enum HelmOrder {
     Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
     /// An operator asks.
     Request(Request),
+    /// An operator begins or ends a pairing, and listens to what comes of it.
+    Pairing(PairingOrder, PairingListener),
     /// The courier says how far replication is.
     Replication {
         /// This node has everything.
@@ -107,6 +113,8 @@ pub struct HelmThread {
     /// Turns that the forward thread had ended when it was last found busy.
     turns: u64,
     stop: Option<Box<dyn FnOnce() + Send>>,
+    /// Who listens to the pairing that was begun last.
+    pairing: Option<PairingListener>,
     /// Frames that a device did not take.
     refused: u64,
 }
@@ -137,6 +145,7 @@ impl HelmThread {
             looked: Instant::ZERO,
             turns: 0,
             stop: None,
+            pairing: None,
             refused: 0,
         }
     }
@@ -150,13 +159,14 @@ impl HelmThread {
     ///
     /// # Errors
     /// When there can be no other thread.
-    pub fn start(mut self) -> io::Result<std::thread::JoinHandle<()>> {
+    pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
+        let mut role = self;
         std::thread::Builder::new().name("role".into()).spawn(move || {
             if sys_process::become_real_time(REAL_TIME).is_err() {
                 // The limit that permits it could not be raised; the parent may do it without.
-                (self.listeners.precede)(sys_process::thread_id());
+                (role.listeners.precede)(sys_process::thread_id());
             }
-            self.run();
+            role.run();
         })
     }
 
@@ -219,6 +229,7 @@ impl HelmThread {
         }
         self.looked = now;
         self.helm.handle_clock(now, sys_process::wall_nanos(), &mut self.out);
+        self.helm.handle_scheduling(sys_process::is_real_time());
         let (busy, turns) = self.published.pulse();
         let stuck = turns == self.turns && busy.is_some_and(|since| now.since(since) > STUCK);
         self.turns = turns;
@@ -311,10 +322,19 @@ impl HelmThread {
                     self.stale = true;
                 }
                 HelmOrder::Snapshot(reply) => {
-                    let snapshot = self.helm.snapshot(now);
+                    let mut snapshot = self.helm.snapshot(now);
+                    snapshot.counters.push(CounterRow::new(
+                        "role-refused",
+                        self.refused,
+                        "Frames of the pair that a port's device did not take.",
+                    ));
                     self.courier.complete(snapshot, reply);
                 }
                 HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),
+                HelmOrder::Pairing(order, listener) => {
+                    self.pairing = Some(listener);
+                    self.helm.handle_pairing(now, order, &mut self.out);
+                }
                 HelmOrder::Replication { synced, applied } => {
                     self.helm.handle_replication(now, synced, applied, &mut self.out);
                 }
@@ -356,6 +376,11 @@ impl HelmThread {
         }
         if let Some(frames) = self.out.resignation.take() {
             (self.listeners.resignation)(frames);
+        }
+        for news in self.out.pairing.drain(..) {
+            if let Some(listener) = &mut self.pairing {
+                listener(news);
+            }
         }
         for notice in self.out.notices.drain(..) {
             (self.listeners.notice)(notice);

@@ -97,8 +97,13 @@ impl PairHandle {
     pub fn snapshot(&self) -> Result<PairSnapshot, String> {
         let (sender, receiver) = sync_channel(1);
         // When nobody waits any more, the answer is not needed.
-        self.order(HelmOrder::Snapshot(Box::new(move |snapshot| drop(sender.try_send(snapshot)))));
+        self.ask(Box::new(move |snapshot| drop(sender.try_send(snapshot))));
         receiver.recv_timeout(PATIENCE).map_err(|_| "the role thread does not answer".to_owned())
+    }
+
+    /// The pair, for people who cannot wait: `reply` is called when there is an answer. False when too many ask.
+    pub fn ask(&self, reply: Box<dyn FnOnce(PairSnapshot) + Send>) -> bool {
+        self.helm.order(HelmOrder::Snapshot(reply))
     }
 
     /// An operator asks.

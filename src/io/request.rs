@@ -153,6 +153,8 @@ pub struct Status {
     pub public_key: String,
     /// The state directory.
     pub state: String,
+    /// The pair, seen from this node; absent when the role thread does not answer.
+    pub pair: Option<Box<PairSnapshot>>,
     /// Where the status page is served for this machine only.
     pub loopback: Option<String>,
 }

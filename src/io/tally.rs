@@ -6,12 +6,13 @@ use crate::node::Command;
 use crate::node::snapshot::{CounterRow, Snapshot};
 
 /// Counters of the edge: name and meaning.
-const COUNTERS: [(&str, &str); 6] = [
+const COUNTERS: [(&str, &str); 7] = [
     ("port-malformed", "Frames read from a port with an offload header that makes no sense."),
     ("port-full", "Frames dropped because a port's device had no room."),
     ("port-down", "Frames dropped because a port's device was down or gone."),
     ("port-refused", "Frames that the kernel refused to take."),
     ("port-attached-again", "Times that a port was attached again after its device was gone."),
+    ("pair-queue-full", "Packets of the pair and of CARP dropped because the role thread was behind."),
     ("host-queue-full", "Packets for the router itself dropped because its own stack was behind."),
 ];
 
@@ -20,6 +21,7 @@ const COUNTERS: [(&str, &str); 6] = [
 pub fn add<'a>(
     command: Command,
     ports: impl Iterator<Item = &'a Port>,
+    pair_missed: u64,
     host_full: u64,
     host: Counters,
 ) -> Command {
@@ -36,7 +38,7 @@ pub fn add<'a>(
                 [port.rx_malformed, port.tx_full, port.tx_down, port.tx_refused, port.attached_again];
             sums.iter_mut().zip(losses).for_each(|(sum, loss)| *sum += loss);
         }
-        let values = sums.into_iter().chain([host_full]);
+        let values = sums.into_iter().chain([pair_missed, host_full]);
         snapshot.counters.extend(COUNTERS.iter().zip(values).map(|((name, meaning), value)| CounterRow {
             name: (*name).into(),
             value,

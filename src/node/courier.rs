@@ -3,14 +3,23 @@
 //! It is the value that the replica thread runs. An active node's shards hand over chunks of changes, which it numbers,
 //! seals and sends until they are acknowledged; a standby's gets the peer's chunks in order and hands them to the shard.
 //!
-//! Invariant: a chunk reaches the peer's shard exactly once and in order, or the stream begins anew with everything.
+//! Invariant: a chunk reaches the peer's shard exactly once and in order, or the stream begins anew with everything. A
+//! stream outlives its session: when a new one stands, the peer says how far it is, and only a peer that has forgotten
+//! (its router started again) is told everything again.
 
 use crate::cluster::channel::{Opener, Sealer};
-use crate::cluster::replica::{Item, Receiver, ReceiverOutbox, Sender, SenderOutbox, StreamId};
-use crate::types::{Epoch, Instant, Role};
+use crate::cluster::replica::{
+    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
+    StreamId,
+};
+use crate::node::snapshot::CounterRow;
+use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, flow};
 
 use super::helm::{CourierOrder, ReplicationRow};
+
+/// An unanswered question about the stream is asked again after this.
+const GREET_AGAIN: Duration = Duration::from_millis(50);
 
 /// Caller-owned outputs of a [`Courier`].
 #[derive(Default)]
@@ -42,6 +51,9 @@ pub struct Courier {
     sealer: Option<Sealer>,
     opener: Option<Opener>,
     sender: Option<Sender>,
+    /// The first answer in this session says whether the peer still knows the stream; until it comes, the question is
+    /// repeated at this time.
+    greeting: Option<Instant>,
     receiver: Receiver,
     /// The chunk that completes the peer's walk.
     complete: Option<u64>,
@@ -59,6 +71,7 @@ impl Default for Courier {
             sealer: None,
             opener: None,
             sender: None,
+            greeting: None,
             receiver: Receiver::new(),
             complete: None,
             unopened: 0,
@@ -78,10 +91,8 @@ impl Courier {
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
             }
-            CourierOrder::SessionFell => {
-                self.sealer = None;
-                self.end(out);
-            }
+            // What is under way stays so, and is said again in the next session.
+            CourierOrder::SessionFell => self.sealer = None,
             CourierOrder::Role(role, epoch) => {
                 let changed = (self.role, self.epoch) != (role, epoch);
                 (self.role, self.epoch) = (role, epoch);
@@ -98,17 +109,31 @@ impl Courier {
     fn begin(&mut self, now: Instant, out: &mut CourierOutbox) {
         match (self.role, self.session, &self.sealer) {
             (Role::Active, Some(session), Some(_)) => {
-                let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
-                if self.sender.as_ref().is_none_or(|sender| sender.stream() != stream) {
-                    self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
-                    out.orders.push(ReplicaOrder::Tell);
+                let epoch = u64::from(self.epoch.0);
+                match &self.sender {
+                    Some(sender) if sender.stream().0 & u64::from(u32::MAX) == epoch => {
+                        self.greeting = Some(now + GREET_AGAIN);
+                        self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
+                    }
+                    Some(_) | None => self.begin_anew(now, session, out),
                 }
             }
-            (Role::Active | Role::Alone | Role::Standby, _, _) => self.end(out),
+            // Without a session it is said later.
+            (Role::Active, _, _) => {}
+            (Role::Alone | Role::Standby, _, _) => self.end(out),
         }
     }
 
+    /// Everything is told again.
+    fn begin_anew(&mut self, now: Instant, session: u32, out: &mut CourierOutbox) {
+        let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
+        self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
+        self.greeting = None;
+        out.orders.push(ReplicaOrder::Tell);
+    }
+
     fn end(&mut self, out: &mut CourierOutbox) {
+        self.greeting = None;
         if self.sender.take().is_some() {
             out.orders.push(ReplicaOrder::Quiet);
         }
@@ -123,11 +148,7 @@ impl Courier {
         };
         // A role that has changed meanwhile makes the other end's words pointless.
         match self.role {
-            Role::Active => {
-                if let Some(sender) = &mut self.sender {
-                    sender.handle_datagram(now, &plain, &mut self.sender_out);
-                }
-            }
+            Role::Active => self.handle_answer(now, &plain, out),
             Role::Standby => {
                 self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
                 self.take_items(out);
@@ -135,6 +156,23 @@ impl Courier {
             Role::Alone => {}
         }
         self.flush(out);
+    }
+
+    /// The peer says how far it is.
+    fn handle_answer(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
+        let Some(sender) = &mut self.sender else { return };
+        if self.greeting.is_some()
+            && let Some(Datagram::Ack { stream, received, .. }) = Datagram::decode(plain)
+            && stream == sender.stream()
+        {
+            self.greeting = None;
+            if received < sender.acked()
+                && let Some(session) = self.session
+            {
+                return self.begin_anew(now, session, out);
+            }
+        }
+        sender.handle_datagram(now, plain, &mut self.sender_out);
     }
 
     fn take_items(&mut self, out: &mut CourierOutbox) {
@@ -161,6 +199,11 @@ impl Courier {
         self.flush(out);
     }
 
+    /// How many chunks of the present telling the peer's node has applied; `None` when nothing is told.
+    pub fn acked(&self) -> Option<u64> {
+        self.sender.as_ref().map(Sender::acked)
+    }
+
     /// How many chunks the shard may hand over.
     pub fn credit(&self) -> usize {
         self.sender.as_ref().map_or(0, Sender::credit)
@@ -177,6 +220,10 @@ impl Courier {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut CourierOutbox) {
         if let Some(sender) = &mut self.sender {
+            if self.greeting.is_some_and(|again| again <= now) {
+                self.greeting = Some(now + GREET_AGAIN);
+                self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
+            }
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
@@ -187,7 +234,7 @@ impl Courier {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).min()
+        sender.into_iter().chain(receiver).chain(self.greeting).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
@@ -207,6 +254,28 @@ impl Courier {
     /// The newest chunk of the peer's that this node has applied.
     pub fn applied(&self) -> u64 {
         self.receiver.applied()
+    }
+
+    /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
+    pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
+        let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
+        let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
+        let ReceiverCounters { received, repeated, early, foreign, beyond } =
+            self.receiver.snapshot().counters;
+        [
+            ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
+            ("replica-sent", sent, "Chunks of states sent to the peer."),
+            ("replica-resent", resent, "Chunks of states sent again."),
+            ("replica-impossible", impossible, "Acknowledgements of chunks that were never sent."),
+            ("replica-overrun", overrun, "Chunks refused because the peer had no room for them."),
+            ("replica-received", received, "Chunks of the peer's states received."),
+            ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
+            ("replica-early", early, "Chunks of the peer's states that came before their turn."),
+            ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
+            ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
+        ]
+        .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
+        .into()
     }
 
     /// For people.
@@ -230,3 +299,7 @@ impl Courier {
         row
     }
 }
+
+#[cfg(test)]
+#[path = "courier_tests.rs"]
+mod tests;

@@ -29,6 +29,8 @@ pub(super) enum Onward {
         neighbour: NeighbourId,
         /// Why it may leave.
         pass: Pass,
+        /// It is the first of its flow.
+        first: bool,
     },
     /// To the router's own stack.
     Deliver,
@@ -69,11 +71,18 @@ impl Shard {
             (_, None) => self.fresh(now, &mut packet, ingress),
         };
         match decision {
-            Ok(Onward::Forward { egress, neighbour, pass }) => {
+            Ok(Onward::Forward { egress, neighbour, pass, first }) => {
                 if ingress != InterfaceId::SELF {
                     packet.decrement_hop_limit();
                 }
-                self.depart(now, Departure { packet, pass, ingress, egress, neighbour, original }, out);
+                let departure = Departure { packet, pass, ingress, egress, neighbour, original };
+                if first {
+                    return self.depart_first(now, departure, out);
+                }
+                if self.deferral.is_in_use() {
+                    self.hurry(now, &original, out);
+                }
+                self.depart(now, departure, out);
             }
             Ok(Onward::Deliver) => self.deliver(now, packet, ingress, out),
             Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
@@ -114,7 +123,7 @@ impl Shard {
         if advance.rewrite {
             nat::rewrite(packet, &advance.to);
         }
-        Ok(Onward::Forward { egress, neighbour, pass: advance.pass })
+        Ok(Onward::Forward { egress, neighbour, pass: advance.pass, first: false })
     }
 
     /// The first packet of a flow.
@@ -164,7 +173,7 @@ impl Shard {
         if outside != key {
             nat::rewrite(packet, &outside);
         }
-        Ok(Onward::Forward { egress, neighbour, pass: pass_out })
+        Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: true })
     }
 
     /// An untranslated flow without next hops.

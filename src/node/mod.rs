@@ -10,6 +10,7 @@ mod arrival;
 mod command;
 mod compiled;
 mod courier;
+mod deferral;
 mod departure;
 mod drops;
 mod forward;
@@ -33,7 +34,9 @@ pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
-    CourierOrder, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, Way as SyncWay, sync_way,
+    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
+    PairingOrder, PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
+    VirtualIpRow as PairVirtualIpRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;
 pub use outbox::Outbox;

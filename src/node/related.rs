@@ -47,6 +47,6 @@ impl Shard {
         self.check_forwardable(packet, ingress, route.egress)?;
         let neighbour = self.next_hop(now, related.hit, &route)?;
         nat::rewrite_error(packet, quoted, related);
-        Ok(Onward::Forward { egress: route.egress, neighbour, pass: route.pass })
+        Ok(Onward::Forward { egress: route.egress, neighbour, pass: route.pass, first: false })
     }
 }

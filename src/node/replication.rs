@@ -51,6 +51,7 @@ impl Shard {
         self.credit = 0;
         self.met.clear();
         out.chunks.clear();
+        self.renumber_chunks(now, out);
         match replication {
             Replication::Off => self.table.keep_changes(now, false),
             Replication::Tell => {
@@ -63,6 +64,7 @@ impl Shard {
                 self.table.forget_peer();
             }
         }
+        self.finish(now, out);
     }
 
     pub(super) fn has_to_tell(&self) -> bool {
@@ -97,7 +99,9 @@ impl Shard {
             }
             out.chunks.push(chunk);
             self.credit -= 1;
+            self.deferral.count_chunk();
         }
+        self.number_deferred();
     }
 
     /// Takes over what the peer's node tells.

@@ -3,12 +3,13 @@
 use super::Shard;
 use super::VirtualIp;
 use super::compiled::{RouteOrigin, numbered};
+use super::deferral::DeferralCounters;
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
     VirtualIpRow,
 };
 use crate::config::model::{Driver, Zone};
-use crate::conntrack::{Cursor, Filter, FlowState};
+use crate::conntrack::{Backlog, Cursor, Filter, FlowState};
 use crate::route::NextHop;
 use crate::types::{Instant, InterfaceId, PortId, Prefix};
 use crate::wire::Drop;
@@ -68,6 +69,11 @@ impl Shard {
     /// How many states there are.
     pub fn states(&self) -> usize {
         self.table.len()
+    }
+
+    /// How many keys lead to states: two to each, or something is wrong.
+    pub fn keys(&self) -> usize {
+        self.table.keys()
     }
 
     fn interface_name(&self, id: InterfaceId) -> String {
@@ -213,14 +219,48 @@ impl Shard {
     }
 
     fn counter_rows(&self) -> Vec<CounterRow> {
-        Drop::ALL
-            .iter()
-            .map(|drop| CounterRow {
-                name: format!("drop-{}", drop.name()),
-                value: self.drops.of(*drop),
-                meaning: drop.describe().into(),
-            })
-            .collect()
+        let drops = Drop::ALL.iter().map(|drop| CounterRow {
+            name: format!("drop-{}", drop.name()),
+            value: self.drops.of(*drop),
+            meaning: drop.describe().into(),
+        });
+        drops.chain(self.replication_rows()).collect()
+    }
+
+    /// What was taken over from the peer's node, and what it has yet to be told.
+    fn replication_rows(&self) -> impl Iterator<Item = CounterRow> + use<> {
+        let counters = self.table.counters();
+        let Backlog { flows, ends, ranges, overflows } = self.table.backlog();
+        let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
+        [
+            ("import-flows", counters.imported, "Flows of the peer's that were not known here."),
+            (
+                "import-displaced",
+                counters.displaced,
+                "Flows that made room for the peer's with the same key.",
+            ),
+            (
+                "import-own",
+                counters.import_own,
+                "Flows of the peer's refused: the router itself has the same.",
+            ),
+            ("import-limited", counters.import_limited, "Flows of the peer's refused: the table was full."),
+            ("import-malformed", counters.import_malformed, "Flows of the peer's that make no sense here."),
+            ("backlog-flows", flows as u64, "Flows that wait at present to be told to the peer."),
+            ("backlog-ends", ends as u64, "Ends of flows that wait at present to be told to the peer."),
+            ("backlog-ranges", ranges as u64, "Parts of the table to be walked at present for the peer."),
+            (
+                "backlog-overflows",
+                overflows,
+                "Times that too much waited and a part of the table was walked instead.",
+            ),
+            ("defer-held", held, "First packets of flows that waited until the peer knew the flow."),
+            ("defer-late", late, "Of these: sent on because the peer did not answer in time."),
+            ("defer-hurried", hurried, "Of these: sent on because a later packet of the flow came."),
+            ("defer-crowded", crowded, "First packets of flows that did not wait, because too many did."),
+        ]
+        .into_iter()
+        .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
     }
 
     fn flow_row(&self, flow: &FlowState) -> FlowRow {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::arrival::Arrival;
 use super::command::CaptureSink;
 use super::compiled::Compiled;
+use super::deferral::Deferral;
 use super::departure::{Departure, Departures};
 use super::drops::Drops;
 use super::notice::Notices;
@@ -41,6 +42,8 @@ pub enum Why {
     RouterAdvertisement,
     /// The peer's node has more to be told.
     Replication,
+    /// A flow's first packet has waited for long enough.
+    Deferral,
 }
 
 /// The router, or one worker's share of it.
@@ -71,6 +74,7 @@ pub struct Shard {
     pub(super) credit: usize,
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
+    pub(super) deferral: Deferral,
 }
 
 impl Shard {
@@ -102,6 +106,7 @@ impl Shard {
             gateway_news: Vec::new(),
             credit: 0,
             met: Vec::new(),
+            deferral: Deferral::default(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
@@ -150,6 +155,7 @@ impl Shard {
         self.advertiser.handle_timeout(now, &mut self.route_out.frames);
         self.reassembly.handle_timeout(now, &mut self.whole);
         self.drain_reassembly(now, InterfaceId::SELF, out);
+        self.end_deferral(now, out);
         self.finish(now, out);
     }
 
@@ -161,6 +167,7 @@ impl Shard {
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
+            (self.deferral.poll_timeout(), Why::Deferral),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
@@ -172,6 +179,7 @@ impl Shard {
         if !goes_on {
             self.advertiser.stop(&mut self.route_out.frames);
         }
+        self.renumber_chunks(now, out);
         self.finish(now, out);
     }
 

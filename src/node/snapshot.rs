@@ -123,7 +123,7 @@ pub struct StatesRow {
 }
 
 /// A counter.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct CounterRow {
     /// Name, as `koi show counters` prints it.
     pub name: String,
@@ -131,6 +131,13 @@ pub struct CounterRow {
     pub value: u64,
     /// A sentence for people.
     pub meaning: String,
+}
+
+impl CounterRow {
+    /// A counter with its name and its sentence.
+    pub fn new(name: &str, value: u64, meaning: &str) -> Self {
+        CounterRow { name: name.into(), value, meaning: meaning.into() }
+    }
 }
 
 /// One flow.

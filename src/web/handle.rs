@@ -1,12 +1,13 @@
 //! How pages ask the router.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::oneshot;
 
 use crate::conntrack::{Cursor, Filter};
-use crate::node::Command;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
+use crate::node::{Command, PairSnapshot, Reply};
 
 /// Flows on a page.
 pub const PAGE: usize = 100;
@@ -17,19 +18,36 @@ const ROUND: usize = 1024;
 /// At most so many times for one page.
 const ROUNDS: usize = 256;
 
+/// How long a page waits for the pair; it is shown without it then.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Hands a command to the forward thread; false when too many wait.
 type Ask = dyn Fn(Command) -> bool + Send + Sync;
+
+/// Asks the role thread; false when too many wait.
+type AskPair = dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync;
 
 /// Asks the router, from any task.
 #[derive(Clone)]
 pub struct Handle {
     ask: Arc<Ask>,
+    ask_pair: Arc<AskPair>,
 }
 
 impl Handle {
-    /// A handle that hands its commands to `ask`.
-    pub fn new(ask: impl Fn(Command) -> bool + Send + Sync + 'static) -> Self {
-        Handle { ask: Arc::new(ask) }
+    /// A handle that hands its commands to `ask`, and questions about the pair to `ask_pair`.
+    pub fn new(
+        ask: impl Fn(Command) -> bool + Send + Sync + 'static,
+        ask_pair: impl Fn(Reply<PairSnapshot>) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        Handle { ask: Arc::new(ask), ask_pair: Arc::new(ask_pair) }
+    }
+
+    /// The pair; `None` when the threads of the pair are too busy to answer.
+    pub async fn pair(&self) -> Option<PairSnapshot> {
+        let (sender, receiver) = oneshot::channel();
+        (self.ask_pair)(Box::new(move |snapshot| drop(sender.send(snapshot)))).then_some(())?;
+        tokio::time::timeout(PATIENCE, receiver).await.ok()?.ok()
     }
 
     /// Everything but the flows; `None` when the router is too busy to answer.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::handle::{LAST_PAGE, PAGE};
 use super::serve::Site;
 use crate::node::snapshot::{CounterRow, DropRow, FlowRow, Snapshot};
+use crate::node::{PairPathRow, PairSnapshot, ReplicationRow};
 
 /// Recent drops on the page.
 const DROPS: usize = 50;
@@ -27,6 +28,8 @@ pub(super) struct Wanted {
 struct Status {
     #[serde(flatten)]
     snapshot: Snapshot,
+    /// Absent when the threads of the pair are too busy to answer.
+    pair: Option<PairSnapshot>,
     flows: Vec<FlowRow>,
     /// Which page of flows this is.
     page: usize,
@@ -38,16 +41,25 @@ struct Status {
 impl Status {
     async fn gather(site: &Site, wanted: &Wanted) -> Option<Self> {
         let page = wanted.page.unwrap_or(1).clamp(1, LAST_PAGE);
-        let snapshot = site.handle.snapshot().await?;
+        let mut snapshot = site.handle.snapshot().await?;
+        let mut pair = site.handle.pair().await;
+        if let Some(pair) = &mut pair {
+            snapshot.counters.append(&mut pair.counters);
+        }
         let (flows, more) = site.handle.flows(page).await?;
         let mut drops = site.handle.drops().await?;
         drops.truncate(DROPS);
-        Some(Status { snapshot, flows, page, more: more && page < LAST_PAGE, drops })
+        Some(Status { snapshot, pair, flows, page, more: more && page < LAST_PAGE, drops })
     }
 
     /// Counters that are not zero.
     fn counters(&self) -> impl Iterator<Item = &CounterRow> {
         self.snapshot.counters.iter().filter(|counter| counter.value > 0)
+    }
+
+    /// The pair, when there is one that could not fail over.
+    fn without_redundancy(&self) -> Option<&PairSnapshot> {
+        self.pair.as_ref().filter(|pair| pair.paired && !pair.redundant)
     }
 
     /// How full the connection table is, in percent.
@@ -71,6 +83,8 @@ impl Status {
 mod filters {
     use askama::Values;
 
+    use super::{PairPathRow, ReplicationRow};
+
     /// Bytes, in the unit that people read.
     #[askama::filter_fn]
     pub fn size(bytes: &u64, _: &dyn Values) -> askama::Result<String> {
@@ -81,6 +95,24 @@ mod filters {
     #[askama::filter_fn]
     pub fn count(number: &u64, _: &dyn Values) -> askama::Result<String> {
         Ok(super::count(*number))
+    }
+
+    /// Milliseconds, in the units that people read.
+    #[askama::filter_fn]
+    pub fn short_span(milliseconds: &u64, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::short_span(*milliseconds))
+    }
+
+    /// How a path between the nodes is.
+    #[askama::filter_fn]
+    pub fn carriage(path: &PairPathRow, _: &dyn Values) -> askama::Result<&'static str> {
+        Ok(super::carriage(path))
+    }
+
+    /// How far replication is.
+    #[askama::filter_fn]
+    pub fn progress(row: &ReplicationRow, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::progress(row))
     }
 
     /// Seconds, in the units that people read.
@@ -106,6 +138,34 @@ mod filters {
     #[askama::filter_fn]
     pub fn protocol(flow: &str, _: &dyn Values) -> askama::Result<String> {
         Ok(flow.split_once(' ').map_or(flow, |(protocol, _)| protocol).to_owned())
+    }
+}
+
+/// Milliseconds, in the units that people read.
+fn short_span(milliseconds: u64) -> String {
+    match milliseconds {
+        0..10_000 => format!("{milliseconds} ms"),
+        _ => span(milliseconds / 1000),
+    }
+}
+
+/// How a path between the nodes is.
+fn carriage(path: &PairPathRow) -> &'static str {
+    match (path.up, path.carries, path.echoed) {
+        (false, _, _) => "no link",
+        (true, false, _) => "silent",
+        (true, true, false) => "only hither",
+        (true, true, true) => "carries",
+    }
+}
+
+/// How far replication is.
+fn progress(row: &ReplicationRow) -> String {
+    let whole = if row.synced { "complete" } else { "not complete yet" };
+    match row.direction.as_str() {
+        "sends" => format!("sends, {} chunks acknowledged of {}, {whole}", row.acked, row.newest),
+        "receives" => format!("receives, {} chunks applied of {}, {whole}", row.applied, row.newest),
+        _ => "off".into(),
     }
 }
 
@@ -174,6 +234,7 @@ fn busy() -> Response {
 mod tests {
     use super::*;
     use crate::node::snapshot::{InterfaceRow, NeighbourRow, PortRow, RouteRow, StatesRow};
+    use crate::node::{Finding, PairPeerRow as PeerRow, PairVirtualIpRow, TransitionRow};
     use crate::types::MacAddr;
 
     #[test]
@@ -195,6 +256,99 @@ mod tests {
         {
             assert_eq!(span(seconds), text);
         }
+    }
+
+    /// A pair whose other node is dead.
+    fn lonely_pair() -> PairSnapshot {
+        let path = |name: &str, up, carries| PairPathRow {
+            name: name.into(),
+            up,
+            carries,
+            echoed: carries,
+            loss_permille: 15,
+            ..PairPathRow::default()
+        };
+        let vip = PairVirtualIpRow {
+            interface: "wan".into(),
+            vhid: 7,
+            addresses: vec!["203.0.113.20".into()],
+            state: "MASTER".into(),
+            ..PairVirtualIpRow::default()
+        };
+        PairSnapshot {
+            paired: true,
+            node: "a<b>".into(),
+            peer_name: Some("beta".into()),
+            role: "active".into(),
+            leads: true,
+            epoch: 41,
+            since_ms: 61_000,
+            why: "the peer fell silent".into(),
+            lacks: vec!["the peer is not heard".into(), "there is no <session>".into()],
+            peer: Some(PeerRow {
+                alive: false,
+                heard_ms: Some(4321),
+                role: "standby".into(),
+                ..PeerRow::default()
+            }),
+            paths: vec![path("sync", false, false), path("wan", true, false), path("lan", true, true)],
+            virtual_ips: vec![vip],
+            replication: ReplicationRow {
+                direction: "sends".into(),
+                newest: 9,
+                acked: 5,
+                ..ReplicationRow::default()
+            },
+            timeline: vec![TransitionRow {
+                to: "active".into(),
+                why: "started".into(),
+                ..TransitionRow::default()
+            }],
+            findings: vec![Finding {
+                what: "The peer is silent.".into(),
+                remedy: "See whether it runs.".into(),
+            }],
+            ..PairSnapshot::default()
+        }
+    }
+
+    #[test]
+    fn a_pair_that_cannot_fail_over_does_not_look_healthy() {
+        let banner = "REDUNDANCY LOST";
+        let mut status = busy_router();
+        let html = status.render().unwrap();
+        let place = html.find(banner).unwrap();
+        assert!(place < html.find("<h1>").unwrap(), "in front of everything");
+        for fact in [
+            "the peer is not heard; there is no &#60;session&#62;",
+            "role active",
+            "epoch 41",
+            "for 1 min 01 s",
+            "the peer fell silent",
+            "beta",
+            "heard 4321 ms ago",
+            "sends, 5 chunks acknowledged of 9, not complete yet",
+            "no link",
+            "silent",
+            "1.5 %",
+            "VHID 7",
+            "203.0.113.20",
+            "The peer is silent.",
+            "See whether it runs.",
+        ] {
+            assert!(html.contains(fact), "{fact}");
+        }
+        if let Some(pair) = &mut status.pair {
+            (pair.redundant, pair.lacks, pair.findings) = (true, Vec::new(), Vec::new());
+        }
+        let html = status.render().unwrap();
+        assert!(!html.contains(banner) && html.contains("could fail over now"));
+        status.pair = Some(PairSnapshot { node: "a".into(), ..PairSnapshot::default() });
+        let html = status.render().unwrap();
+        assert!(!html.contains(banner) && html.contains("no peer"));
+        status.pair = None;
+        let html = status.render().unwrap();
+        assert!(!html.contains(banner) && html.contains("does not answer"));
     }
 
     /// A router with something in every table.
@@ -288,6 +442,7 @@ mod tests {
         };
         Status {
             snapshot,
+            pair: Some(lonely_pair()),
             flows: vec![
                 flow(
                     1,

@@ -102,12 +102,23 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
-    use crate::node::Command;
-    use crate::node::snapshot::Snapshot;
+    use crate::node::snapshot::{CounterRow, Snapshot};
+    use crate::node::{Command, PairSnapshot, Reply};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn answering() -> Handle {
-        Handle::new(|command| {
+        let pair = |reply: Reply<PairSnapshot>| {
+            let counters = vec![CounterRow::new("channel-forged", 4242, "Forged.")];
+            reply(PairSnapshot {
+                paired: true,
+                role: "standby".into(),
+                epoch: 77,
+                counters,
+                ..PairSnapshot::default()
+            });
+            true
+        };
+        let shard = |command| {
             match command {
                 Command::Snapshot(reply) => {
                     reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
@@ -118,13 +129,15 @@ mod tests {
                 | Command::Kill { .. }
                 | Command::Import { .. }
                 | Command::Replicate(_)
+                | Command::Probe(_)
                 | Command::Grant(_)
                 | Command::Capture { .. } => {
                     panic!("not asked by pages")
                 }
             }
             true
-        })
+        };
+        Handle::new(shard, pair)
     }
 
     /// What a raw request gets.
@@ -153,6 +166,8 @@ mod tests {
     fn the_page_is_shown_to_whom_it_may_concern() {
         let page = ask(&format!("GET / HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\n\r\n"));
         assert!(page.starts_with("HTTP/1.1 200"), "{page}");
+        assert!(page.contains("REDUNDANCY LOST") && page.contains("epoch 77"), "{page}");
+        assert!(page.contains("channel-forged"), "what the pair counts is among the counters");
         assert!(page.contains("gate&#60;way&#62;") || page.contains("gate&lt;way&gt;"), "escaped");
         assert!(page.to_ascii_lowercase().contains("content-security-policy: default-src 'none'"));
     }
@@ -167,6 +182,7 @@ mod tests {
             "GET /status.json?page=2 HTTP/1.1\r\nHost: HOST\r\n{RIGHT}\r\nConnection: close\r\n\r\n"
         ));
         assert!(facts.contains("\"hostname\":\"gate<way>\"") && facts.contains("\"page\":2"), "{facts}");
+        assert!(facts.contains("\"epoch\":77") && facts.contains("\"redundant\":false"), "{facts}");
     }
 
     #[test]

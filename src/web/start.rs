@@ -18,6 +18,7 @@ use crate::config::{Config, NodeIndex, Valid};
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
 use crate::io::{clock, entropy, files};
+use crate::node::snapshot::{InterfaceRow, Snapshot};
 use crate::types::{Duration, Prefix};
 
 /// Name of the file with the password, in the state directory.
@@ -34,8 +35,9 @@ const RENEWAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
-    let PagesSeat { config, node, host, loopback, ask } = seat;
-    let site = Site::new(Handle::new(ask), password().context("the password of the pages")?, clock::now);
+    let PagesSeat { config, node, host, loopback, ask, ask_pair } = seat;
+    let handle = Handle::new(ask, ask_pair);
+    let site = Site::new(handle, password().context("the password of the pages")?, clock::now);
     let subject = Subject::new(&config.system.hostname, addresses(&config, node));
     let certificate = InUse::new(certificate(&subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);
@@ -66,8 +68,7 @@ async fn renew(handle: Handle, in_use: Arc<InUse>, mut subject: Subject) {
     loop {
         tokio::time::sleep(RENEWAL).await;
         if let Some(snapshot) = handle.snapshot().await {
-            let prefixes = snapshot.interfaces.iter().flat_map(|interface| &interface.addresses);
-            subject = Subject::new(&snapshot.hostname, prefixes.map(Prefix::addr));
+            subject = Subject::new(&snapshot.hostname, present_addresses(&snapshot));
         }
         match certificate(&subject) {
             Ok(certificate) => in_use.exchange(certificate),
@@ -112,9 +113,19 @@ fn certificate(subject: &Subject) -> anyhow::Result<Arc<CertifiedKey>> {
     made.certified_key()
 }
 
+/// Own and virtual ones: a browser comes by either.
 fn addresses(config: &Valid<Config>, node: NodeIndex) -> impl Iterator<Item = IpAddr> {
-    let ids = config.interface_ids();
-    ids.flat_map(move |id| config.addresses(node, id)).map(Prefix::addr)
+    let own = config.interface_ids().flat_map(move |id| config.addresses(node, id));
+    let virtual_ones = config.virtual_ips().flat_map(|(_, vip)| &vip.addresses);
+    own.chain(virtual_ones).map(Prefix::addr)
+}
+
+fn present_addresses(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
+    let of_one = |interface: &InterfaceRow| {
+        let virtual_ones = interface.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+        interface.addresses.iter().chain(virtual_ones).map(Prefix::addr).collect::<Vec<_>>()
+    };
+    snapshot.interfaces.iter().flat_map(of_one)
 }
 
 fn read(name: &str) -> anyhow::Result<Option<String>> {
@@ -122,5 +133,29 @@ fn read(name: &str) -> anyhow::Result<Option<String>> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).context(name.to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::{Compiled, Offload, Shard};
+    use crate::types::{Instant, Seed};
+
+    #[test]
+    fn the_certificate_is_for_own_and_virtual_addresses_at_the_start_and_at_each_look() {
+        let config = Arc::new(crate::config::load(include_str!("../../configs/pair.toml")).unwrap());
+        let node = config.node(Some("alpha")).unwrap();
+        let at_first = Subject::new(&config.system.hostname, addresses(&config, node));
+        let vips = config.virtual_ips().flat_map(|(_, vip)| &vip.addresses);
+        let own = config.interface_ids().flat_map(|id| config.addresses(node, id));
+        let link_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
+        for address in vips.chain(own).map(Prefix::addr).filter(|address| !link_local(address)) {
+            assert!(at_first.addresses.contains(&address), "{address}");
+        }
+        let ports = config.node_part(node).ports.len();
+        let compiled = Compiled::new(Arc::clone(&config), node, 1, vec![Offload::NONE; ports]);
+        let snapshot = Shard::new(Arc::new(compiled), Seed([1, 2]), Instant::ZERO).snapshot(Instant::ZERO);
+        assert_eq!(Subject::new(&snapshot.hostname, present_addresses(&snapshot)), at_first);
     }
 }

@@ -132,6 +132,15 @@ impl Repr {
     }
 }
 
+/// The virtual router of a VRRP advertisement over IPv4 (RFC 3768, RFC 5798): its number makes the same MAC address as
+/// a VHID's. `None` for anything else. Version 2 with five addresses looks like CARP, and then has a wrong digest.
+pub fn vrrp_router(packet: &Packet) -> Option<Vhid> {
+    let near = packet.layout.hop_limit == 255 && packet.layout.fragment == Fragment::Whole;
+    let &[kind, router, ..] = packet.transport().get(..8)? else { return None };
+    let vrrp = matches!(kind, 0x21 | 0x31) && router != 0 && packet.layout.key.src().is_ipv4();
+    (near && vrrp && packet.layout.key.protocol() == protocol::CARP).then_some(Vhid(router))
+}
+
 /// RFC 6864 section 4.1: what must not be fragmented needs no identification.
 fn header_v4(from: Ipv4Addr, to: Ipv4Addr) -> [u8; 20] {
     let mut header = [0u8; 20];

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koi::config;
-use koi::node::{Compiled, Offload, VirtualIp};
+use koi::node::{Command, Compiled, Offload, Replication, VirtualIp};
 use koi::types::{Epoch, Instant, MacAddr, Role, Standing};
 use koi::wire::Drop;
 
@@ -369,6 +369,25 @@ fn pair_preferences_and_keys_are_what_the_role_goes_by() {
     assert!(!here.defer && alpha(&edit("preferred = \"alpha\"\ndefer = true")).defer);
     assert_eq!((here.keys.0, here.keys.1), (there.keys.1, there.keys.0));
     assert_eq!(here.keys.0.unwrap().to_string(), "aa".repeat(32));
+}
+
+#[test]
+fn pair_defer_holds_a_flows_first_packet_until_the_peer_knows_the_flow() {
+    for (defer, at_once) in [("defer = false", 1), ("defer = true", 0)] {
+        let with = format!("preferred = \"alpha\"\n{defer}");
+        let mut rig = rig(ACTIVE, &[("preferred = \"alpha\"", &with)]);
+        assert_eq!(left(&rig.packet(LAN, udp((CLIENT, 4999), (FAR, 53), b"?")), WAN).len(), 1);
+        rig.command(Command::Replicate(Replication::Tell));
+        rig.command(Command::Grant(100));
+        let sent = rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"?"));
+        assert_eq!(left(&sent, WAN).len(), at_once, "{defer}");
+        let told = rig.chunks();
+        assert_eq!(left(&rig.acked(told), WAN).len(), 1 - at_once, "{defer}");
+        // Nobody answers.
+        let sent = rig.packet(LAN, udp((CLIENT, 5001), (FAR, 53), b"?"));
+        assert_eq!(left(&sent, WAN).len(), at_once);
+        assert_eq!(left(&rig.wait(Duration::from_millis(10)), WAN).len(), 1 - at_once, "{defer}");
+    }
 }
 
 /// Who has `target`? To its group, by IPv6.

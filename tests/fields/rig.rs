@@ -72,6 +72,23 @@ impl Rig {
         self.shard.handle_command(self.now, command, &mut self.out);
     }
 
+    /// A piece of work from the control plane.
+    pub fn command(&mut self, command: Command) -> Vec<Sent> {
+        self.shard.handle_command(self.now, command, &mut self.out);
+        self.collect()
+    }
+
+    /// How many chunks for the peer have been made since this was last asked.
+    pub fn chunks(&mut self) -> u64 {
+        self.out.chunks.drain(..).count() as u64
+    }
+
+    /// The peer has applied so many chunks.
+    pub fn acked(&mut self, chunks: u64) -> Vec<Sent> {
+        self.shard.handle_acked(self.now, chunks, &mut self.out);
+        self.collect()
+    }
+
     /// What the role is given: the number of the interface (255 for the cable of the pair) and the frame.
     pub fn control(&mut self) -> Vec<(u8, Vec<u8>)> {
         self.out.control.drain(..).map(|(interface, frame)| (interface.0, frame.bytes().to_vec())).collect()

@@ -7,9 +7,11 @@ use koi::wire::{FlowKey, FrameBuf, Packet, Parsed, Transport, arp, icmp_error};
 
 use crate::world::{End, World};
 
-/// Ports of the story's router.
+/// Ports of the story's routers.
 pub const WAN: u8 = 0;
 pub const LAN: u8 = 1;
+/// A pair's.
+const SYNC: u8 = 3;
 
 /// An audit that goes on while the world does.
 #[derive(Default)]
@@ -29,9 +31,10 @@ impl Audit {
     pub fn go_on(&mut self, world: &World) {
         for (_, from, frame) in &world.seen[self.checked..] {
             match from {
-                End::Router(0, port) => self.check(*port, frame),
-                End::Router(..) => {}
-                End::Host(host) if world.peer(End::Host(*host)) == Some(End::Router(0, LAN)) => {
+                // The cable between two nodes carries what only they see.
+                End::Router(_, SYNC) => {}
+                End::Router(_, port) => self.check(*port, frame),
+                End::Host(host) if is_lan(world.peer(End::Host(*host))) => {
                     if let Ok(Parsed::Ip(packet)) = Packet::parse(FrameBuf::copy_of(frame)) {
                         self.lan_spoke.insert(packet.layout.key);
                     }
@@ -74,6 +77,15 @@ impl Audit {
     }
 }
 
+/// Where LAN hosts are plugged in.
+fn is_lan(end: Option<End>) -> bool {
+    match end {
+        Some(End::Router(_, port)) => port == LAN,
+        Some(End::Switch(switch, _)) => switch == usize::from(LAN),
+        Some(End::Host(_)) | None => false,
+    }
+}
+
 /// IPv4 networks behind the translation.
 fn is_inside(address: IpAddr) -> bool {
     match address {
@@ -82,12 +94,13 @@ fn is_inside(address: IpAddr) -> bool {
     }
 }
 
-/// Hosts of the DMZ; not the router's own addresses there.
+/// Hosts of the DMZ, whose numbers begin at ten; not the routers' own addresses there.
 fn is_dmz(address: IpAddr) -> bool {
     match address {
-        IpAddr::V4(v4) => v4.octets()[..3] == [10, 20, 0] && v4.octets()[3] != 1,
+        IpAddr::V4(v4) => v4.octets()[..3] == [10, 20, 0] && v4.octets()[3] >= 10,
         IpAddr::V6(v6) => {
-            v6.segments()[..4] == [0x2001, 0xdb8, 0x20, 0] && v6.segments()[4..] != [0, 0, 0, 1]
+            let [.., a, b, c, last] = v6.segments();
+            v6.segments()[..4] == [0x2001, 0xdb8, 0x20, 0] && ([a, b, c] != [0; 3] || last >= 10)
         }
     }
 }

@@ -111,8 +111,13 @@ impl Host {
 
     /// Sends a datagram.
     pub fn say(&mut self, handle: SocketHandle, to: (IpAddr, u16), bytes: &[u8]) {
+        assert!(self.try_to_say(handle, to, bytes), "the buffer is full");
+    }
+
+    /// Sends a datagram, if there is room.
+    pub fn try_to_say(&mut self, handle: SocketHandle, to: (IpAddr, u16), bytes: &[u8]) -> bool {
         let socket = self.sockets.get_mut::<udp::Socket>(handle);
-        socket.send_slice(bytes, (smoltcp::wire::IpAddress::from(to.0), to.1)).unwrap();
+        socket.send_slice(bytes, (smoltcp::wire::IpAddress::from(to.0), to.1)).is_ok()
     }
 
     /// The next datagram that has come, and from whom.

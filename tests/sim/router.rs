@@ -1,75 +1,263 @@
-//! A router: the same value that the program runs, with its queues and its own stack beside it.
+//! A router: the same values that the program runs, with its queues and its own stack beside it. A node of a pair has
+//! a crew (helm and courier), a clock of its own, and may be stopped or dead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use koi::node::{Command, Compiled, Outbox, Shard};
-use koi::types::{Instant, PortId, Seed};
+use koi::cluster::Identity;
+use koi::node::{Command, Compiled, Outbox, ReplicaOrder, Replication, Shard};
+use koi::types::{Instant, PortId, Random, Seed};
 use koi::wire::FrameBuf;
 
+use crate::clock::Clock;
+use crate::crew::{Actor, Crew, Pulse};
 use crate::stack::OwnStack;
 
 /// Packets of the own stack that the forward thread takes in one turn.
 const BATCH: usize = 64;
+/// Frames that a port's receive queue holds.
+const QUEUE: usize = 1000;
+/// Orders carried out in one turn.
+const ORDERS: usize = 16;
+/// The forward thread reads the published word this late, in nanoseconds.
+const STALE: u64 = 20_000;
 
 /// A router, its ports all up.
 pub struct Router {
     pub shard: Shard,
     pub own: OwnStack,
+    pub clock: Clock,
+    pub crew: Option<Crew>,
+    pub alive: bool,
+    /// The forward thread is stuck in the middle of a turn.
+    pub hung: Option<Instant>,
+    compiled: Arc<Compiled>,
     out: Outbox,
-    ports: u8,
+    links: Vec<bool>,
+    /// Links that came or went while the node was stopped.
+    missed: Vec<u8>,
     waiting: Vec<(u8, Vec<u8>)>,
     batch_due: bool,
+    /// A departure is scheduled.
+    pub leaving: bool,
+    /// What is scheduled for each actor: for which wish, and when.
+    pub planned: [Option<(Instant, Instant)>; 3],
+    random: Random,
 }
 
 impl Router {
-    pub fn new(compiled: Compiled, seed: Seed, now: Instant) -> Self {
-        let ports = compiled.offloads.len() as u8;
-        let mut router = Router {
-            shard: Shard::new(Arc::new(compiled), seed, now),
-            own: OwnStack::new(seed.derive(99), now),
-            out: Outbox::new(usize::from(ports)),
-            ports,
-            waiting: Vec::new(),
-            batch_due: false,
-        };
-        for port in 0..ports {
-            router.link(now, port, true);
-        }
+    pub fn new(compiled: Arc<Compiled>, seed: Seed, now: Instant) -> Self {
+        let ports = compiled.offloads.len();
+        let mut router = Router::dark(compiled, seed, now, Clock::default(), vec![true; ports]);
+        router.tell_links(now);
         router
     }
 
+    /// A node of a pair that starts at `now`.
+    pub fn of_pair(
+        (compiled, identity): (Arc<Compiled>, Identity),
+        seed: Seed,
+        now: Instant,
+        (clock, links): (Clock, Vec<bool>),
+        fresh: bool,
+    ) -> Self {
+        let crew = Crew::new(&compiled, identity, fresh, seed, clock.local(now));
+        let mut router = Router::dark(compiled, seed, now, clock, links);
+        router.crew = Some(crew);
+        router.tell_links(now);
+        router
+    }
+
+    fn dark(compiled: Arc<Compiled>, seed: Seed, now: Instant, clock: Clock, links: Vec<bool>) -> Self {
+        Router {
+            shard: Shard::new(Arc::clone(&compiled), seed, clock.local(now)),
+            own: OwnStack::new(seed.derive(99), clock.local(now)),
+            out: Outbox::new(links.len()),
+            clock,
+            crew: None,
+            alive: true,
+            hung: None,
+            compiled,
+            links,
+            missed: Vec::new(),
+            waiting: Vec::new(),
+            batch_due: false,
+            leaving: false,
+            planned: [None; 3],
+            random: seed.derive(5).random(),
+        }
+    }
+
+    fn tell_links(&mut self, now: Instant) {
+        for port in 0..self.links.len() as u8 {
+            self.link(now, port, self.links[usize::from(port)]);
+        }
+    }
+
+    /// What a node that starts in its place needs.
+    pub fn remains(&self) -> (Arc<Compiled>, Clock, Vec<bool>) {
+        (Arc::clone(&self.compiled), self.clock, self.links.clone())
+    }
+
+    /// It runs.
+    pub fn is_awake(&self) -> bool {
+        self.alive && !self.clock.is_stopped()
+    }
+
+    /// It runs, and its forward thread does.
+    pub fn forwards(&self) -> bool {
+        self.is_awake() && self.hung.is_none()
+    }
+
+    /// The port has a link.
+    pub fn is_linked(&self, port: u8) -> bool {
+        self.links[usize::from(port)]
+    }
+
     pub fn link(&mut self, now: Instant, port: u8, up: bool) {
+        self.links[usize::from(port)] = up;
+        if !self.forwards() {
+            return self.missed.push(port);
+        }
+        let now = self.obey(now);
         self.shard.handle_link(now, PortId(port), up, &mut self.out);
+        if let Some(crew) = &mut self.crew {
+            crew.tell_link(PortId(port), up);
+        }
+        self.flush();
+    }
+
+    /// The node runs again after a stop; true when frames wait.
+    pub fn wake(&mut self, now: Instant) -> bool {
+        self.planned = [None; 3];
+        for port in std::mem::take(&mut self.missed) {
+            self.link(now, port, self.links[usize::from(port)]);
+        }
+        self.batch_due = !self.waiting.is_empty();
+        self.batch_due
+    }
+
+    /// The forward thread takes the standing that it has just read; gives the node's time.
+    fn obey(&mut self, now: Instant) -> Instant {
+        let now = self.clock.local(now);
+        if let Some(crew) = &self.crew {
+            let late = Duration::from_nanos(self.random.below(STALE));
+            self.shard.set_standing(now, crew.stale_standing(now, late));
+        }
+        now
     }
 
     pub fn command(&mut self, now: Instant, command: Command) {
+        let now = self.obey(now);
         self.shard.handle_command(now, command, &mut self.out);
+        self.flush();
     }
 
     /// A frame waits in the receive queue; true when a batch has to be scheduled for it.
     pub fn receive(&mut self, port: u8, frame: Vec<u8>) -> bool {
-        self.waiting.push((port, frame));
+        if !self.alive || !self.links[usize::from(port)] {
+            return false;
+        }
+        if let Some(crew) = self.crew.as_mut().filter(|crew| crew.is_sync(port)) {
+            crew.receive_sync(frame);
+            return false;
+        }
+        if self.waiting.len() < QUEUE {
+            self.waiting.push((port, frame));
+        }
         !std::mem::replace(&mut self.batch_due, true)
     }
 
     /// The forward thread reads all ports.
     pub fn run_batch(&mut self, now: Instant) {
+        if !self.forwards() {
+            return;
+        }
         self.batch_due = false;
         let waiting = std::mem::take(&mut self.waiting);
-        for port in 0..self.ports {
+        for port in 0..self.links.len() as u8 {
             let of_port = waiting.iter().filter(|(at, _)| *at == port);
             let mut frames: Vec<FrameBuf> = of_port.map(|(_, frame)| FrameBuf::copy_of(frame)).collect();
             if !frames.is_empty() {
+                let now = self.obey(now);
                 self.shard.handle_frames(now, PortId(port), &mut frames, &mut self.out);
+                self.flush();
             }
+        }
+    }
+
+    /// What the shard has said reaches the others.
+    fn flush(&mut self) {
+        let Some(crew) = &mut self.crew else { return };
+        for (interface, frame) in self.out.control.drain(..) {
+            crew.receive_control(interface, frame);
+        }
+        for (gateway, reachable) in self.shard.take_gateway_news() {
+            crew.tell_gateway(gateway, reachable);
+        }
+        crew.hand_over_chunks(&mut self.out.chunks);
+        let owed = crew.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
+        self.shard.grant(owed);
+    }
+
+    /// An actor's turn; gives the frames that leave at once.
+    pub fn turn(&mut self, now: Instant, actor: Actor) -> Vec<(u8, Vec<u8>)> {
+        let local = self.clock.local(now);
+        let Router { crew: Some(crew), waiting, leaving, hung, .. } = self else { return Vec::new() };
+        match actor {
+            Actor::Helm => {
+                let pulse = Pulse { busy: hung.map(|at| self.clock.local(at)) };
+                let quiet = |port: PortId| !*leaving && waiting.iter().all(|(at, _)| *at != port.0);
+                let calendar = 1_700_000_000_000_000_000 + now.as_nanos();
+                crew.helm_turn(local, calendar, pulse, quiet)
+            }
+            Actor::Courier => crew.courier_turn(local),
+            Actor::Forward => {
+                self.take_orders(now);
+                Vec::new()
+            }
+        }
+    }
+
+    fn take_orders(&mut self, now: Instant) {
+        if !self.forwards() {
+            return;
+        }
+        let now = self.obey(now);
+        for _ in 0..ORDERS {
+            let Some(crew) = &mut self.crew else { return };
+            let Some((telling, order)) = crew.orders.pop_front() else { break };
+            let ignore = || Box::new(|_| {});
+            let command = match order {
+                ReplicaOrder::Tell => {
+                    self.out.chunks.clear();
+                    crew.begin_telling(telling);
+                    Command::Replicate(Replication::Tell)
+                }
+                ReplicaOrder::Quiet => Command::Replicate(Replication::Off),
+                ReplicaOrder::ForgetPeer => Command::Replicate(Replication::Listen),
+                ReplicaOrder::Import(stream, sequence, bytes) => {
+                    crew.applied(stream, sequence);
+                    Command::Import { bytes, reply: ignore() }
+                }
+            };
+            self.shard.handle_command(now, command, &mut self.out);
+            self.flush();
+        }
+        let mut packets =
+            self.crew.as_mut().map(|crew| std::mem::take(&mut crew.packets)).unwrap_or_default();
+        if !packets.is_empty() {
+            self.shard.handle_host_packets(now, &mut packets, &mut self.out);
+            self.flush();
         }
     }
 
     /// What has been sent since the last time, by port; packets for the own stack go into its queue.
     pub fn drain(&mut self) -> Vec<(u8, Vec<u8>)> {
+        self.leaving = false;
         self.own.push(&mut self.out.host);
         let mut sent = Vec::new();
-        for port in 0..self.ports {
+        for port in 0..self.links.len() as u8 {
             let (frames, pool) = self.out.frames(PortId(port));
             for frame in frames.drain(..) {
                 sent.push((port, frame.bytes().to_vec()));
@@ -79,40 +267,62 @@ impl Router {
         sent
     }
 
+    /// True when a departure has to be scheduled.
+    pub fn wants_departure(&mut self) -> bool {
+        let wanted = self.forwards() && !self.leaving && !self.out.is_empty();
+        self.leaving |= wanted;
+        wanted
+    }
+
     /// True when a turn of the own stack has to be scheduled.
     pub fn wants_turn(&mut self, now: Instant) -> bool {
-        let wanted = !self.own.turn_due && self.own.due(now).is_some_and(|at| at <= now);
+        let now = self.clock.local(now);
+        let wanted = self.is_awake() && !self.own.turn_due && self.own.due(now).is_some_and(|at| at <= now);
         self.own.turn_due |= wanted;
         wanted
     }
 
     pub fn run_stack(&mut self, now: Instant) {
         self.own.turn_due = false;
-        self.own.turn(now);
+        if self.is_awake() {
+            self.own.turn(self.clock.local(now));
+        }
     }
 
     /// True when a hand-over of the own stack's packets has to be scheduled.
     pub fn wants_hand(&mut self) -> bool {
-        let wanted = !self.own.hand_due && self.own.has_outgoing();
+        let wanted = self.forwards() && !self.own.hand_due && self.own.has_outgoing();
         self.own.hand_due |= wanted;
         wanted
     }
 
     pub fn take_host_packets(&mut self, now: Instant) {
         self.own.hand_due = false;
-        let mut packets = self.own.pop(BATCH);
-        self.shard.handle_host_packets(now, &mut packets, &mut self.out);
+        if self.forwards() {
+            let mut packets = self.own.pop(BATCH);
+            let now = self.obey(now);
+            self.shard.handle_host_packets(now, &mut packets, &mut self.out);
+            self.flush();
+        }
     }
 
     /// When something is due.
     pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let own = if self.own.turn_due { None } else { self.own.due(now) };
-        self.shard.poll_timeout().map(|(at, _)| at).into_iter().chain(own).min()
+        if !self.is_awake() {
+            return None;
+        }
+        let local = self.clock.local(now);
+        let own = if self.own.turn_due { None } else { self.own.due(local) };
+        let shard = self.shard.poll_timeout().map(|(at, _)| at).filter(|_| self.hung.is_none());
+        shard.into_iter().chain(own).min().map(|at| self.clock.world(at))
     }
 
     pub fn run_timers(&mut self, now: Instant) {
-        if self.shard.poll_timeout().is_some_and(|(at, _)| at <= now) {
-            self.shard.handle_timeout(now, &mut self.out);
+        let local = self.clock.local(now);
+        if self.forwards() && self.shard.poll_timeout().is_some_and(|(at, _)| at <= local) {
+            let local = self.obey(now);
+            self.shard.handle_timeout(local, &mut self.out);
+            self.flush();
         }
     }
 }

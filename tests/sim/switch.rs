@@ -12,6 +12,8 @@ pub const PORTS: u8 = 8;
 #[derive(Default)]
 pub struct Switch {
     learned: HashMap<[u8; 6], u8>,
+    /// From the first port nothing leaves by the second.
+    blocked: Vec<(u8, u8)>,
 }
 
 impl Switch {
@@ -21,12 +23,25 @@ impl Switch {
         if from[0] & 1 == 0 {
             self.learned.insert(from, port);
         }
+        let leaves = |other: &u8| *other != port && !self.blocked.contains(&(port, *other));
         match self.learned.get(&to) {
-            Some(known) if to[0] & 1 == 0 => {
-                Some(*known).filter(|known| *known != port).into_iter().collect()
-            }
-            Some(_) | None => (0..PORTS).filter(|other| *other != port).collect(),
+            Some(known) if to[0] & 1 == 0 => Some(*known).filter(leaves).into_iter().collect(),
+            Some(_) | None => (0..PORTS).filter(leaves).collect(),
         }
+    }
+
+    /// Nothing gets from one of the ports to the other any more, or all does again.
+    pub fn block(&mut self, one: u8, other: u8, blocked: bool) {
+        let ways = [(one, other), (other, one)];
+        self.blocked.retain(|way| !ways.contains(way));
+        if blocked {
+            self.blocked.extend(ways);
+        }
+    }
+
+    /// True when nothing gets from one of the ports to the other.
+    pub fn blocks(&self, one: u8, other: u8) -> bool {
+        self.blocked.contains(&(one, other))
     }
 
     /// The link of a port went down: nobody is behind it any more.

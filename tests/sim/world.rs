@@ -15,6 +15,7 @@ use koi::types::{Instant, Random, Seed};
 use smoltcp::iface::SocketHandle;
 
 use crate::cable::{Cable, Quality};
+use crate::crew::Actor;
 use crate::host::Host;
 use crate::router::Router;
 use crate::switch::Switch;
@@ -51,6 +52,24 @@ enum Event {
     Hand {
         router: usize,
     },
+    /// An actor of a node of the pair has its turn.
+    Actor {
+        router: usize,
+        actor: Actor,
+    },
+    /// What the forward thread has made leaves.
+    Depart {
+        router: usize,
+    },
+    /// A node runs again.
+    GoOn {
+        router: usize,
+    },
+    /// A parent's last word.
+    Frames {
+        router: usize,
+        frames: Vec<(u8, Vec<u8>)>,
+    },
     /// Only the end of a wait.
     Wake,
 }
@@ -66,6 +85,8 @@ pub struct World {
     configurations: Vec<Arc<Compiled>>,
     sequence: u64,
     random: Random,
+    /// By router and actor: a turn comes at most this many nanoseconds late.
+    pub late: Vec<[u64; 3]>,
     /// How often anything happened.
     pub steps: u64,
     /// Every frame that was put on a cable: (time, from, frame). For assertions.
@@ -84,6 +105,7 @@ impl World {
             configurations: Vec::new(),
             sequence: 0,
             random: Seed([seed, 0x6b6f69]).random(),
+            late: Vec::new(),
             steps: 0,
             seen: Vec::new(),
         }
@@ -92,9 +114,45 @@ impl World {
     /// A router that obeys `compiled`, all its ports up.
     pub fn add_router(&mut self, compiled: Compiled) -> usize {
         let seed = Seed([self.random.next(), self.random.next()]);
-        let router = Router::new(compiled, seed, self.now);
+        let router = Router::new(Arc::new(compiled), seed, self.now);
         self.routers.push(router);
+        self.late.push([100_000; 3]);
         self.routers.len() - 1
+    }
+
+    /// A node of a pair, as whatever `make` makes of a seed.
+    pub fn add_node(&mut self, make: impl FnOnce(Seed, Instant) -> Router) -> usize {
+        let seed = Seed([self.random.next(), self.random.next()]);
+        self.routers.push(make(seed, self.now));
+        self.late.push([100_000; 3]);
+        self.routers.len() - 1
+    }
+
+    /// Another node in the place of one that has ended.
+    pub fn replace_node(&mut self, router: usize, make: impl FnOnce(Seed, Instant, &Router) -> Router) {
+        let seed = Seed([self.random.next(), self.random.next()]);
+        self.routers[router] = make(seed, self.now, &self.routers[router]);
+    }
+
+    /// A node stops for a while; `stands`: like a paused machine, whose clock stands still.
+    pub fn stop(&mut self, router: usize, time: Duration, stands: bool) {
+        self.routers[router].clock.stop(self.now, stands);
+        self.schedule(self.now + time, Event::GoOn { router });
+    }
+
+    /// The forward thread gets stuck, or goes on.
+    pub fn hang(&mut self, router: usize, hung: bool) {
+        self.routers[router].hung = hung.then_some(self.now);
+        if !hung && self.routers[router].wake(self.now) {
+            self.soon(100_000, Event::Batch { router });
+        }
+    }
+
+    /// The parent says what it was left.
+    pub fn say_last_word(&mut self, router: usize) {
+        let Some(crew) = &mut self.routers[router].crew else { return };
+        let frames = std::mem::take(&mut crew.resignation);
+        self.soon(2_000_000, Event::Frames { router, frames });
     }
 
     pub fn add_host(&mut self, host: Host) -> usize {
@@ -132,6 +190,9 @@ impl World {
     /// The link of a router's port comes or goes, as the kernel tells it.
     pub fn link(&mut self, router: usize, port: u8, up: bool) {
         self.cut(End::Router(router, port), !up);
+        if let Some(End::Switch(switch, at)) = self.peer(End::Router(router, port)).filter(|_| !up) {
+            self.switches[switch].unplug(at);
+        }
         self.routers[router].link(self.now, port, up);
     }
 
@@ -206,10 +267,70 @@ impl World {
             Event::Batch { router } => self.routers[router].run_batch(self.now),
             Event::Turn { router } => self.routers[router].run_stack(self.now),
             Event::Hand { router } => self.routers[router].take_host_packets(self.now),
+            Event::Actor { router, actor } => {
+                let planned = &mut self.routers[router].planned[actor as usize];
+                if planned.is_some_and(|(_, at)| at == self.now) {
+                    *planned = None;
+                    if self.routers[router].is_awake() {
+                        let frames = self.routers[router].turn(self.now, actor);
+                        self.send_all(router, frames);
+                    }
+                }
+            }
+            Event::Depart { router } => self.depart(router),
+            Event::GoOn { router } => {
+                self.routers[router].clock.go_on(self.now);
+                if self.routers[router].leaving {
+                    // The batch that had been started.
+                    self.depart(router);
+                }
+                if self.routers[router].wake(self.now) {
+                    self.soon(100_000, Event::Batch { router });
+                }
+            }
+            Event::Frames { router, frames } => self.send_all(router, frames),
             Event::Wake => {}
             Event::Apply { router, index } => {
                 let command = Command::Apply(Arc::clone(&self.configurations[index]), Box::new(|()| {}));
                 self.routers[router].command(self.now, command);
+            }
+        }
+    }
+
+    fn send_all(&mut self, router: usize, frames: Vec<(u8, Vec<u8>)>) {
+        for (port, frame) in frames {
+            self.send(End::Router(router, port), frame);
+        }
+    }
+
+    /// A node that stands still sends when it goes on.
+    fn depart(&mut self, router: usize) {
+        if self.routers[router].is_awake() {
+            let frames = self.routers[router].drain();
+            self.send_all(router, frames);
+        }
+    }
+
+    /// Gives the actors of a node the turns that they want, late by as much as the seed says.
+    fn plan(&mut self, index: usize) {
+        if !self.routers[index].is_awake() {
+            return;
+        }
+        if self.routers[index].wants_departure() {
+            self.soon(50_000, Event::Depart { router: index });
+        }
+        for actor in Actor::ALL {
+            let Router { crew: Some(crew), clock, planned, .. } = &mut self.routers[index] else { return };
+            let Some(due) = crew.due(actor, clock.local(self.now)) else { continue };
+            let due = clock.world(due).max(self.now);
+            if planned[actor as usize].is_none_or(|(planned, _)| due < planned) {
+                let late = self.random.below(self.late[index][actor as usize].max(1));
+                let at = due + Duration::from_nanos(late);
+                let planned = &mut self.routers[index].planned[actor as usize];
+                if planned.is_none_or(|(_, before)| at < before) {
+                    *planned = Some((due, at));
+                    self.schedule(at, Event::Actor { router: index, actor });
+                }
             }
         }
     }
@@ -222,8 +343,11 @@ impl World {
 
     /// Puts on the cables what the router has sent, and gives its own stack the turns that it wants.
     fn drain_router(&mut self, index: usize) {
-        for (port, frame) in self.routers[index].drain() {
-            self.send(End::Router(index, port), frame);
+        if self.routers[index].crew.is_some() {
+            self.plan(index);
+        } else {
+            let frames = self.routers[index].drain();
+            self.send_all(index, frames);
         }
         if self.routers[index].wants_turn(self.now) {
             self.soon(200_000, Event::Turn { router: index });

@@ -53,7 +53,7 @@ pub struct Joiner {
 }
 
 impl Joiner {
-    /// Looks for the creator of `code`, to give it `own` (see [`super::Newcomer`]); `None` when that is longer than
+    /// Looks for the creator of `code`, to give it `own` (see [`super::Party`]); `None` when that is longer than
     /// [`PAYLOAD_MAX`].
     pub fn new(
         identity: &Identity,

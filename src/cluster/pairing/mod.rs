@@ -31,7 +31,6 @@ pub use creator::{Creator, CreatorCounters, Standing};
 pub use joiner::{Failure, Joiner};
 
 use super::{Code, PublicKey};
-use crate::types::MacAddr;
 use crate::wire::pair::{Envelope, Kind};
 
 /// The longest document, and the longest description of a newcomer.
@@ -56,33 +55,33 @@ pub enum Ended {
     Paired {
         /// The other node's key, to be pinned.
         peer: PublicKey,
-        /// What the other node gave: the creator's document, or the joiner's [`Newcomer`].
+        /// What the other node gave, usually a [`Party`].
         payload: Vec<u8>,
     },
     /// The joiner has given up.
     Failed(Failure),
 }
 
-/// What a joiner says of itself.
+/// What each of the two says of itself.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
-pub struct Newcomer {
-    /// Its name.
-    pub name: String,
+pub struct Party {
     /// Its release of the pair's protocols.
     pub version: u16,
-    /// Its ports and their MAC addresses.
-    pub ports: Vec<(String, MacAddr)>,
+    /// Its name.
+    pub name: String,
+    /// The creator: the shared document. The joiner: what it brings. In a text form that the edge knows.
+    pub text: String,
 }
 
-impl Newcomer {
+impl Party {
     /// The bytes.
     pub fn encode(&self) -> Vec<u8> {
         postcard::to_allocvec(self).unwrap_or_default()
     }
 
     /// From what [`Ended::Paired`] gave; later releases may have appended fields.
-    pub fn decode(bytes: &[u8]) -> Option<Newcomer> {
-        postcard::take_from_bytes(bytes).ok().map(|(newcomer, _later)| newcomer)
+    pub fn decode(bytes: &[u8]) -> Option<Party> {
+        postcard::take_from_bytes(bytes).ok().map(|(party, _later)| party)
     }
 }
 

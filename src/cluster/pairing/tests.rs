@@ -224,14 +224,10 @@ fn a_proof_that_comes_again_is_not_another_try() {
 }
 
 #[test]
-fn a_newcomer_round_trips() {
-    let newcomer = Newcomer {
-        name: "beta".into(),
-        version: 3,
-        ports: vec![("wan".into(), MacAddr([2, 0, 0, 0, 0, 9]))],
-    };
-    let mut bytes = newcomer.encode();
+fn a_party_round_trips() {
+    let party = Party { version: 3, name: "beta".into(), text: "[[node]]".into() };
+    let mut bytes = party.encode();
     bytes.extend([1, 2]);
-    assert_eq!(Newcomer::decode(&bytes), Some(newcomer));
-    assert_eq!(Newcomer::decode(&[0xff; 4]), None);
+    assert_eq!(Party::decode(&bytes), Some(party));
+    assert_eq!(Party::decode(&[0xff; 4]), None);
 }

@@ -15,7 +15,7 @@ use crate::types::{Duration, Epoch, Instant, NodeId, PathId, Role, Standing};
 use crate::wire::pair::{Health, Heartbeat};
 
 /// The version that heartbeats announce.
-const VERSION: u16 = 1;
+pub const VERSION: u16 = 1;
 /// A router that was started again while its machine kept running listens this long.
 const LISTEN_AGAIN: Duration = Duration::from_millis(300);
 /// The send times of so many heartbeats are remembered, to know how old an echo is.
@@ -526,6 +526,8 @@ impl Elector {
             config_hash: self.config_hash,
             applied: self.applied,
             version: VERSION,
+            // Whoever sends it knows the calendar.
+            calendar_ms: 0,
         }
     }
 

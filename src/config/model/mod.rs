@@ -43,7 +43,7 @@ pub struct Config {
     #[serde(rename = "node")]
     pub nodes: Vec<Node>,
     /// Logical interfaces; their order is the order of the GUI's tabs.
-    #[serde(rename = "interface")]
+    #[serde(rename = "interface", default)]
     pub interfaces: Vec<Interface>,
     /// Addresses that belong to whoever leads.
     #[serde(rename = "virtual_ip", default, skip_serializing_if = "is_default")]

@@ -24,7 +24,7 @@ pub struct Node {
     #[serde(rename = "port")]
     pub ports: Vec<Port>,
     /// Its addresses, by logical interface.
-    #[serde(rename = "interface")]
+    #[serde(rename = "interface", default)]
     pub interfaces: Vec<NodeInterface>,
 }
 

@@ -7,7 +7,9 @@ use crate::config::model::{Config, Interface, Zone};
 use crate::types::Prefix;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
-    if config.interfaces.is_empty() {
+    // A node that waits to join a pair gets its interfaces from there.
+    let waits = config.pair.is_some() && config.nodes.len() == 1;
+    if config.interfaces.is_empty() && !waits {
         report.add("interface", "There is no interface.", "Add a section [[interface]].");
     }
     report.bound("interface", "interfaces", config.interfaces.len(), INTERFACE_LIMIT);

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use super::announcements::Announcement;
-use super::vips::Place;
+use super::vips::{Alarm, Place};
 use super::{Helm, HelmOutbox, Way};
 use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
-use crate::types::Family;
+use crate::types::{Family, Instant};
 use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
@@ -79,7 +79,7 @@ impl Helm {
     }
 
     /// What an engine says goes out, and into the log.
-    pub(super) fn say_carp(&mut self, index: usize, said: carp::Outbox, out: &mut HelmOutbox) {
+    pub(super) fn say_carp(&mut self, now: Instant, index: usize, said: carp::Outbox, out: &mut HelmOutbox) {
         let carp::Outbox { adverts, announce, changes, events } = said;
         let Some(Place { interface, mac, foreign, .. }) = self.vips.get(index).map(|vip| vip.place.clone())
         else {
@@ -94,6 +94,9 @@ impl Helm {
             );
         }
         for event in events {
+            if let Some(vip) = self.vips.get_mut(index) {
+                vip.note_alarm(now, Alarm::Carp(event));
+            }
             self.note_carp(index, true, format!("{}: {}", carp_name(self, index), words(event)), out);
         }
         for advert in &adverts {

@@ -8,9 +8,14 @@
 
 mod announcements;
 mod conditions;
+mod counters;
 mod doubts;
 mod frames;
 mod outbox;
+mod pairing;
+#[cfg(test)]
+mod pairing_tests;
+mod preflight;
 mod settle;
 mod snapshot;
 mod vips;
@@ -22,8 +27,11 @@ use announcements::Announcements;
 use conditions::Conditions;
 use doubts::Doubts;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
-pub use snapshot::{PairSnapshot, ReplicationRow};
-use vips::Vip;
+use pairing::Pairing;
+pub use pairing::{PairingNews, PairingOrder, PairingRow};
+pub use preflight::Finding;
+pub use snapshot::{PairSnapshot, PathRow, PeerRow, ReplicationRow, TransitionRow, VirtualIpRow};
+use vips::{Alarm, Vip};
 pub use ways::{Way, sync_way};
 
 use super::compiled::Compiled;
@@ -57,6 +65,8 @@ pub enum Why {
     Doubt,
     /// The next announcement.
     Announcement,
+    /// A pairing.
+    Pairing,
 }
 
 /// See the module.
@@ -78,9 +88,14 @@ pub struct Helm {
     seed: Seed,
     /// The calendar clock less our own, at the last look.
     offset: Option<i128>,
+    /// The machine lets the role thread run before all ordinary ones; unknown at first.
+    real_time: Option<bool>,
+    /// By how much the peer's calendar clock differed at its last heartbeat.
+    clocks_apart: Option<Duration>,
     /// The parent has a resignation for this session and epoch.
     resignation: Option<(u32, Epoch)>,
     session: Option<u32>,
+    pairing: Pairing,
     channel_out: channel::Outbox,
     role_out: RoleOutbox,
 }
@@ -110,8 +125,11 @@ impl Helm {
             fresh,
             seed,
             offset: None,
+            real_time: None,
+            clocks_apart: None,
             resignation: None,
             session: None,
+            pairing: Pairing::default(),
             channel_out: channel::Outbox::default(),
             role_out: RoleOutbox::default(),
             compiled: Arc::clone(&compiled),
@@ -134,7 +152,12 @@ impl Helm {
     /// Another configuration.
     pub fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut HelmOutbox) {
         let config = role_config(&compiled, &self.identity, self.fresh);
-        self.elector.apply(now, config, &mut self.role_out);
+        if self.pairing.has_joined(config.peer) {
+            // A newcomer serves no more until it has heard its peer.
+            self.elector = Elector::new(config, now);
+        } else {
+            self.elector.apply(now, config, &mut self.role_out);
+        }
         self.take_document(now, compiled, out);
         self.settle(now, out);
     }
@@ -163,8 +186,10 @@ impl Helm {
 
     /// A frame that the sync port received.
     pub fn handle_sync_frame(&mut self, now: Instant, frame: &FrameBuf, out: &mut HelmOutbox) {
-        if let Some((_, _, bytes)) = payload(frame) {
-            self.handle_datagram(now, PathId::SYNC, bytes, out);
+        match payload(frame) {
+            Some((from, _, bytes)) if pairing::is_pairing(bytes) => self.hear_pairing(now, from, bytes, out),
+            Some((_, _, bytes)) => self.handle_datagram(now, PathId::SYNC, bytes, out),
+            None => {}
         }
         self.settle(now, out);
     }
@@ -198,12 +223,21 @@ impl Helm {
     fn handle_carp(&mut self, now: Instant, interface: InterfaceId, packet: &Packet, out: &mut HelmOutbox) {
         let from = packet.layout.key.src();
         let unicast = !packet.layout.key.dst().is_multicast();
-        let Ok(advert) = carp_wire::Repr::read(packet, unicast) else { return };
-        let mut carp_out = carp::Outbox::default();
-        let here = |vip: &Vip| vip.place.interface == interface && vip.engine.config().vhid == advert.vhid;
+        let read = carp_wire::Repr::read(packet, unicast);
+        let vhid = match read {
+            Ok(advert) => Some(advert.vhid),
+            Err(_) => carp_wire::vrrp_router(packet),
+        };
+        let here = |vip: &Vip| vip.place.interface == interface && Some(vip.engine.config().vhid) == vhid;
         let Some(index) = self.vips.iter().position(here) else { return };
-        self.vips[index].engine.handle_advert(now, from, &advert, &mut carp_out);
-        self.say_carp(index, carp_out, out);
+        let vip = &mut self.vips[index];
+        let Ok(advert) = read else { return vip.note_alarm(now, Alarm::Vrrp(from)) };
+        let mut carp_out = carp::Outbox::default();
+        vip.engine.handle_advert(now, from, &advert, &mut carp_out);
+        if vip.engine.config().own.contains(&from) {
+            vip.note_alarm(now, Alarm::Reflected);
+        }
+        self.say_carp(now, index, carp_out, out);
     }
 
     /// The reader of a path has found nothing more at `now`.
@@ -262,6 +296,11 @@ impl Helm {
         }
     }
 
+    /// Whether the machine lets the role thread run before all ordinary ones.
+    pub fn handle_scheduling(&mut self, real_time: bool) {
+        self.real_time = Some(real_time);
+    }
+
     /// The calendar clock of the machine, at `now`: a jump against our own means that we were paused or reverted.
     pub fn handle_clock(&mut self, now: Instant, calendar_nanos: u64, out: &mut HelmOutbox) {
         let offset = i128::from(calendar_nanos) - i128::from(now.as_nanos());
@@ -292,7 +331,7 @@ impl Helm {
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.handle_timeout(now, &mut carp_out);
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
         while let Some(step) = self.doubts.step(now) {
             self.take_step(now, step, out);
@@ -301,6 +340,7 @@ impl Helm {
         while let Some(announcement) = self.announcements.due(now) {
             self.announce(announcement, out);
         }
+        self.run_pairing(now, out);
     }
 
     /// When to call [`Helm::handle_timeout`], and why.
@@ -314,6 +354,7 @@ impl Helm {
             vips.map(|(at, why)| (at, Why::Carp(why))),
             self.doubts.poll_timeout().map(|at| (at, Why::Doubt)),
             self.announcements.poll_timeout().map(|at| (at, Why::Announcement)),
+            self.pairing.poll_timeout().map(|at| (at, Why::Pairing)),
         ];
         timers.into_iter().flatten().min_by_key(|(at, _)| *at)
     }
@@ -325,7 +366,7 @@ impl Helm {
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.stop(now, &mut carp_out);
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
         out.resignation = Some(Vec::new());
     }

@@ -1,5 +1,6 @@
 //! What the helm hands to the edge.
 
+use super::PairingNews;
 use crate::cluster::channel::{Opener, Sealer};
 use crate::types::{Epoch, InterfaceId, PortId, Role};
 use crate::wire::FrameBuf;
@@ -17,6 +18,8 @@ pub struct HelmOutbox {
     pub replica: Vec<Vec<u8>>,
     /// News for the courier.
     pub courier: Vec<CourierOrder>,
+    /// What came of a pairing, for whoever has asked for it.
+    pub pairing: Vec<PairingNews>,
     /// Lines for the log.
     pub notices: Vec<HelmNotice>,
     /// What the parent shall send when the router dies without a word; it replaces what it has.

@@ -6,7 +6,7 @@ use super::{CourierOrder, Helm, HelmNotice, HelmOutbox};
 use crate::carp;
 use crate::cluster::channel::{self, SessionNews};
 use crate::cluster::role::{Cause, Event, Transition};
-use crate::types::{Epoch, Instant, PathId, PortId, Role};
+use crate::types::{Duration, Epoch, Instant, PathId, PortId, Role};
 use crate::wire::FrameBuf;
 use crate::wire::pair::{Heartbeat, Space};
 
@@ -42,6 +42,7 @@ impl Helm {
         match space {
             Space::Heartbeat(_) => {
                 if let Some(heartbeat) = Heartbeat::decode(plain) {
+                    self.compare_clocks(now, heartbeat.calendar_ms);
                     self.elector.handle_heartbeat(now, path, &heartbeat, &mut self.role_out);
                 }
             }
@@ -53,6 +54,17 @@ impl Helm {
             }
             // The courier opens these itself.
             Space::Replica => {}
+        }
+    }
+
+    /// Milliseconds since 1970, where somebody has told what the calendar says.
+    fn calendar_ms(&self, now: Instant) -> Option<u64> {
+        u64::try_from((self.offset? + i128::from(now.as_nanos())) / 1_000_000).ok()
+    }
+
+    fn compare_clocks(&mut self, now: Instant, theirs: u64) {
+        if let Some(ours) = self.calendar_ms(now).filter(|_| theirs != 0) {
+            self.clocks_apart = Some(Duration::from_millis(ours.abs_diff(theirs)));
         }
     }
 
@@ -84,7 +96,8 @@ impl Helm {
             channel.renew(now);
             channel.handle_timeout(now, &mut self.channel_out);
         }
-        for (path, heartbeat) in heartbeats {
+        for (path, mut heartbeat) in heartbeats {
+            heartbeat.calendar_ms = self.calendar_ms(now).unwrap_or_default();
             self.send_heartbeat(path, &heartbeat, out);
         }
         for event in events {
@@ -155,7 +168,7 @@ impl Helm {
             if !self.vips[index].place.foreign {
                 let mut carp_out = carp::Outbox::default();
                 self.vips[index].engine.set_master(now, leads, &mut carp_out);
-                self.say_carp(index, carp_out, out);
+                self.say_carp(now, index, carp_out, out);
             }
         }
         out.courier.push(CourierOrder::Role(standing.role, standing.epoch));
@@ -171,7 +184,7 @@ impl Helm {
             let up = self.conditions.link(self.vips[index].place.port);
             let mut carp_out = carp::Outbox::default();
             self.vips[index].engine.handle_link(now, up, &mut carp_out);
-            self.say_carp(index, carp_out, out);
+            self.say_carp(now, index, carp_out, out);
         }
         self.tell_health(now);
     }

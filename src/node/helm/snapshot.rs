@@ -2,9 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Helm, Vip};
+use super::preflight::{self, Facts, Finding};
+use super::vips::Alarm;
+use super::{Helm, PairingRow, Vip, counters};
 use crate::carp::State;
 use crate::cluster::role;
+use crate::node::snapshot::CounterRow;
 use crate::types::Instant;
 
 /// The pair, seen from this node.
@@ -42,8 +45,12 @@ pub struct PairSnapshot {
     pub virtual_ips: Vec<VirtualIpRow>,
     /// How far replication is; filled in by the courier.
     pub replication: ReplicationRow,
-    /// What the channel has counted, by name.
-    pub channel: Vec<(String, u64)>,
+    /// What should be put right, and how.
+    pub findings: Vec<Finding>,
+    /// What the pair has counted.
+    pub counters: Vec<CounterRow>,
+    /// The node has been asked to let another one join.
+    pub pairing: Option<PairingRow>,
 }
 
 /// The peer, as it last said.
@@ -76,6 +83,8 @@ pub struct PathRow {
     pub name: String,
     pub up: bool,
     pub carries: bool,
+    /// The peer hears this node on it.
+    pub echoed: bool,
     pub heard_ms: Option<u64>,
     pub loss_permille: u16,
     pub lateness_us: u64,
@@ -106,6 +115,7 @@ pub struct VirtualIpRow {
     pub adverts_sent: u64,
     pub adverts_received: u64,
     pub bad_digests: u64,
+    pub reflected: u64,
 }
 
 /// Replication of the connection table.
@@ -147,9 +157,9 @@ impl Helm {
             conditions,
             paths,
             timeline,
-            counters: _,
+            counters: role_counters,
         } = self.elector.snapshot(now);
-        PairSnapshot {
+        let mut snapshot = PairSnapshot {
             paired: config.pair.is_some(),
             node: config.node_part(node).name.clone(),
             peer_name: config.peer_of(node).map(|peer| config.node_part(peer).name.clone()),
@@ -175,15 +185,38 @@ impl Helm {
             timeline: timeline.into_iter().map(transition_row).collect(),
             virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
-            channel: self.channel.as_ref().map(|channel| counted(&channel.counters())).unwrap_or_default(),
-        }
+            findings: Vec::new(),
+            pairing: self.pairing.row(now),
+            counters: counters::rows(
+                &role_counters,
+                self.channel.as_ref().map(|channel| channel.counters()).as_ref(),
+                self.vips.iter().map(|vip| vip.engine.snapshot(now).counters),
+            ),
+        };
+        let alarms = self.vips.iter().enumerate();
+        let alarms: Vec<(usize, Alarm)> = alarms
+            .flat_map(|(index, vip)| vip.present_alarms(now).map(move |alarm| (index, alarm)))
+            .collect();
+        snapshot.findings = preflight::findings(
+            &snapshot,
+            &Facts {
+                lacks: &lacks,
+                alarms: &alarms,
+                gateways: config.gateways.len(),
+                preferred: config.is_preferred(node),
+                preempts: config.pair.as_ref().is_some_and(|pair| pair.preempt),
+                real_time: self.real_time,
+                clocks_apart: self.clocks_apart,
+            },
+        );
+        snapshot
     }
 
     fn path_row(&self, row: role::PathRow) -> PathRow {
-        let role::PathRow { path, up, carries, heard_ms, echoed: _, loss_permille, lateness_us } = row;
+        let role::PathRow { path, up, carries, heard_ms, echoed, loss_permille, lateness_us } = row;
         let way = self.ways.iter().find(|way| way.path.0 == path);
         let name = way.map_or_else(|| path.to_string(), |way| way.name.clone());
-        PathRow { name, up, carries, heard_ms, loss_permille, lateness_us }
+        PathRow { name, up, carries, echoed, heard_ms, loss_permille, lateness_us }
     }
 }
 
@@ -223,15 +256,6 @@ fn vip_row(now: Instant, vip: &Vip) -> VirtualIpRow {
         adverts_sent: snapshot.counters.sent,
         adverts_received: snapshot.counters.received,
         bad_digests: snapshot.counters.bad_digest,
-    }
-}
-
-/// Every counter by its name.
-fn counted(counters: &impl Serialize) -> Vec<(String, u64)> {
-    match serde_json::to_value(counters) {
-        Ok(serde_json::Value::Object(fields)) => {
-            fields.into_iter().filter_map(|(name, value)| Some((name, value.as_u64()?))).collect()
-        }
-        Ok(_) | Err(_) => Vec::new(),
+        reflected: snapshot.counters.reflected,
     }
 }

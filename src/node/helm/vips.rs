@@ -6,7 +6,10 @@ use super::announcements::Announcement;
 use crate::carp::{self, Mode, Vhid, VhidConfig};
 use crate::config::model::VirtualMac;
 use crate::config::{Config, NodeIndex, Valid};
-use crate::types::{Instant, InterfaceId, MacAddr, PortId, Prefix, Seed};
+use crate::types::{Duration, Instant, InterfaceId, MacAddr, PortId, Prefix, Seed};
+
+/// An alarm is told again every ten seconds as long as its cause lasts; one of this age is over.
+const ALARM_HOLDS: Duration = Duration::from_secs(30);
 
 /// A virtual IP with its engine.
 pub struct Vip {
@@ -14,6 +17,46 @@ pub struct Vip {
     pub engine: Vhid,
     /// Where it lives.
     pub place: Place,
+    /// What was wrong, and when that was last seen: one of each kind.
+    alarms: Vec<(Instant, Alarm)>,
+}
+
+/// What is wrong with a virtual IP on its segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Alarm {
+    /// The engine says so.
+    Carp(carp::Event),
+    /// This node's own advertisements come back.
+    Reflected,
+    /// A speaker of VRRP has the same number, and with it the same MAC address.
+    Vrrp(IpAddr),
+}
+
+impl Vip {
+    /// Keeps the newest alarm of its kind.
+    pub fn note_alarm(&mut self, now: Instant, alarm: Alarm) {
+        self.alarms.retain(|(_, old)| old.kind() != alarm.kind());
+        self.alarms.push((now, alarm));
+    }
+
+    /// Those whose cause may still be there.
+    pub fn present_alarms(&self, now: Instant) -> impl Iterator<Item = Alarm> + '_ {
+        self.alarms.iter().filter(move |(at, _)| now.since(*at) < ALARM_HOLDS).map(|(_, alarm)| *alarm)
+    }
+}
+
+impl Alarm {
+    const fn kind(&self) -> u8 {
+        match self {
+            Alarm::Carp(carp::Event::ListsDiffer { .. }) => 0,
+            Alarm::Carp(carp::Event::BadDigest { .. }) => 1,
+            Alarm::Carp(carp::Event::Stranger { .. }) => 2,
+            Alarm::Carp(carp::Event::OtherMaster { .. }) => 3,
+            Alarm::Carp(carp::Event::FamilySilent { .. }) => 4,
+            Alarm::Reflected => 5,
+            Alarm::Vrrp(_) => 6,
+        }
+    }
 }
 
 /// Where a virtual IP lives on this node.
@@ -86,14 +129,16 @@ pub fn vips(
             old.as_ref()
                 .is_some_and(|old| old.place.interface == interface && old.engine.config().vhid == vip.vhid)
         });
-        let engine = match same.and_then(Option::take) {
+        match same.and_then(Option::take) {
             Some(mut old) => {
                 old.engine.apply(now, wanted, out);
-                old.engine
+                Vip { place, ..old }
             }
-            None => Vhid::new(wanted, seed.derive(index as u64), now),
-        };
-        Vip { engine, place }
+            None => {
+                let engine = Vhid::new(wanted, seed.derive(index as u64), now);
+                Vip { engine, place, alarms: Vec::new() }
+            }
+        }
     };
     config.virtual_ips().enumerate().map(one).collect()
 }

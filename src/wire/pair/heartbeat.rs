@@ -54,6 +54,8 @@ pub struct Heartbeat {
     pub applied: u64,
     /// The sender's release of the pair's protocols.
     pub version: u16,
+    /// What the sender's calendar says: milliseconds since 1970, zero when it does not know.
+    pub calendar_ms: u64,
 }
 
 impl Heartbeat {
@@ -104,14 +106,15 @@ mod tests {
             config_hash: 5,
             applied: 6,
             version: 1,
+            calendar_ms: 3,
         }
     }
 
     #[test]
     fn heartbeat_to_the_byte() {
         let heartbeat = Heartbeat { sent: 1, heard: vec![(PathId(3), 130)], ..sample(0) };
-        // FORMAT, epoch, role, preference, health, sequence (varint), sent, heard, lateness, flags, hash, applied, version.
-        let bytes = [1, 7, 2, 200, 1, 2, 1, 0, 0xac, 2, 1, 1, 3, 0x82, 1, 0x80, 1, 0, 1, 5, 6, 1];
+        // FORMAT, epoch, role, preference, health, sequence (varint), sent, heard, lateness, flags, hash, applied, version, calendar.
+        let bytes = [1, 7, 2, 200, 1, 2, 1, 0, 0xac, 2, 1, 1, 3, 0x82, 1, 0x80, 1, 0, 1, 5, 6, 1, 3];
         assert_eq!(heartbeat.encode(), bytes);
         assert_eq!(Heartbeat::decode(&bytes), Some(heartbeat));
     }

@@ -1,0 +1,418 @@
+//! The story's network with two nodes: a switch each for WAN, LAN and DMZ, the cable between the nodes, three hosts;
+//! and everything that may be done to the nodes.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use koi::cluster::Identity;
+use koi::cluster::role::Request;
+use koi::config;
+use koi::node::{Compiled, Offload};
+use koi::types::MacAddr;
+
+use crate::cable::Quality;
+use crate::clock::Clock;
+use crate::host::Host;
+use crate::invariants::Invariants;
+use crate::router::Router;
+use crate::story::{LAN_ANYWHERE, ip};
+use crate::traffic::Traffic;
+use crate::world::{End, World};
+
+/// Ports of both nodes; the first three are the numbers of their switches as well.
+pub const WAN: u8 = 0;
+pub const LAN: u8 = 1;
+pub const DMZ: u8 = 2;
+pub const SYNC: u8 = 3;
+pub const PORTS: u8 = 4;
+/// Where a switch has its host.
+const HOST: u8 = 2;
+const NAMES: [&str; 2] = ["alpha", "beta"];
+
+/// The network, and what has been done to it.
+pub struct Pair {
+    pub world: World,
+    pub traffic: Traffic,
+    pub invariants: Invariants,
+    power: [bool; 2],
+    /// By node and port: the cable is out, and both ends know.
+    unplugged: [[bool; 4]; 2],
+    /// The cable carries nothing, and nobody is told.
+    muted: [[bool; 4]; 2],
+    gateway_lost: [bool; 2],
+    parted: bool,
+    /// A node without power takes the link of its peer's sync port with it.
+    carrier: bool,
+}
+
+fn document() -> String {
+    let node = |index: usize| {
+        let last = index + 3;
+        let ports: String = ["wan", "lan", "dmz", "sync"]
+            .map(|name| format!("[[node.port]]\nname = \"{name}\"\ntap = \"koi-{name}\"\n"))
+            .concat();
+        format!(
+            r#"
+[[node]]
+name = "{}"
+public_key = "{}"
+{ports}
+[[node.interface]]
+name = "wan"
+addresses = ["203.0.113.{last}/24", "2001:db8:1::{last}/64"]
+[[node.interface]]
+name = "lan"
+addresses = ["192.168.1.{last}/24", "2001:db8:10::{last}/64"]
+[[node.interface]]
+name = "dmz"
+addresses = ["10.20.0.{last}/24", "2001:db8:20::{last}/64"]
+"#,
+            NAMES[index],
+            identity(index).public()
+        )
+    };
+    let vip = |name: &str, vhid: u8, addresses: &str| {
+        format!(
+            "[[interface]]\nname = \"{name}\"\nzone = \"{name}\"\nport = \"{name}\"\n\
+             [[virtual_ip]]\ninterface = \"{name}\"\nvhid = {vhid}\naddresses = [{addresses}]\npassword = \"plug\"\n"
+        )
+    };
+    let vips = [
+        vip("wan", 1, "\"203.0.113.2/24\", \"2001:db8:1::2/64\""),
+        vip("lan", 2, "\"192.168.1.1/24\", \"2001:db8:10::1/64\", \"fe80::1/64\""),
+        vip("dmz", 3, "\"10.20.0.1/24\", \"2001:db8:20::1/64\""),
+    ];
+    format!(
+        r#"
+schema = 1
+revision = 1
+[system]
+hostname = "koi"
+[pair]
+sync = "sync"
+preferred = "alpha"
+preempt = false
+{}{}{}
+[[gateway]]
+name = "WAN_GW"
+interface = "wan"
+address = "203.0.113.1"
+default = true
+[[gateway]]
+name = "WAN_GW6"
+interface = "wan"
+address = "2001:db8:1::1"
+default = true
+{LAN_ANYWHERE}
+[[rule]]
+id = 1000010
+interface = "dmz"
+action = "block"
+destination = "lan net"
+[[rule]]
+id = 1000011
+interface = "dmz"
+action = "pass"
+source = "dmz net"
+"#,
+        node(0),
+        node(1),
+        vips.concat()
+    )
+}
+
+fn identity(index: usize) -> Identity {
+    Identity::from_bytes([7 + index as u8; 32])
+}
+
+fn compiled(index: usize) -> Arc<Compiled> {
+    static BOTH: OnceLock<[Arc<Compiled>; 2]> = OnceLock::new();
+    let both = BOTH.get_or_init(|| {
+        let valid = config::load(&document()).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let valid = Arc::new(valid);
+        [0, 1].map(|index| {
+            let node = valid.node(Some(NAMES[index])).unwrap();
+            Arc::new(Compiled::new(Arc::clone(&valid), node, 1, vec![Offload::NONE; usize::from(PORTS)]))
+        })
+    });
+    Arc::clone(&both[index])
+}
+
+impl Pair {
+    /// Both nodes started, one active, the other in sync; traffic flows.
+    pub fn new(seed: u64) -> Pair {
+        Pair::with(seed, Quality::CLEAN)
+    }
+
+    /// The same with other cables to the switches.
+    pub fn with(seed: u64, quality: Quality) -> Pair {
+        let mut pair = Pair::cold(seed, quality);
+        (0..2).for_each(|node| pair.start(node, true));
+        pair.settle();
+        pair.traffic.begin(&mut pair.world);
+        // Hosts ask for a neighbour at most once a second.
+        pair.run_until(Duration::from_secs(3), "an answer", |pair| pair.traffic.flows());
+        pair.run_for(Duration::from_millis(50));
+        pair
+    }
+
+    /// Nodes that have no power yet.
+    pub fn cold(seed: u64, quality: Quality) -> Pair {
+        let mut world = World::new(seed);
+        let mac = |last: u8| MacAddr([2, 0, 0, 0, 0, last]);
+        let sites = [
+            ("203.0.113.1/24", "2001:db8:1::1/64", "203.0.113.2", "2001:db8:1::2"),
+            ("192.168.1.10/24", "2001:db8:10::10/64", "192.168.1.1", "2001:db8:10::1"),
+            ("10.20.0.10/24", "2001:db8:20::10/64", "10.20.0.1", "2001:db8:20::1"),
+        ];
+        for node in 0..2 {
+            let clock = Clock::ahead(Duration::from_secs([77, 5000][node] + seed % 7));
+            world.add_node(|seed, now| {
+                let links = vec![true; usize::from(PORTS)];
+                let mut router =
+                    Router::of_pair((compiled(node), identity(node)), seed, now, (clock, links), true);
+                router.alive = false;
+                router
+            });
+        }
+        for (site, (v4, v6, router4, router6)) in sites.into_iter().enumerate() {
+            let switch = world.add_switch();
+            let host =
+                Host::new(mac(site as u8 + 1), &[v4, v6], &[ip(router4), ip(router6)], seed + site as u64);
+            let host = world.add_host(host);
+            world.connect(End::Host(host), End::Switch(switch, HOST), Quality::CLEAN);
+            for node in 0..2 {
+                world.connect(End::Router(node, switch as u8), End::Switch(switch, node as u8), quality);
+            }
+        }
+        world.connect(End::Router(0, SYNC), End::Router(1, SYNC), Quality::CLEAN);
+        let traffic = Traffic::new(&mut world, 1, 0, seed);
+        let clean = quality.loss == 0 && quality.delay + quality.jitter < Duration::from_millis(4);
+        let mut pair = Pair {
+            invariants: Invariants::new(clean),
+            world,
+            traffic,
+            power: [false; 2],
+            unplugged: Default::default(),
+            muted: Default::default(),
+            gateway_lost: [false; 2],
+            parted: false,
+            carrier: seed.is_multiple_of(2),
+        };
+        pair.rewire();
+        pair
+    }
+
+    // How it goes.
+
+    /// The next thing happens.
+    pub fn step(&mut self) {
+        assert!(self.world.step(), "nothing will ever happen again");
+        self.traffic.advance(&mut self.world);
+        self.invariants.check(&self.world);
+    }
+
+    pub fn run_for(&mut self, time: Duration) {
+        let end = self.world.wake_in(time);
+        while self.world.now < end {
+            self.step();
+        }
+    }
+
+    pub fn run_until(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Pair) -> bool) {
+        let deadline = self.world.wake_in(limit);
+        while !done(self) {
+            if self.world.now >= deadline {
+                self.tell();
+                panic!("{what}: not within {limit:?} of simulated time");
+            }
+            self.step();
+        }
+    }
+
+    /// Runs until one leads and the other could take over at any time.
+    pub fn settle(&mut self) {
+        self.run_until(Duration::from_secs(15), "a settled pair", Pair::is_settled);
+    }
+
+    fn is_settled(&self) -> bool {
+        let Some(active) = self.leader() else { return false };
+        let crew = self.world.routers[1 - active].crew.as_ref().unwrap();
+        let synced = crew.courier.synced() && crew.helm.role() == koi::types::Role::Standby;
+        self.world.routers.iter().all(Router::forwards) && synced
+    }
+
+    /// The node that serves at this moment, when it is one.
+    pub fn leader(&self) -> Option<usize> {
+        match self.invariants.serving(&self.world) {
+            [true, false] => Some(0),
+            [false, true] => Some(1),
+            [true, true] | [false, false] => None,
+        }
+    }
+
+    /// No more traffic; after a while both tables say the same, and the bytes have arrived.
+    pub fn finish(&mut self) {
+        self.traffic.stop(&mut self.world);
+        self.run_until(Duration::from_secs(60), "the end of a transfer", |pair| pair.traffic.is_complete());
+        self.traffic.check();
+        self.settle();
+        self.run_for(Duration::from_millis(2500));
+        self.invariants.check_tables(&self.world);
+    }
+
+    /// What was said, for a test that failed.
+    pub fn tell(&self) {
+        self.invariants.tell(&self.world);
+    }
+
+    // What is done to it.
+
+    /// The power goes.
+    pub fn power_off(&mut self, node: usize) {
+        self.power[node] = false;
+        self.world.routers[node].alive = false;
+        self.rewire();
+    }
+
+    /// The router's process dies, and its parent says so.
+    pub fn crash(&mut self, node: usize) {
+        self.world.say_last_word(node);
+        self.world.routers[node].alive = false;
+        self.rewire();
+    }
+
+    /// The node starts, if it is dead; `fresh`: its machine does.
+    pub fn start(&mut self, node: usize, fresh: bool) {
+        if self.world.routers[node].alive {
+            return;
+        }
+        self.power[node] = true;
+        self.world.replace_node(node, |seed, now, before| {
+            let (compiled, mut clock, links) = before.remains();
+            clock.go_on(now);
+            Router::of_pair((compiled, identity(node)), seed, now, (clock, links), fresh)
+        });
+        self.rewire();
+    }
+
+    /// The node stands still for a while, its clock as well or not.
+    pub fn freeze(&mut self, node: usize, time: Duration, stands: bool) {
+        let router = &self.world.routers[node];
+        if router.is_awake() {
+            self.world.stop(node, time, stands);
+            self.invariants.note_stop(node, self.world.now + time, stands);
+            self.rewire();
+        }
+    }
+
+    /// A cable is pulled out, or put back, and both ends know.
+    pub fn unplug(&mut self, node: usize, port: u8, out: bool) {
+        self.unplugged[node][usize::from(port)] = out;
+        self.rewire();
+    }
+
+    /// A cable carries nothing, and nobody knows.
+    pub fn mute(&mut self, node: usize, port: u8, muted: bool) {
+        self.muted[node][usize::from(port)] = muted;
+        self.rewire();
+    }
+
+    /// The node does not reach the gateway.
+    pub fn lose_gateway(&mut self, node: usize, lost: bool) {
+        self.gateway_lost[node] = lost;
+        self.rewire();
+    }
+
+    /// The nodes do not reach each other.
+    pub fn part(&mut self, parted: bool) {
+        self.parted = parted;
+        self.rewire();
+    }
+
+    /// The forward thread gets stuck, or goes on.
+    pub fn hang(&mut self, node: usize, hung: bool) {
+        let router = &self.world.routers[node];
+        if router.is_awake() && router.hung.is_some() != hung {
+            self.world.hang(node, hung);
+            self.rewire();
+        }
+    }
+
+    /// All turns of a node come late by up to this many nanoseconds: helm, courier, forward thread.
+    pub fn starve(&mut self, node: usize, late: [u64; 3]) {
+        self.world.late[node] = late;
+        self.rewire();
+    }
+
+    pub fn request(&mut self, node: usize, request: Request) {
+        let crew = self.world.routers[node].crew.as_mut().unwrap();
+        crew.request(request);
+        self.rewire();
+    }
+
+    /// Somebody sets the calendar clock.
+    pub fn set_calendar(&mut self, node: usize, ahead: u64) {
+        self.world.routers[node].crew.as_mut().unwrap().calendar = ahead;
+        self.rewire();
+    }
+
+    /// Everything is as it was in the beginning; the dead start.
+    pub fn heal(&mut self) {
+        self.unplugged = Default::default();
+        self.muted = Default::default();
+        self.gateway_lost = [false; 2];
+        self.parted = false;
+        for node in 0..2 {
+            self.world.late[node] = [100_000; 3];
+            self.hang(node, false);
+            self.start(node, true);
+            self.request(node, Request::Disable(false));
+            self.request(node, Request::Maintenance(false));
+        }
+        self.rewire();
+    }
+
+    /// Brings cables, links and switches to what has been done.
+    fn rewire(&mut self) {
+        let dark = |pair: &Pair, node: usize, port: u8| {
+            let at = usize::from(port);
+            !pair.power[node] || pair.unplugged[node][at] || pair.muted[node][at]
+        };
+        for node in 0..2 {
+            for port in WAN..SYNC {
+                let cut = dark(self, node, port);
+                self.world.cut(End::Router(node, port), cut);
+                let up = !self.unplugged[node][usize::from(port)];
+                if !up || !self.power[node] {
+                    self.world.switches[usize::from(port)].unplug(node as u8);
+                }
+                self.set_link(node, port, up);
+            }
+            let blocked = self.gateway_lost[node];
+            self.world.switches[usize::from(WAN)].block(node as u8, HOST, blocked);
+            let sync = usize::from(SYNC);
+            let out = self.unplugged[0][sync] || self.unplugged[1][sync];
+            let gone = self.carrier && !self.power[1 - node];
+            self.set_link(node, SYNC, !out && !gone);
+        }
+        let cut = self.parted || dark(self, 0, SYNC) || dark(self, 1, SYNC);
+        self.world.cut(End::Router(0, SYNC), cut);
+        for switch in &mut self.world.switches {
+            switch.block(0, 1, self.parted);
+        }
+        let clean = [WAN, LAN, DMZ, SYNC].map(|port| {
+            let both = (0..2).all(|node| !dark(self, node, port) && self.world.routers[node].is_linked(port));
+            let late = self.world.late.iter().any(|late| late[2] > 1_000_000);
+            let hung = self.world.routers.iter().any(|router| router.hung.is_some());
+            both && !self.parted && (port == SYNC || !late && !hung)
+        });
+        self.invariants.note_change(&self.world, clean);
+    }
+
+    fn set_link(&mut self, node: usize, port: u8, up: bool) {
+        if self.world.routers[node].is_linked(port) != up {
+            self.world.routers[node].link(self.world.now, port, up);
+        }
+    }
+}
