@@ -169,7 +169,6 @@ impl HelmThread {
                 // The limit that permits it could not be raised; the parent may do it without.
                 (role.listeners.precede)(sys_process::thread_id());
             }
-            role.helm.handle_scheduling(real_time.is_ok());
             role.run();
         })
     }
@@ -233,6 +232,7 @@ impl HelmThread {
         }
         self.looked = now;
         self.helm.handle_clock(now, sys_process::wall_nanos(), &mut self.out);
+        self.helm.handle_scheduling(sys_process::is_real_time());
         let (busy, turns) = self.published.pulse();
         let stuck = turns == self.turns && busy.is_some_and(|since| now.since(since) > STUCK);
         self.turns = turns;

@@ -337,6 +337,12 @@ pub fn make_real_time(thread: u32, priority: u32) -> io::Result<()> {
     check(result).map(drop)
 }
 
+/// True when this thread runs before all ordinary ones.
+pub fn is_real_time() -> bool {
+    // SAFETY: no pointers are passed; 0 is the calling thread.
+    unsafe { libc::sched_getscheduler(0) == libc::SCHED_FIFO }
+}
+
 /// The number of this thread.
 pub fn thread_id() -> u32 {
     // SAFETY: the call takes nothing and cannot fail.

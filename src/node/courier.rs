@@ -9,7 +9,8 @@
 
 use crate::cluster::channel::{Opener, Sealer};
 use crate::cluster::replica::{
-    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox, StreamId,
+    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
+    StreamId,
 };
 use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
