@@ -355,7 +355,7 @@ impl Pair {
     /// The forward thread gets stuck, or goes on.
     pub fn hang(&mut self, node: usize, hung: bool) {
         let router = &self.world.routers[node];
-        if router.is_awake() && router.hung.is_some() != hung {
+        if (router.is_awake() || !hung) && router.hung.is_some() != hung {
             self.world.hang(node, hung);
             self.rewire();
         }
