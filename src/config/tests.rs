@@ -8,6 +8,7 @@ const STORY: &str = include_str!("../../configs/lab.toml");
 const PAIR: &str = include_str!("../../configs/pair.toml");
 const SINGLE: &str = include_str!("../../configs/single.toml");
 const DMZ: &str = include_str!("../../configs/dmz.toml");
+const JOIN: &str = include_str!("../../configs/join.toml");
 
 /// Every key with a value that is not its default.
 const FULL: &str = r#"
@@ -107,7 +108,9 @@ description = "d"
 
 #[test]
 fn the_examples_are_valid() {
-    for (name, text) in [("one", LAB), ("lab", STORY), ("pair", PAIR), ("single", SINGLE), ("dmz", DMZ)] {
+    for (name, text) in
+        [("one", LAB), ("lab", STORY), ("pair", PAIR), ("single", SINGLE), ("dmz", DMZ), ("join", JOIN)]
+    {
         let config = load(text).unwrap_or_else(|problems| {
             panic!("{name}: {}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
         });

@@ -92,8 +92,11 @@ impl PairHandle {
         let config = &compiled.config;
         let peer = config.peer_of(compiled.node).and_then(|peer| config.node_part(peer).public_key);
         let (sender, receiver) = sync_channel(1);
-        // Whoever waited has lost patience when this fails.
-        self.order(HelmOrder::Prepare(peer, Box::new(move || drop(sender.try_send(())))));
+        let done = move || {
+            // Whoever waited has lost patience when this fails.
+            let _ = sender.try_send(());
+        };
+        self.order(HelmOrder::Prepare(peer, Box::new(done)));
         if receiver.recv_timeout(PATIENCE).is_err() {
             tracing::error!("the role thread does not answer");
         }

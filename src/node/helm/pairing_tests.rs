@@ -10,18 +10,7 @@ use crate::config::{Config, Valid, load};
 use crate::wire::Offload;
 
 const SINGLE: &str = include_str!("../../../configs/single.toml");
-const WAITING: &str = r#"
-schema = 1
-revision = 1
-[pair]
-sync = "sync"
-preferred = "beta"
-[[node]]
-name = "beta"
-[[node.port]]
-name = "sync"
-tap = "koi-sync-b"
-"#;
+const WAITING: &str = include_str!("../../../configs/join.toml");
 
 fn identity(seed: u64) -> Identity {
     Identity::generate(&mut Seeded::new(Seed([seed, 1])))
