@@ -136,10 +136,16 @@ impl Host {
 
     /// Sends an IPv4 echo request.
     pub fn ask(&mut self, handle: SocketHandle, id: u16, to: IpAddr) {
+        assert!(self.try_to_ask(handle, id, to), "the buffer is full");
+    }
+
+    /// Sends an IPv4 echo request, if there is room.
+    pub fn try_to_ask(&mut self, handle: SocketHandle, id: u16, to: IpAddr) -> bool {
         let repr = Icmpv4Repr::EchoRequest { ident: id, seq_no: 1, data: b"koi" };
         let socket = self.sockets.get_mut::<icmp::Socket>(handle);
-        let payload = socket.send(repr.buffer_len(), to.into()).unwrap();
+        let Ok(payload) = socket.send(repr.buffer_len(), to.into()) else { return false };
         repr.emit(&mut Icmpv4Packet::new_unchecked(payload), &Default::default());
+        true
     }
 
     /// True when an answer to an echo request waits.

@@ -6,7 +6,8 @@
 //!   looks; that long it is excused.
 //! * **Never two actives** once all is calm for the dead time and a second.
 //! * **Nothing leaves unfiltered**: see `audit`.
-//! * **Answers for virtual addresses come from the node that leads**; what a batch had begun may still leave.
+//! * **Answers for virtual addresses come from the node that leads**; what a batch had begun may still leave, and a
+//!   machine whose clock stood is excused as above.
 //! * **Both keys of a flow** are there, or none.
 //! * **Queues are bounded.**
 
@@ -168,12 +169,12 @@ impl Invariants {
     }
 
     fn check_frames(&mut self, world: &World) {
+        let late = Self::late(world);
         for (at, from, frame) in &world.seen[self.checked..] {
             let End::Router(node, port) = from else { continue };
-            if *port != SYNC
-                && self.is_claim(frame)
-                && !self.led[*node].is_some_and(|led| at.since(led) <= BATCH)
-            {
+            let led = self.led[*node].is_some_and(|led| at.since(led) <= BATCH);
+            let woke = self.wakes[*node].is_some_and(|woke| *at >= woke && at.since(woke) <= REST + late);
+            if *port != SYNC && !led && !woke && self.is_claim(frame) {
                 self.tell(world);
                 panic!("node {node} claims a virtual address on port {port} at {at}: {frame:02x?}");
             }

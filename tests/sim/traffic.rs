@@ -86,8 +86,7 @@ impl Traffic {
             // Who is not heard of yet may be looked for at this very moment.
             world.hosts[self.client].try_to_say(asks, (ip(SERVER), 5001), &self.number.to_be_bytes());
             if self.number.is_multiple_of(PINGS) {
-                self.pings += 1;
-                world.hosts[self.client].ask(ping, 77, ip(SERVER));
+                self.pings += u64::from(world.hosts[self.client].try_to_ask(ping, 77, ip(SERVER)));
             }
             if let Some(transfer) = &mut self.transfer {
                 let piece: Vec<u8> = (0..PIECE as u64).map(|at| (at * 7 + self.number) as u8).collect();

@@ -162,7 +162,17 @@ impl Helm {
                     self.announce(announcement, out);
                 }
             }
-            false => self.announcements.stop(),
+            false => {
+                self.announcements.stop();
+                // Nor does what was said in the same turn leave after the role: switches would learn it from here.
+                let paired = || self.vips.iter().map(|vip| &vip.place).filter(|place| !place.foreign);
+                out.frames.retain(|(port, frame)| {
+                    let from = frame.bytes().get(6..12);
+                    !paired().any(|place| {
+                        place.port == *port && place.mac != place.own_mac && from == Some(&place.mac.0[..])
+                    })
+                });
+            }
         }
         for index in 0..self.vips.len() {
             if !self.vips[index].place.foreign {
