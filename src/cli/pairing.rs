@@ -175,7 +175,7 @@ impl Here {
         let heard = |word: &PairingWord| match word {
             PairingWord::Offered { code } => {
                 println!(
-                    "On the other machine, which runs koi with a document of its own, within 10 minutes:\n"
+                    "On the other machine, which runs koi (see configs/join.toml), within 10 minutes:\n"
                 );
                 println!("  koi pair join {code} {hint}\n");
                 println!("Waiting for it; Ctrl-C withdraws the code.");

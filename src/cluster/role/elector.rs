@@ -170,6 +170,8 @@ impl Elector {
         if before.peer != self.config.peer {
             (self.peer, self.session, self.floor) = (Peer::default(), false, now);
             self.paths.forget_sequences();
+            // What was healthy alone is no measure: what is told next counts at once, as it does for the peer.
+            self.own = OwnHealth::new(now);
         }
         match (before.peer, self.config.peer) {
             (None, Some(_)) => {
