@@ -14,7 +14,7 @@ pub enum Sabotage {
     NoReplication,
     /// A new active node announces and advertises nothing.
     NoAnnouncements,
-    /// A lease never ends by itself.
+    /// A lease that was given once never ends.
     NoFence,
 }
 

@@ -50,9 +50,12 @@ impl Published {
 
     /// From now on this holds.
     pub fn publish(&self, standing: Standing) {
-        let Standing { role, epoch, mut until, foreign } = standing;
+        let Standing { mut role, epoch, mut until, foreign } = standing;
         if Sabotage::NoFence.is_on() {
             until = Instant::from_nanos(((1 << UNTIL_BITS) - 1) << UNIT_BITS);
+            if self.standing().role == Role::Active {
+                role = Role::Active;
+            }
         }
         self.foreign.store(foreign, Ordering::Release);
         self.word.store(pack(role, epoch, until), Ordering::Release);
