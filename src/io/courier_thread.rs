@@ -264,7 +264,7 @@ impl CourierThread {
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
             ReplicaOrder::Import(stream, sequence, mut bytes) => {
-                if Sabotage::NoReplication.is_on() {
+                if Sabotage::Replication.is_on() {
                     bytes.clear();
                 }
                 let handle = self.handle();

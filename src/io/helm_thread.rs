@@ -80,12 +80,15 @@ impl HelmHandle {
     }
 }
 
+/// Takes the frames of a resignation, by port.
+pub type ResignationListener = Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>;
+
 /// What the role thread tells others.
 pub struct Listeners {
     /// A line for the log.
     pub notice: Box<dyn FnMut(HelmNotice) + Send>,
     /// What the parent shall send when the router dies, by port.
-    pub resignation: Box<dyn FnMut(Vec<(PortId, FrameBuf)>) + Send>,
+    pub resignation: ResignationListener,
     /// The parent shall let this thread go before all ordinary ones.
     pub precede: Box<dyn FnMut(u32) + Send>,
     /// The standing has changed in a way that the forward thread should not wait for.
@@ -362,7 +365,7 @@ impl HelmThread {
         if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
-        if Sabotage::NoAnnouncements.is_on() {
+        if Sabotage::Announcements.is_on() {
             // What remains is what goes to the peer.
             self.out.packets.clear();
             self.out.frames.retain(|(_, frame)| wire_pair::payload(frame).is_some());

@@ -20,9 +20,7 @@ use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
 use crate::cluster::role::Request;
-use crate::node::{
-    Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder,
-};
+use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
 use crate::types::{PublicKey, Standing};
 
 /// How long the role thread may take to answer, or to end.

@@ -11,11 +11,11 @@ pub const VARIABLE: &str = "KOI_SABOTAGE";
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Sabotage {
     /// What the peer tells of its flows is thrown away, and acknowledged.
-    NoReplication,
+    Replication,
     /// A new active node announces and advertises nothing.
-    NoAnnouncements,
-    /// A lease never ends by itself.
-    NoFence,
+    Announcements,
+    /// A lease that was given once never ends.
+    Fence,
 }
 
 impl Sabotage {
@@ -23,9 +23,9 @@ impl Sabotage {
     #[cfg(feature = "sabotage")]
     const fn name(self) -> &'static str {
         match self {
-            Sabotage::NoReplication => "no-replication",
-            Sabotage::NoAnnouncements => "no-announcements",
-            Sabotage::NoFence => "no-fence",
+            Sabotage::Replication => "no-replication",
+            Sabotage::Announcements => "no-announcements",
+            Sabotage::Fence => "no-fence",
         }
     }
 

@@ -53,9 +53,12 @@ impl Published {
 
     /// From now on this holds.
     pub fn publish(&self, standing: Standing) {
-        let Standing { role, epoch, mut until, foreign, foreign_until } = standing;
-        if Sabotage::NoFence.is_on() {
+        let Standing { mut role, epoch, mut until, foreign, foreign_until } = standing;
+        if Sabotage::Fence.is_on() {
             until = Instant::from_nanos(((1 << UNTIL_BITS) - 1) << UNIT_BITS);
+            if self.standing().role == Role::Active {
+                role = Role::Active;
+            }
         }
         // Whoever sees these bits sees this lease or a newer one.
         self.foreign_until.store(foreign_until.as_nanos(), Ordering::Release);

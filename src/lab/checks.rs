@@ -121,20 +121,20 @@ fn number(attempt: &Attempt) -> u8 {
     }
 }
 
-/// Tries what must be refused, all at once, and looks for each refusal in the router's recent drops.
-pub fn refusals(attempts: &[Attempt], network: &Network, node: &RunningNode) -> Vec<Outcome> {
+/// Tries what must be refused, all at once, and looks for each refusal in the recent drops of whichever node leads.
+pub fn refusals(attempts: &[Attempt], network: &Network, nodes: &[RunningNode]) -> Vec<Outcome> {
     let tried: Vec<anyhow::Result<()>> = std::thread::scope(|scope| {
         let running: Vec<_> =
             attempts.iter().map(|attempt| scope.spawn(|| try_in_vain(attempt, network))).collect();
         let joined = running.into_iter().map(|thread| thread.join());
         joined.map(|result| result.unwrap_or_else(|_| bail!("the attempt panicked"))).collect()
     });
-    let drops = node.drops();
+    let drops: anyhow::Result<Vec<Vec<DropRow>>> = nodes.iter().map(RunningNode::drops).collect();
     let judge = |attempt: &Attempt, result: anyhow::Result<()>| {
         result?;
         let sources = network.addresses(attempt.from);
         let drops = drops.as_ref().map_err(|error| anyhow::anyhow!("{error:#}"))?;
-        let drop = drops.iter().find(|drop| is_of(drop, attempt, &sources));
+        let drop = drops.iter().flatten().find(|drop| is_of(drop, attempt, &sources));
         let drop = drop.context("there was no answer, but the router has not counted a refusal")?;
         let rule = drop.rule.map(|rule| format!(", rule {rule}")).unwrap_or_default();
         Ok(format!("no answer: {} on {}{rule}", drop.reason, drop.interface))

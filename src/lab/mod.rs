@@ -186,7 +186,7 @@ impl Lab {
             }
         }
         report.title("Refused, as it should be")?;
-        let refusals = checks::refusals(story::REFUSED, &self.network, node);
+        let refusals = checks::refusals(story::REFUSED, &self.network, &self.nodes.all);
         for (attempt, outcome) in story::REFUSED.iter().zip(&refusals) {
             report.attempt(attempt, outcome)?;
         }

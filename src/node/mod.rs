@@ -34,8 +34,8 @@ pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, ReplicaOrder};
 pub use helm::{
-    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews, PairingOrder,
-    PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
+    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
+    PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
     VirtualIpRow as PairVirtualIpRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;

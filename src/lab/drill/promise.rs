@@ -124,7 +124,8 @@ mod tests {
 
     #[test]
     fn each_part_of_the_promise_can_be_broken() {
-        let spoils: [(&str, fn(&mut Trial)); 10] = [
+        type Spoil = fn(&mut Trial);
+        let spoils: [(&str, Spoil); 10] = [
             ("the gap is", |trial| trial.gap.longest = Duration::from_millis(51)),
             ("TCP sessions", |trial| trial.survived = 9),
             ("99 lived before", |trial| (trial.flows_before, trial.flows_after) = (99, 99)),

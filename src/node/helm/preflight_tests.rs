@@ -75,7 +75,7 @@ fn each_alarm_of_a_segment_is_told_with_its_remedy() {
     ] {
         check(what, &well(), &Facts { alarms: &[(0, alarm)], ..WELL });
         let foreign = PairSnapshot { paired: false, ..well() };
-        check(&format!("VHID 7 on wan: "), &foreign, &Facts { alarms: &[(0, alarm)], ..WELL });
+        check("VHID 7 on wan: ", &foreign, &Facts { alarms: &[(0, alarm)], ..WELL });
     }
     check("", &well(), &Facts { alarms: &[(9, Alarm::Reflected)], ..WELL });
 }
