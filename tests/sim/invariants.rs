@@ -216,9 +216,9 @@ impl Invariants {
         }
         all.sort();
         for (at, node, text) in all {
-            println!("{at} node {node}: {text}");
+            eprintln!("{at} node {node}: {text}");
         }
-        println!("{} now", world.now);
+        eprintln!("{} now", world.now);
     }
 }
 

@@ -70,7 +70,7 @@ fn every_order_of_two_failures_is_survived() {
         for number in (seed % SLICES..all * all).step_by(SLICES as usize) {
             let first = Failure::ALL[(number / all) as usize];
             let second = Failure::ALL[(number % all) as usize];
-            println!("{first:?}, then {second:?}");
+            eprintln!("{first:?}, then {second:?}");
             both(seed, first, second);
         }
     });
@@ -82,13 +82,13 @@ fn both(seed: u64, first: Failure, second: Failure) {
     for failure in [first, second] {
         let active = pair.leader().unwrap_or_default();
         let node = if random.below(4) == 0 { 1 - active } else { active };
-        println!("{} {failure:?} of node {node}", pair.world.now);
+        eprintln!("{} {failure:?} of node {node}", pair.world.now);
         failure.happen(&mut pair, node, Duration::from_millis(20 + random.below(400)));
         let pause = if random.below(2) == 0 { 60 } else { 500 };
         pair.run_for(Duration::from_millis(random.below(pause)));
     }
     pair.run_for(Duration::from_millis(500));
-    println!("{} all is well again", pair.world.now);
+    eprintln!("{} all is well again", pair.world.now);
     pair.heal();
     pair.finish();
 }
