@@ -249,6 +249,8 @@ impl Scene<'_> {
         let victim = self.victim;
         let node = self.nodes.all.get_mut(victim).context("there is no such node")?;
         node.expect_its_end();
+        // A process that sees another one die might still say a last word, which a machine without power cannot.
+        self.hit(Blow::Stop, 0)?;
         self.hit(Blow::Kill, 0)?;
         for (netns, tap) in self.ports(victim, None) {
             // A device that Koi has made is gone with the process.
