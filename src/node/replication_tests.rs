@@ -97,7 +97,11 @@ impl Router {
 fn paired() -> String {
     let mut text =
         DOCUMENT.replacen("[[node]]", &format!("[[node]]\npublic_key = \"{}\"", "0a".repeat(32)), 1);
-    text += "[[node.port]]\nname = \"sync\"\ntap = \"t2\"\n[pair]\nsync = \"sync\"\n";
+    text += "[[node.port]]\nname = \"sync\"\ntap = \"t2\"\n[pair]\nsync = \"sync\"\npreferred = \"koi\"\n";
+    for (vhid, interface, address) in [(1, "wan", "203.0.113.1/24"), (2, "lan", "192.168.1.254/24")] {
+        text += &format!("[[virtual_ip]]\ninterface = \"{interface}\"\nvhid = {vhid}\n");
+        text += &format!("addresses = [\"{address}\"]\npassword = \"secret\"\n");
+    }
     text += &format!("[[node]]\nname = \"other\"\npublic_key = \"{}\"\n", "0b".repeat(32));
     for (port, tap) in [("wan", "u0"), ("lan", "u1"), ("sync", "u2")] {
         text += &format!("[[node.port]]\nname = \"{port}\"\ntap = \"{tap}\"\n");
@@ -183,7 +187,7 @@ fn a_standby_that_was_just_started_keeps_what_it_is_told_of() {
     active.import(neighbours());
     active.command(Command::Replicate(Replication::Tell));
     active.command(Command::Grant(100));
-    let ping = key(protocol::ICMP, "192.168.1.10", 77, "203.0.113.7", 77);
+    let ping = key(protocol::ICMP, "192.168.1.10", 77, "203.0.113.7", 8);
     let mut request = packet(&ping, &Text::Query { request: true }, b"ping");
     request.frame.bytes_mut()[..6].copy_from_slice(&active.shard.compiled.links[usize::from(LAN)].mac.0);
     active.shard.handle_frames(active.now, PortId(LAN), &mut vec![request.frame], &mut active.out);
