@@ -166,7 +166,7 @@ impl Courier {
             && stream == sender.stream()
         {
             self.greeting = None;
-            if received < sender.acked()
+            if !sender.can_resume(received)
                 && let Some(session) = self.session
             {
                 return self.begin_anew(now, session, out);

@@ -180,6 +180,23 @@ fn a_peer_that_started_again_is_told_everything() {
     assert!(pair.couriers[1].synced());
 }
 
+/// What the peer had received is not kept here; a peer that forgets it before it has applied it must be told again.
+#[test]
+fn a_peer_that_started_again_before_it_had_applied_anything_is_told_everything() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.tell(vec![1]);
+    pair.tell(complete());
+    pair.couriers[1] = Courier::default();
+    pair.orders[1].clear();
+    pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
+    pair.session();
+    assert!(pair.tells_anew());
+    pair.tell(complete());
+    assert_eq!(pair.apply(), (vec![complete()], true));
+    assert!(pair.couriers[1].synced());
+}
+
 #[test]
 fn whoever_is_no_longer_active_tells_nothing_and_waits_for_nothing() {
     let mut pair = Pair::new();

@@ -83,6 +83,10 @@ pub struct Crew {
     pub orders: VecDeque<(u32, ReplicaOrder)>,
     telling: u32,
     pub packets: Vec<FrameBuf>,
+    /// Interfaces whose stations the packet path shall ask.
+    pub probes: Vec<InterfaceId>,
+    /// By data port: when the last frame came in.
+    heard: Vec<(PortId, Instant)>,
     /// The newest words, and when each was published.
     published: VecDeque<(Instant, Standing)>,
     /// What the parent sends when the router dies.
@@ -138,6 +142,8 @@ impl Crew {
             orders: VecDeque::new(),
             telling: 0,
             packets: Vec::new(),
+            probes: Vec::new(),
+            heard: Vec::new(),
             published: VecDeque::from([(now, standing)]),
             resignation: Vec::new(),
             notices: Vec::new(),
@@ -178,6 +184,12 @@ impl Crew {
         } else {
             self.overflowed += 1;
         }
+    }
+
+    /// Frames came in by a port, by the node's clock.
+    pub fn hear(&mut self, port: PortId, at: Instant) {
+        self.heard.retain(|(known, _)| *known != port);
+        self.heard.push((port, at));
     }
 
     pub fn tell_link(&mut self, port: PortId, up: bool) {
@@ -237,7 +249,10 @@ impl Crew {
                 let again = (!self.waiting.is_empty()).then(|| now + AGAIN);
                 if waits { Some(now) } else { self.courier.poll_timeout().into_iter().chain(again).min() }
             }
-            Actor::Forward => (!self.orders.is_empty() || !self.packets.is_empty()).then_some(now),
+            Actor::Forward => {
+                let waits = !self.orders.is_empty() || !self.packets.is_empty() || !self.probes.is_empty();
+                waits.then_some(now)
+            }
         }
     }
 
@@ -279,6 +294,9 @@ impl Crew {
         for (interface, frame) in self.control.drain(..) {
             helm.handle_control_frame(now, interface, frame, out);
         }
+        for (port, at) in &self.heard {
+            helm.handle_heard(now, *port, *at, out);
+        }
         if pulse.busy.is_none() {
             let paths: Vec<_> = helm.data_paths().filter(|(_, port)| quiet(*port)).collect();
             for (path, _) in paths {
@@ -308,6 +326,7 @@ impl Crew {
         let out = &mut self.helm_out;
         self.words.extend(out.courier.drain(..));
         self.packets.append(&mut out.packets);
+        self.probes.append(&mut out.probes);
         if let Some(frames) = out.resignation.take() {
             self.resignation = frames.iter().map(plain).collect();
         }

@@ -96,8 +96,7 @@ fn unplug_lan() {
 fn unplug_silent() {
     drill(|pair, active| {
         pair.mute(active, WAN, true);
-        // Only the watch over the gateways finds this so far.
-        pair.promises(millis(1500), millis(1200), 1);
+        pair.promises(millis(1500), millis(120), 1);
     });
 }
 

@@ -180,6 +180,9 @@ impl Router {
             let mut frames: Vec<FrameBuf> = of_port.map(|(_, frame)| FrameBuf::copy_of(frame)).collect();
             if !frames.is_empty() {
                 let now = self.obey(now);
+                if let Some(crew) = &mut self.crew {
+                    crew.hear(PortId(port), now);
+                }
                 self.shard.handle_frames(now, PortId(port), &mut frames, &mut self.out);
                 self.flush();
             }
@@ -246,6 +249,10 @@ impl Router {
         }
         let mut packets =
             self.crew.as_mut().map(|crew| std::mem::take(&mut crew.packets)).unwrap_or_default();
+        let probes = self.crew.as_mut().map(|crew| std::mem::take(&mut crew.probes)).unwrap_or_default();
+        for interface in probes {
+            self.shard.handle_command(now, Command::Probe(interface), &mut self.out);
+        }
         if !packets.is_empty() {
             self.shard.handle_host_packets(now, &mut packets, &mut self.out);
             self.flush();

@@ -137,6 +137,14 @@ impl Sender {
         self.acked
     }
 
+    /// True when the stream can go on with a receiver that has everything up to `received`: nothing before that is
+    /// missing at the other end, and everything after it is still here.
+    pub fn can_resume(&self, received: u64) -> bool {
+        let numbered = (self.acked + 1..).zip(&self.pending);
+        let kept = |(number, pending): (u64, &Pending)| number <= received || pending.chunk.is_some();
+        received >= self.acked && numbered.into_iter().all(kept)
+    }
+
     /// The peer has applied a whole walk.
     pub fn synced(&self) -> bool {
         self.complete.is_some_and(|complete| complete <= self.acked)
