@@ -149,6 +149,7 @@ impl World {
                 | Event::Stranger { from }
                 | Event::OtherMaster { from } => assert!(!own.contains(&from)),
                 Event::FamilySilent { .. } => assert_eq!((addresses.len(), state), (2, State::Backup)),
+                Event::Repeat { .. } => {}
             }
         }
         assert_eq!(state == State::Init, !self.up);

@@ -54,7 +54,8 @@ impl World {
                     format!("2001:db8:{id}::1/64"),
                 ];
                 let addresses = addresses.iter().map(|text| text.parse().expect("an address")).collect();
-                LinkConfig { id: InterfaceId(id), mac: MacAddr([2, 0, 0, 0, 0, id + 1]), addresses }
+                let mac = MacAddr([2, 0, 0, 0, 0, id + 1]);
+                LinkConfig { id: InterfaceId(id), mac, addresses, virtual_addresses: Vec::new(), peer: None }
             })
             .collect();
         let now = Instant::from_secs(1);
@@ -64,6 +65,7 @@ impl World {
         let advertising = links.iter().map(|link| AdvertiserLink {
             id: link.id,
             mac: link.mac,
+            source_mac: link.mac,
             link_local: [0xfe80, 0, 0, 0, 0, 0, 0, u16::from(link.id.0) + 1].into(),
             mtu: 1_500,
             prefixes: AdvertiserLink::prefixes(link.addresses.iter().map(|net| net.addr())),
