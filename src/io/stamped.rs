@@ -2,7 +2,7 @@
 //! one that sends frames.
 //!
 //! The time is the kernel's (`SO_TIMESTAMPNS`), so a reader that comes late reads the right time nevertheless. The
-//! kernel stamps with the calendar clock; what is given out is on the time line of [`clock`](super::clock).
+//! kernel stamps with the calendar clock; what is given out is on the time line of [`clock`].
 
 use std::fs::File;
 use std::io;
