@@ -187,6 +187,12 @@ fn a_peer_that_started_again_before_it_had_applied_anything_is_told_everything()
     pair.tells_anew();
     pair.tell(vec![1]);
     pair.tell(complete());
+    // It says what has come, and not that it was applied.
+    let mut out = CourierOutbox::default();
+    let later = pair.channels.now + Duration::from_millis(5);
+    pair.couriers[1].handle_timeout(later, &mut out);
+    assert!(!out.datagrams.is_empty());
+    pair.deliver(1, out);
     pair.couriers[1] = Courier::default();
     pair.orders[1].clear();
     pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
