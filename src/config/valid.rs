@@ -8,6 +8,8 @@ use super::model::{Node, NodeInterface, VirtualIp};
 use super::{Config, Problem, mac_for};
 use crate::types::{Family, InterfaceId, MacAddr, PortId, Prefix};
 
+pub use crate::wire::pair::link_local;
+
 /// What [`super::validate`] has found to be free of problems.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Valid<T>(T);
@@ -148,12 +150,4 @@ impl Valid<Config> {
         let name = &self.interfaces.get(usize::from(id.0))?.name;
         self.node_part(node).interfaces.iter().find(|part| part.name == *name)
     }
-}
-
-/// The link-local address that follows from a MAC address (RFC 4291 section 2.5.6 and appendix A).
-pub fn link_local(mac: MacAddr) -> Ipv6Addr {
-    let mut octets = [0u8; 16];
-    octets[..2].copy_from_slice(&[0xfe, 0x80]);
-    octets[8..].copy_from_slice(&mac.eui64());
-    Ipv6Addr::from(octets)
 }

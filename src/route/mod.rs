@@ -9,7 +9,6 @@ mod budget;
 mod entry;
 mod fib;
 mod membership;
-pub mod monitor;
 mod nd;
 mod neighbours;
 mod own;
@@ -23,7 +22,6 @@ mod tests;
 pub use advertiser::{AdvertiserLink, RouterAdvertiser};
 pub use entry::NeighbourId;
 pub use fib::{Fib, NextHop};
-pub use monitor::GatewayMonitor;
 pub use neighbours::{LinkConfig, NeighbourConfig, NeighbourRow, Neighbours};
 pub use virtual_ips::VirtualAddress;
 

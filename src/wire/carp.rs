@@ -30,7 +30,7 @@ const TOS: u8 = 0x10;
 
 /// The MAC address under which the virtual addresses of a VHID are reached.
 pub const fn virtual_mac(vhid: Vhid) -> MacAddr {
-    MacAddr([0x00, 0x00, 0x5e, 0x00, 0x01, vhid.0])
+    vhid.mac()
 }
 
 /// An advertisement.
