@@ -186,6 +186,19 @@ fn system() -> impl Strategy<Value = System> {
     )
 }
 
+fn user() -> impl Strategy<Value = User> {
+    let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
+    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
+        |(name, role, password_hash, disabled, description)| User {
+            name,
+            role,
+            password_hash,
+            disabled,
+            description,
+        },
+    )
+}
+
 /// Any document with at least one node and one interface that can be written as TOML.
 pub(crate) fn config() -> impl Strategy<Value = Config> {
     let gateway = (name(), name(), any::<IpAddr>(), any::<bool>(), text()).prop_map(
@@ -203,9 +216,9 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         description,
     });
     let mode = prop_oneof![Just(OutboundMode::Automatic), Just(OutboundMode::Disabled)];
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()));
+    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, mode).prop_map(|((revision, system, pair, virtual_ips), lists, mode)| Config {
+    (head, lists, mode).prop_map(|((revision, system, pair, virtual_ips, users), lists, mode)| Config {
         schema: super::defaults::SCHEMA,
         revision,
         system,
@@ -217,5 +230,6 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         routes: lists.3,
         rules: lists.4,
         outbound: Outbound { mode },
+        users,
     })
 }

@@ -7,7 +7,9 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
-use super::model::{Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Secret, VirtualMac, Zone};
+use super::model::{
+    Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Secret, UserRole, VirtualMac, Zone,
+};
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
 
 /// Tries a value; the error says what is wrong with it.
@@ -70,6 +72,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("route", Tables(ROUTE), "sections [[route]]"),
     optional("rule", Tables(RULE), "sections [[rule]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
+    optional("user", Tables(USER), "sections [[user]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -215,3 +218,15 @@ static RULE: &[Field] = &[
 ];
 
 static OUTBOUND: &[Field] = &[optional("mode", Value(is::<OutboundMode>), "\"automatic\" or \"disabled\"")];
+
+static USER: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"alice\""),
+    required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
+    required(
+        "password_hash",
+        Value(is::<Secret>),
+        "a hash of Argon2id in quotes; \"koi user password\" makes it",
+    ),
+    optional("disabled", FLAG, "true or false"),
+    DESCRIPTION,
+];

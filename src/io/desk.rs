@@ -4,6 +4,8 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::capture;
 use super::control::Answer;
 use super::engine::port_names;
@@ -38,7 +40,8 @@ pub struct Desk {
     reporter: Reporter,
     reloads: Arc<Reloads>,
     forward: Handle,
-    compiled: Mutex<Arc<Compiled>>,
+    /// The configuration; shared with the pages.
+    in_force: Arc<ArcSwap<Compiled>>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
@@ -53,11 +56,11 @@ impl Desk {
         reporter: Reporter,
         reloads: Arc<Reloads>,
         forward: Handle,
-        compiled: Arc<Compiled>,
+        in_force: Arc<ArcSwap<Compiled>>,
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names, pair }
+        Desk { start, kept, reporter, reloads, forward, in_force, port_names, pair }
     }
 
     /// Name of this node.
@@ -77,7 +80,7 @@ impl Desk {
 
     /// The configuration in force.
     pub fn compiled(&self) -> Arc<Compiled> {
-        Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
+        self.in_force.load_full()
     }
 
     /// Puts a configuration and its ports in force between two batches; returns when they are.
@@ -103,7 +106,7 @@ impl Desk {
         let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
-        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+        self.in_force.store(compiled);
         Ok(())
     }
 

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
 
 use super::control::Answering;
 use super::desk::Desk;
@@ -46,6 +47,8 @@ pub struct PagesSeat {
     pub ask: Box<dyn Fn(Command) -> bool + Send + Sync>,
     /// Asks how the pair is; false when too many ask.
     pub ask_pair: Box<dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync>,
+    /// The configuration in force.
+    pub in_force: Box<dyn Fn() -> Arc<Compiled> + Send + Sync>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -97,6 +100,8 @@ impl Engine {
         let thread = std::thread::Builder::new().name("forward".into());
         let thread = thread.spawn(move || forward.run()).context("the forward thread")?;
         let (asking, asking_pair) = (handle.clone(), pair.clone());
+        let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
+        let looked_at = Arc::clone(&in_force);
         pages(PagesSeat {
             config: Arc::clone(&config),
             node,
@@ -104,9 +109,10 @@ impl Engine {
             loopback,
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
+            in_force: Box::new(move || looked_at.load_full()),
         })
         .context("the pages")?;
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
+        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone()));
         Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
 
