@@ -32,6 +32,7 @@ mod pair;
 mod path_mtu;
 mod policy;
 mod router;
+mod seeds;
 mod stack;
 mod story;
 mod swarm;
@@ -43,24 +44,4 @@ mod transfers;
 mod translation;
 mod world;
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-
-/// Runs a scenario for every seed; names the seed that fails.
-pub fn for_each_seed(scenario: impl Fn(u64)) {
-    for_some_seeds(u64::MAX, scenario);
-}
-
-/// The same for at most `limit` seeds: for scenarios that take long.
-pub fn for_some_seeds(limit: u64, scenario: impl Fn(u64)) {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let seeds = match number("KOI_SIM_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("KOI_SIM_SEEDS").unwrap_or(40).min(limit),
-    };
-    for seed in seeds {
-        if let Err(panic) = catch_unwind(AssertUnwindSafe(|| scenario(seed))) {
-            eprintln!("this was seed {seed}: run it alone with KOI_SIM_SEED={seed}");
-            resume_unwind(panic);
-        }
-    }
-}
+use seeds::{for_each_seed, for_some_seeds};
