@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::model::*;
-use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["wan", "lan", "dmz", "[ -~]{0,6}"]
@@ -175,11 +175,20 @@ fn system() -> impl Strategy<Value = System> {
         frag,
         ..Timeouts::default()
     });
-    (text(), any::<u32>(), any::<bool>(), web, timeouts).prop_map(
-        |(hostname, state_limit, anti_lockout, web, timeouts)| System {
+    let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
+    let floor =
+        proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
+            major,
+            minor,
+            patch,
+        }));
+    (text(), any::<u32>(), any::<bool>(), (keys, floor), web, timeouts).prop_map(
+        |(hostname, state_limit, anti_lockout, (release_keys, version_floor), web, timeouts)| System {
             hostname,
             state_limit,
             anti_lockout,
+            release_keys,
+            version_floor,
             web,
             timeouts,
         },

@@ -18,6 +18,8 @@ revision = 7
 hostname = "fw"
 state_limit = 1000
 anti_lockout = false
+release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"]
+version_floor = "1.2.3"
 [system.web]
 port = 8443
 [system.timeouts]

@@ -262,6 +262,7 @@ impl CourierThread {
         match order {
             ReplicaOrder::Tell => Order::Replicate(Replication::Tell, Box::new(self.link.tell_anew())),
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
+            ReplicaOrder::Speak(version) => Order::Command(Command::Speak(version)),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
             ReplicaOrder::Import(stream, sequence, mut bytes) => {
                 if Sabotage::Replication.is_on() {

@@ -6,6 +6,7 @@ use super::compiled::Compiled;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::conntrack::{Cursor, Filter};
 use crate::types::{Instant, InterfaceId};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
 /// Where an answer goes. Called once, on the forward thread: it must only hand the value over.
@@ -75,6 +76,8 @@ pub enum Command {
     },
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
+    /// The peer's node knows this release of the pair's protocols, and so does this one.
+    Speak(Version),
     /// Ask the stations behind an interface whether they are there.
     Probe(InterfaceId),
     /// The peer's node has room for so many more chunks.

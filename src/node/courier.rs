@@ -14,7 +14,7 @@ use crate::cluster::replica::{
 };
 use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
-use crate::wire::pair::{Space, flow};
+use crate::wire::pair::{Space, Version, flow};
 
 use super::helm::{CourierOrder, ReplicationRow};
 
@@ -39,6 +39,8 @@ pub enum ReplicaOrder {
     Quiet,
     /// The peer's numbers of flows mean something else from now on.
     ForgetPeer,
+    /// Say only what this release of the pair's protocols has.
+    Speak(Version),
     /// Apply a chunk of the peer's, and say so with [`Courier::handle_applied`].
     Import(StreamId, u64, Vec<u8>),
 }
@@ -57,6 +59,8 @@ pub struct Courier {
     receiver: Receiver,
     /// The chunk that completes the peer's walk.
     complete: Option<u64>,
+    /// What the two nodes speak with each other.
+    speaks: Version,
     unopened: u64,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
@@ -74,6 +78,7 @@ impl Default for Courier {
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
+            speaks: Version::OLDEST,
             unopened: 0,
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
@@ -91,6 +96,10 @@ impl Courier {
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
             }
+            CourierOrder::Speak(version) => {
+                self.speaks = version;
+                out.orders.push(ReplicaOrder::Speak(version));
+            }
             // What is under way stays so, and is said again in the next session.
             CourierOrder::SessionFell => self.sealer = None,
             CourierOrder::Role(role, epoch) => {
@@ -103,6 +112,11 @@ impl Courier {
             }
         }
         self.flush(out);
+    }
+
+    /// True when the peer knows this release of the pair's protocols, and so does this node.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.speaks >= version
     }
 
     /// An active node with a session tells its states; any other does not.

@@ -117,6 +117,7 @@ impl Pair {
                     self.deliver(1, out);
                 }
                 ReplicaOrder::ForgetPeer => forgot = true,
+                ReplicaOrder::Speak(_) => {}
                 ReplicaOrder::Tell | ReplicaOrder::Quiet => panic!("a standby tells nothing"),
             }
         }

@@ -129,6 +129,7 @@ mod tests {
                 | Command::Kill { .. }
                 | Command::Import { .. }
                 | Command::Replicate(_)
+                | Command::Speak(_)
                 | Command::Probe(_)
                 | Command::Grant(_)
                 | Command::Capture { .. } => {

@@ -31,7 +31,7 @@ pub struct Router {
     pub alive: bool,
     /// The forward thread is stuck in the middle of a turn.
     pub hung: Option<Instant>,
-    compiled: Arc<Compiled>,
+    pub compiled: Arc<Compiled>,
     out: Outbox,
     links: Vec<bool>,
     /// Links that came or went while the node was stopped.
@@ -238,6 +238,7 @@ impl Router {
                     Command::Replicate(Replication::Tell)
                 }
                 ReplicaOrder::Quiet => Command::Replicate(Replication::Off),
+                ReplicaOrder::Speak(version) => Command::Speak(version),
                 ReplicaOrder::ForgetPeer => Command::Replicate(Replication::Listen),
                 ReplicaOrder::Import(stream, sequence, bytes) => {
                     crew.applied(stream, sequence);

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::is_default;
 use crate::config::defaults;
+use crate::types::{ReleaseKey, ReleaseVersion};
 
 /// `[system]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -15,6 +16,12 @@ pub struct System {
     pub state_limit: u32,
     /// Keeps the GUI reachable from LAN whatever the rules say.
     pub anti_lockout: bool,
+    /// Who may sign programs that the nodes install; two at most, so that a key can be replaced by another.
+    #[serde(skip_serializing_if = "is_default")]
+    pub release_keys: Vec<ReleaseKey>,
+    /// The oldest program that the nodes install.
+    #[serde(skip_serializing_if = "is_default")]
+    pub version_floor: Option<ReleaseVersion>,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
@@ -60,6 +67,8 @@ impl Default for System {
             hostname: defaults::HOSTNAME.into(),
             state_limit: defaults::STATE_LIMIT,
             anti_lockout: true,
+            release_keys: Vec::new(),
+            version_floor: None,
             web: Web::default(),
             timeouts: Timeouts::default(),
         }

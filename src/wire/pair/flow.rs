@@ -9,6 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Version;
 use crate::types::{InterfaceId, MacAddr, RuleId};
 use crate::wire::{FlowKey, protocol};
 
@@ -56,6 +57,20 @@ pub enum Change {
         /// Its MAC address.
         mac: MacAddr,
     },
+}
+
+impl Change {
+    /// The first release of the pair's protocols that has it: to others it is never said.
+    pub const fn since(&self) -> Version {
+        match self {
+            Change::Upsert(_)
+            | Change::Close { .. }
+            | Change::RangeBegin { .. }
+            | Change::RangeEnd { .. }
+            | Change::Complete
+            | Change::Neighbour { .. } => Version(1),
+        }
+    }
 }
 
 /// A flow, without what belongs to one node alone (next hops, epochs, places).
