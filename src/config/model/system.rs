@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{Reflection, is_default};
 use crate::config::defaults;
 
 /// `[system]`
@@ -15,6 +15,12 @@ pub struct System {
     pub state_limit: u32,
     /// Keeps the GUI reachable from LAN whatever the rules say.
     pub anti_lockout: bool,
+    /// Whether hosts inside reach the targets of port forwards by their outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nat_reflection: Reflection,
+    /// Whether hosts inside reach 1:1 NAT by its outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub one_to_one_reflection: bool,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
@@ -60,6 +66,8 @@ impl Default for System {
             hostname: defaults::HOSTNAME.into(),
             state_limit: defaults::STATE_LIMIT,
             anti_lockout: true,
+            nat_reflection: Reflection::Disable,
+            one_to_one_reflection: false,
             web: Web::default(),
             timeouts: Timeouts::default(),
         }
