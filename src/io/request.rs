@@ -40,6 +40,8 @@ pub enum Request {
     Pair,
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
+    /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.
+    Resync,
     /// Lets another node join: [`Response::Pairing`], line by line, until it has or cannot any more. Whoever closes the
     /// connection before withdraws the code.
     Offer,
@@ -101,7 +103,7 @@ pub enum Response {
     },
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
-    /// To [`Request::Pair`] and [`Request::Role`].
+    /// To [`Request::Pair`], [`Request::Role`] and [`Request::Resync`].
     Pair(Box<PairSnapshot>),
     /// To [`Request::Offer`] and [`Request::Join`].
     Pairing(PairingWord),

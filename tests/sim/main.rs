@@ -31,6 +31,7 @@ mod own_stack;
 mod pair;
 mod path_mtu;
 mod policy;
+mod resyncs;
 mod router;
 mod stack;
 mod story;
