@@ -3,6 +3,7 @@
 //! Only in a program that was built with the feature `sabotage` and finds `KOI_SABOTAGE` in its environment; in every
 //! other one all of this is a constant `false`.
 
+use crate::types::Epoch;
 use crate::wire::pair::flow::{self, Change};
 
 /// The variable.
@@ -14,7 +15,8 @@ pub const VARIABLE: &str = "KOI_SABOTAGE";
 pub enum Sabotage {
     /// What the peer tells of its flows is thrown away, and acknowledged.
     Replication,
-    /// A new active node announces and advertises nothing.
+    /// A node that takes over from another one announces and advertises nothing. The first one does: what switches have
+    /// never learned they send everywhere.
     Announcements,
     /// A lease that was given once never ends.
     Fence,
@@ -47,6 +49,12 @@ impl Sabotage {
     #[inline]
     pub const fn is_on(self) -> bool {
         false
+    }
+
+    /// True when this is broken and the role has moved since this program started.
+    pub fn is_on_after_a_move(self, epoch: Epoch) -> bool {
+        static FIRST: std::sync::OnceLock<Epoch> = std::sync::OnceLock::new();
+        self.is_on() && epoch != Epoch(0) && *FIRST.get_or_init(|| epoch) != epoch
     }
 }
 

@@ -12,7 +12,7 @@ use koi::wire::FrameBuf;
 
 use crate::clock::Clock;
 use crate::crew::{Actor, Crew, Pulse};
-use crate::resyncs::Spoil;
+use crate::spoil::Spoil;
 use crate::stack::OwnStack;
 
 /// Packets of the own stack that the forward thread takes in one turn.
