@@ -43,6 +43,8 @@ pub enum Why {
     RouterAdvertisement,
     /// The peer's node has more to be told.
     Replication,
+    /// The peer's node is due to compare its states with ours.
+    Digest,
     /// A flow's first packet has waited for long enough.
     Deferral,
 }
@@ -171,6 +173,7 @@ impl Shard {
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
+            (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)

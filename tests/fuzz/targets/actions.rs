@@ -28,6 +28,8 @@ mod path_mtu;
 mod router;
 #[path = "../../sim/seeds.rs"]
 mod seeds;
+#[path = "../../sim/spoil.rs"]
+mod spoil;
 #[path = "../../sim/stack.rs"]
 mod stack;
 #[path = "../../sim/story.rs"]
