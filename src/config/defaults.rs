@@ -62,3 +62,9 @@ pub const ARGON2_MEMORY_LIMIT: u32 = 256 << 10;
 pub const ARGON2_PASSES_LIMIT: u32 = 10;
 /// The most filter rules.
 pub const RULE_LIMIT: usize = 10_000;
+/// The most aliases.
+pub const ALIAS_LIMIT: usize = 10_000;
+/// The most entries of all aliases together.
+pub const ALIAS_ENTRY_LIMIT: usize = 2_000_000;
+/// The most different tags.
+pub const TAG_LIMIT: usize = 1_000;

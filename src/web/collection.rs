@@ -27,10 +27,12 @@ pub(super) struct Collection {
     pub change: Right,
     pub columns: &'static [Column],
     pub fields: &'static [Field],
+    /// The fields of an entry that has others.
+    pub others: fn(&Value) -> Option<&'static [Field]>,
     /// Pages beside it.
     pub beside: &'static [(&'static str, &'static str)],
-    /// Each interface has a tab of its own, by this field.
-    pub by: Option<&'static str>,
+    /// Its entries stand on tabs.
+    pub by: Option<Tabs>,
     /// The order means something.
     pub ordered: bool,
     /// More sections of the form: by the tree, the entry's place and whether it is new.
@@ -41,6 +43,16 @@ pub(super) struct Collection {
     pub gone: fn(&mut Value, &Value),
     /// Lines that nobody wrote, before and after the others of a tab.
     pub automatic: fn(&Compiled, &str) -> [Vec<Line>; 2],
+}
+
+/// How entries stand on tabs.
+pub(super) struct Tabs {
+    /// All tabs.
+    pub all: fn(&Value) -> Vec<String>,
+    /// The one that an entry of this tree stands on.
+    pub of: fn(&Value, &Value) -> String,
+    /// A new entry on a tab.
+    pub begin: fn(&str) -> Value,
 }
 
 /// A collection without what few have.
@@ -55,6 +67,7 @@ pub(super) const PLAIN: Collection = Collection {
     change: Right::Operate,
     columns: &[],
     fields: &[],
+    others: |_| None,
     beside: &[],
     by: None,
     ordered: false,
@@ -129,13 +142,15 @@ impl Collection {
 
     /// Entries can be put out of force.
     pub fn toggles(&self) -> bool {
-        self.fields.iter().any(|field| field.path == "disabled") || self.list == "rule"
+        self.fields.iter().any(|field| field.path == "disabled")
     }
 
     /// The sections of the form of an entry.
     pub fn sections(&self, tree: &Value, index: usize, is_new: bool) -> Vec<Section> {
         let title = if is_new { format!("New {}", self.one) } else { capital(self.one) };
-        let own = Section::new(title, format!("{}[{index}]", self.list), self.fields);
+        let entry = tree::list(tree, self.list).get(index);
+        let fields = entry.and_then(self.others).unwrap_or(self.fields);
+        let own = Section::new(title, format!("{}[{index}]", self.list), fields);
         std::iter::once(own).chain((self.more)(tree, index, is_new)).collect()
     }
 
@@ -145,7 +160,7 @@ impl Collection {
         let source = copy.and_then(|key| self.find(tree, key));
         let mut entry = match source {
             Some(index) => tree::list(tree, self.list).get(index)?.clone(),
-            None => Value::Object(Map::new()),
+            None => self.by.as_ref().map_or_else(|| Value::Object(Map::new()), |tabs| (tabs.begin)(tab)),
         };
         let next = next_id(tree);
         let table = entry.as_object_mut()?;
@@ -154,11 +169,8 @@ impl Collection {
             (key, Some(_)) => drop(table.remove(key)),
             (_, None) => {}
         }
-        if let (Some(by), None, false) = (self.by, source, tab.is_empty()) {
-            table.insert(by.into(), tab.into());
-        }
+        let first = tree::list(tree, self.list).iter().position(|other| self.tab_of(tree, other) == tab);
         let list = tree::list_mut(tree, self.list)?;
-        let first = list.iter().position(|other| self.tab_of(other) == tab);
         let index = match (source, top, first) {
             (Some(source), _, _) => source + 1,
             (None, true, Some(first)) => first,
@@ -186,10 +198,11 @@ impl Collection {
 
     /// Moves an entry among those of its tab.
     pub fn shift(&self, tree: &mut Value, index: usize, to: Place) -> Option<()> {
-        let list = tree::list_mut(tree, self.list)?;
-        let tab = self.tab_of(list.get(index)?);
-        let others = |(place, other): (usize, &Value)| (self.tab_of(other) == tab).then_some(place);
+        let list = tree::list(tree, self.list);
+        let tab = self.tab_of(tree, list.get(index)?);
+        let others = |(place, other): (usize, &Value)| (self.tab_of(tree, other) == tab).then_some(place);
         let places: Vec<usize> = list.iter().enumerate().filter_map(others).collect();
+        let list = tree::list_mut(tree, self.list)?;
         let own = places.iter().position(|place| *place == index)?;
         let target = match to {
             Place::Up => own.checked_sub(1),
@@ -204,8 +217,8 @@ impl Collection {
     }
 
     /// The tab that an entry stands on.
-    pub fn tab_of(&self, entry: &Value) -> String {
-        self.by.map_or_else(String::new, |by| text_of(entry.get(by)))
+    pub fn tab_of(&self, tree: &Value, entry: &Value) -> String {
+        self.by.as_ref().map_or_else(String::new, |tabs| (tabs.of)(tree, entry))
     }
 
     /// An entry as a line.

@@ -77,11 +77,11 @@ impl List {
         frame = frame.with_tabs(collection.beside);
         let tab = tab(collection, &tree, &wanted.tab);
         if collection.by.is_some() {
-            frame.tabs.extend(interface_tabs(collection, &tree, &tab));
+            frame.tabs.extend(links(collection, &tree, &tab));
         }
         let [above, below] = (collection.automatic)(&site.handle.in_force(), &tab);
         let entries = tree::list(&tree, collection.list).iter().enumerate();
-        let own = entries.filter(|(_, entry)| collection.tab_of(entry) == tab);
+        let own = entries.filter(|(_, entry)| collection.tab_of(&tree, entry) == tab);
         let all: Vec<_> = own.collect();
         let pages = all.len().div_ceil(PAGE).max(1);
         let page = wanted.page.unwrap_or(1).clamp(1, pages);
@@ -96,26 +96,21 @@ impl List {
     }
 }
 
-/// The tab that was asked for, or the first.
+/// The tab that was asked for, or the first that stands for an interface.
 fn tab(collection: &Collection, tree: &Value, wanted: &str) -> String {
-    if collection.by.is_none() {
-        return String::new();
-    }
-    let names: Vec<String> = interface_names(tree).collect();
-    names.iter().find(|name| *name == wanted).or(names.first()).cloned().unwrap_or_default()
+    let Some(tabs) = &collection.by else { return String::new() };
+    let names = (tabs.all)(tree);
+    let first = tree::list(tree, "interface").first().map(|entry| text_of(entry.get("name")));
+    names.into_iter().find(|name| name == wanted).or(first).unwrap_or_default()
 }
 
-fn interface_names(tree: &Value) -> impl Iterator<Item = String> {
-    tree::list(tree, "interface").iter().map(|entry| text_of(entry.get("name")))
-}
-
-fn interface_tabs(collection: &Collection, tree: &Value, tab: &str) -> Vec<Link> {
+fn links(collection: &Collection, tree: &Value, tab: &str) -> Vec<Link> {
     let link = |name: String| Link {
         label: name.to_uppercase(),
         path: format!("{}?tab={}", collection.slug, percent_encode(&name)),
         current: name == tab,
     };
-    interface_names(tree).map(link).collect()
+    collection.by.as_ref().map(|tabs| (tabs.all)(tree)).into_iter().flatten().map(link).collect()
 }
 
 /// `GET slug/new`
@@ -216,7 +211,7 @@ async fn finish(
                 Ok(document) => {
                     editor.save(&who, &edition, document)?;
                     let entry = tree::list(&tree, collection.list).get(index).cloned().unwrap_or_default();
-                    Ok(Ok((index, entry)))
+                    Ok(Ok((collection.key_of(index, &entry), collection.tab_of(&tree, &entry))))
                 }
                 Err(problems) => {
                     let form = Form::new(&sections, &std::mem::take(&mut tree), is_new).tell(&problems);
@@ -226,10 +221,10 @@ async fn finish(
         })
         .await;
     match done {
-        Ok(Ok((index, entry))) => {
+        Ok(Ok((key, tab))) => {
             let verb = if is_new { "added" } else { "changed" };
-            note(collection, site, visitor, verb, &collection.key_of(index, &entry));
-            Redirect::to(&back(collection, &collection.tab_of(&entry))).into_response()
+            note(collection, site, visitor, verb, &key);
+            Redirect::to(&back(collection, &tab)).into_response()
         }
         Ok(Err(form)) => {
             let page = page(collection, site, visitor, form, action).await;
@@ -319,7 +314,7 @@ fn gone(collection: &Collection) -> Response {
 }
 
 fn back(collection: &Collection, tab: &str) -> String {
-    match collection.by {
+    match &collection.by {
         Some(_) => format!("{}?tab={}", collection.slug, percent_encode(tab)),
         None => collection.slug.to_owned(),
     }

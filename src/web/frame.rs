@@ -77,7 +77,7 @@ impl Frame {
         let link = |(label, path): &(&str, &str)| Link {
             label: (*label).to_owned(),
             path: (*path).to_owned(),
-            current: self.path.starts_with(path),
+            current: self.path == *path || self.path.starts_with(&format!("{path}/")),
         };
         self.tabs = tabs.iter().map(link).collect();
         self

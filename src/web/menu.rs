@@ -32,6 +32,7 @@ static MENU: &[(&str, &[Entry])] = {
         (
             "Firewall",
             &[
+                entry("Aliases", "/firewall/aliases", Look),
                 entry("NAT", "/firewall/nat/outbound", Look),
                 entry("Rules", "/firewall/rules", Look),
                 entry("Virtual IPs", "/firewall/virtual-ips", Look),

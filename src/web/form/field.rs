@@ -1,6 +1,6 @@
 //! A field of a form: a row of a table.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// A field: what it is called, what it means, where it stands in the document, how it is written.
 #[derive(Clone, Copy)]
@@ -31,10 +31,14 @@ pub(in crate::web) enum Kind {
     Choice(&'static [(&'static str, &'static str)]),
     /// Yes, no, or what these words say.
     Maybe(&'static str),
-    /// The name of an entry of this list of the document.
-    Name(&'static str),
+    /// A port, a range or an alias of ports.
+    Ports,
+    /// The name of an entry of one of these lists of the document.
+    Name(&'static [&'static str]),
     /// One text a line.
     Lines,
+    /// One text a line, with words for people behind it.
+    Entries,
     /// A text that is not shown; when nothing is written, it stays.
     Secret,
     /// A new password, twice; when nothing is written, the old one stays.
@@ -108,11 +112,25 @@ impl Kind {
                 "false" => false.into(),
                 other => other.into(),
             }),
-            Kind::Text { .. } | Kind::Endpoint | Kind::Choice(_) | Kind::Name(_) => written(text.into()),
+            Kind::Text { .. } | Kind::Endpoint | Kind::Ports | Kind::Choice(_) | Kind::Name(_) => {
+                written(text.into())
+            }
+            Kind::Entries => Reading::Value(text.lines().filter_map(entry).collect()),
             Kind::Secret if text.is_empty() => Reading::Keep,
             Kind::Secret => Reading::Value(text.into()),
             Kind::Password => Reading::Keep,
         }
+    }
+}
+
+/// A line as a value, or with a description behind it as a table.
+fn entry(line: &str) -> Option<Value> {
+    let line = line.trim();
+    match line.split_once(char::is_whitespace) {
+        Some((value, description)) => {
+            Some(json!({ "value": value, "description": description.trim_start() }))
+        }
+        None => (!line.is_empty()).then(|| line.into()),
     }
 }
 
@@ -126,6 +144,9 @@ pub(in crate::web) fn text_of(value: Option<&Value>) -> String {
         }
         Some(Value::Bool(flag)) => flag.to_string(),
         Some(Value::Number(number)) => number.to_string(),
-        Some(Value::Object(_)) => String::new(),
+        Some(Value::Object(table)) => {
+            let texts = ["value", "description"].map(|key| text_of(table.get(key)));
+            texts.join(" ").trim_end().to_owned()
+        }
     }
 }

@@ -203,6 +203,7 @@ fn control(field: &Field, value: Option<&Value>, tree: &Value) -> Control {
     match field.kind {
         Kind::Text { default } => line(default, Vec::new(), false),
         Kind::Endpoint => line("any", endpoints(tree), false),
+        Kind::Ports => line("any", aliases(tree, true), false),
         Kind::Number { default } => line(default, Vec::new(), true),
         Kind::Flag { default, words } => {
             Control::Tick { ticked: value.and_then(Value::as_bool).unwrap_or(default), words }
@@ -213,12 +214,13 @@ fn control(field: &Field, value: Option<&Value>, tree: &Value) -> Control {
         Kind::Maybe(words) => {
             select([("", words.into()), ("true", "Yes".into()), ("false", "No".into())].into_iter(), &text)
         }
-        Kind::Name(list) => {
-            let names = tree::list(tree, list).iter().filter_map(|entry| entry.get("name")?.as_str());
+        Kind::Name(lists) => {
+            let entries = lists.iter().flat_map(|list| tree::list(tree, list));
+            let names = entries.filter_map(|entry| entry.get("name")?.as_str());
             let blank = if field.required { "Choose one" } else { "None" };
             select([("", blank.to_owned())].into_iter().chain(names.map(|name| (name, name.into()))), &text)
         }
-        Kind::Lines => Control::Area { value: text },
+        Kind::Lines | Kind::Entries => Control::Area { value: text },
         Kind::Secret => Control::Secret { present: value.is_some() },
         Kind::Password => Control::Password { present: value.is_some() },
     }
@@ -243,7 +245,15 @@ fn endpoints(tree: &Value) -> Vec<String> {
             words.extend([format!("{name} net"), format!("{name} address")]);
         }
     }
+    words.extend(aliases(tree, false));
     words
+}
+
+/// Names of the aliases of ports, or of those of addresses.
+fn aliases(tree: &Value, of_ports: bool) -> Vec<String> {
+    let those = tree::list(tree, "alias").iter();
+    let those = those.filter(|alias| (text_of(alias.get("type")) == "port") == of_ports);
+    those.map(|alias| text_of(alias.get("name"))).collect()
 }
 
 #[cfg(test)]

@@ -6,12 +6,13 @@ use crate::web::pages::{COLLECTIONS, SETTINGS};
 /// Something else than what stands there.
 fn other(kind: Kind, now: &str) -> String {
     let other = match kind {
-        Kind::Text { .. } | Kind::Endpoint | Kind::Name(_) | Kind::Secret => "other",
+        Kind::Text { .. } | Kind::Endpoint | Kind::Ports | Kind::Name(_) | Kind::Secret => "other",
         Kind::Number { .. } => "12345",
         Kind::Flag { .. } => return if now.is_empty() { "yes".into() } else { String::new() },
         Kind::Choice(options) => options.iter().map(|(value, _)| *value).find(|value| *value != now).unwrap(),
         Kind::Maybe(_) => "false",
         Kind::Lines => "one\r\ntwo",
+        Kind::Entries => "one the first\r\ntwo",
         Kind::Password => "battery staple",
     };
     other.into()

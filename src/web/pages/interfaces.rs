@@ -40,7 +40,7 @@ pub(super) static INTERFACES: Collection = Collection {
             ]),
             "Which side of the firewall it is on.",
         ),
-        required("port", "Port", Kind::Name("node[0].port"), "The port of each node that carries it."),
+        required("port", "Port", Kind::Name(&["node[0].port"]), "The port of each node that carries it."),
         field(
             "vlan",
             "VLAN tag",
@@ -81,9 +81,33 @@ pub(super) static INTERFACES: Collection = Collection {
             "Hosts find their addresses and their gateway by it (RFC 4861).",
         ),
     ],
+    beside: BESIDE,
     more: node_sections,
     made: make_node_parts,
     gone: forget_node_parts,
+    ..PLAIN
+};
+
+const BESIDE: &[(&str, &str)] = &[("Assignments", "/interfaces"), ("Interface Groups", "/interface-groups")];
+
+pub(super) static GROUPS: Collection = Collection {
+    title: "Interface Groups",
+    one: "interface group",
+    about: "Interfaces that have rules in common. The rules of a group come before those of its interfaces.",
+    slug: "/interface-groups",
+    list: "interface_group",
+    key: "name",
+    columns: &[
+        column("Name", &["name"], Show::Text, ""),
+        column("Members", &["members"], Show::Text, ""),
+        column("Description", &["description"], Show::Text, ""),
+    ],
+    fields: &[
+        fixed("name", "Name", TEXT, "Rules refer to it: lower-case letters, digits, _ and -."),
+        required("members", "Members", Kind::Lines, "Names of interfaces, one a line."),
+        DESCRIPTION,
+    ],
+    beside: BESIDE,
     ..PLAIN
 };
 

@@ -13,6 +13,8 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
     &system::ROUTES,
     &system::USERS,
     &interfaces::INTERFACES,
+    &interfaces::GROUPS,
+    &firewall::ALIASES,
     &firewall::RULES,
     &firewall::VIRTUAL_IPS,
 ];

@@ -102,10 +102,10 @@ static PAIR_FIELDS: &[Field] = &[
     required(
         "sync",
         "Synchronization port",
-        Kind::Name("node[0].port"),
+        Kind::Name(&["node[0].port"]),
         "The port of the cable between the two nodes; it carries nothing else.",
     ),
-    required("preferred", "Preferred node", Kind::Name("node"), "The node that wins ties."),
+    required("preferred", "Preferred node", Kind::Name(&["node"]), "The node that wins ties."),
     field(
         "preempt",
         "Preemption",
@@ -147,7 +147,7 @@ pub(super) static GATEWAYS: Collection = Collection {
         required(
             "interface",
             "Interface",
-            Kind::Name("interface"),
+            Kind::Name(&["interface"]),
             "The interface that the gateway is reached through.",
         ),
         required(
@@ -186,7 +186,7 @@ pub(super) static ROUTES: Collection = Collection {
             TEXT,
             "A network, as in 10.8.0.0/16 or 2001:db8:8::/48.",
         ),
-        required("gateway", "Gateway", Kind::Name("gateway"), "The next hop."),
+        required("gateway", "Gateway", Kind::Name(&["gateway"]), "The next hop."),
         DESCRIPTION,
     ],
     beside: ROUTING,

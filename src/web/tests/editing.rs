@@ -104,7 +104,7 @@ fn rules_are_added_copied_moved_toggled_and_deleted() {
     let browser = Browser::of("otto");
     let rules = || {
         let document = browser.paper.document();
-        let on_lan = document.rules.iter().filter(|rule| rule.interface == "lan");
+        let on_lan = document.rules.iter().filter(|rule| rule.interface.names().eq(["lan"]));
         on_lan.map(|rule| (rule.id.0, rule.description.clone(), rule.disabled)).collect::<Vec<_>>()
     };
     let before = rules();

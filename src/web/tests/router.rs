@@ -124,6 +124,8 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             | Command::Kill { .. }
             | Command::Import { .. }
             | Command::Replicate(_)
+            | Command::Speak(_)
+            | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
             | Command::Capture { .. } => panic!("not asked by pages"),
