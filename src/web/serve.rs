@@ -103,7 +103,7 @@ mod tests {
 
     use super::*;
     use crate::node::snapshot::{CounterRow, Snapshot};
-    use crate::node::{Command, PairSnapshot, Reply};
+    use crate::node::{Command, PairSnapshot, Reply, RuleCounts};
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     fn answering() -> Handle {
@@ -125,6 +125,7 @@ mod tests {
                 }
                 Command::Flows { reply, .. } => reply((Vec::new(), None)),
                 Command::Drops(reply) => reply(Vec::new()),
+                Command::Rules(reply) => reply(RuleCounts::default()),
                 Command::Apply(..)
                 | Command::Kill { .. }
                 | Command::Import { .. }
