@@ -19,6 +19,8 @@ revision = 7
 hostname = "fw"
 state_limit = 1000
 anti_lockout = false
+release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"]
+version_floor = "1.2.3"
 nat_reflection = "purenat"
 one_to_one_reflection = true
 [system.web]

@@ -26,6 +26,7 @@ impl Shard {
             Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
             Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
             Command::Grant(credit) => {
                 self.grant(credit);
                 self.finish(now, out);
@@ -34,6 +35,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
+            Command::Speak(version) => self.speaks = version,
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }
