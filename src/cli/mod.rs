@@ -7,6 +7,7 @@
 
 mod capture;
 mod check;
+mod explain;
 mod flows;
 mod lab;
 mod pair;
@@ -16,6 +17,7 @@ mod reload;
 mod run;
 mod show;
 mod show_pair;
+mod show_policy;
 mod table;
 
 use std::path::PathBuf;
@@ -47,6 +49,8 @@ enum Command {
     Show(show::Show),
     /// Read the configuration file again; returns when it is in force
     Reload(reload::Reload),
+    /// Say what would become of a packet, and which rule or setting decides
+    Explain(explain::Explain),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -103,6 +107,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Explain(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

@@ -21,8 +21,8 @@ use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
 use crate::conntrack::Filter;
 use crate::node::snapshot::{FlowRow, Snapshot};
-use crate::node::{Command, Compiled, Reply};
-use crate::types::InterfaceId;
+use crate::node::{self, Command, Compiled, Reply};
+use crate::types::{InterfaceId, RuleId};
 use crate::wire::filter;
 
 /// How long the forward thread may take to answer.
@@ -131,6 +131,16 @@ impl Desk {
                 rows.reverse();
                 Response::Drops(rows)
             }),
+            Request::Count { filter } => self.count(&filter),
+            Request::Policy => self.ask(Command::Rules).map(|counts| {
+                let policy = node::policy(&self.compiled(), &counts);
+                Response::Policy(Box::new(policy))
+            }),
+            Request::Explain(asked) => {
+                let compiled = self.compiled();
+                let question = asked.question(&compiled);
+                question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
+            }
             Request::Reload => self.reload(),
             Request::Release(step) => self.release(step),
             Request::Keys(step) => {
@@ -222,6 +232,19 @@ impl Desk {
         Ok(Response::Flows { rows, total, more })
     }
 
+    fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
+        let filter = conntrack_filter(wanted);
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
+            count += page.len() as u64;
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(Response::Counted { count });
+            }
+        }
+    }
+
     fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
         let filter = conntrack_filter(wanted);
         let (mut count, mut cursor) = (0, None);
@@ -264,6 +287,7 @@ impl Desk {
 }
 
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id } = *wanted;
-    Filter { id, protocol, source: src, destination: dst, port, ..Filter::default() }
+    let FlowFilter { src, dst, port, protocol, id, address, rule } = *wanted;
+    let rule = rule.map(RuleId);
+    Filter { id, protocol, source: src, destination: dst, address, port, rule, ..Filter::default() }
 }

@@ -84,7 +84,7 @@ fn translation(
         dst: Some(Prefix::from(attempt.destination().ip())),
         port: Some(answer.local.port()),
         protocol: Some(number(attempt)),
-        id: None,
+        ..FlowFilter::default()
     };
     let flows = node.flows(filter)?;
     let source = format!("{} -> ", answer.local);

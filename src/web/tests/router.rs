@@ -6,7 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::{self, Config, Valid};
 use crate::node::snapshot::{CounterRow, Snapshot};
-use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply};
+use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
 use crate::types::Instant;
 use crate::web::auth::Password;
 use crate::web::edit::{Draft, Editor, Rejected};
@@ -120,6 +120,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             }
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
             Command::Drops(reply) => reply(Vec::new()),
+            Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Apply(..)
             | Command::Kill { .. }
             | Command::Import { .. }
