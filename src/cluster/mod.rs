@@ -6,6 +6,7 @@
 //!   carries from one to the other.
 //! * [`role`]: who serves: heartbeat, lease, fence and election.
 //! * [`replica`]: the ordered stream of states from the active node to the standby.
+//! * [`parcel`]: whole messages of any size, in either direction.
 //!
 //! Invariant: nothing here believes a message that the channel has not opened, and nothing here knows a socket.
 
@@ -15,6 +16,7 @@ pub mod entropy;
 pub mod identity;
 mod noise;
 pub mod pairing;
+pub mod parcel;
 pub mod replica;
 pub mod role;
 

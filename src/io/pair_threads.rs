@@ -8,17 +8,19 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::courier_thread::CourierThread;
+use super::courier_thread::{CourierHandle, CourierThread};
 use super::entropy::{self, System};
 use super::forward::Forward;
 use super::handle::Order;
 use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingListener};
 use super::orders::{Report, Start};
 use super::poller::Poller;
+use super::post::{Done, Listener};
 use super::router::Reporter;
 use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys};
 use crate::cluster::Entropy;
+use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
 use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
 use crate::types::{PublicKey, Standing};
@@ -35,6 +37,7 @@ const NOTICES: usize = 256;
 #[derive(Clone)]
 pub struct PairHandle {
     helm: HelmHandle,
+    courier: CourierHandle,
     /// This node's key, for its peer's document.
     pub public_key: PublicKey,
 }
@@ -82,7 +85,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, public_key })
+        Ok(PairHandle { helm: handle, courier: courier_handle, public_key })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.
@@ -142,6 +145,16 @@ impl PairHandle {
     /// Begins or ends a pairing; whoever listened to the one before hears no more of it.
     pub fn pairing(&self, order: PairingOrder, listener: PairingListener) {
         self.order(HelmOrder::Pairing(order, listener));
+    }
+
+    /// Sends a parcel to the peer; `done` hears what became of it. Neither this nor `done` waits for the peer.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.courier.send_parcel(kind, bytes, done);
+    }
+
+    /// The peer's parcels of this kind go to `listener`, which must not wait.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.courier.listen(kind, listener);
     }
 
     /// Hands over and takes leave; returns when the last word is out.

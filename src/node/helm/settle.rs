@@ -53,7 +53,7 @@ impl Helm {
                 }
             }
             // The courier opens these itself.
-            Space::Replica => {}
+            Space::Replica | Space::Parcel => {}
         }
     }
 
