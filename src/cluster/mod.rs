@@ -6,10 +6,12 @@
 //!   carries from one to the other.
 //! * [`role`]: who serves: heartbeat, lease, fence and election.
 //! * [`replica`]: the ordered stream of states from the active node to the standby.
+//! * [`agreement`]: one configuration for both nodes.
 //! * [`parcel`]: whole messages of any size, in either direction.
 //!
 //! Invariant: nothing here believes a message that the channel has not opened, and nothing here knows a socket.
 
+pub mod agreement;
 pub mod channel;
 pub mod code;
 pub mod entropy;

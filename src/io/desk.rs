@@ -26,8 +26,8 @@ use crate::wire::filter;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is said then.
 const NO_ANSWER: &str = "the router does not answer";
-/// How long a reload may take.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
+/// How long the parent may take, a reload included.
+const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
@@ -127,7 +127,8 @@ impl Desk {
                 rows.reverse();
                 Response::Drops(rows)
             }),
-            Request::Reload => self.reload(),
+            Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
+            Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
             Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -224,10 +225,10 @@ impl Desk {
         }
     }
 
-    fn reload(&self) -> Result<Response, String> {
+    fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
         let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Reload { ticket });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+        self.reporter.say(&report(ticket));
+        outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
     }
 
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {

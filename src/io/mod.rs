@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
@@ -13,8 +14,10 @@ pub mod capture;
 mod channel;
 mod child;
 pub mod clock;
+pub mod config_request;
 pub mod control;
 pub mod control_client;
+mod council;
 mod courier_link;
 mod courier_thread;
 mod desk;
@@ -43,6 +46,7 @@ pub mod pace;
 pub mod pair_threads;
 mod pairing;
 pub mod parent;
+mod parent_config;
 mod places;
 pub mod plain;
 pub mod poller;
@@ -60,6 +64,7 @@ mod single;
 mod spec;
 pub mod stamped;
 mod standing;
+mod steward;
 mod sys;
 mod sys_process;
 mod tally;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::privilege::Kept;
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
@@ -36,6 +37,8 @@ pub enum Request {
     Drops,
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
+    /// The life of the configuration.
+    Config(Box<ConfigRequest>),
     /// The pair, seen from this node.
     Pair,
     /// What this node's role shall be; answered like [`Request::Pair`].
@@ -107,6 +110,8 @@ pub enum Response {
     Pairing(PairingWord),
     /// To [`Request::Reload`]: the new policy is in force.
     Reloaded(Reloaded),
+    /// To [`Request::Config`].
+    Config(Box<ConfigAnswer>),
     /// To [`Request::Capture`]: chunks follow.
     Capturing,
     /// The capture has ended.
