@@ -9,6 +9,7 @@
 //!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
+mod aliases;
 pub mod amend;
 mod canonical;
 pub mod defaults;
@@ -23,6 +24,7 @@ mod schema;
 mod valid;
 mod validate;
 
+pub use aliases::Aliases;
 pub use canonical::mac_for;
 pub use model::Config;
 pub use parse::{load, parse};

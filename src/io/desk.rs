@@ -129,11 +129,17 @@ impl Desk {
             }),
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
+            Request::Keys(step) => {
+                let key = self.pair.renew_keys(step, &self.compiled());
+                key.map(|key| Response::Key(key.to_string()))
+            }
             Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
             }
+            Request::Resync => self.pair.resync().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Offer => return Answer::Pairing(pairing::offer(&self.pair, &self.compiled())),
             Request::Join { code, newcomer } => {
                 match pairing::join(&self.pair, &self.compiled(), &code, &newcomer) {
@@ -186,8 +192,9 @@ impl Desk {
             ports_up: [up, snapshot.ports.len()],
             states: snapshot.states,
             privileges: self.kept.clone(),
-            public_key: self.pair.public_key.to_string(),
+            public_key: self.pair.public_key(&compiled).to_string(),
             pair: self.pair.snapshot().ok().map(Box::new),
+            program: self.start.program.clone(),
             config_file: self.start.file.display().to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),

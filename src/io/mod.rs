@@ -54,6 +54,7 @@ pub mod port;
 pub mod post;
 pub mod privilege;
 pub mod process;
+pub mod program;
 mod reloads;
 pub mod request;
 pub mod router;

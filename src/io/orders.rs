@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::config_request::ConfigRequest;
 use super::privilege::Account;
+use super::program::{ProgramNote, ReleaseStep};
 use super::request::{Reloaded, Response};
 use crate::config::model::Driver;
 
@@ -46,6 +47,13 @@ pub enum Order {
         /// In base 64.
         message: String,
     },
+    /// What came of [`Report::Release`].
+    Released {
+        /// Who asked.
+        ticket: u64,
+        /// Why it was not done.
+        problem: Option<String>,
+    },
     /// End, cleanly.
     End,
 }
@@ -69,6 +77,9 @@ pub struct Start {
     pub parent: u32,
     /// Starts before this one.
     pub restarts: u64,
+    /// The program that it runs.
+    #[serde(default)]
+    pub program: ProgramNote,
     /// A listener on a loopback address of the machine is among the descriptors.
     pub loopback: bool,
     /// Network namespaces of the link sockets, as ports name them.
@@ -152,6 +163,13 @@ pub enum Report {
     Heard {
         /// In base 64.
         message: String,
+    },
+    /// Somebody asks for something to be done with a release.
+    Release {
+        /// Who.
+        ticket: u64,
+        /// What.
+        step: ReleaseStep,
     },
     /// The new configuration is in force.
     Applied {

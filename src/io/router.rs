@@ -85,6 +85,10 @@ fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
             Order::Tell { message } => engine.tell_peer(&message),
             Order::Attached { port } => engine.attached(&port, descriptors),
             Order::NotAttached { name } => engine.not_attached(&name),
+            Order::Released { ticket, problem } => {
+                let outcome = problem.map_or(Response::Done, Response::Failed);
+                reloads.settle(ticket, outcome);
+            }
             Order::End => break,
             Order::Start(_) => bail!("the parent wants a second start"),
         }

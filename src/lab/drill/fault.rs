@@ -48,6 +48,8 @@ pub enum Drill {
     Stall,
     /// All processors are busy for a minute.
     Load,
+    /// The standby node loses its power and comes back knowing nothing: it is told all flows while they go on.
+    Resync,
 }
 
 /// One thing that is done.
@@ -91,7 +93,7 @@ pub enum Act {
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 12] = [
+    pub const ALL: [Drill; 13] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -104,6 +106,7 @@ impl Drill {
         Drill::Split,
         Drill::Stall,
         Drill::Load,
+        Drill::Resync,
     ];
 
     /// Its name on the command line.
@@ -121,6 +124,7 @@ impl Drill {
             Drill::Split => "split",
             Drill::Stall => "stall",
             Drill::Load => "load",
+            Drill::Resync => "resync",
         }
     }
 
@@ -141,6 +145,7 @@ impl Drill {
             Drill::Split => vec![(Act::Part, seconds(3)), (Act::Join, seconds(3))],
             Drill::Stall => vec![(Act::Hog, seconds(5)), (Act::Pause, seconds(3))],
             Drill::Load => vec![(Act::Hog, seconds(60))],
+            Drill::Resync => vec![(Act::PowerOff, seconds(2))],
         }
     }
 
@@ -148,7 +153,7 @@ impl Drill {
     pub fn mending(self) -> Vec<Act> {
         match self {
             Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split => vec![],
-            Drill::PowerOff => vec![Act::Start],
+            Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
             Drill::UnplugLan => vec![Act::Plug(LAN)],
             Drill::UnplugSilent => vec![Act::Unmute(WAN)],
@@ -172,8 +177,14 @@ impl Drill {
             | Drill::GatewayDead
             | Drill::Split
             | Drill::Stall
-            | Drill::Load => None,
+            | Drill::Load
+            | Drill::Resync => None,
         }
+    }
+
+    /// It happens to the standby node, not to the active one.
+    pub fn strikes_standby(self) -> bool {
+        self == Drill::Resync
     }
 }
 
