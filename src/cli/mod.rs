@@ -7,6 +7,8 @@
 
 mod capture;
 mod check;
+mod config;
+mod config_show;
 mod explain;
 mod flows;
 mod lab;
@@ -49,6 +51,8 @@ enum Command {
     Show(show::Show),
     /// Read the configuration file again; returns when it is in force
     Reload(reload::Reload),
+    /// Change the configuration: try a change, confirm it, go back, see what was
+    Config(config::Config),
     /// Say what would become of a packet, and which rule or setting decides
     Explain(explain::Explain),
     /// Work on the connection table
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),

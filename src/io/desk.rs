@@ -15,7 +15,6 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
-use super::program::ReleaseStep;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
@@ -29,8 +28,8 @@ use crate::wire::filter;
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is said then.
 const NO_ANSWER: &str = "the router does not answer";
-/// How long a reload may take.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
+/// How long the parent may take, a reload included.
+const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
@@ -141,8 +140,9 @@ impl Desk {
                 let question = asked.question(&compiled);
                 question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
             }
-            Request::Reload => self.reload(),
-            Request::Release(step) => self.release(step),
+            Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
+            Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
             Request::Keys(step) => {
                 let key = self.pair.renew_keys(step, &self.compiled());
                 key.map(|key| Response::Key(key.to_string()))
@@ -258,16 +258,8 @@ impl Desk {
         }
     }
 
-    fn reload(&self) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Reload { ticket });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
-    }
-
-    fn release(&self, step: ReleaseStep) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Release { ticket, step });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+    fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
+        ask_parent(&self.reporter, &self.reloads, report)
     }
 
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {
@@ -284,6 +276,17 @@ impl Desk {
         self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
     }
+}
+
+/// Asks the parent and waits.
+pub(super) fn ask_parent(
+    reporter: &Reporter,
+    reloads: &Reloads,
+    report: impl FnOnce(u64) -> Report,
+) -> Result<Response, String> {
+    let (ticket, outcome) = reloads.register();
+    reporter.say(&report(ticket));
+    outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
 }
 
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {

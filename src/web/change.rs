@@ -7,11 +7,12 @@ use super::edit::{Editor, Rejected};
 use super::form::tree;
 use super::message::Message;
 use super::visitor::{Posted, Visitor};
+use crate::config::life::Author;
 use crate::config::{Config, Problem, Valid};
 
 /// What somebody wants to do to the tree of an edition.
 pub(super) struct Change<F> {
-    who: String,
+    who: Author,
     edition: String,
     change: F,
 }
@@ -19,14 +20,14 @@ pub(super) struct Change<F> {
 impl<T, F: FnOnce(&mut Value) -> Result<T, Rejected>> Change<F> {
     /// A change that this visitor's form asks for.
     pub fn new(visitor: &Visitor, posted: &Posted, change: F) -> Self {
-        Change { who: visitor.account.name.clone(), edition: posted.edition().to_owned(), change }
+        Change { who: visitor.author(), edition: posted.edition().to_owned(), change }
     }
 
     /// Changes the tree of the draft, which must still be the edition that the form was made from.
     ///
     /// # Errors
     /// When it is not, or when the change is not possible.
-    pub fn begin(self, editor: &dyn Editor) -> Result<(String, String, Value, T), Rejected> {
+    pub fn begin(self, editor: &dyn Editor) -> Result<(Author, String, Value, T), Rejected> {
         let Change { who, edition, change } = self;
         let draft = editor.draft();
         if draft.edition != edition {

@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::config::diff::Row;
+use crate::config::life::{Author, Record};
 use crate::config::{Config, Problem, Valid};
 
 /// Keeps the draft. Calls may take as long as files take, and are made where waiting is allowed.
@@ -13,25 +15,49 @@ pub trait Editor: Send + Sync {
     ///
     /// # Errors
     /// When the draft is not the edition any more that this is based on, or cannot be kept.
-    fn save(&self, who: &str, edition: &str, document: Valid<Config>) -> Result<(), Rejected>;
+    fn save(&self, who: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected>;
 
     /// Puts the draft in force; with a number of seconds, only until then unless somebody confirms.
     ///
     /// # Errors
     /// When it cannot be put in force; then nothing has changed.
-    fn apply(&self, who: &str, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected>;
+    fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected>;
 
     /// What was put in force on trial stays.
     ///
     /// # Errors
     /// When nothing is on trial.
-    fn confirm(&self, who: &str) -> Result<(), Rejected>;
+    fn confirm(&self) -> Result<(), Rejected>;
 
-    /// Forgets the draft; what is on trial goes back at once.
+    /// What is on trial goes back at once; when nothing is, the draft is forgotten.
     ///
     /// # Errors
     /// When that is not possible.
-    fn discard(&self, who: &str) -> Result<(), Rejected>;
+    fn discard(&self, who: &Author) -> Result<(), Rejected>;
+
+    /// What was in force, the newest last.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    fn history(&self) -> Result<Vec<Record>, Rejected>;
+
+    /// How what is in force differs from a revision.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    fn since(&self, revision: &str) -> Result<Vec<Row>, Rejected>;
+
+    /// Puts a revision in force again.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected>;
+
+    /// The text in force, secrets included.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    fn text(&self) -> Result<String, Rejected>;
 }
 
 /// What is being edited.

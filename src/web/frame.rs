@@ -26,6 +26,7 @@ pub(super) struct Frame {
     pub edition: String,
     pub trial: Option<u32>,
     pub may_apply: bool,
+    pub may_administer: bool,
     /// Nobody has set a password yet.
     pub first: bool,
     /// A fail-over would lack this.
@@ -66,6 +67,7 @@ impl Frame {
             edition: draft.edition.clone(),
             trial: draft.trial,
             may_apply: site.is_editable() && visitor.may(Right::Operate),
+            may_administer: site.is_editable() && visitor.may(Right::Administer),
             first: config.users.is_empty(),
             lacks: pair.as_ref().filter(|pair| !pair.redundant).map(|pair| pair.lacks.join("; ")),
             standby: pair.is_some_and(|pair| !pair.leads),
@@ -121,6 +123,7 @@ impl Frame {
             edition: String::new(),
             trial: None,
             may_apply: true,
+            may_administer: true,
             first: false,
             lacks: None,
             standby: false,

@@ -29,7 +29,7 @@ pub(super) async fn show(State(site): State<Site>, visitor: Visitor) -> Response
 }
 
 /// A date and time of UTC.
-fn moment(seconds: u64) -> String {
+pub(super) fn moment(seconds: u64) -> String {
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02}")

@@ -53,6 +53,8 @@ static MENU: &[(&str, &[Entry])] = {
             "Diagnostics",
             &[
                 entry("ARP and NDP Table", "/diagnostics/neighbours", Look),
+                entry("Backup & Restore", "/diagnostics/backup", Administer),
+                entry("Config History", "/diagnostics/config-history", Look),
                 entry("Routes", "/diagnostics/routes", Look),
                 entry("States", "/diagnostics/states", Look),
             ],

@@ -10,6 +10,7 @@
 mod account;
 mod audit;
 mod auth;
+mod backup;
 mod certificate;
 mod change;
 mod collection;
@@ -21,6 +22,7 @@ mod frame;
 mod guard;
 mod handle;
 mod hash;
+mod history;
 mod journal;
 mod limited;
 mod login;
@@ -35,6 +37,7 @@ mod settings;
 mod site;
 mod start;
 mod status;
+mod steward;
 mod throttle;
 mod visitor;
 

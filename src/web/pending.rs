@@ -10,6 +10,7 @@ use super::frame::Frame;
 use super::message::html;
 use super::site::Site;
 use super::visitor::{Posted, Visitor};
+use crate::config::life::Author;
 
 /// Where it is.
 pub(super) const PENDING: &str = "/changes";
@@ -48,7 +49,7 @@ pub(super) async fn apply(State(site): State<Site>, visitor: Visitor, posted: Po
 
 /// `POST /changes/confirm`
 pub(super) async fn confirm(State(site): State<Site>, visitor: Visitor) -> Response {
-    act(site, visitor, "confirmed the changes", |editor, who| editor.confirm(who)).await
+    act(site, visitor, "confirmed the changes", |editor, _| editor.confirm()).await
 }
 
 /// `POST /changes/discard`
@@ -60,9 +61,9 @@ async fn act(
     site: Site,
     visitor: Visitor,
     what: impl Into<String>,
-    action: impl FnOnce(&dyn Editor, &str) -> Result<(), Rejected> + Send + 'static,
+    action: impl FnOnce(&dyn Editor, &Author) -> Result<(), Rejected> + Send + 'static,
 ) -> Response {
-    let who = visitor.account.name.clone();
+    let who = visitor.author();
     match site.edit(move |editor| action(editor, &who)).await {
         Ok(()) => {
             site.note(&visitor.account.name, visitor.from, what);

@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
-use super::{components, entries, journal, login, pending, settings};
+use super::{backup, components, entries, history, journal, login, pending, settings};
 
 /// Bytes of a form.
 const FORM: usize = 192 << 10;
@@ -54,6 +54,12 @@ pub(super) fn all() -> Vec<Route> {
         changes("/changes/apply", Operate, post(pending::apply)),
         changes("/changes/confirm", Operate, post(pending::confirm)),
         changes("/changes/discard", Operate, post(pending::discard)),
+        looks(history::HISTORY, Look, get(history::show)),
+        looks("/diagnostics/config-history/{key}", Look, get(history::compare)),
+        changes("/diagnostics/config-history/{key}", Administer, post(history::restore)),
+        looks(backup::BACKUP, Administer, get(backup::show)),
+        changes(backup::BACKUP, Administer, post(backup::upload)),
+        looks("/diagnostics/backup/koi.toml", Administer, get(backup::download)),
     ];
     routes.extend(Part::ALL.map(|part| {
         let answer = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {

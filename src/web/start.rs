@@ -15,6 +15,7 @@ use super::certificate::{Certificate, InUse, Subject};
 use super::handle::Handle;
 use super::serve;
 use super::site::Site;
+use super::steward::Steward;
 use crate::config::{Config, NodeIndex, Valid};
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
@@ -38,9 +39,10 @@ const RENEWAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
-    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force } = seat;
+    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force, configure } = seat;
     let handle = Handle::new(ask, ask_pair, in_force);
-    let site = Site::new(handle, None, password().context("the password of the pages")?, clock::now);
+    let editor = Arc::new(Steward::new(handle.clone(), configure));
+    let site = Site::new(handle, Some(editor), password().context("the password of the pages")?, clock::now);
     let subject = Subject::new(&config.system.hostname, addresses(&config, node));
     let certificate = InUse::new(certificate(&subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);

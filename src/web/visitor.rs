@@ -10,6 +10,7 @@ use super::account::Account;
 use super::limited::Peer;
 use super::session::Theme;
 use super::site::{Site, lock};
+use crate::config::life::Author;
 use crate::config::model::UserRole;
 
 /// Who may ask for a page.
@@ -63,6 +64,11 @@ impl Visitor {
                 None
             }
         }
+    }
+
+    /// As the history of the configuration knows them.
+    pub fn author(&self) -> Author {
+        Author { who: self.account.name.clone(), from: self.from.to_string() }
     }
 
     /// True when they may do what needs this right.

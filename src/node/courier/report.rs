@@ -36,6 +36,7 @@ impl Courier {
             self.receiver.snapshot().counters;
         let ProofCounters { compared, different, healed, asked, rounds, unknown } =
             self.proof.snapshot(now).counters;
+        let parcels = self.parcels.counters();
         [
             ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
             ("replica-sent", sent, "Chunks of states sent to the peer."),
@@ -52,6 +53,12 @@ impl Courier {
             ("digest-healed", healed, "Ranges of states that had differed and were the same again."),
             ("digest-asked", asked, "Ranges of states that this node asked the active one to tell again."),
             ("digest-rounds", rounds, "Rounds in which all ranges of states were compared."),
+            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
+            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
+            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
+            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
+            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
+            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
             (
                 "digest-unknown",
                 unknown,

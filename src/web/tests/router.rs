@@ -4,6 +4,8 @@ use std::sync::{Arc, Mutex};
 
 use arc_swap::ArcSwap;
 
+use crate::config::diff::Row;
+use crate::config::life::{Author, Record};
 use crate::config::{self, Config, Valid};
 use crate::node::snapshot::{CounterRow, Snapshot};
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
@@ -75,7 +77,7 @@ impl Editor for Paper {
         }
     }
 
-    fn save(&self, _: &str, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
+    fn save(&self, _: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
         if self.draft().edition != edition {
             return Err(Rejected::Stale);
         }
@@ -84,7 +86,7 @@ impl Editor for Paper {
         Ok(())
     }
 
-    fn apply(&self, _: &str, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
+    fn apply(&self, _: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
         if self.draft().edition != edition {
             return Err(Rejected::Stale);
         }
@@ -94,14 +96,38 @@ impl Editor for Paper {
         Ok(())
     }
 
-    fn confirm(&self, _: &str) -> Result<(), Rejected> {
+    fn confirm(&self) -> Result<(), Rejected> {
         self.trial.lock().unwrap().take().map(drop).ok_or(Rejected::Gone)
     }
 
-    fn discard(&self, _: &str) -> Result<(), Rejected> {
+    fn discard(&self, _: &Author) -> Result<(), Rejected> {
         self.draft.lock().unwrap().take();
         self.trial.lock().unwrap().take();
         Ok(())
+    }
+
+    fn history(&self) -> Result<Vec<Record>, Rejected> {
+        let record = |revision, who: &str| Record {
+            revision,
+            author: Author { who: who.into(), from: "192.0.2.7".into() },
+            why: "because <of it>".into(),
+            ..Record::default()
+        };
+        Ok(vec![record(1, "ada"), record(2, "otto")])
+    }
+
+    fn since(&self, revision: &str) -> Result<Vec<Row>, Rejected> {
+        let row =
+            Row { number: 1, path: "system.hostname".into(), words: "the <name> is another one".into() };
+        if revision == "1" { Ok(vec![row]) } else { Err(Rejected::Gone) }
+    }
+
+    fn restore(&self, _: &Author, revision: &str) -> Result<(), Rejected> {
+        if revision == "1" { Ok(()) } else { Err(Rejected::Gone) }
+    }
+
+    fn text(&self) -> Result<String, Rejected> {
+        Ok(self.in_force.load().config.to_toml())
     }
 }
 
