@@ -33,7 +33,7 @@ static MENU: &[(&str, &[Entry])] = {
             "Firewall",
             &[
                 entry("Aliases", "/firewall/aliases", Look),
-                entry("NAT", "/firewall/nat/outbound", Look),
+                entry("NAT", "/firewall/nat/port-forward", Look),
                 entry("Rules", "/firewall/rules", Look),
                 entry("Virtual IPs", "/firewall/virtual-ips", Look),
             ],

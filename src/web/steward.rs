@@ -218,7 +218,7 @@ mod tests {
         let old = config::load(text).unwrap();
         let mut new = old.clone().into_inner();
         new.system.hostname = "other".into();
-        new.virtual_ips[0].description = "Unsere \"Adresse\"".into();
+        new.gateways[0].description = "Unsere \"Adresse\"".into();
         let rewritten = |new: &Config| super::rewritten(text, &old, new);
         let kept = rewritten(&new);
         assert!(kept.contains("# no other CARP or VRRP host"), "{kept}");

@@ -1,4 +1,4 @@
-//! Firewall: Aliases, Rules, NAT, Virtual IPs.
+//! Firewall: Aliases, Rules, Virtual IPs.
 
 use serde_json::{Value, json};
 
@@ -10,8 +10,6 @@ use crate::web::collection::{Cell, Collection, Line, PLAIN, Show, Tabs, column};
 use crate::web::form::{
     DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, fixed, required, text_of, tree,
 };
-use crate::web::settings::Settings;
-use crate::web::visitor::Right;
 
 const FLOATING: &str = "floating";
 
@@ -53,7 +51,10 @@ pub(super) static RULES: Collection = Collection {
     ],
     others: |rule| {
         let floating = rule.get("floating").and_then(Value::as_bool).unwrap_or(false);
-        floating.then_some(FLOATING_FIELDS)
+        match rule.get("port_forward") {
+            Some(_) => Some(FORWARD_FIELDS),
+            None => floating.then_some(FLOATING_FIELDS),
+        }
     },
     more: |_, index, _| vec![Section::new("Advanced Options", format!("rule[{index}]"), ADVANCED_FIELDS)],
     by: Some(Tabs { all: tabs, of: tab_of, begin: begin_rule }),
@@ -61,6 +62,9 @@ pub(super) static RULES: Collection = Collection {
     automatic: automatic_rules,
     ..PLAIN
 };
+
+/// Of a rule that follows a port forward: where and what is the forward's.
+static FORWARD_FIELDS: &[Field] = &[ACTION, DISABLED, LOG, DESCRIPTION];
 
 static FLOATING_FIELDS: &[Field] = &[
     required(
@@ -109,13 +113,13 @@ const ACTION: Field = required(
     ]),
     "What is passed is remembered, so that answers come back.",
 );
-const FAMILY: Field = field(
+pub(super) const FAMILY: Field = field(
     "family",
     "Address family",
     Kind::Choice(&[("inet46", "IPv4 and IPv6"), ("inet", "IPv4"), ("inet6", "IPv6")]),
     "",
 );
-const PROTOCOL: Field = field(
+pub(super) const PROTOCOL: Field = field(
     "protocol",
     "Protocol",
     Kind::Text { default: "any" },
@@ -127,20 +131,20 @@ const ICMP_TYPES: Field = field(
     Kind::Lines,
     "For icmp: words as in echoreq or numbers, one a line; all when empty.",
 );
-const SOURCE: Field = field(
+pub(super) const SOURCE: Field = field(
     "source",
     "Source",
     Kind::Endpoint,
     "any, an address, a network, a range, an alias, \"lan net\", \"lan address\" or \"this firewall\"; \"! \" in front for everything else.",
 );
-const SOURCE_PORT: Field = field(
+pub(super) const SOURCE_PORT: Field = field(
     "source_port",
     "Source port",
     Kind::Ports,
     "Seldom the same twice: leave it empty unless you know better.",
 );
-const DESTINATION: Field = field("destination", "Destination", Kind::Endpoint, "As the source.");
-const DESTINATION_PORT: Field = field(
+pub(super) const DESTINATION: Field = field("destination", "Destination", Kind::Endpoint, "As the source.");
+pub(super) const DESTINATION_PORT: Field = field(
     "destination_port",
     "Destination port",
     Kind::Ports,
@@ -264,7 +268,7 @@ fn automatic_line(info: &RuleInfo, owner: Setting, interface: &str) -> Line {
         Setting::AntiLockout => "/system/advanced".into(),
         Setting::BlockPrivate | Setting::BlockBogons => format!("/interfaces/edit/{interface}"),
         Setting::VirtualIp => "/firewall/virtual-ips".into(),
-        Setting::PortForward => String::new(),
+        Setting::PortForward => "/firewall/nat/port-forward".into(),
         Setting::Pair => "/system/high-availability".into(),
     };
     let cell = |head, text: &str, mark| Cell { head, texts: vec![text.to_owned()], code: false, mark };
@@ -275,28 +279,6 @@ fn automatic_line(info: &RuleInfo, owner: Setting, interface: &str) -> Line {
     ];
     Line { key: info.id.to_string(), cells, disabled: false, owner: Some(("Setting", page)) }
 }
-
-pub(super) static OUTBOUND: Settings = Settings {
-    title: "NAT: Outbound",
-    about: "",
-    slug: "/firewall/nat/outbound",
-    change: Right::Operate,
-    sections: &[(
-        "Outbound NAT",
-        "outbound",
-        &[field(
-            "mode",
-            "Mode",
-            Kind::Choice(&[
-                ("automatic", "Automatic: IPv4 from inside networks leaves a WAN with that WAN's address"),
-                ("disabled", "Disabled: no translation"),
-            ]),
-            "A pair translates to a virtual address of the WAN, so that connections survive a takeover.",
-        )],
-    )],
-    beside: &[],
-    without: None,
-};
 
 pub(super) static VIRTUAL_IPS: Collection = Collection {
     title: "Virtual IPs",

@@ -2,6 +2,7 @@
 
 mod firewall;
 mod interfaces;
+mod nat;
 mod system;
 
 use super::collection::Collection;
@@ -17,8 +18,12 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
     &firewall::ALIASES,
     &firewall::RULES,
     &firewall::VIRTUAL_IPS,
+    &nat::PORT_FORWARDS,
+    &nat::ONE_TO_ONES,
+    &nat::OUTBOUND_RULES,
+    &nat::NPTS,
 ];
 
 /// Pages with one form.
 pub(super) static SETTINGS: &[&Settings] =
-    &[&system::GENERAL, &system::ADVANCED, &system::HIGH_AVAILABILITY, &firewall::OUTBOUND];
+    &[&system::GENERAL, &system::ADVANCED, &system::HIGH_AVAILABILITY, &nat::OUTBOUND_MODE];

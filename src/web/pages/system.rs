@@ -51,12 +51,29 @@ static ADMIN_FIELDS: &[Field] = &[
     ),
 ];
 
-static STATE_FIELDS: &[Field] = &[field(
-    "state_limit",
-    "Firewall maximum states",
-    Kind::Number { default: "1000000" },
-    "The most connections that the state table holds.",
-)];
+static STATE_FIELDS: &[Field] = &[
+    field(
+        "state_limit",
+        "Firewall maximum states",
+        Kind::Number { default: "1000000" },
+        "The most connections that the state table holds.",
+    ),
+    field(
+        "nat_reflection",
+        "NAT reflection",
+        Kind::Choice(&[
+            ("disable", "Off"),
+            ("purenat", "Pure NAT: hosts inside reach port forwards by the outside address"),
+        ]),
+        "For port forwards that say nothing of it themselves.",
+    ),
+    field(
+        "one_to_one_reflection",
+        "1:1 reflection",
+        Kind::Flag { default: false, words: "Hosts inside reach 1:1 mappings by the outside address" },
+        "For mappings that say nothing of it themselves.",
+    ),
+];
 
 const fn seconds(
     path: &'static str,

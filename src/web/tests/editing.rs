@@ -266,3 +266,80 @@ fn two_thousand_rules_are_shown_a_hundred_at_a_time() {
     let last = browser.get("/firewall/rules?tab=lan&page=99");
     assert!(last.body.contains("Rule 1999") && !last.body.contains("Delete"), "who may look does not change");
 }
+
+#[test]
+fn the_history_is_shown_compared_and_gone_back_to() {
+    let browser = Browser::of("ada");
+    let page = browser.get("/diagnostics/config-history").body;
+    assert!(
+        page.find("otto").unwrap() < page.rfind("192.0.2.7").unwrap()
+            && page.contains("because &#60;of it&#62;")
+    );
+    let page = browser.get("/diagnostics/config-history/1").body;
+    assert!(
+        page.contains("the &#60;name&#62; is another one") && page.contains("Put revision 1 in force again")
+    );
+    assert_eq!(browser.get("/diagnostics/config-history/7").status, 404);
+    assert_eq!(browser.post("/diagnostics/config-history/1", &[]).status, 303);
+    assert_eq!(browser.post("/diagnostics/config-history/7", &[]).status, 404);
+    let operator = Browser::of("otto").get("/diagnostics/config-history/1").body;
+    assert!(!operator.contains("in force again"));
+}
+
+#[test]
+fn the_whole_document_goes_out_and_comes_in_as_a_draft() {
+    let browser = Browser::of("ada");
+    let file = browser.get("/diagnostics/backup/koi.toml");
+    assert!(file.header("content-disposition").contains("koi.toml"));
+    let other = file.body.replace("fw.example", "restored.example");
+    let answer = browser.change("/diagnostics/backup", &[("text", &other)]);
+    assert_eq!((answer.status, answer.header("location")), (303, "/changes"));
+    assert_eq!(browser.paper.document().system.hostname, "restored.example");
+    assert_eq!(browser.site.config().system.hostname, "fw.example");
+    let answer = browser.change("/diagnostics/backup", &[("text", "schema = 1")]);
+    assert_eq!(answer.status, 422);
+    assert!(answer.body.contains("is missing"), "{}", answer.body);
+}
+
+#[test]
+fn translations_are_tables_like_everything_else() {
+    let browser = Browser::of("otto");
+    let add = |slug: &str, list: &str, values: &[(&str, &str)]| {
+        let path = format!("{slug}/new?tab=");
+        let filled = filled_in(&browser.get(&format!("{slug}/new")).body, &path);
+        let mut fields = fields(&filled);
+        let named: Vec<_> =
+            values.iter().map(|(name, value)| (format!("{list}[0].{name}"), *value)).collect();
+        for (name, value) in &named {
+            fields.retain(|(field, _)| field != name);
+            fields.push((name.as_str(), *value));
+        }
+        let answer = browser.post_bare(&path, &fields);
+        assert_eq!(answer.status, 303, "{slug}: {}", answer.body);
+    };
+    add(
+        "/firewall/aliases",
+        "alias",
+        &[("name", "web"), ("type", "host"), ("entries", "192.168.1.20 the first\r\n192.168.1.21")],
+    );
+    add(
+        "/firewall/nat/port-forward",
+        "port_forward",
+        &[
+            ("interface", "wan"),
+            ("family", "inet"),
+            ("protocol", "tcp"),
+            ("destination", "wan address"),
+            ("destination_port", "443"),
+            ("target", "web"),
+        ],
+    );
+    let document = browser.paper.document();
+    assert_eq!(document.aliases[0].entries[0].description, "the first");
+    assert_eq!(document.port_forwards[0].id.0, document.rules[0].id.0 + 1, "numbers are shared");
+    let page = browser.get("/firewall/nat/port-forward").body;
+    assert!(page.contains("wan address") && page.contains("web"));
+    let page = browser.get("/firewall/aliases/edit/web").body;
+    assert!(page.contains("192.168.1.20 the first\n192.168.1.21</textarea>"), "{page}");
+    assert_eq!(browser.change("/firewall/aliases/delete/web", &[]).status, 422, "it is in use");
+}
