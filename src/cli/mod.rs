@@ -21,6 +21,7 @@ mod show;
 mod show_pair;
 mod show_policy;
 mod table;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -55,6 +56,8 @@ enum Command {
     Config(config::Config),
     /// Say what would become of a packet, and which rule or setting decides
     Explain(explain::Explain),
+    /// Work on the accounts for the pages
+    User(user::User),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -113,6 +116,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Config(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::User(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

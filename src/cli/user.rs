@@ -1,17 +1,17 @@
 //! `koi user`: accounts for the pages.
 
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::{Control, fail, unexpected};
-use crate::config::model::{Secret, User as Account, UserRole};
-use crate::config::{self, Config};
+use crate::config::model::UserRole;
+use crate::config::{self, Problem, amend};
 use crate::io::request::{Request, Response};
 use crate::io::{files, terminal};
-use crate::web::{acceptable_password, hash_password};
+use crate::web::{acceptable_password, hash_password, role_name};
 
 /// The longest password that is read.
 const LONGEST: u64 = 1024;
@@ -88,16 +88,17 @@ impl Password {
                 _ => return Err(unexpected()),
             },
         };
-        let document = super::check::read(&file)?;
+        let text =
+            std::fs::read_to_string(&file).map_err(|error| fail(format!("{}: {error}", file.display())))?;
         let password = password(&name, stdin)?;
         acceptable_password(&name, &password).map_err(fail)?;
         let hash = hash_password(&password).map_err(|error| fail(format!("{error:#}")))?;
-        let changed = with_password(&document, &name, role.map(Into::into), hash);
-        let changed = config::validate(changed).map_err(|problems| {
+        let changed = with_password(&text, &name, role.map(Into::into), hash).map_err(|problems| {
             super::check::print_problems(&file, &problems);
             fail("nothing has been changed")
         })?;
-        write(&file, &changed)?;
+        files::write_atomically(&file, changed.as_bytes())
+            .map_err(|error| fail(format!("{}: {error}", file.display())))?;
         if runs && !matches!(control.ask(&Request::Reload)?, Response::Reloaded(_)) {
             return Err(unexpected());
         }
@@ -106,29 +107,31 @@ impl Password {
     }
 }
 
-fn write(file: &Path, document: &Config) -> Result<(), ExitCode> {
-    let written = files::write_atomically(file, document.to_toml().as_bytes());
-    written.map_err(|error| fail(format!("{}: {error}", file.display())))
-}
-
-/// The document with this password. A user who was disabled stays so.
-fn with_password(document: &Config, name: &str, role: Option<UserRole>, hash: String) -> Config {
-    let mut changed = document.clone();
-    let password_hash = Secret::new(hash);
-    match changed.users.iter_mut().find(|user| user.name == name) {
-        Some(user) => {
-            user.password_hash = password_hash;
-            user.role = role.unwrap_or(user.role);
-        }
-        None => changed.users.push(Account {
-            name: name.into(),
-            role: role.unwrap_or(UserRole::Administrator),
-            password_hash,
-            disabled: false,
-            description: String::new(),
-        }),
-    }
-    changed
+/// The text with this password, its comments included. A user who was disabled stays so.
+///
+/// # Errors
+/// Every problem of the text, before or after.
+fn with_password(
+    text: &str,
+    name: &str,
+    role: Option<UserRole>,
+    hash: String,
+) -> Result<String, Vec<Problem>> {
+    let document = config::load(text)?;
+    let wrong = |why: String| vec![Problem::new("user", why, "Correct the file.")];
+    let changed = if document.users.iter().any(|user| user.name == name) {
+        let with = |text: &str, field: &str, value: &str| {
+            amend::set(text, &format!("user[{name}].{field}"), &format!("\"{value}\"")).map_err(wrong)
+        };
+        let text = with(text, "password_hash", &hash)?;
+        role.map_or_else(|| Ok(text.clone()), |role| with(&text, "role", role_name(role)))?
+    } else {
+        let role = role_name(role.unwrap_or(UserRole::Administrator));
+        let end = if text.ends_with('\n') { "" } else { "\n" };
+        let name = toml::Value::String(name.into());
+        format!("{text}{end}\n[[user]]\nname = {name}\nrole = \"{role}\"\npassword_hash = \"{hash}\"\n")
+    };
+    config::load(&changed).map(|_| changed)
 }
 
 /// Twice from the terminal, or once from standard input.
@@ -148,15 +151,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_makes_a_user_or_changes_one() {
-        let document = config::parse(include_str!("../../configs/single.toml")).unwrap();
-        let made = with_password(&document, "ada", None, "one".into());
-        assert_eq!((made.users.len(), made.users[0].role), (1, UserRole::Administrator));
-        let changed = with_password(&made, "ada", None, "two".into());
-        assert_eq!((changed.users.len(), changed.users[0].password_hash.reveal()), (1, "two"));
-        let changed = with_password(&changed, "ada", Some(UserRole::Operator), "two".into());
-        assert_eq!(changed.users[0].role, UserRole::Operator);
-        let more = with_password(&changed, "otto", Some(UserRole::ReadOnly), "x".into());
-        assert_eq!((more.users.len(), more.users[1].role), (2, UserRole::ReadOnly));
+    fn a_password_makes_a_user_or_changes_one_and_comments_stay() {
+        let text = include_str!("../../configs/single.toml");
+        let hash =
+            |letter: &str| format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0${}", letter.repeat(43));
+        let users = |text: &str| config::load(text).unwrap().users.clone();
+        let made = with_password(text, "ada", None, hash("A")).unwrap();
+        assert!(made.starts_with(text));
+        assert_eq!((users(&made).len(), users(&made)[0].role), (1, UserRole::Administrator));
+        let changed = with_password(&made, "ada", None, hash("B")).unwrap();
+        assert_eq!((users(&changed).len(), users(&changed)[0].password_hash.reveal()), (1, &*hash("B")));
+        let more = with_password(&changed, "otto", Some(UserRole::ReadOnly), hash("C")).unwrap();
+        assert_eq!((users(&more).len(), users(&more)[1].role), (2, UserRole::ReadOnly));
+        let more = with_password(&more, "otto", Some(UserRole::Operator), hash("D")).unwrap();
+        assert_eq!(
+            (users(&more)[1].role, users(&more)[0].password_hash.reveal()),
+            (UserRole::Operator, &*hash("B"))
+        );
+        assert!(more.starts_with(text));
+        let problems = with_password(&more, "ada", Some(UserRole::Operator), hash("E")).unwrap_err();
+        assert!(problems[0].message.contains("Nobody could administer"), "{problems:?}");
+        assert!(with_password(text, "not a name", None, hash("A")).is_err());
     }
 }

@@ -96,7 +96,7 @@ impl Frame {
 }
 
 /// As the document writes it.
-pub(super) fn role_name(role: UserRole) -> &'static str {
+pub fn role_name(role: UserRole) -> &'static str {
     match role {
         UserRole::ReadOnly => "read-only",
         UserRole::Operator => "operator",

@@ -42,6 +42,7 @@ mod throttle;
 mod visitor;
 
 pub use auth::{Password, USER};
+pub use frame::role_name;
 pub use hash::{acceptable_password, hash_password};
 pub use start::{PASSWORD, start};
 
