@@ -77,7 +77,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Control {
     /// Control socket of the node; the only one in /run/koi when not given
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, global = true, value_name = "SOCKET")]
     control: Option<PathBuf>,
 }
 

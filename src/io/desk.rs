@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::capture;
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
 use super::handle::{Arrangement, Handle, Order, Placement};
@@ -147,7 +148,7 @@ impl Desk {
                 let key = self.pair.renew_keys(step, &self.compiled());
                 key.map(|key| Response::Key(key.to_string()))
             }
-            Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
+            Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
@@ -256,6 +257,18 @@ impl Desk {
                 return Ok(Response::Killed { count });
             }
         }
+    }
+
+    /// The pair, and what the parent knows of its configuration.
+    fn pair_with_configuration(&self) -> Result<Response, String> {
+        let mut snapshot = self.pair.snapshot()?;
+        let request = Box::new(ConfigRequest::Standing);
+        if let Ok(Response::Config(answer)) = self.ask_parent(|ticket| Report::Config { ticket, request })
+            && let ConfigAnswer::Standing(standing) = *answer
+        {
+            snapshot.findings.extend(standing.findings());
+        }
+        Ok(Response::Pair(Box::new(snapshot)))
     }
 
     fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
