@@ -16,8 +16,10 @@ use super::handle::{Handle, Order};
 use super::helm_link::Device;
 use super::helm_thread::{HelmHandle, HelmOrder};
 use super::poller::{Poller, Waker};
+use super::post::{Done, Fate, Listener, Post};
 use super::sabotage::Sabotage;
 use super::{clock, single};
+use crate::cluster::parcel::{self, Kind};
 use crate::cluster::replica::StreamId;
 use crate::node::snapshot::CounterRow;
 use crate::node::{
@@ -52,6 +54,8 @@ enum Word {
     Way(Option<SyncWay>),
     Snapshot(Box<PairSnapshot>, SnapshotReply),
     Helm(HelmHandle),
+    Send(Kind, Vec<u8>, Done),
+    Listen(Kind, Listener),
 }
 
 /// Speaks to the replica thread, from any thread.
@@ -93,6 +97,16 @@ impl CourierHandle {
         self.say(Word::Snapshot(Box::new(snapshot), reply));
     }
 
+    /// Sends a parcel to the peer; `done` hears what became of it.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.say(Word::Send(kind, bytes, done));
+    }
+
+    /// The peer's parcels of this kind go to `listener`.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.say(Word::Listen(kind, listener));
+    }
+
     /// Whom to tell how far replication is.
     pub fn connect_helm(&self, helm: HelmHandle) {
         self.say(Word::Helm(helm));
@@ -123,6 +137,7 @@ pub struct CourierThread {
     poller: Poller,
     /// Orders that the forward thread has not taken yet.
     waiting: VecDeque<Order>,
+    post: Post,
     told: Option<(bool, u64)>,
 }
 
@@ -145,6 +160,7 @@ impl CourierThread {
             }),
             poller,
             waiting: VecDeque::new(),
+            post: Post::default(),
             told: None,
         }
     }
@@ -221,6 +237,13 @@ impl CourierThread {
             Word::Device(device) => self.device = device,
             Word::Way(way) => self.way = way,
             Word::Helm(helm) => self.helm = Some(helm),
+            Word::Listen(kind, listener) => self.post.listen(kind, listener),
+            Word::Send(kind, bytes, done) => {
+                match self.courier.send_parcel(now, kind, bytes, &mut self.out) {
+                    Ok(id) => self.post.sent(id, done),
+                    Err(parcel::Full) => done(Fate::Refused),
+                }
+            }
             Word::Snapshot(mut snapshot, reply) => {
                 snapshot.replication = self.courier.snapshot(now);
                 snapshot.counters.extend(self.courier.counters(now));
@@ -229,6 +252,11 @@ impl CourierThread {
                     "replica-missed",
                     missed,
                     "Datagrams of replication dropped because the thread that opens them was behind.",
+                ));
+                snapshot.counters.push(CounterRow::new(
+                    "parcel-unclaimed",
+                    self.post.unclaimed,
+                    "Messages of the peer's that this version has no use for.",
                 ));
                 reply(*snapshot);
             }
@@ -243,6 +271,7 @@ impl CourierThread {
                 let _ = single::write(&device.file, &mut frame, device.offload_header);
             }
         }
+        self.out.parcels.drain(..).for_each(|event| self.post.deliver(event));
         for order in std::mem::take(&mut self.out.orders) {
             let order = self.word_for_the_shard(order);
             self.waiting.push_back(order);

@@ -47,6 +47,7 @@ mod places;
 pub mod plain;
 pub mod poller;
 pub mod port;
+pub mod post;
 pub mod privilege;
 pub mod process;
 pub mod program;

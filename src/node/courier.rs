@@ -8,6 +8,7 @@
 //! (its router started again) is told everything again.
 
 use crate::cluster::channel::{Opener, Sealer};
+use crate::cluster::parcel::{self, Parcels};
 use crate::cluster::replica::{
     Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
     StreamId,
@@ -28,6 +29,8 @@ pub struct CourierOutbox {
     pub datagrams: Vec<Vec<u8>>,
     /// What the shard shall do, in order.
     pub orders: Vec<ReplicaOrder>,
+    /// What became of parcels.
+    pub parcels: Vec<parcel::Event>,
 }
 
 /// What the shard shall do.
@@ -62,8 +65,10 @@ pub struct Courier {
     /// What the two nodes speak with each other.
     speaks: Version,
     unopened: u64,
+    parcels: Parcels,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
+    parcels_out: parcel::Outbox,
 }
 
 impl Default for Courier {
@@ -80,8 +85,10 @@ impl Default for Courier {
             complete: None,
             speaks: Version::OLDEST,
             unopened: 0,
+            parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
+            parcels_out: parcel::Outbox::default(),
         }
     }
 }
@@ -93,6 +100,7 @@ impl Courier {
             CourierOrder::Session(halves) => {
                 let (sealer, opener) = *halves;
                 self.session = Some(sealer.session());
+                self.parcels.handle_session(now, sealer.session(), &mut self.parcels_out);
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
             }
@@ -156,20 +164,42 @@ impl Courier {
     /// A sealed datagram of replication from the peer.
     pub fn handle_datagram(&mut self, now: Instant, sealed: &[u8], out: &mut CourierOutbox) {
         let opened = self.opener.as_mut().and_then(|opener| opener.open(sealed).ok());
-        let Some((Space::Replica, plain)) = opened else {
-            self.unopened += 1;
-            return;
-        };
+        match opened {
+            Some((Space::Replica, plain)) => self.handle_replication(now, &plain, out),
+            Some((Space::Parcel, plain)) => {
+                self.parcels.handle_datagram(now, &plain, &mut self.parcels_out);
+            }
+            Some((Space::Heartbeat(_) | Space::Control, _)) | None => self.unopened += 1,
+        }
+        self.flush(out);
+    }
+
+    fn handle_replication(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
         // A role that has changed meanwhile makes the other end's words pointless.
         match self.role {
-            Role::Active => self.handle_answer(now, &plain, out),
+            Role::Active => self.handle_answer(now, plain, out),
             Role::Standby => {
-                self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
+                self.receiver.handle_datagram(now, plain, &mut self.receiver_out);
                 self.take_items(out);
             }
             Role::Alone => {}
         }
+    }
+
+    /// A parcel for the peer; [`CourierOutbox::parcels`] says what became of it.
+    ///
+    /// # Errors
+    /// When it is too long, or too much waits already.
+    pub fn send_parcel(
+        &mut self,
+        now: Instant,
+        kind: parcel::Kind,
+        bytes: Vec<u8>,
+        out: &mut CourierOutbox,
+    ) -> Result<parcel::ParcelId, parcel::Full> {
+        let sent = self.parcels.send(now, kind, bytes, &mut self.parcels_out);
         self.flush(out);
+        sent
     }
 
     /// The peer says how far it is.
@@ -241,6 +271,7 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
+        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
     }
 
@@ -248,13 +279,17 @@ impl Courier {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).chain(self.greeting).min()
+        let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
+        sender.into_iter().chain(receiver).chain(parcels).chain(self.greeting).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
+        out.parcels.append(&mut self.parcels_out.events);
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
-        let Some(sealer) = &mut self.sealer else { return drop(plain) };
+        let parcels = self.parcels_out.datagrams.drain(..);
+        let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
+        out.datagrams.extend(parcels.filter_map(|plain| sealer.seal(Space::Parcel, &plain)));
     }
 
     /// This node's own state for the election: an active node has everything; a standby after a whole walk.
@@ -276,6 +311,7 @@ impl Courier {
         let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
         let ReceiverCounters { received, repeated, early, foreign, beyond } =
             self.receiver.snapshot().counters;
+        let parcels = self.parcels.counters();
         [
             ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
             ("replica-sent", sent, "Chunks of states sent to the peer."),
@@ -287,6 +323,12 @@ impl Courier {
             ("replica-early", early, "Chunks of the peer's states that came before their turn."),
             ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
             ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
+            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
+            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
+            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
+            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
+            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
+            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
         ]
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
         .into()

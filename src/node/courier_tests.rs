@@ -89,7 +89,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, from: usize, out: CourierOutbox) {
-        let CourierOutbox { datagrams, orders } = out;
+        let CourierOutbox { datagrams, orders, parcels: _ } = out;
         self.orders[from].extend(orders);
         for datagram in datagrams {
             let mut out = CourierOutbox::default();
@@ -214,4 +214,21 @@ fn whoever_is_no_longer_active_tells_nothing_and_waits_for_nothing() {
     let later = pair.channels.now + Duration::from_secs(60);
     pair.couriers[0].handle_timeout(later, &mut out);
     assert_eq!(pair.couriers[0].poll_timeout(), None);
+}
+
+#[test]
+fn a_parcel_goes_through_the_sessions_of_the_pair() {
+    let mut pair = Pair::new();
+    let kind = parcel::Kind::AGREEMENT;
+    let (mut out, mut events) = (CourierOutbox::default(), [Vec::new(), Vec::new()]);
+    let now = pair.channels.now;
+    pair.couriers[1].send_parcel(now, kind, vec![7; 300_000], &mut out).unwrap();
+    let mut way: Vec<(usize, Vec<u8>)> = out.datagrams.drain(..).map(|datagram| (0, datagram)).collect();
+    while let Some((to, datagram)) = (!way.is_empty()).then(|| way.remove(0)) {
+        pair.couriers[to].handle_datagram(now, &datagram, &mut out);
+        way.extend(out.datagrams.drain(..).map(|datagram| (1 - to, datagram)));
+        events[to].append(&mut out.parcels);
+    }
+    assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
+    assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
 }
