@@ -70,6 +70,7 @@ impl Pair {
         pair.order(0, CourierOrder::Role(Role::Active, Epoch(7)));
         pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
         pair.session();
+        (0..2).for_each(|who| pair.order(who, CourierOrder::Speak(Version::NEWEST)));
         pair
     }
 

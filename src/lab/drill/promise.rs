@@ -47,6 +47,8 @@ impl Drill {
             Drill::Stall => of(150, &[0, 1]),
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
+            // Once there; and back, where the document prefers the other node.
+            Drill::Upgrade => of(60, &[]),
         }
     }
 }
