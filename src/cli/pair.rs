@@ -63,6 +63,11 @@ enum What {
         #[command(flatten)]
         control: Control,
     },
+    /// The active node tells the standby all states anew; returns when both are proven to have the same
+    Resync {
+        #[command(flatten)]
+        control: Control,
+    },
 }
 
 /// A switch.
@@ -85,13 +90,16 @@ impl Pair {
             What::Upgrade(command) => return command.run(),
             What::Rotate(command) => return command.run(),
             What::Drill(command) => return command.run(),
-            What::Maintenance { state, control } => (role::Request::Maintenance(state == OnOff::On), control),
-            What::Disable { control } => (role::Request::Disable(true), control),
-            What::Enable { control } => (role::Request::Disable(false), control),
-            What::Resign { control } => (role::Request::Resign, control),
-            What::Takeover { control } => (role::Request::TakeOver, control),
+            What::Maintenance { state, control } => {
+                (Request::Role(role::Request::Maintenance(state == OnOff::On)), control)
+            }
+            What::Disable { control } => (Request::Role(role::Request::Disable(true)), control),
+            What::Enable { control } => (Request::Role(role::Request::Disable(false)), control),
+            What::Resign { control } => (Request::Role(role::Request::Resign), control),
+            What::Takeover { control } => (Request::Role(role::Request::TakeOver), control),
+            What::Resync { control } => (Request::Resync, control),
         };
-        match control.ask(&Request::Role(request)) {
+        match control.ask(&request) {
             Ok(Response::Pair(pair)) => {
                 print!("{}", pair_text(&pair));
                 ExitCode::SUCCESS

@@ -162,6 +162,7 @@ impl Desk {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
             }
+            Request::Resync => self.pair.resync().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Offer => return Answer::Pairing(pairing::offer(&self.pair, &self.compiled())),
             Request::Join { code, newcomer } => {
                 match pairing::join(&self.pair, &self.compiled(), &code, &newcomer) {

@@ -369,7 +369,7 @@ impl HelmThread {
         if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
-        if Sabotage::Announcements.is_on() {
+        if Sabotage::Announcements.is_on_after_a_move(standing.epoch) {
             // What remains is what goes to the peer.
             self.out.packets.clear();
             self.out.frames.retain(|(_, frame)| wire_pair::payload(frame).is_some());

@@ -20,7 +20,7 @@ use super::poller::Poller;
 use super::post::{Done, Listener};
 use super::router::Reporter;
 use super::standing::Published;
-use super::{clock, courier_link, files, helm_link, keys};
+use super::{clock, courier_link, files, helm_link, keys, pace};
 use crate::cluster::keyring::Renewal;
 use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
@@ -31,6 +31,10 @@ use crate::wire::pair::Version;
 
 /// How long the role thread may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it may take until both nodes are proven to have the same states, and how often that is looked at.
+const PROOF: Duration = Duration::from_secs(45);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// This file in the state directory: the node is in maintenance.
 const MAINTENANCE: &str = "maintenance";
@@ -96,7 +100,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, courier: courier_handle, keyring: Arc::new(Mutex::new(keyring)) })
+        Ok(PairHandle { helm: handle, keyring: Arc::new(Mutex::new(keyring)), courier: courier_handle })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.
@@ -133,6 +137,38 @@ impl PairHandle {
     /// The pair, for people who cannot wait: `reply` is called when there is an answer. False when too many ask.
     pub fn ask(&self, reply: Box<dyn FnOnce(PairSnapshot) + Send>) -> bool {
         self.helm.order(HelmOrder::Snapshot(reply))
+    }
+
+    /// Tells the standby everything anew; returns when both nodes are proven to have the same states.
+    ///
+    /// # Errors
+    /// When nothing is being replicated, or when it is not proven in time: what differs.
+    pub fn resync(&self) -> Result<PairSnapshot, String> {
+        let before = self.snapshot()?.replication.stream;
+        let (sender, receiver) = sync_channel(1);
+        // When nobody waits any more, the answer is not needed.
+        self.courier.again(Box::new(move |begun| {
+            let _ = sender.try_send(begun);
+        }));
+        let begun = receiver.recv_timeout(PATIENCE).map_err(|_| "the replica thread does not answer")?;
+        begun.map_err(|why| format!("The states cannot be told anew: {why}."))?;
+        let end = clock::now() + PROOF;
+        loop {
+            let snapshot = self.snapshot()?;
+            let replication = &snapshot.replication;
+            if replication.stream != before && replication.synced && replication.digests.equal {
+                return Ok(snapshot);
+            }
+            if clock::now() >= end {
+                let differing = replication.digests.differing;
+                return Err(format!(
+                    "Not proven within {} s: {} rounds of digests since then, {differing} ranges differ at present.",
+                    PROOF.as_secs(),
+                    replication.digests.rounds
+                ));
+            }
+            pace::until(clock::now() + LOOK);
+        }
     }
 
     /// An operator asks.

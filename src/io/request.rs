@@ -53,6 +53,8 @@ pub enum Request {
     Peer(Box<Request>),
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
+    /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.
+    Resync,
     /// Lets another node join: [`Response::Pairing`], line by line, until it has or cannot any more. Whoever closes the
     /// connection before withdraws the code.
     Offer,
@@ -118,7 +120,7 @@ pub enum Response {
     Done,
     /// To [`Request::Keys`]: the key that the step is about.
     Key(String),
-    /// To [`Request::Pair`] and [`Request::Role`].
+    /// To [`Request::Pair`], [`Request::Role`] and [`Request::Resync`].
     Pair(Box<PairSnapshot>),
     /// To [`Request::Offer`] and [`Request::Join`].
     Pairing(PairingWord),

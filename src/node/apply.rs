@@ -9,6 +9,10 @@ use super::compiled::Compiled;
 use super::outbox::Outbox;
 use super::pair::Duty;
 use crate::types::{Instant, InterfaceId, Standing};
+use crate::wire::pair::Version;
+
+/// The first release of the pair's protocols that has digests.
+const DIGESTS: Version = Version(2);
 
 impl Shard {
     /// A bounded piece of work from the control plane.
@@ -25,6 +29,7 @@ impl Shard {
             Command::Drops(reply) => reply(self.recent_drops()),
             Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
             Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
             Command::Grant(credit) => {
                 self.grant(credit);
                 self.finish(now, out);
@@ -33,7 +38,11 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
-            Command::Speak(version) => self.speaks = version,
+            Command::Speak(version) => {
+                self.speaks = version;
+                self.table.tell_digests(self.peer_speaks(DIGESTS));
+                self.finish(now, out);
+            }
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

@@ -43,6 +43,8 @@ pub enum Why {
     RouterAdvertisement,
     /// The peer's node has more to be told.
     Replication,
+    /// The peer's node is due to compare its states with ours.
+    Digest,
     /// A flow's first packet has waited for long enough.
     Deferral,
 }
@@ -91,7 +93,7 @@ impl Shard {
             started: now,
             standing,
             duty: Duty::new(now, &standing, &compiled),
-            table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
+            table: quiet_table(&compiled, seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
             reassembly: Reassembly::new(compiled.reassembly_limits()),
@@ -171,6 +173,7 @@ impl Shard {
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
+            (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
@@ -245,4 +248,11 @@ impl Shard {
                 .retain_mut(|(wanted, sink)| wanted.is_some_and(|id| id != interface) || sink(now, frame));
         }
     }
+}
+
+/// A table for a peer that has not said yet what it knows.
+fn quiet_table(compiled: &Compiled, seed: Seed, now: Instant) -> Table {
+    let mut table = Table::new(compiled.conntrack_config(), seed, now);
+    table.tell_digests(false);
+    table
 }

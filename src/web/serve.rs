@@ -128,6 +128,7 @@ mod tests {
                 Command::Apply(..)
                 | Command::Kill { .. }
                 | Command::Import { .. }
+                | Command::Correct { .. }
                 | Command::Replicate(_)
                 | Command::Speak(_)
                 | Command::Probe(_)

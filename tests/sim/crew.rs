@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koi::cluster::entropy::Seeded;
-use koi::cluster::replica::StreamId;
+use koi::cluster::replica::{Evidence, StreamId};
 use koi::cluster::role::Request;
 use koi::cluster::{Entropy, Identity, Keyring};
 use koi::node::{
@@ -76,10 +76,10 @@ pub struct Crew {
     // For the courier.
     datagrams: VecDeque<Vec<u8>>,
     words: VecDeque<CourierOrder>,
-    applied: VecDeque<(StreamId, u64)>,
+    applied: VecDeque<(StreamId, u64, Evidence)>,
     chunks: VecDeque<(u32, Vec<u8>)>,
     wanted: u32,
-    waiting: VecDeque<ReplicaOrder>,
+    waiting: VecDeque<(u32, ReplicaOrder)>,
     told: Option<(bool, u64)>,
     // For the forward thread.
     pub orders: VecDeque<(u32, ReplicaOrder)>,
@@ -225,6 +225,11 @@ impl Crew {
 
     // What reaches the courier.
 
+    /// What it says to that leaves with its next turn.
+    pub fn tell_again(&mut self, now: Instant) {
+        assert_eq!(self.courier.handle_again(now, &mut self.courier_out), Ok(()));
+    }
+
     /// How many chunks the forward thread may hand over.
     pub fn room(&self) -> usize {
         CHUNKS - self.chunks.len()
@@ -240,8 +245,8 @@ impl Crew {
         self.telling = telling;
     }
 
-    pub fn applied(&mut self, stream: StreamId, sequence: u64) {
-        self.applied.push_back((stream, sequence));
+    pub fn applied(&mut self, stream: StreamId, sequence: u64, evidence: Evidence) {
+        self.applied.push_back((stream, sequence, evidence));
     }
 
     /// When an actor wants a turn, by the node's clock.
@@ -368,8 +373,12 @@ impl Crew {
         for sealed in self.datagrams.drain(..) {
             courier.handle_datagram(now, &sealed, out);
         }
-        for (stream, sequence) in self.applied.drain(..) {
-            courier.handle_applied(now, stream, sequence, out);
+        for (stream, sequence, evidence) in self.applied.drain(..) {
+            courier.handle_applied(now, stream, sequence, &evidence, out);
+        }
+        for order in out.orders.drain(..) {
+            self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
+            self.waiting.push_back((self.wanted, order));
         }
         while courier.credit() > 0
             && let Some((telling, chunk)) = self.chunks.pop_front()
@@ -386,14 +395,14 @@ impl Crew {
             Some(plain(&(self.way.port, frame)))
         });
         let frames = frames.collect();
-        self.waiting.extend(out.orders.drain(..));
+        for order in out.orders.drain(..) {
+            self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
+            self.waiting.push_back((self.wanted, order));
+        }
         while self.orders.len() < FORWARD_ORDERS
             && let Some(order) = self.waiting.pop_front()
         {
-            if order == ReplicaOrder::Tell {
-                self.wanted += 1;
-            }
-            self.orders.push_back((self.wanted, order));
+            self.orders.push_back(order);
         }
         let now = (self.courier.synced(), self.courier.applied());
         let urgent = self.told.is_none_or(|(synced, _)| synced != now.0);

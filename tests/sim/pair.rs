@@ -400,6 +400,12 @@ impl Pair {
         self.rewire();
     }
 
+    /// An operator wants all states told anew.
+    pub fn tell_again(&mut self, node: usize) {
+        let now = self.world.routers[node].clock.local(self.world.now);
+        self.world.routers[node].crew.as_mut().unwrap().tell_again(now);
+    }
+
     /// Somebody sets the calendar clock.
     pub fn set_calendar(&mut self, node: usize, ahead: u64) {
         self.world.routers[node].crew.as_mut().unwrap().calendar = ahead;

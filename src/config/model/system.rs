@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{Reflection, is_default};
 use crate::config::defaults;
 use crate::types::{ReleaseKey, ReleaseVersion};
 
@@ -22,6 +22,12 @@ pub struct System {
     /// The oldest program that the nodes install.
     #[serde(skip_serializing_if = "is_default")]
     pub version_floor: Option<ReleaseVersion>,
+    /// Whether hosts inside reach the targets of port forwards by their outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nat_reflection: Reflection,
+    /// Whether hosts inside reach 1:1 NAT by its outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub one_to_one_reflection: bool,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
@@ -69,6 +75,8 @@ impl Default for System {
             anti_lockout: true,
             release_keys: Vec::new(),
             version_floor: None,
+            nat_reflection: Reflection::Disable,
+            one_to_one_reflection: false,
             web: Web::default(),
             timeouts: Timeouts::default(),
         }

@@ -20,8 +20,17 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     if i64::try_from(config.revision).is_err() {
         report.add("revision", "The revision is too large.", "Count changes from 1.");
     }
-    let System { hostname, state_limit, anti_lockout: _, release_keys, version_floor: _, web, timeouts } =
-        &config.system;
+    let System {
+        hostname,
+        state_limit,
+        anti_lockout: _,
+        nat_reflection: _,
+        one_to_one_reflection: _,
+        release_keys,
+        version_floor: _,
+        web,
+        timeouts,
+    } = &config.system;
     check_hostname("system.hostname", hostname, report);
     if !STATE_LIMIT_RANGE.contains(state_limit) {
         let (least, most) = (STATE_LIMIT_RANGE.start(), STATE_LIMIT_RANGE.end());
@@ -84,8 +93,8 @@ fn check_timeouts(timeouts: &Timeouts, report: &mut Report) {
 /// Automatic outbound NAT translates to a WAN address, so there must be one on every node.
 fn check_outbound(config: &Config, report: &mut Report) {
     match config.outbound.mode {
-        OutboundMode::Disabled => return,
-        OutboundMode::Automatic => {}
+        OutboundMode::Disabled | OutboundMode::Manual => return,
+        OutboundMode::Automatic | OutboundMode::Hybrid => {}
     }
     let is_v4 = |prefix: &Prefix| matches!(prefix, Prefix::V4(_));
     let inside = config.interfaces.iter().filter(|interface| interface.zone != Zone::Wan);

@@ -49,6 +49,8 @@ pub enum Drill {
     Stall,
     /// All processors are busy for a minute.
     Load,
+    /// The standby node loses its power and comes back knowing nothing: it is told all flows while they go on.
+    Resync,
     /// Both nodes get a newer release, one after the other.
     Upgrade,
 }
@@ -96,7 +98,7 @@ pub enum Act {
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 13] = [
+    pub const ALL: [Drill; 14] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -109,6 +111,7 @@ impl Drill {
         Drill::Split,
         Drill::Stall,
         Drill::Load,
+        Drill::Resync,
         Drill::Upgrade,
     ];
 
@@ -127,6 +130,7 @@ impl Drill {
             Drill::Split => "split",
             Drill::Stall => "stall",
             Drill::Load => "load",
+            Drill::Resync => "resync",
             Drill::Upgrade => "upgrade",
         }
     }
@@ -148,6 +152,7 @@ impl Drill {
             Drill::Split => vec![(Act::Part, seconds(3)), (Act::Join, seconds(3))],
             Drill::Stall => vec![(Act::Hog, seconds(5)), (Act::Pause, seconds(3))],
             Drill::Load => vec![(Act::Hog, seconds(60))],
+            Drill::Resync => vec![(Act::PowerOff, seconds(2))],
             Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
         }
     }
@@ -156,7 +161,7 @@ impl Drill {
     pub fn mending(self) -> Vec<Act> {
         match self {
             Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split | Drill::Upgrade => vec![],
-            Drill::PowerOff => vec![Act::Start],
+            Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
             Drill::UnplugLan => vec![Act::Plug(LAN)],
             Drill::UnplugSilent => vec![Act::Unmute(WAN)],
@@ -181,8 +186,14 @@ impl Drill {
             | Drill::Split
             | Drill::Stall
             | Drill::Load
+            | Drill::Resync
             | Drill::Upgrade => None,
         }
+    }
+
+    /// It happens to the standby node, not to the active one.
+    pub fn strikes_standby(self) -> bool {
+        self == Drill::Resync
     }
 }
 

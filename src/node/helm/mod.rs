@@ -34,7 +34,9 @@ pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 use pairing::Pairing;
 pub use pairing::{PairingNews, PairingOrder, PairingRow};
 pub use preflight::Finding;
-pub use snapshot::{PairSnapshot, PathRow, PeerRow, ReplicationRow, TransitionRow, VirtualIpRow};
+pub use snapshot::{
+    DigestRow, PairSnapshot, PathRow, PeerRow, RangeRow, ReplicationRow, TransitionRow, VirtualIpRow, WalkRow,
+};
 use vips::{Alarm, Vip};
 pub use ways::{Way, sync_way};
 

@@ -134,6 +134,56 @@ pub struct ReplicationRow {
     /// How long the oldest change that the peer does not have has been waiting.
     pub lag_us: u64,
     pub resent: u64,
+    /// The number of the stream; another one tells everything anew.
+    pub stream: Option<u64>,
+    /// Whether both nodes have the same states.
+    pub digests: DigestRow,
+    /// What telling everything took, or has taken so far.
+    pub walk: WalkRow,
+}
+
+/// Whether both nodes have the same states, since the stream began.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct DigestRow {
+    /// It is proven.
+    pub equal: bool,
+    /// Rounds in which all ranges were compared.
+    pub rounds: u32,
+    /// Since the end of the last one; the standby knows it.
+    pub round_ms: Option<u64>,
+    /// Ranges that differ at present.
+    pub differing: u32,
+    /// Some of them.
+    pub ranges: Vec<RangeRow>,
+    /// Ranges compared, by the standby.
+    pub compared: u64,
+    /// Ranges that had differed.
+    pub healed: u32,
+    /// From the beginning of the stream to the first proof.
+    pub proven_after_ms: Option<u32>,
+}
+
+/// Slots of the active node's states that differ.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct RangeRow {
+    pub family: String,
+    pub first: u32,
+    pub last: u32,
+    pub since_ms: u64,
+}
+
+/// Telling everything.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct WalkRow {
+    /// States told in full.
+    pub full: u32,
+    /// States that the standby had and was told only the names of.
+    pub by_name: u32,
+    pub bytes: u64,
+    pub took_ms: Option<u64>,
 }
 
 impl Helm {

@@ -4,6 +4,7 @@
 //! document, so nothing has to be resolved; a hop limit of 255 proves that no router stood in between (RFC 5082).
 //! Who sent a datagram is proven by the channel alone.
 
+pub mod digest;
 mod envelope;
 pub mod flow;
 #[cfg(test)]

@@ -6,18 +6,30 @@
 //! Invariant: a chunk reaches the peer's shard exactly once and in order, or the stream begins anew with everything. A
 //! stream outlives its session: when a new one stands, the peer says how far it is, and only a peer that has forgotten
 //! (its router started again) is told everything again.
+//!
+//! A stream that begins may be by name: a peer that says which stream it told last, from the table that it still has,
+//! and that is the one that this node heard last, is told only the names of the flows that both have.
 
 use crate::cluster::channel::{Opener, Sealer};
 use crate::cluster::parcel::{self, Parcels};
 use crate::cluster::replica::{
-    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
-    StreamId,
+    Datagram, Evidence, Item, Proof, Receiver, ReceiverOutbox, SLOTS, Sender, SenderOutbox, Slots, StreamId,
+    Verdict,
 };
-use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, Version, flow};
 
-use super::helm::{CourierOrder, ReplicationRow};
+use super::helm::CourierOrder;
+
+mod begin;
+mod report;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use begin::Beginning;
+pub use begin::NotAgain;
+use walk::Walk;
 
 /// An unanswered question about the stream is asked again after this.
 const GREET_AGAIN: Duration = Duration::from_millis(50);
@@ -37,7 +49,17 @@ pub struct CourierOutbox {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReplicaOrder {
     /// Tell everything anew, and then what changes.
-    Tell,
+    Tell {
+        /// The peer still has the flows that it last told of.
+        by_name: bool,
+    },
+    /// Tell again what the peer does not have the same.
+    Correct {
+        /// Ranges by their first slots.
+        ranges: Vec<u32>,
+        /// Single flows.
+        flows: Vec<u32>,
+    },
     /// Tell nothing any more.
     Quiet,
     /// The peer's numbers of flows mean something else from now on.
@@ -56,6 +78,15 @@ pub struct Courier {
     sealer: Option<Sealer>,
     opener: Option<Opener>,
     sender: Option<Sender>,
+    /// How the present stream began, or is beginning.
+    beginning: Beginning,
+    /// The stream that this node's table was last told in.
+    told: Option<StreamId>,
+    /// How often an operator has wanted everything told anew.
+    again: u32,
+    /// What the peer knows of both tables being the same, for the present stream, and since when something differs.
+    verdict: Verdict,
+    differs: Option<Instant>,
     /// The first answer in this session says whether the peer still knows the stream; until it comes, the question is
     /// repeated at this time.
     greeting: Option<Instant>,
@@ -64,6 +95,9 @@ pub struct Courier {
     complete: Option<u64>,
     /// What the two nodes speak with each other.
     speaks: Version,
+    proof: Proof,
+    /// What the walk through everything has taken.
+    walk: Walk,
     unopened: u64,
     parcels: Parcels,
     sender_out: SenderOutbox,
@@ -80,10 +114,17 @@ impl Default for Courier {
             sealer: None,
             opener: None,
             sender: None,
+            beginning: Beginning::default(),
+            told: None,
+            again: 0,
+            verdict: Verdict::default(),
+            differs: None,
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
             speaks: Version::OLDEST,
+            proof: Proof::default(),
+            walk: Walk::default(),
             unopened: 0,
             parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
@@ -114,7 +155,12 @@ impl Courier {
                 let changed = (self.role, self.epoch) != (role, epoch);
                 (self.role, self.epoch) = (role, epoch);
                 if changed {
-                    self.complete = None;
+                    // The stream of this epoch may have begun before its active node was known here.
+                    let epoch_of = |stream: StreamId| stream.0 & u64::from(u32::MAX);
+                    if self.receiver.stream().map(epoch_of) != Some(u64::from(epoch.0)) {
+                        self.complete = None;
+                        self.proof.begin(now);
+                    }
                     self.begin(now, out);
                 }
             }
@@ -130,28 +176,20 @@ impl Courier {
     /// An active node with a session tells its states; any other does not.
     fn begin(&mut self, now: Instant, out: &mut CourierOutbox) {
         match (self.role, self.session, &self.sealer) {
-            (Role::Active, Some(session), Some(_)) => {
+            (Role::Active, Some(_), Some(_)) => {
                 let epoch = u64::from(self.epoch.0);
                 match &self.sender {
                     Some(sender) if sender.stream().0 & u64::from(u32::MAX) == epoch => {
                         self.greeting = Some(now + GREET_AGAIN);
                         self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
                     }
-                    Some(_) | None => self.begin_anew(now, session, out),
+                    Some(_) | None => self.begin_anew(now),
                 }
             }
             // Without a session it is said later.
             (Role::Active, _, _) => {}
             (Role::Alone | Role::Standby, _, _) => self.end(out),
         }
-    }
-
-    /// Everything is told again.
-    fn begin_anew(&mut self, now: Instant, session: u32, out: &mut CourierOutbox) {
-        let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
-        self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
-        self.greeting = None;
-        out.orders.push(ReplicaOrder::Tell);
     }
 
     fn end(&mut self, out: &mut CourierOutbox) {
@@ -179,8 +217,9 @@ impl Courier {
         match self.role {
             Role::Active => self.handle_answer(now, plain, out),
             Role::Standby => {
+                self.remember(plain);
                 self.receiver.handle_datagram(now, plain, &mut self.receiver_out);
-                self.take_items(out);
+                self.take_items(now, out);
             }
             Role::Alone => {}
         }
@@ -205,42 +244,105 @@ impl Courier {
     /// The peer says how far it is.
     fn handle_answer(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
         let Some(sender) = &mut self.sender else { return };
-        if self.greeting.is_some()
-            && let Some(Datagram::Ack { stream, received, .. }) = Datagram::decode(plain)
-            && stream == sender.stream()
-        {
-            self.greeting = None;
-            if !sender.can_resume(received)
-                && let Some(session) = self.session
-            {
-                return self.begin_anew(now, session, out);
+        let ours = sender.stream();
+        match Datagram::decode(plain) {
+            Some(Datagram::Ack { stream, received, .. }) if stream == ours => {
+                if self.greeting.take().is_some() && !sender.can_resume(received) {
+                    return self.begin_anew(now);
+                }
+                sender.handle_datagram(now, plain, &mut self.sender_out);
+                self.tell(now, out);
+                self.walk.note_applied(now, self.acked());
             }
+            Some(Datagram::Told { stream, told }) if stream == ours => {
+                self.beginning.note_told(Some(told) == self.receiver.stream());
+            }
+            Some(Datagram::Differ(stream, slots)) if stream == ours => {
+                out.orders.push(ReplicaOrder::Correct { ranges: slots.iter().collect(), flows: Vec::new() });
+            }
+            Some(Datagram::Unknown(stream, slots)) if stream == ours => {
+                out.orders.push(ReplicaOrder::Correct { ranges: Vec::new(), flows: slots.iter().collect() });
+            }
+            Some(Datagram::Verdict(stream, verdict)) if stream == ours => self.note_verdict(now, verdict),
+            Some(Datagram::Again(stream)) if stream == ours => self.tell_again(now),
+            Some(
+                Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_)
+                | Datagram::Begin(_)
+                | Datagram::Data { .. },
+            )
+            | None => sender.handle_datagram(now, plain, &mut self.sender_out),
         }
-        sender.handle_datagram(now, plain, &mut self.sender_out);
     }
 
-    fn take_items(&mut self, out: &mut CourierOutbox) {
+    fn note_verdict(&mut self, now: Instant, verdict: Verdict) {
+        self.verdict = verdict;
+        self.differs = (verdict.differing > 0).then(|| self.differs.unwrap_or(now));
+    }
+
+    fn take_items(&mut self, now: Instant, out: &mut CourierOutbox) {
         let Some(stream) = self.receiver.stream() else { return };
         for item in self.receiver_out.items.drain(..) {
             match item {
                 Item::Begin(_) => {
                     self.complete = None;
+                    self.proof.begin(now);
+                    self.walk = Walk::begun(now);
                     out.orders.push(ReplicaOrder::ForgetPeer);
                 }
                 Item::Chunk(sequence, chunk) => {
                     if flow::is_complete(&chunk) {
                         self.complete = Some(sequence);
                     }
+                    self.walk.note_chunk(sequence, &chunk);
                     out.orders.push(ReplicaOrder::Import(stream, sequence, chunk));
                 }
             }
         }
     }
 
-    /// The shard has applied everything up to this chunk.
-    pub fn handle_applied(&mut self, now: Instant, stream: StreamId, sequence: u64, out: &mut CourierOutbox) {
+    /// The shard has applied everything up to this chunk, and this is what the chunk has shown.
+    pub fn handle_applied(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        sequence: u64,
+        evidence: &Evidence,
+        out: &mut CourierOutbox,
+    ) {
         self.receiver.handle_applied(now, stream, sequence, &mut self.receiver_out);
+        if self.role == Role::Standby && self.receiver.stream() == Some(stream) {
+            self.walk.note_applied(now, Some(sequence));
+            let before = self.proof.verdict();
+            self.proof.note(now, evidence);
+            for slots in evidence.unknown.chunks(SLOTS) {
+                self.say_slots(slots, |slots| Datagram::Unknown(stream, slots));
+            }
+            if evidence.round.is_some() || before != self.proof.verdict() {
+                let verdict = Datagram::Verdict(stream, self.proof.verdict());
+                self.receiver_out.datagrams.push(verdict.encode());
+            }
+            self.ask(now);
+        }
         self.flush(out);
+    }
+
+    /// Asks for what differs.
+    fn ask(&mut self, now: Instant) {
+        let Some(stream) = self.receiver.stream().filter(|_| self.role == Role::Standby) else { return };
+        let ranges = self.proof.ask(now);
+        self.say_slots(&ranges, |slots| Datagram::Differ(stream, slots));
+    }
+
+    fn say_slots(&mut self, slots: &[u32], datagram: impl for<'a> Fn(Slots<'a>) -> Datagram<'a>) {
+        let bytes = Slots::bytes(slots);
+        if let Some(slots) = Slots::new(&bytes) {
+            self.receiver_out.datagrams.push(datagram(slots).encode());
+        }
     }
 
     /// How many chunks of the present telling the peer's node has applied; `None` when nothing is told.
@@ -256,6 +358,7 @@ impl Courier {
     /// A chunk of changes from the shard.
     pub fn handle_chunk(&mut self, now: Instant, chunk: Vec<u8>, out: &mut CourierOutbox) {
         if let Some(sender) = &mut self.sender {
+            self.walk.note_chunk(sender.newest() + 1, &chunk);
             sender.push(now, chunk, &mut self.sender_out);
         }
         self.flush(out);
@@ -272,6 +375,7 @@ impl Courier {
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
         self.parcels.handle_timeout(now, &mut self.parcels_out);
+        self.ask(now);
         self.flush(out);
     }
 
@@ -280,84 +384,41 @@ impl Courier {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
         let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).chain(parcels).chain(self.greeting).min()
+        let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
+        sender.into_iter().chain(receiver).chain(parcels).chain(self.greeting).chain(proof).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
         out.parcels.append(&mut self.parcels_out.events);
-        // A peer of the release before knows no parcels; those that wait for it are given up as if it were silent.
+        // A peer of the release before hears what it knows. Parcels that wait for it are given up as if it were silent.
         let known = self.peer_speaks(Version(2));
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
+        let plain = plain.filter(|plain| known || Datagram::since(plain) == Version(1));
         let parcels = self.parcels_out.datagrams.drain(..).filter(move |_| known);
         let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
         out.datagrams.extend(parcels.filter_map(|plain| sealer.seal(Space::Parcel, &plain)));
     }
 
-    /// This node's own state for the election: an active node has everything; a standby after a whole walk.
+    /// This node's own state for the election: an active node has everything; a standby after a whole walk, and when
+    /// it is proven that its table is the same.
     pub fn synced(&self) -> bool {
         match self.role {
             Role::Alone | Role::Active => true,
-            Role::Standby => self.complete.is_some_and(|complete| complete <= self.receiver.applied()),
+            Role::Standby => {
+                // The release before proves nothing.
+                self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2)))
+            }
         }
+    }
+
+    /// A standby has applied the whole walk.
+    fn is_complete(&self) -> bool {
+        self.complete.is_some_and(|complete| complete <= self.receiver.applied())
     }
 
     /// The newest chunk of the peer's that this node has applied.
     pub fn applied(&self) -> u64 {
         self.receiver.applied()
     }
-
-    /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
-    pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
-        let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
-        let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
-        let ReceiverCounters { received, repeated, early, foreign, beyond } =
-            self.receiver.snapshot().counters;
-        let parcels = self.parcels.counters();
-        [
-            ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
-            ("replica-sent", sent, "Chunks of states sent to the peer."),
-            ("replica-resent", resent, "Chunks of states sent again."),
-            ("replica-impossible", impossible, "Acknowledgements of chunks that were never sent."),
-            ("replica-overrun", overrun, "Chunks refused because the peer had no room for them."),
-            ("replica-received", received, "Chunks of the peer's states received."),
-            ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
-            ("replica-early", early, "Chunks of the peer's states that came before their turn."),
-            ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
-            ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
-            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
-            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
-            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
-            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
-            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
-            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
-        ]
-        .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
-        .into()
-    }
-
-    /// For people.
-    pub fn snapshot(&self, now: Instant) -> ReplicationRow {
-        let receiver = self.receiver.snapshot();
-        let mut row = ReplicationRow {
-            direction: "off".into(),
-            synced: self.synced(),
-            applied: receiver.applied,
-            newest: receiver.received,
-            ..ReplicationRow::default()
-        };
-        if let Some(sender) = self.sender.as_ref().map(|sender| sender.snapshot(now)) {
-            row.direction = "sends".into();
-            (row.newest, row.acked, row.synced) = (sender.newest, sender.acked, sender.synced);
-            row.lag_us = sender.lag.as_micros() as u64;
-            row.resent = sender.counters.resent;
-        } else if self.role == Role::Standby && self.opener.is_some() {
-            row.direction = "receives".into();
-        }
-        row
-    }
 }
-
-#[cfg(test)]
-#[path = "courier_tests.rs"]
-mod tests;
