@@ -7,6 +7,8 @@
 
 mod capture;
 mod check;
+mod config;
+mod config_show;
 mod drill;
 mod flows;
 mod lab;
@@ -51,6 +53,8 @@ enum Command {
     Show(show::Show),
     /// Read the configuration file again; returns when it is in force
     Reload(reload::Reload),
+    /// Change the configuration: try a change, confirm it, go back, see what was
+    Config(config::Config),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -107,6 +111,7 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

@@ -60,6 +60,11 @@ const fn seconds(key: &'static str) -> Field {
     Field { key, ..SECONDS }
 }
 
+/// The place of a section of the document among the others; of any other key, the last one.
+pub(super) fn place(key: &str) -> usize {
+    DOCUMENT.iter().position(|field| field.key == key).unwrap_or(DOCUMENT.len())
+}
+
 /// The whole document.
 pub(super) static DOCUMENT: &[Field] = &[
     required("schema", Value(is::<u32>), "schema = 1, the version of this format"),

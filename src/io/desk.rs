@@ -14,7 +14,7 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
-use super::program::{self, ReleaseStep};
+use super::program;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
@@ -33,8 +33,8 @@ const QUESTIONS: Version = Version(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is said then.
 const NO_ANSWER: &str = "the router does not answer";
-/// How long a reload may take.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
+/// How long the parent may take, a reload included.
+const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
@@ -145,8 +145,9 @@ impl Desk {
                 rows.reverse();
                 Response::Drops(rows)
             }),
-            Request::Reload => self.reload(),
-            Request::Release(step) => self.release(step),
+            Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
+            Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
             Request::Install => self.install(),
             Request::Crash => {
                 tracing::error!("an operator wants to see this router process die");
@@ -255,10 +256,10 @@ impl Desk {
         }
     }
 
-    fn reload(&self) -> Result<Response, String> {
+    fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
         let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Reload { ticket });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+        self.reporter.say(&report(ticket));
+        outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
     }
 
     /// The peer's questions are answered from now on.
@@ -294,12 +295,6 @@ impl Desk {
             Some(_) => Err("the peer's release is too old to be asked".into()),
             None => Err("the peer is not heard".into()),
         }
-    }
-
-    fn release(&self, step: ReleaseStep) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Release { ticket, step });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
     }
 
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {

@@ -26,7 +26,7 @@ use super::reloads::Reloads;
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
-use super::{clock, entropy, host_link};
+use super::{clock, council, entropy, host_link};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
@@ -91,6 +91,7 @@ impl Engine {
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
+        council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         let stack =
             Stack::new(vec![config.system.web.port], usize::from(mtu), entropy::seed()?, clock::now());
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
@@ -179,6 +180,11 @@ impl Engine {
                 held.stack().abort_local(own.addr());
             }
         }
+    }
+
+    /// The parent has something to say to the peer.
+    pub fn tell_peer(&self, message: &str) {
+        council::tell(&self.pair, message);
     }
 
     /// The parent has opened a device again.
