@@ -66,8 +66,6 @@ pub(super) struct Changes {
     by_name: bool,
     /// What the first walk has told, until that is said.
     walked: Option<Walked>,
-    /// The peer's release knows digests.
-    digests: bool,
     rounds: Rounds,
     /// Where the slow walk is, and when it goes on.
     refresh: (Option<Slot>, Instant),
@@ -98,7 +96,6 @@ impl Changes {
             incomplete: true,
             by_name,
             walked: Some(Walked::default()),
-            digests: true,
             rounds: Rounds::new(now, keys),
             refresh: (None, now + REFRESH),
             line_limit,
@@ -126,15 +123,15 @@ impl Changes {
 
     fn is_waiting(&self) -> bool {
         let told = self.ends.is_empty() && self.line.is_empty() && !self.is_walking();
-        !told || self.incomplete || self.digests && self.rounds.hurries()
+        !told || self.incomplete || self.rounds.hurries()
     }
 
     /// When all is told for the first time: what was told, then that it was all.
-    fn completion(&mut self) -> Option<Change> {
+    fn completion(&mut self, proves: bool) -> Option<Change> {
         if !self.incomplete || self.is_walking() {
             return None;
         }
-        if let Some(walked) = self.walked.take_if(|_| self.digests) {
+        if let Some(walked) = self.walked.take().filter(|_| proves) {
             return Some(Change::Walked(walked));
         }
         (self.incomplete, self.by_name) = (false, false);
@@ -153,6 +150,8 @@ struct Writer<'a> {
     counters: &'a mut Counters,
     /// Where the peer has flows that it need not be told in full.
     known: Option<&'a Mirror>,
+    /// The peer compares digests.
+    proves: bool,
     walked: Walked,
     now: Tick,
     into: &'a mut Vec<u8>,
@@ -216,7 +215,7 @@ impl Writer<'_> {
                 let (first, last) = (walk.last & !(RANGE - 1), walk.last);
                 flow::encode(&Change::RangeEnd { first, last }, self.into);
                 changes.walk = None;
-                if changes.digests && !changes.incomplete && self.is_told(changes, first, last) {
+                if !changes.incomplete && self.is_told(changes, first, last) {
                     self.digest(changes, first, last);
                 }
                 continue;
@@ -236,6 +235,9 @@ impl Writer<'_> {
 
     /// Nothing of this range waits.
     fn digest(&mut self, changes: &mut Changes, first: u32, last: u32) {
+        if !self.proves {
+            return;
+        }
         let digest = digest::of_range(self.store, self.witnesses, changes.rounds.key(), first, last);
         flow::encode(&Change::Digest(digest), self.into);
         self.counters.digests += 1;
@@ -243,8 +245,8 @@ impl Writer<'_> {
 
     /// A step of the round. Nothing waits at all.
     fn compare(&mut self, changes: &mut Changes, now: Instant) {
-        if !changes.digests || changes.incomplete || changes.rounds.due() > now || !self.has_room(self.budget)
-        {
+        let due = self.proves && changes.rounds.due() <= now;
+        if changes.incomplete || !due || !self.has_room(self.budget) {
             return;
         }
         for _ in 0..AT_ONCE {
@@ -292,6 +294,11 @@ impl Table {
         }
     }
 
+    /// Whether the peer knows what a digest is; at first it does.
+    pub const fn set_proves(&mut self, proves: bool) {
+        self.proves = proves;
+    }
+
     /// Begins anew with a peer that has the flows that it last told of.
     pub fn keep_changes_by_name(&mut self, now: Instant) {
         self.keep_changes_in(now, LINE, true);
@@ -300,17 +307,7 @@ impl Table {
     /// With so many places in line.
     pub(super) fn keep_changes_in(&mut self, now: Instant, limit: usize, by_name: bool) {
         let keys = Seed([self.random.next(), self.random.next()]).random();
-        let digests = self.digests;
-        let changes = Changes::new(&self.store, now, limit, by_name, keys);
-        self.changes = Some(Box::new(Changes { digests, ..changes }));
-    }
-
-    /// Whether the peer's release knows digests; one that does not is told flows alone.
-    pub fn tell_digests(&mut self, known: bool) {
-        self.digests = known;
-        if let Some(changes) = &mut self.changes {
-            changes.digests = known;
-        }
+        self.changes = Some(Box::new(Changes::new(&self.store, now, limit, by_name, keys)));
     }
 
     /// The peer has found a range of ours, which begins here, to be another one: it is told again.
@@ -348,15 +345,14 @@ impl Table {
     /// True when it has, or when flows with traffic may be told again.
     #[inline]
     pub fn has_news(&self, now: Instant) -> bool {
-        let due =
-            |changes: &Changes| changes.refresh.1 <= now || changes.digests && changes.rounds.due() <= now;
+        let due = |changes: &Changes| changes.refresh.1 <= now || self.proves && changes.rounds.due() <= now;
         self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || due(changes))
     }
 
     /// When the next digests are due.
     pub fn poll_changes(&self) -> Option<Instant> {
-        let proves = |changes: &&Box<Changes>| !changes.incomplete && changes.digests;
-        self.changes.as_ref().filter(proves).map(|changes| changes.rounds.due())
+        let complete = self.changes.as_ref().filter(|changes| self.proves && !changes.incomplete);
+        complete.map(|changes| changes.rounds.due())
     }
 
     /// Fills a chunk of at most `budget` bytes with what is to be told, in its newest state, first come first told. False when
@@ -369,7 +365,9 @@ impl Table {
         let (store, witnesses, counters) = (&mut self.store, &self.witnesses, &mut self.counters);
         let known = self.mirror.as_deref().filter(|_| changes.by_name);
         let (walked, tick) = (Walked::default(), Tick::of(now));
-        let mut writer = Writer { store, witnesses, counters, known, walked, now: tick, into, budget };
+        let proves = self.proves;
+        let mut writer =
+            Writer { store, witnesses, counters, known, proves, walked, now: tick, into, budget };
         while writer.has_room(budget)
             && let Some((slot, generation)) = changes.ends.pop_front()
         {
@@ -391,7 +389,7 @@ impl Table {
             walked.known += writer.walked.known;
         }
         if into.len() == begun {
-            match changes.completion() {
+            match changes.completion(self.proves) {
                 Some(change) => flow::encode(&change, into),
                 None => into.clear(),
             }

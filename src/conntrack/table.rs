@@ -136,10 +136,10 @@ pub struct Table {
     pub(super) own: u32,
     /// What the peer has to be told; `None` when there is nobody to tell.
     pub(super) changes: Option<Box<Changes>>,
-    /// The peer's release knows digests.
-    pub(super) digests: bool,
     /// Which of our flows are which of the peer's; `None` when it has never told of any.
     pub(super) mirror: Option<Box<Mirror>>,
+    /// The peer compares digests.
+    pub(super) proves: bool,
     /// Flows that the peer tells of end when it says so, not when their time is over.
     pub(super) passive: bool,
     /// No flow has been idle since before this.
@@ -162,8 +162,8 @@ impl Table {
             len: 0,
             own: 0,
             changes: None,
-            digests: true,
             mirror: None,
+            proves: true,
             passive: false,
             floor: Tick::ZERO,
             random: seed.derive(3).random(),

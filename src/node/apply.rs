@@ -9,10 +9,6 @@ use super::compiled::Compiled;
 use super::outbox::Outbox;
 use super::pair::Duty;
 use crate::types::{Instant, InterfaceId, Standing};
-use crate::wire::pair::Version;
-
-/// The first release of the pair's protocols that has digests.
-const DIGESTS: Version = Version(2);
 
 impl Shard {
     /// A bounded piece of work from the control plane.
@@ -38,11 +34,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
-            Command::Speak(version) => {
-                self.speaks = version;
-                self.table.tell_digests(self.peer_speaks(DIGESTS));
-                self.finish(now, out);
-            }
+            Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

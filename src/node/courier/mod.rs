@@ -374,8 +374,8 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
-        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.ask(now);
+        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
     }
 
@@ -383,8 +383,8 @@ impl Courier {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
-        let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
         let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
+        let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
         sender.into_iter().chain(receiver).chain(parcels).chain(self.greeting).chain(proof).min()
     }
 
@@ -405,10 +405,8 @@ impl Courier {
     pub fn synced(&self) -> bool {
         match self.role {
             Role::Alone | Role::Active => true,
-            Role::Standby => {
-                // The release before proves nothing.
-                self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2)))
-            }
+            // The release before knows no proof.
+            Role::Standby => self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2))),
         }
     }
 
