@@ -9,7 +9,8 @@ use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
     Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, OutboundMode,
-    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, VirtualMac, Zone,
+    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, UserRole,
+    VirtualMac, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -83,6 +84,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("one_to_one", Tables(ONE_TO_ONE), "sections [[one_to_one]]"),
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
+    optional("user", Tables(USER), "sections [[user]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -342,5 +344,17 @@ static OUTBOUND_RULE: &[Field] = &[
     optional("static_port", FLAG, "true or false"),
     optional("no_nat", FLAG, "true or false"),
     DISABLED,
+    DESCRIPTION,
+];
+
+static USER: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"alice\""),
+    required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
+    required(
+        "password_hash",
+        Value(is::<Secret>),
+        "a hash of Argon2id in quotes; \"koi user password\" makes it",
+    ),
+    optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

@@ -6,6 +6,7 @@ use super::segment::Segment;
 use super::table::{NO_HOP, Table, segments};
 use super::tcp::{Outcome, Tcp};
 use super::timer::{Class, Tick, Traffic};
+use super::witness::Witnesses;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::{Drop, FlowKey, Packet, Transport, protocol};
@@ -56,7 +57,7 @@ impl Table {
             protocol::TCP => match advance_tcp(common, way, packet)? {
                 Outcome::Accept => Class::of_tcp(&common.tcp()),
                 Outcome::Ignore => {
-                    count(common, way, packet);
+                    count(common, &mut self.witnesses, way, packet);
                     return Ok(Step::Forward(self.describe(hit, &packet.layout.key)));
                 }
                 Outcome::Restart => {
@@ -77,7 +78,7 @@ impl Table {
             }
             _ => advance_other(common, way),
         };
-        count(common, way, packet);
+        count(common, &mut self.witnesses, way, packet);
         let tick = Tick::of(now);
         let moved = common.seen != tick;
         common.seen = tick;
@@ -231,7 +232,8 @@ fn is_own_query(packet: &Packet, way: Way) -> bool {
 }
 
 #[inline]
-fn count(common: &mut Common, way: Way, packet: &Packet) {
+fn count(common: &mut Common, witnesses: &mut Witnesses, way: Way, packet: &Packet) {
     let (packets, bytes) = segments(packet);
     common.count(way, packets, bytes);
+    witnesses.count(common.witness(), packets, bytes);
 }

@@ -23,7 +23,7 @@ pub fn compile(config: &Valid<Config>, node: NodeIndex) -> Ruleset {
     }
     Ruleset {
         classifier: Classifier::new(drafts.iter().map(|draft| &draft.criteria)),
-        deeds: drafts.iter().map(Deed::new).collect(),
+        deeds: drafts.iter().map(|draft| Deed::new(draft, &directory.infos)).collect(),
         infos: directory.infos.into_boxed_slice(),
     }
 }

@@ -4,7 +4,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod explain;
+mod nat;
 mod pair;
+mod policy;
 mod rig;
 mod shown;
 mod timers;
