@@ -23,6 +23,8 @@ release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
 version_floor = "1.2.3"
 nat_reflection = "purenat"
 one_to_one_reflection = true
+optimization = "aggressive"
+state_policy = "floating"
 [system.web]
 port = 8443
 [system.timeouts]
@@ -142,6 +144,8 @@ allow_options = true
 tag = "t"
 tagged = "u"
 not_tagged = true
+state_type = "sloppy"
+state_policy = "floating"
 port_forward = 1000001
 log = true
 disabled = true
