@@ -8,9 +8,9 @@ use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
-    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, OutboundMode,
-    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, UserRole,
-    VirtualMac, Zone,
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, Optimization,
+    OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, StatePolicy,
+    StateType, Target, TcpFlags, UserRole, VirtualMac, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -99,6 +99,12 @@ static SYSTEM: &[Field] = &[
     optional("version_floor", Value(is::<ReleaseVersion>), "a version in quotes, as in \"1.2.3\""),
     optional("nat_reflection", Value(is::<Reflection>), REFLECTION),
     optional("one_to_one_reflection", FLAG, "true or false"),
+    optional(
+        "optimization",
+        Value(is::<Optimization>),
+        "\"normal\", \"high-latency\", \"aggressive\" or \"conservative\"",
+    ),
+    optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
     optional("web", Table(WEB), "a section [system.web]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
@@ -231,6 +237,7 @@ const DESTINATION_PORT: Field = optional("destination_port", Value(is::<Ports>),
 const DISABLED: Field = optional("disabled", FLAG, "true or false");
 const ONE_INTERFACE: Field = required("interface", TEXT, "the name of an [[interface]] in quotes");
 const REFLECTION: &str = "\"disable\" or \"purenat\"";
+const STATE_POLICY: &str = "\"if-bound\" or \"floating\"";
 const TARGET: &str = "an address, a network, a range or an alias in quotes";
 
 static RULE: &[Field] = &[
@@ -261,6 +268,8 @@ static RULE: &[Field] = &[
     optional("tag", TEXT, "a tag in quotes"),
     optional("tagged", TEXT, "a tag in quotes"),
     optional("not_tagged", FLAG, "true or false"),
+    optional("state_type", Value(is::<StateType>), "\"keep\", \"sloppy\" or \"none\""),
+    optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
     optional("log", FLAG, "true or false"),
     DISABLED,

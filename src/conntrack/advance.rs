@@ -54,7 +54,7 @@ impl Table {
         let common = self.store.common_mut(slot);
         let (before, phases) = (common.class, common.phases());
         let class = match common.protocol {
-            protocol::TCP => match advance_tcp(common, way, packet)? {
+            protocol::TCP => match advance_tcp(common, &self.witnesses, way, packet)? {
                 Outcome::Accept => Class::of_tcp(&common.tcp()),
                 Outcome::Ignore => {
                     count(common, &mut self.witnesses, way, packet);
@@ -136,12 +136,24 @@ impl Table {
 }
 
 #[inline]
-fn advance_tcp(common: &mut Common, way: Way, packet: &Packet) -> Result<Outcome, Drop> {
+fn advance_tcp(
+    common: &mut Common,
+    witnesses: &Witnesses,
+    way: Way,
+    packet: &Packet,
+) -> Result<Outcome, Drop> {
     let segment = Segment::of(packet).ok_or(Drop::StateMismatch)?;
     if segment.is_impossible() {
         return Err(Drop::TcpFlags);
     }
     let mut tcp = common.tcp();
+    if witnesses.get(common.witness())[0].is_sloppy() {
+        let outcome = tcp.advance_sloppily(way, &segment);
+        if outcome == Outcome::Accept {
+            common.set_tcp(&tcp);
+        }
+        return Ok(outcome);
+    }
     if common.relearns() {
         return Ok(relearn_tcp(common, tcp, way, &segment));
     }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 
 use super::capture;
+use super::colleague::Colleague;
 use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
@@ -16,14 +17,20 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
+use super::program;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
+use crate::cluster::release::Trust;
 use crate::conntrack::Filter;
 use crate::node::snapshot::{FlowRow, Snapshot};
 use crate::node::{self, Command, Compiled, Reply};
 use crate::types::{InterfaceId, RuleId};
 use crate::wire::filter;
+use crate::wire::pair::Version;
+
+/// The first release of the pair's protocols in which nodes ask each other.
+const QUESTIONS: Version = Version(2);
 
 /// How long the forward thread may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -46,6 +53,7 @@ pub struct Desk {
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
+    colleague: Colleague,
 }
 
 impl Desk {
@@ -61,7 +69,17 @@ impl Desk {
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, in_force, port_names, pair }
+        Desk {
+            start,
+            kept,
+            reporter,
+            reloads,
+            forward,
+            in_force,
+            port_names,
+            colleague: Colleague::new(pair.clone()),
+            pair,
+        }
     }
 
     /// Name of this node.
@@ -144,10 +162,16 @@ impl Desk {
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
             Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
+            Request::Install => self.install(),
+            Request::Crash => {
+                tracing::error!("an operator wants to see this router process die");
+                std::process::abort()
+            }
             Request::Keys(step) => {
                 let key = self.pair.renew_keys(step, &self.compiled());
                 key.map(|key| Response::Key(key.to_string()))
             }
+            Request::Peer(request) => self.ask_peer(&request),
             Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -273,6 +297,41 @@ impl Desk {
 
     fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
         ask_parent(&self.reporter, &self.reloads, report)
+    }
+
+    /// The peer's questions are answered from now on.
+    pub fn serve_peer(self: &Arc<Self>) {
+        let (answers, trusts) = (Arc::downgrade(self), Arc::downgrade(self));
+        let ended = || Response::Failed("the router is about to end".into());
+        let answering = move |request| match answers.upgrade().map(|desk| desk.answer(request)) {
+            Some(Answer::Reply(response)) => response,
+            Some(Answer::Capture { .. } | Answer::Pairing(_)) | None => ended(),
+        };
+        let trusting = move || {
+            trusts.upgrade().map(|desk| Trust::of(&desk.compiled().config.system)).unwrap_or_default()
+        };
+        self.colleague.serve(Arc::new(answering), Arc::new(trusting));
+    }
+
+    fn ask_peer(&self, request: &Request) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        self.colleague.ask(request)
+    }
+
+    fn install(&self) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
+        self.colleague.install(&release)
+    }
+
+    /// A peer of the release before hears no questions.
+    fn speaks_with_peer(&self) -> Result<(), String> {
+        let version = self.pair.snapshot()?.peer.map(|peer| peer.version);
+        match version {
+            Some(version) if Version(version) >= QUESTIONS => Ok(()),
+            Some(_) => Err("the peer's release is too old to be asked".into()),
+            None => Err("the peer is not heard".into()),
+        }
     }
 
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {

@@ -279,7 +279,7 @@ impl Compiled {
 
     /// What the connection table is told.
     pub(super) fn conntrack_config(&self) -> ConntrackConfig {
-        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timeouts)
+        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timers())
     }
 
     /// What the neighbour tables are told.
@@ -316,7 +316,7 @@ impl Compiled {
     /// How much may be half received.
     pub(super) fn reassembly_limits(&self) -> reassembly::Limits {
         reassembly::Limits {
-            timeout: Duration::from_secs(self.config.system.timeouts.frag.into()),
+            timeout: Duration::from_secs(self.config.system.timers().frag.into()),
             ..reassembly::Limits::default()
         }
     }

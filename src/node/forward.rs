@@ -114,7 +114,7 @@ impl Shard {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         // pfSense's present default: states are bound to their interfaces.
-        if ingress != advance.ingress {
+        if ingress != advance.ingress && !self.table.passes(hit)[0].floats() {
             return Err(Refusal::silent(Drop::InterfaceMismatch));
         }
         let egress = advance.egress;
@@ -177,7 +177,10 @@ impl Shard {
         let mut pending = self.pending(packet, [pass_in.unwrap_or(pass_out), pass_out], [ingress, egress]);
         pending.reply = outside.inverse();
         pending.next_hop[0] = neighbour.raw();
-        self.table.insert(now, pending, packet)?;
+        let stateless = outside == original && pass_in.is_some_and(Pass::is_stateless);
+        if !stateless {
+            self.table.insert(now, pending, packet)?;
+        }
         if let Some(pass) = pass_in {
             self.log_pass(now, ingress, &key, pass);
         }
@@ -185,7 +188,7 @@ impl Shard {
         if outside != original {
             nat::rewrite(packet, &outside);
         }
-        Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: true })
+        Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: !stateless })
     }
 
     /// An untranslated flow without next hops.

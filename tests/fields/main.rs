@@ -10,6 +10,7 @@ mod pair;
 mod policy;
 mod rig;
 mod shown;
+mod states;
 mod timers;
 
 use std::time::Duration;

@@ -10,7 +10,7 @@ fn ruled(rules: &str) -> Rig {
     Rig::new(&with_rules(rules))
 }
 
-fn with_rules(rules: &str) -> String {
+pub fn with_rules(rules: &str) -> String {
     let text = document(&[]);
     let base = text.find("[[rule]]").unwrap();
     format!("{}{rules}", &text[..base])

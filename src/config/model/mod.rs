@@ -15,6 +15,7 @@ mod routing;
 mod rule;
 mod secret;
 mod system;
+mod timeouts;
 mod user;
 mod virtual_ip;
 
@@ -29,9 +30,10 @@ pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
 pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
 pub use routing::{Gateway, Route};
-pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily};
+pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
 pub use secret::Secret;
-pub use system::{System, Timeouts, Web};
+pub use system::{System, Web};
+pub use timeouts::{Optimization, SetTimeouts, Timeouts};
 pub use user::{User, UserRole};
 pub use virtual_ip::{VirtualIp, VirtualMac};
 
