@@ -9,16 +9,23 @@ mod capture;
 mod check;
 mod config;
 mod config_show;
+mod drill;
+mod explain;
 mod flows;
 mod lab;
+mod nodes;
 mod pair;
 mod pairing;
 mod release;
 mod reload;
+mod rotate;
 mod run;
 mod show;
 mod show_pair;
+mod show_policy;
 mod table;
+mod upgrade;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -51,6 +58,10 @@ enum Command {
     Reload(reload::Reload),
     /// Change the configuration: try a change, confirm it, go back, see what was
     Config(config::Config),
+    /// Say what would become of a packet, and which rule or setting decides
+    Explain(explain::Explain),
+    /// Work on the accounts for the pages
+    User(user::User),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -108,6 +119,8 @@ pub fn main() -> ExitCode {
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Config(command) => command.run(),
+        Command::Explain(command) => command.run(),
+        Command::User(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

@@ -85,6 +85,11 @@ pub fn unmask(edited: &Config, original: &Config) -> Config {
             vip.password = known.password.clone();
         }
     }
+    for user in edited.users.iter_mut().filter(|user| user.password_hash.reveal() == MASK) {
+        if let Some(known) = original.users.iter().find(|known| known.name == user.name) {
+            user.password_hash = known.password_hash.clone();
+        }
+    }
     edited
 }
 

@@ -10,10 +10,10 @@ use super::slab::Store;
 use super::sources::Sources;
 use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
-use super::witness::Witnesses;
+use super::witness::{RuleTotals, Witnesses};
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
-use crate::types::{Instant, InterfaceId, Random, Seed};
+use crate::types::{Instant, InterfaceId, Random, RuleId, Seed};
 use crate::wire::{Drop, FlowKey, Fragment, Packet, Transport, protocol};
 
 /// A next hop that nobody has looked up yet.
@@ -138,6 +138,8 @@ pub struct Table {
     pub(super) changes: Option<Box<Changes>>,
     /// Which of our flows are which of the peer's; `None` when it has never told of any.
     pub(super) mirror: Option<Box<Mirror>>,
+    /// The peer compares digests.
+    pub(super) proves: bool,
     /// Flows that the peer tells of end when it says so, not when their time is over.
     pub(super) passive: bool,
     /// No flow has been idle since before this.
@@ -161,6 +163,7 @@ impl Table {
             own: 0,
             changes: None,
             mirror: None,
+            proves: true,
             passive: false,
             floor: Tick::ZERO,
             random: seed.derive(3).random(),
@@ -224,7 +227,10 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        self.store.common_mut(slot).set_witness(self.witnesses.hold([pass_in, pass_out]));
+        let witness = self.witnesses.hold([pass_in, pass_out]);
+        self.witnesses.begun(witness);
+        self.witnesses.count(witness, packets, bytes);
+        self.store.common_mut(slot).set_witness(witness);
         self.join(slot, class);
         if class.embryonic().is_some() {
             self.sources.add(original.src());
@@ -362,6 +368,11 @@ impl Table {
         }
         let tick = queued.chain(self.chains.next_bucket()).min()?;
         Some((tick.instant(), Why::FlowTimeout))
+    }
+
+    /// What the flows of each rule have come to, in no order.
+    pub fn rule_totals(&self) -> Vec<(RuleId, RuleTotals)> {
+        self.witnesses.totals()
     }
 
     /// How many flows there are.

@@ -57,9 +57,9 @@ enum Word {
     Way(Option<SyncWay>),
     Snapshot(Box<PairSnapshot>, SnapshotReply),
     Helm(HelmHandle),
+    Again(AgainReply),
     Send(Kind, Vec<u8>, Done),
     Listen(Kind, Listener),
-    Again(AgainReply),
 }
 
 /// Speaks to the replica thread, from any thread.
@@ -250,6 +250,7 @@ impl CourierThread {
             Word::Device(device) => self.device = device,
             Word::Way(way) => self.way = way,
             Word::Helm(helm) => self.helm = Some(helm),
+            Word::Again(reply) => reply(self.courier.handle_again(now, &mut self.out)),
             Word::Listen(kind, listener) => self.post.listen(kind, listener),
             Word::Send(kind, bytes, done) => {
                 match self.courier.send_parcel(now, kind, bytes, &mut self.out) {
@@ -257,7 +258,6 @@ impl CourierThread {
                     Err(parcel::Full) => done(Fate::Refused),
                 }
             }
-            Word::Again(reply) => reply(self.courier.handle_again(now, &mut self.out)),
             Word::Snapshot(mut snapshot, reply) => {
                 self.courier.complete(now, &mut snapshot);
                 let missed = self.shared.missed.load(Ordering::Relaxed);

@@ -4,7 +4,10 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::capture;
+use super::colleague::Colleague;
 use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
@@ -14,14 +17,20 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
+use super::program;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
+use crate::cluster::release::Trust;
 use crate::conntrack::Filter;
 use crate::node::snapshot::{FlowRow, Snapshot};
-use crate::node::{Command, Compiled, Reply};
-use crate::types::InterfaceId;
+use crate::node::{self, Command, Compiled, Reply};
+use crate::types::{InterfaceId, RuleId};
 use crate::wire::filter;
+use crate::wire::pair::Version;
+
+/// The first release of the pair's protocols in which nodes ask each other.
+const QUESTIONS: Version = Version(2);
 
 /// How long the forward thread may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,10 +48,12 @@ pub struct Desk {
     reporter: Reporter,
     reloads: Arc<Reloads>,
     forward: Handle,
-    compiled: Mutex<Arc<Compiled>>,
+    /// The configuration; shared with the pages.
+    in_force: Arc<ArcSwap<Compiled>>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
+    colleague: Colleague,
 }
 
 impl Desk {
@@ -54,11 +65,21 @@ impl Desk {
         reporter: Reporter,
         reloads: Arc<Reloads>,
         forward: Handle,
-        compiled: Arc<Compiled>,
+        in_force: Arc<ArcSwap<Compiled>>,
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names, pair }
+        Desk {
+            start,
+            kept,
+            reporter,
+            reloads,
+            forward,
+            in_force,
+            port_names,
+            colleague: Colleague::new(pair.clone()),
+            pair,
+        }
     }
 
     /// Name of this node.
@@ -78,7 +99,7 @@ impl Desk {
 
     /// The configuration in force.
     pub fn compiled(&self) -> Arc<Compiled> {
-        Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
+        self.in_force.load_full()
     }
 
     /// Puts a configuration and its ports in force between two batches; returns when they are.
@@ -104,7 +125,7 @@ impl Desk {
         let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
-        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+        self.in_force.store(compiled);
         Ok(())
     }
 
@@ -128,13 +149,29 @@ impl Desk {
                 rows.reverse();
                 Response::Drops(rows)
             }),
+            Request::Count { filter } => self.count(&filter),
+            Request::Policy => self.ask(Command::Rules).map(|counts| {
+                let policy = node::policy(&self.compiled(), &counts);
+                Response::Policy(Box::new(policy))
+            }),
+            Request::Explain(asked) => {
+                let compiled = self.compiled();
+                let question = asked.question(&compiled);
+                question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
+            }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
             Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
+            Request::Install => self.install(),
+            Request::Crash => {
+                tracing::error!("an operator wants to see this router process die");
+                std::process::abort()
+            }
             Request::Keys(step) => {
                 let key = self.pair.renew_keys(step, &self.compiled());
                 key.map(|key| Response::Key(key.to_string()))
             }
+            Request::Peer(request) => self.ask_peer(&request),
             Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -220,6 +257,19 @@ impl Desk {
         Ok(Response::Flows { rows, total, more })
     }
 
+    fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
+        let filter = conntrack_filter(wanted);
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
+            count += page.len() as u64;
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(Response::Counted { count });
+            }
+        }
+    }
+
     fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
         let filter = conntrack_filter(wanted);
         let (mut count, mut cursor) = (0, None);
@@ -246,9 +296,42 @@ impl Desk {
     }
 
     fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&report(ticket));
-        outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+        ask_parent(&self.reporter, &self.reloads, report)
+    }
+
+    /// The peer's questions are answered from now on.
+    pub fn serve_peer(self: &Arc<Self>) {
+        let (answers, trusts) = (Arc::downgrade(self), Arc::downgrade(self));
+        let ended = || Response::Failed("the router is about to end".into());
+        let answering = move |request| match answers.upgrade().map(|desk| desk.answer(request)) {
+            Some(Answer::Reply(response)) => response,
+            Some(Answer::Capture { .. } | Answer::Pairing(_)) | None => ended(),
+        };
+        let trusting = move || {
+            trusts.upgrade().map(|desk| Trust::of(&desk.compiled().config.system)).unwrap_or_default()
+        };
+        self.colleague.serve(Arc::new(answering), Arc::new(trusting));
+    }
+
+    fn ask_peer(&self, request: &Request) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        self.colleague.ask(request)
+    }
+
+    fn install(&self) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
+        self.colleague.install(&release)
+    }
+
+    /// A peer of the release before hears no questions.
+    fn speaks_with_peer(&self) -> Result<(), String> {
+        let version = self.pair.snapshot()?.peer.map(|peer| peer.version);
+        match version {
+            Some(version) if Version(version) >= QUESTIONS => Ok(()),
+            Some(_) => Err("the peer's release is too old to be asked".into()),
+            None => Err("the peer is not heard".into()),
+        }
     }
 
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {
@@ -267,7 +350,19 @@ impl Desk {
     }
 }
 
+/// Asks the parent and waits.
+pub(super) fn ask_parent(
+    reporter: &Reporter,
+    reloads: &Reloads,
+    report: impl FnOnce(u64) -> Report,
+) -> Result<Response, String> {
+    let (ticket, outcome) = reloads.register();
+    reporter.say(&report(ticket));
+    outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+}
+
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id } = *wanted;
-    Filter { id, protocol, source: src, destination: dst, port, ..Filter::default() }
+    let FlowFilter { src, dst, port, protocol, id, address, rule } = *wanted;
+    let rule = rule.map(RuleId);
+    Filter { id, protocol, source: src, destination: dst, address, port, rule, ..Filter::default() }
 }

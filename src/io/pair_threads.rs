@@ -45,8 +45,8 @@ const NOTICES: usize = 256;
 #[derive(Clone)]
 pub struct PairHandle {
     helm: HelmHandle,
-    keyring: Arc<Mutex<Keyring>>,
     courier: CourierHandle,
+    keyring: Arc<Mutex<Keyring>>,
 }
 
 impl PairHandle {
@@ -100,7 +100,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, keyring: Arc::new(Mutex::new(keyring)), courier: courier_handle })
+        Ok(PairHandle { helm: handle, courier: courier_handle, keyring: Arc::new(Mutex::new(keyring)) })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.

@@ -34,6 +34,8 @@ use crate::types::{Duration, Instant};
 const CONFIG_MAX: u64 = 32 << 20;
 /// How long a router may take to begin, or to put a configuration in force.
 const WORK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a router goes on that another program replaces.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a router may take to end.
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// Reloads that wait for the one under way.
@@ -103,6 +105,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         places,
         programs,
         switching: false,
+        switch_at: None,
         devices,
         signals,
         child: None,
@@ -162,6 +165,8 @@ pub(super) struct Parent {
     programs: Programs,
     /// The router ends because another program takes its place.
     switching: bool,
+    /// When it is told so; whoever has asked hears first that it was done.
+    switch_at: Option<Instant>,
     pub devices: Devices,
     signals: File,
     pub child: Option<Child>,
@@ -227,7 +232,8 @@ impl Parent {
         let pending = self.pending.as_ref().map(|pending| pending.deadline);
         let begin = self.child.as_ref().and_then(Child::deadline);
         let agreed = self.next_agreement_timer();
-        let timers = [self.restart_at, self.ending, pending, begin, self.programs.deadline(), agreed];
+        let release = [self.switch_at, self.programs.deadline()].into_iter().flatten().min();
+        let timers = [self.restart_at, self.ending, pending, begin, release, agreed];
         timers.into_iter().flatten().min()
     }
 
@@ -238,6 +244,9 @@ impl Parent {
         if due(self.restart_at) {
             self.restart_at = None;
             self.start(now)?;
+        }
+        if due(self.switch_at) {
+            self.switch();
         }
         if due(self.programs.deadline()) {
             self.go_back("nobody has said that the pair is well with it");
@@ -288,12 +297,15 @@ impl Parent {
     }
 
     fn ended(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
+        self.switch_at = None;
         if !std::mem::take(&mut self.switching) {
             return self.died(status, started);
         }
         self.resign();
-        (self.pending, self.restart_at) = (None, Some(clock::now()));
+        self.lose_pending("another program takes the router's place");
         self.waiting.clear();
+        self.restart_at = Some(clock::now());
+        self.peer_is(false, None);
         Ok(())
     }
 
@@ -426,7 +438,7 @@ impl Parent {
             child.order(&Order::Released { ticket, problem: done.err() }, &[]);
         }
         if switches {
-            self.switch();
+            self.switch_at = Some(clock::now() + FAREWELL);
         }
     }
 
@@ -445,7 +457,7 @@ impl Parent {
 
     /// The router ends cleanly, so its peer takes over first; then the present program is started.
     fn switch(&mut self) {
-        self.switching = true;
+        (self.switching, self.switch_at) = (true, None);
         if let Some(child) = &mut self.child {
             child.order(&Order::End, &[]);
             child.must_end(clock::now() + END_LIMIT);

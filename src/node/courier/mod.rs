@@ -374,8 +374,8 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
-        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.ask(now);
+        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
     }
 
@@ -390,8 +390,11 @@ impl Courier {
 
     fn flush(&mut self, out: &mut CourierOutbox) {
         out.parcels.append(&mut self.parcels_out.events);
+        // A peer of the release before hears what it knows. Parcels that wait for it are given up as if it were silent.
+        let known = self.peer_speaks(Version(2));
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
-        let parcels = self.parcels_out.datagrams.drain(..);
+        let plain = plain.filter(|plain| known || Datagram::since(plain) == Version(1));
+        let parcels = self.parcels_out.datagrams.drain(..).filter(move |_| known);
         let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
         out.datagrams.extend(parcels.filter_map(|plain| sealer.seal(Space::Parcel, &plain)));
@@ -402,7 +405,8 @@ impl Courier {
     pub fn synced(&self) -> bool {
         match self.role {
             Role::Alone | Role::Active => true,
-            Role::Standby => self.is_complete() && self.proof.is_proven(),
+            // The release before knows no proof.
+            Role::Standby => self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2))),
         }
     }
 
