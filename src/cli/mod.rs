@@ -7,18 +7,22 @@
 
 mod capture;
 mod check;
+mod drill;
 mod explain;
 mod flows;
 mod lab;
+mod nodes;
 mod pair;
 mod pairing;
 mod release;
 mod reload;
+mod rotate;
 mod run;
 mod show;
 mod show_pair;
 mod show_policy;
 mod table;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -4,6 +4,7 @@ use super::walk::Walk;
 use super::{Courier, CourierOutbox, ReplicaOrder};
 use crate::cluster::replica::{Datagram, Sender, StreamId, Verdict};
 use crate::types::{Instant, Role};
+use crate::wire::pair::Version;
 
 /// Spreads the streams of one session and epoch over all numbers.
 const SPREAD: u32 = 0x9e37_79b9;
@@ -39,12 +40,15 @@ pub enum NotAgain {
     NoStream,
     /// There is no session with the peer.
     NoSession,
+    /// The active node runs a release that cannot be asked.
+    OlderPeer,
 }
 
 impl std::fmt::Display for NotAgain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             NotAgain::NoStream => "states are not being replicated: there is no peer, or it is not heard",
+            NotAgain::OlderPeer => "the active node runs an older release: ask there, or upgrade it",
             NotAgain::NoSession => "there is no session with the peer at present",
         })
     }
@@ -79,7 +83,7 @@ impl Courier {
     pub(super) fn remember(&mut self, plain: &[u8]) {
         let Some(Datagram::Begin(stream)) = Datagram::decode(plain) else { return };
         let fresh = self.receiver.stream() != Some(stream) || self.receiver.newest() == 0;
-        if let Some(told) = self.told.filter(|_| fresh) {
+        if let Some(told) = self.told.filter(|_| fresh && self.peer_speaks(Version(2))) {
             self.receiver_out.datagrams.push(Datagram::Told { stream, told }.encode());
         }
     }
@@ -96,6 +100,9 @@ impl Courier {
             Role::Active if self.sender.is_some() => self.tell_again(now),
             Role::Standby => {
                 let stream = self.receiver.stream().ok_or(NotAgain::NoStream)?;
+                if !self.peer_speaks(Version(2)) {
+                    return Err(NotAgain::OlderPeer);
+                }
                 self.receiver_out.datagrams.push(Datagram::Again(stream).encode());
             }
             Role::Active | Role::Alone => return Err(NotAgain::NoStream),

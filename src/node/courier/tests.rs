@@ -70,6 +70,7 @@ impl Pair {
         pair.order(0, CourierOrder::Role(Role::Active, Epoch(7)));
         pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
         pair.session();
+        (0..2).for_each(|who| pair.order(who, CourierOrder::Speak(Version::NEWEST)));
         pair
     }
 
@@ -89,7 +90,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, from: usize, out: CourierOutbox) {
-        let CourierOutbox { datagrams, orders } = out;
+        let CourierOutbox { datagrams, orders, parcels: _ } = out;
         self.orders[from].extend(orders);
         for datagram in datagrams {
             let mut out = CourierOutbox::default();
@@ -332,4 +333,21 @@ fn what_differs_is_asked_for_and_both_nodes_know_of_it() {
     pair.show(3, Evidence { compared: vec![(512, true)], ..Evidence::default() });
     assert!(pair.couriers[1].synced());
     assert!((0..2).all(|node| pair.couriers[node].snapshot(now).digests.equal));
+}
+
+#[test]
+fn a_parcel_goes_through_the_sessions_of_the_pair() {
+    let mut pair = Pair::new();
+    let kind = parcel::Kind::AGREEMENT;
+    let (mut out, mut events) = (CourierOutbox::default(), [Vec::new(), Vec::new()]);
+    let now = pair.channels.now;
+    pair.couriers[1].send_parcel(now, kind, vec![7; 300_000], &mut out).unwrap();
+    let mut way: Vec<(usize, Vec<u8>)> = out.datagrams.drain(..).map(|datagram| (0, datagram)).collect();
+    while let Some((to, datagram)) = (!way.is_empty()).then(|| way.remove(0)) {
+        pair.couriers[to].handle_datagram(now, &datagram, &mut out);
+        way.extend(out.datagrams.drain(..).map(|datagram| (1 - to, datagram)));
+        events[to].append(&mut out.parcels);
+    }
+    assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
+    assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
 }
