@@ -79,9 +79,11 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::Drops
+        | Request::Count { .. }
+        | Request::Policy
+        | Request::Explain(_)
         | Request::Reload
         | Request::Config(_)
-        | Request::Resync
         | Request::Offer
         | Request::Join { .. }
         | Request::Peer(_)

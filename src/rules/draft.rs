@@ -55,7 +55,7 @@ impl Draft {
                 let pass = Pass::new(rule).logged(log).with_options(self.allow_options);
                 let mut pass = pass.tracked(state, policy);
                 if self.begins_anywhere() {
-                    pass = pass.from_the_middle();
+                    pass = pass.picked_up_anywhere();
                 }
                 Some(Verdict::Pass(pass))
             }

@@ -49,7 +49,7 @@ impl Pass {
         Pass { rule: self.rule, bits: self.bits | if options { OPTIONS } else { 0 } }
     }
 
-    pub(super) const fn from_the_middle(self) -> Pass {
+    pub(super) const fn picked_up_anywhere(self) -> Pass {
         Pass { rule: self.rule, bits: self.bits | MIDDLE }
     }
 
