@@ -76,6 +76,9 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Resync
         | Request::Crash => true,
         Request::Snapshot
+        | Request::Count { .. }
+        | Request::Policy
+        | Request::Explain(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::Drops
