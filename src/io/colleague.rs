@@ -82,9 +82,6 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::Drops
-        | Request::Count { .. }
-        | Request::Policy
-        | Request::Explain(_)
         | Request::Reload
         | Request::Config(_)
         | Request::Offer
