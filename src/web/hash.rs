@@ -39,13 +39,14 @@ pub(super) fn verify(password: &str, hash: Option<&str>) -> bool {
 /// # Errors
 /// A sentence for people.
 pub fn acceptable_password(name: &str, password: &str) -> Result<(), &'static str> {
+    let first = password.chars().next();
     if password.chars().count() < SHORTEST {
         Err("A password has at least 8 characters.")
     } else if password.len() > LONGEST {
         Err("A password has at most 256 bytes.")
     } else if !name.is_empty() && password.to_lowercase().contains(&name.to_lowercase()) {
         Err("A password that contains the name is guessed first.")
-    } else if password.chars().all(|c| Some(c) == password.chars().next()) {
+    } else if password.chars().all(|letter| Some(letter) == first) {
         Err("A password of one character only is guessed first.")
     } else {
         Ok(())

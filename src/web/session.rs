@@ -132,7 +132,7 @@ mod tests {
         assert!(sessions.find(start, "other").is_none());
         let (mut now, mut requests) = (start, 0);
         while sessions.find(now, &cookie).is_some() {
-            now = now + Duration::from_secs(1800);
+            now += Duration::from_secs(1800);
             requests += 1;
         }
         assert_eq!(requests, 24, "12 h");
