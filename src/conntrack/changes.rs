@@ -303,6 +303,11 @@ impl Table {
     pub fn tell_range(&mut self, first: u32) {
         let slot = self.store.slot(first & !(RANGE - 1));
         if let Some((changes, slot)) = self.changes.as_mut().zip(slot) {
+            // What is being told at this moment ends with a digest of its own.
+            let begun = changes.walk.as_ref().is_some_and(|walk| walk.last & !(RANGE - 1) == slot.raw());
+            if begun || changes.dirty.contains(slot) {
+                return;
+            }
             changes.dirty.insert(slot);
             self.counters.corrected += 1;
         }
@@ -310,9 +315,12 @@ impl Table {
 
     /// The peer does not have the flow of this slot.
     pub fn tell_flow(&mut self, slot: u32) {
-        if let Some(slot) = self.store.slot(slot) {
-            self.note(slot);
+        let Some(slot) = self.store.slot(slot).filter(|_| self.changes.is_some()) else { return };
+        // Nor will it under that name, however often the walk comes by.
+        if let Some(mirror) = &mut self.mirror {
+            mirror.forget(slot);
         }
+        self.note(slot);
     }
 
     /// True when what changes is kept for a peer.

@@ -145,6 +145,7 @@ impl Pair {
         self.orders.swap(0, 1);
         self.channels.ends.swap(0, 1);
         self.order(1, CourierOrder::Role(Role::Standby, Epoch(epoch)));
+        self.orders = Default::default();
         self.order(0, CourierOrder::Role(Role::Active, Epoch(epoch)));
     }
 }
