@@ -248,7 +248,7 @@ impl Writer<'_> {
                 break;
             }
             let Some((first, last)) = changes.rounds.next(self.store) else {
-                flow::encode(&Change::Round, self.into);
+                flow::encode(&Change::Round { grown: self.store.grown() }, self.into);
                 self.counters.rounds += 1;
                 break;
             };

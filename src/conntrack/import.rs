@@ -99,9 +99,11 @@ impl Table {
             Change::Digest(digest) if self.passive => {
                 return Ok(Taken::Compared { first: digest.first, equal: self.digest_of(digest) == *digest });
             }
-            Change::Round if self.passive => return Ok(Taken::Round { strays: self.look_for_strays() }),
+            Change::Round { grown } if self.passive => {
+                return Ok(Taken::Round { strays: self.look_for_strays(*grown) });
+            }
             // From the takeover on this table goes its own way.
-            Change::Digest(_) | Change::Round => {}
+            Change::Digest(_) | Change::Round { .. } => {}
             Change::Walked(walked) => return Ok(Taken::Walked(*walked)),
             Change::Close { slot, generation: _ } => {
                 // The generation need not be asked: ends come before whatever is told of their slot afterwards.
@@ -137,7 +139,10 @@ impl Table {
     }
 
     /// Flows that the peer never told of, though it has told all of its own, are about to end.
-    fn look_for_strays(&mut self) -> bool {
+    fn look_for_strays(&mut self, grown: [u32; 2]) -> bool {
+        let beyond = self.mirror_mut().beyond(grown);
+        self.counters.import_strays += beyond.len() as u64;
+        beyond.into_iter().for_each(|slot| self.remove(slot));
         let shared = self.len - self.own;
         let mirror = self.mirror_mut();
         if mirror.sweep.is_some() || shared <= mirror.bound() {

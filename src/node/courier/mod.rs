@@ -172,6 +172,7 @@ impl Courier {
 
     fn end(&mut self, out: &mut CourierOutbox) {
         self.greeting = None;
+        self.beginning = Beginning::default();
         if self.sender.take().is_some() {
             out.orders.push(ReplicaOrder::Quiet);
         }
@@ -211,7 +212,7 @@ impl Courier {
                 self.walk.note_applied(now, self.acked());
             }
             Some(Datagram::Told { stream, told }) if stream == ours => {
-                self.beginning.note_told(Some(told) == self.receiver.stream());
+                self.note_told(now, told, out);
             }
             Some(Datagram::Differ(stream, slots)) if stream == ours => {
                 out.orders.push(ReplicaOrder::Correct { ranges: slots.iter().collect(), flows: Vec::new() });
@@ -330,6 +331,7 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
+        self.ask_for_told(now, out);
         self.ask(now);
         self.flush(out);
     }
@@ -339,7 +341,8 @@ impl Courier {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
         let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
-        sender.into_iter().chain(receiver).chain(self.greeting).chain(proof).min()
+        let beginning = self.beginning.poll_timeout();
+        sender.into_iter().chain(receiver).chain(self.greeting).chain(proof).chain(beginning).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {

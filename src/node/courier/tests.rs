@@ -333,3 +333,28 @@ fn what_differs_is_asked_for_and_both_nodes_know_of_it() {
     assert!(pair.couriers[1].synced());
     assert!((0..2).all(|node| pair.couriers[node].snapshot(now).digests.equal));
 }
+
+#[test]
+fn a_peer_of_another_release_never_says_what_it_told_and_is_told_in_full() {
+    let mut pair = Pair::new();
+    pair.tell(complete());
+    pair.apply();
+    pair.order(0, CourierOrder::Role(Role::Standby, Epoch(8)));
+    let mut out = CourierOutbox::default();
+    pair.couriers[1].handle_order(pair.channels.now, CourierOrder::Role(Role::Active, Epoch(8)), &mut out);
+    // The sender's beginning is acknowledged; what was told before is not said.
+    let stream = pair.couriers[1].sender.as_ref().unwrap().stream();
+    let beyond = [0; 4];
+    let ack = Datagram::Ack { stream, received: 0, applied: 0, beyond }.encode();
+    let mut now = pair.channels.now;
+    let mut out = CourierOutbox::default();
+    pair.couriers[1].handle_answer(now, &ack, &mut out);
+    let mut asked = 0;
+    while out.orders.is_empty() && asked < 100 {
+        now = pair.couriers[1].poll_timeout().unwrap().max(now);
+        asked += 1;
+        pair.couriers[1].handle_timeout(now, &mut out);
+    }
+    assert_eq!(out.orders, [ReplicaOrder::Tell { by_name: false }]);
+    assert!(now.since(pair.channels.now) < Duration::from_millis(400));
+}

@@ -60,7 +60,10 @@ pub enum Change {
     /// The flows of a range, as they are told up to here.
     Digest(Digest),
     /// All ranges have had a digest since the last round.
-    Round,
+    Round {
+        /// How many slots there are: IPv4, IPv6.
+        grown: [u32; 2],
+    },
     /// This slot has a flow that the other node has as well, in a slot of its own, when it looks the same there.
     Known {
         /// The slot of the node that tells.
@@ -232,7 +235,10 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
             into.extend_from_slice(&count.to_be_bytes());
             into.extend_from_slice(&sum.to_be_bytes());
         }
-        Change::Round => into.push(kind::ROUND),
+        Change::Round { grown } => {
+            into.push(kind::ROUND);
+            grown.iter().for_each(|count| into.extend_from_slice(&count.to_be_bytes()));
+        }
         Change::Known { slot, theirs, mixed } => {
             into.push(kind::KNOWN);
             for word in [slot, theirs, mixed] {
@@ -409,7 +415,7 @@ impl<'a> Reader<'a> {
                 let (key, count, sum) = (self.long()?, self.half()?, self.long()?);
                 Ok(Change::Digest(Digest { first, last, key, count, sum }))
             }
-            kind::ROUND => Ok(Change::Round),
+            kind::ROUND => Ok(Change::Round { grown: [self.word()?, self.word()?] }),
             kind::KNOWN => {
                 Ok(Change::Known { slot: self.word()?, theirs: self.word()?, mixed: self.word()? })
             }

@@ -83,7 +83,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0..u32::MAX - 255, 0u32..256, any::<(u64, u16, u64)>()).prop_map(|(first, more, (key, count, sum))| {
             Change::Digest(Digest { first, last: first + more, key, count, sum })
         }),
-        1 => Just(Change::Round),
+        1 => any::<[u32; 2]>().prop_map(|grown| Change::Round { grown }),
         1 => any::<[u32; 3]>().prop_map(|[slot, theirs, mixed]| Change::Known { slot, theirs, mixed }),
         1 => any::<[u32; 2]>().prop_map(|[full, known]| Change::Walked(Walked { full, known })),
         1 => (any::<u8>(), address, any::<[u8; 6]>()).prop_map(|(interface, address, mac)| Change::Neighbour {
