@@ -191,7 +191,7 @@ impl Table {
         let Pending { original, reply, pass_in, pass_out, ingress, egress, next_hop, epoch, ends_here } =
             pending;
         let tick = Tick::of(now);
-        let (class, tcp) = first_packet(packet)?;
+        let (class, tcp) = first_packet(packet, pass_in)?;
         if self.sources.get(original.src()) >= self.config.half_open_per_source {
             self.counters.source_limited += 1;
             return Err(Drop::SourceLimit);
@@ -207,7 +207,12 @@ impl Table {
         (common.epoch, common.next_hop) = (epoch, next_hop);
         common.set_ends_here(ends_here);
         match tcp {
-            Some(tcp) => common.set_tcp(&tcp),
+            Some(tcp) => {
+                common.set_tcp(&tcp);
+                if tcp.loose {
+                    common.set_learned();
+                }
+            }
             None => common.set_traffic([Traffic::Single, Traffic::None]),
         }
         let (packets, bytes) = segments(packet);
@@ -221,7 +226,9 @@ impl Table {
         }
         self.store.common_mut(slot).set_witness(self.witnesses.hold([pass_in, pass_out]));
         self.join(slot, class);
-        self.sources.add(original.src());
+        if class.embryonic().is_some() {
+            self.sources.add(original.src());
+        }
         self.len += 1;
         self.own += u32::from(ends_here);
         self.counters.inserted += 1;
@@ -384,7 +391,7 @@ impl Table {
 }
 
 /// The class of the flow that a packet may begin, and its connection.
-fn first_packet(packet: &Packet) -> Result<(Class, Option<Tcp>), Drop> {
+fn first_packet(packet: &Packet, pass: Pass) -> Result<(Class, Option<Tcp>), Drop> {
     if packet.layout.fragment != Fragment::Whole {
         return Err(Drop::NoFlow);
     }
@@ -394,6 +401,10 @@ fn first_packet(packet: &Packet) -> Result<(Class, Option<Tcp>), Drop> {
             match segment {
                 segment if segment.is_impossible() => Err(Drop::TcpFlags),
                 segment if segment.is_first() => Ok((Class::TcpFirst, Some(Tcp::begin(&segment)))),
+                segment if pass.begins_anywhere() => {
+                    let tcp = Tcp::pick_up(&segment).ok_or(Drop::NoFlow)?;
+                    Ok((Class::of_tcp(&tcp), Some(tcp)))
+                }
                 _ => Err(Drop::NoFlow),
             }
         }

@@ -282,6 +282,7 @@ impl CourierThread {
             }
             ReplicaOrder::Correct { ranges, flows } => Order::Command(Command::Correct { ranges, flows }),
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
+            ReplicaOrder::Speak(version) => Order::Command(Command::Speak(version)),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
             ReplicaOrder::Import(stream, sequence, mut bytes) => {
                 self.vandal.spoil(&mut bytes);

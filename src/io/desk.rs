@@ -13,6 +13,7 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
+use super::program::ReleaseStep;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
@@ -128,6 +129,11 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Reload => self.reload(),
+            Request::Release(step) => self.release(step),
+            Request::Keys(step) => {
+                let key = self.pair.renew_keys(step, &self.compiled());
+                key.map(|key| Response::Key(key.to_string()))
+            }
             Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -186,8 +192,9 @@ impl Desk {
             ports_up: [up, snapshot.ports.len()],
             states: snapshot.states,
             privileges: self.kept.clone(),
-            public_key: self.pair.public_key.to_string(),
+            public_key: self.pair.public_key(&compiled).to_string(),
             pair: self.pair.snapshot().ok().map(Box::new),
+            program: self.start.program.clone(),
             config_file: self.start.file.display().to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
@@ -228,6 +235,12 @@ impl Desk {
     fn reload(&self) -> Result<Response, String> {
         let (ticket, outcome) = self.reloads.register();
         self.reporter.say(&Report::Reload { ticket });
+        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+    }
+
+    fn release(&self, step: ReleaseStep) -> Result<Response, String> {
+        let (ticket, outcome) = self.reloads.register();
+        self.reporter.say(&Report::Release { ticket, step });
         outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
     }
 

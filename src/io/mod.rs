@@ -49,6 +49,7 @@ pub mod poller;
 pub mod port;
 pub mod privilege;
 pub mod process;
+pub mod program;
 mod reloads;
 pub mod request;
 pub mod router;

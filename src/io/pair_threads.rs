@@ -8,20 +8,24 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::child::SPEAKS_VARIABLE;
 use super::courier_thread::{CourierHandle, CourierThread};
 use super::entropy::{self, System};
 use super::forward::Forward;
 use super::handle::Order;
 use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingListener};
+use super::keys::KeyStep;
 use super::orders::{Report, Start};
 use super::poller::Poller;
 use super::router::Reporter;
 use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys, pace};
-use crate::cluster::Entropy;
+use crate::cluster::keyring::Renewal;
 use crate::cluster::role::Request;
+use crate::cluster::{Entropy, Identity, Keyring};
 use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
 use crate::types::{PublicKey, Standing};
+use crate::wire::pair::Version;
 
 /// How long the role thread may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -39,9 +43,8 @@ const NOTICES: usize = 256;
 #[derive(Clone)]
 pub struct PairHandle {
     helm: HelmHandle,
+    keyring: Arc<Mutex<Keyring>>,
     courier: CourierHandle,
-    /// This node's key, for its peer's document.
-    pub public_key: PublicKey,
 }
 
 impl PairHandle {
@@ -57,12 +60,20 @@ impl PairHandle {
         names: &Arc<Mutex<Vec<String>>>,
     ) -> anyhow::Result<PairHandle> {
         let identity = keys::load_or_make(Path::new(".")).context("the key of the pair")?;
-        let public_key = identity.public();
+        let mut keyring = Keyring::new(identity.clone());
+        keyring.renewal = keys::renewal(Path::new(".")).context("the renewal of the keys")?;
         let fresh = start.restarts == 0;
         let make: MakeEntropy = Box::new(|| Box::new(System) as Box<dyn Entropy + Send>);
         let mut out = HelmOutbox::default();
         let (seed, now) = (entropy::seed()?, clock::now());
-        let helm = Helm::new(Arc::clone(compiled), identity, make, fresh, seed, now, &mut out);
+        let mut helm = Helm::new(Arc::clone(compiled), identity, make, fresh, seed, now, &mut out);
+        if let Some(version) = spoken() {
+            tracing::warn!(%version, "this node speaks as an earlier release would");
+            helm.speak(version);
+        }
+        if keyring.renewal.is_some() {
+            helm.handle_keyring(now, keyring.clone(), &mut out);
+        }
         // Nothing is forwarded and no virtual address is answered for before the helm has said so.
         let published = Arc::new(Published::new(Standing { until: clock::now(), ..helm.standing() }));
         let sync = helm.sync_port();
@@ -87,7 +98,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, courier: courier_handle, public_key })
+        Ok(PairHandle { helm: handle, keyring: Arc::new(Mutex::new(keyring)), courier: courier_handle })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.
@@ -176,6 +187,57 @@ impl PairHandle {
         Ok(())
     }
 
+    /// This node's key, for its peer's document.
+    pub fn public_key(&self, compiled: &Compiled) -> PublicKey {
+        let own = compiled.config.node_part(compiled.node).public_key;
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner).identity(own).public()
+    }
+
+    /// Takes a step of a renewal of the keys; gives the key that it is about.
+    ///
+    /// # Errors
+    /// When it cannot be taken now; nothing has changed then.
+    pub fn renew_keys(&self, step: KeyStep, compiled: &Compiled) -> Result<PublicKey, String> {
+        let config = &compiled.config;
+        let peer = config.peer_of(compiled.node).and_then(|peer| config.node_part(peer).public_key);
+        let own = config.node_part(compiled.node).public_key;
+        let in_use = self.snapshot()?.keys_in_use;
+        let mut keyring = self.keyring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = keyring.clone();
+        let key = match (step, next.renewal.take()) {
+            (KeyStep::Make, Some(renewal)) => return Ok(renewal.identity.public()),
+            (KeyStep::Make, None) => {
+                let peer_before = peer.ok_or("there is no peer")?;
+                let renewal = Renewal { identity: Identity::generate(&mut System), peer: None, peer_before };
+                next.renewal.insert(renewal).identity.public()
+            }
+            (KeyStep::Learn(_), None) => return Err("no renewal of the keys has been begun here".into()),
+            (KeyStep::Learn(key), Some(renewal)) => {
+                next.renewal = Some(Renewal { peer: Some(key), ..renewal });
+                key
+            }
+            (KeyStep::Finish, None) => return Ok(next.identity.public()),
+            (KeyStep::Finish, Some(renewal)) => {
+                if own != Some(renewal.identity.public()) || peer != renewal.peer {
+                    return Err("the document does not name the new keys yet".into());
+                }
+                if !in_use {
+                    return Err("the two nodes do not speak with each other under the new keys yet".into());
+                }
+                keys::finish_renewal(Path::new("."), &renewal)
+                    .map_err(|error| format!("the keys: {error}"))?;
+                next.identity = renewal.identity;
+                next.identity.public()
+            }
+        };
+        if let Some(renewal) = &next.renewal {
+            keys::write_renewal(Path::new("."), renewal).map_err(|error| format!("the keys: {error}"))?;
+        }
+        *keyring = next.clone();
+        self.order(HelmOrder::Keyring(Box::new(next)));
+        Ok(key)
+    }
+
     /// Begins or ends a pairing; whoever listened to the one before hears no more of it.
     pub fn pairing(&self, order: PairingOrder, listener: PairingListener) {
         self.order(HelmOrder::Pairing(order, listener));
@@ -199,6 +261,12 @@ impl PairHandle {
             tracing::error!("the role thread takes no orders");
         }
     }
+}
+
+/// What a drill wants this node to speak.
+fn spoken() -> Option<Version> {
+    let version = std::env::var(SPEAKS_VARIABLE).ok()?.parse().ok().map(Version)?;
+    (Version::OLDEST..=Version::NEWEST).contains(&version).then_some(version)
 }
 
 fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<String>>>) -> Listeners {

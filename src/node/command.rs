@@ -7,6 +7,7 @@ use super::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::types::{Instant, InterfaceId};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
 /// Where an answer goes. Called once, on the forward thread: it must only hand the value over.
@@ -81,6 +82,8 @@ pub enum Command {
     },
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
+    /// The peer's node knows this release of the pair's protocols, and so does this one.
+    Speak(Version),
     /// Tell the peer's node again what it does not have the same: ranges by their first slots, and single flows.
     Correct {
         /// Ranges.

@@ -13,6 +13,7 @@ use super::outbox::Outbox;
 use crate::cluster::replica::{self, Evidence};
 use crate::conntrack::{Backlog, Taken};
 use crate::types::{Instant, InterfaceId, MacAddr};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
 
 /// The bytes of a chunk, such that a sealed datagram fits an Ethernet frame: IPv6, UDP, the envelope, the seal, and the
@@ -30,6 +31,11 @@ impl Shard {
     /// The peer's node has room for so many more chunks.
     pub fn grant(&mut self, credit: usize) {
         self.credit = self.credit.saturating_add(credit);
+    }
+
+    /// True when the peer's node knows this release of the pair's protocols, and so does this one.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.speaks >= version
     }
 
     /// While passive, flows end when the peer's node says so; whoever stops being so has taken over.

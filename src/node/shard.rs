@@ -23,6 +23,7 @@ use crate::nat::{self, Outbound};
 use crate::route::{self, Neighbours, RouterAdvertiser};
 use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
+use crate::wire::pair::Version;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
 
@@ -74,6 +75,8 @@ pub struct Shard {
     pub(super) gateway_news: Vec<(usize, bool)>,
     /// How many more chunks the peer's node has room for.
     pub(super) credit: usize,
+    /// What the two nodes speak with each other.
+    pub(super) speaks: Version,
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
@@ -107,6 +110,7 @@ impl Shard {
             notices: Notices::new(now),
             gateway_news: Vec::new(),
             credit: 0,
+            speaks: Version::OLDEST,
             met: Vec::new(),
             deferral: Deferral::default(),
             outbound: Outbound::new(seed.derive(6)),

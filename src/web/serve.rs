@@ -130,6 +130,7 @@ mod tests {
                 | Command::Import { .. }
                 | Command::Correct { .. }
                 | Command::Replicate(_)
+                | Command::Speak(_)
                 | Command::Probe(_)
                 | Command::Grant(_)
                 | Command::Capture { .. } => {

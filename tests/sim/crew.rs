@@ -10,13 +10,14 @@ use std::time::Duration;
 use koi::cluster::entropy::Seeded;
 use koi::cluster::replica::{Evidence, StreamId};
 use koi::cluster::role::Request;
-use koi::cluster::{Entropy, Identity};
+use koi::cluster::{Entropy, Identity, Keyring};
 use koi::node::{
     Compiled, Courier, CourierOrder, CourierOutbox, Helm, HelmNotice, HelmOutbox, ReplicaOrder, SyncWay,
     sync_way,
 };
 use koi::types::{Instant, InterfaceId, PathId, PortId, Seed, Standing};
 use koi::wire::FrameBuf;
+use koi::wire::pair::Version;
 
 /// As in the program.
 const SYNC_FRAMES: usize = 1000;
@@ -69,6 +70,7 @@ pub struct Crew {
     news: Vec<(PortId, bool)>,
     gateways: Vec<(usize, bool)>,
     requests: VecDeque<Request>,
+    changes: VecDeque<Change>,
     replication: VecDeque<(bool, u64)>,
     looked: Instant,
     // For the courier.
@@ -96,6 +98,16 @@ pub struct Crew {
     pub calendar: u64,
     /// What found a queue full.
     pub overflowed: u64,
+}
+
+/// What an operator changes of the helm.
+pub enum Change {
+    /// The node's keys.
+    Keyring(Box<Keyring>),
+    /// The document.
+    Document(Arc<Compiled>),
+    /// The release of the pair's protocols.
+    Speak(Version),
 }
 
 impl Crew {
@@ -130,6 +142,7 @@ impl Crew {
             news: Vec::new(),
             gateways: Vec::new(),
             requests: VecDeque::new(),
+            changes: VecDeque::new(),
             replication: VecDeque::new(),
             looked: Instant::ZERO,
             datagrams: VecDeque::new(),
@@ -206,6 +219,10 @@ impl Crew {
         self.requests.push_back(request);
     }
 
+    pub fn change(&mut self, change: Change) {
+        self.changes.push_back(change);
+    }
+
     // What reaches the courier.
 
     /// What it says to that leaves with its next turn.
@@ -241,6 +258,7 @@ impl Crew {
                     || !self.news.is_empty()
                     || !self.gateways.is_empty()
                     || !self.requests.is_empty()
+                    || !self.changes.is_empty()
                     || !self.replication.is_empty();
                 let due = self.helm.poll_timeout().map(|(at, _)| at);
                 let pulse = self.looked + PULSE;
@@ -270,6 +288,13 @@ impl Crew {
         quiet: impl Fn(PortId) -> bool,
     ) -> Vec<(u8, Vec<u8>)> {
         let Crew { helm, helm_out: out, .. } = self;
+        for change in self.changes.drain(..) {
+            match change {
+                Change::Keyring(keyring) => helm.handle_keyring(now, *keyring, out),
+                Change::Document(compiled) => helm.apply(now, compiled, out),
+                Change::Speak(version) => helm.speak(version),
+            }
+        }
         for (number, reachable) in self.gateways.drain(..) {
             helm.handle_gateway(now, number, reachable, out);
         }

@@ -31,6 +31,8 @@ mod own_stack;
 mod pair;
 mod path_mtu;
 mod policy;
+mod releases;
+mod renewals;
 mod resyncs;
 mod router;
 mod seeds;

@@ -33,7 +33,7 @@ pub struct Router {
     pub alive: bool,
     /// The forward thread is stuck in the middle of a turn.
     pub hung: Option<Instant>,
-    compiled: Arc<Compiled>,
+    pub compiled: Arc<Compiled>,
     out: Outbox,
     links: Vec<bool>,
     /// Links that came or went while the node was stopped.
@@ -243,6 +243,7 @@ impl Router {
                 }
                 ReplicaOrder::Correct { ranges, flows } => Command::Correct { ranges, flows },
                 ReplicaOrder::Quiet => Command::Replicate(Replication::Off),
+                ReplicaOrder::Speak(version) => Command::Speak(version),
                 ReplicaOrder::ForgetPeer => Command::Replicate(Replication::Listen),
                 ReplicaOrder::Import(stream, sequence, mut bytes) => {
                     self.spoil.spoil(&mut bytes);

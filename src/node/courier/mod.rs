@@ -16,7 +16,7 @@ use crate::cluster::replica::{
     Verdict,
 };
 use crate::types::{Duration, Epoch, Instant, Role};
-use crate::wire::pair::{Space, flow};
+use crate::wire::pair::{Space, Version, flow};
 
 use super::helm::CourierOrder;
 
@@ -61,6 +61,8 @@ pub enum ReplicaOrder {
     Quiet,
     /// The peer's numbers of flows mean something else from now on.
     ForgetPeer,
+    /// Say only what this release of the pair's protocols has.
+    Speak(Version),
     /// Apply a chunk of the peer's, and say so with [`Courier::handle_applied`].
     Import(StreamId, u64, Vec<u8>),
 }
@@ -88,6 +90,8 @@ pub struct Courier {
     receiver: Receiver,
     /// The chunk that completes the peer's walk.
     complete: Option<u64>,
+    /// What the two nodes speak with each other.
+    speaks: Version,
     proof: Proof,
     /// What the walk through everything has taken.
     walk: Walk,
@@ -113,6 +117,7 @@ impl Default for Courier {
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
+            speaks: Version::OLDEST,
             proof: Proof::default(),
             walk: Walk::default(),
             unopened: 0,
@@ -132,6 +137,10 @@ impl Courier {
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
             }
+            CourierOrder::Speak(version) => {
+                self.speaks = version;
+                out.orders.push(ReplicaOrder::Speak(version));
+            }
             // What is under way stays so, and is said again in the next session.
             CourierOrder::SessionFell => self.sealer = None,
             CourierOrder::Role(role, epoch) => {
@@ -149,6 +158,11 @@ impl Courier {
             }
         }
         self.flush(out);
+    }
+
+    /// True when the peer knows this release of the pair's protocols, and so does this node.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.speaks >= version
     }
 
     /// An active node with a session tells its states; any other does not.

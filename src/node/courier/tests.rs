@@ -119,6 +119,7 @@ impl Pair {
                     self.deliver(1, out);
                 }
                 ReplicaOrder::ForgetPeer => forgot = true,
+                ReplicaOrder::Speak(_) => {}
                 ReplicaOrder::Tell { .. } | ReplicaOrder::Correct { .. } | ReplicaOrder::Quiet => {
                     panic!("a standby tells nothing")
                 }

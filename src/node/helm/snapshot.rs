@@ -49,6 +49,9 @@ pub struct PairSnapshot {
     pub findings: Vec<Finding>,
     /// What the pair has counted.
     pub counters: Vec<CounterRow>,
+    /// The present session was made under the keys that the document names.
+    #[serde(default)]
+    pub keys_in_use: bool,
     /// The node has been asked to let another one join.
     pub pairing: Option<PairingRow>,
 }
@@ -236,6 +239,10 @@ impl Helm {
             virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
             findings: Vec::new(),
+            keys_in_use: self
+                .channel
+                .as_ref()
+                .is_some_and(|channel| channel.stands() && channel.is_current()),
             pairing: self.pairing.row(now),
             counters: counters::rows(
                 &role_counters,

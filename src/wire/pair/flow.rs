@@ -9,6 +9,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Version;
 use super::digest::Digest;
 use crate::types::{InterfaceId, MacAddr, RuleId};
 use crate::wire::{FlowKey, protocol};
@@ -84,6 +85,21 @@ pub struct Walked {
     pub full: u32,
     /// Flows of which the other node's slot was named.
     pub known: u32,
+}
+
+impl Change {
+    /// The first release of the pair's protocols that has it: to others it is never said.
+    pub const fn since(&self) -> Version {
+        match self {
+            Change::Upsert(_)
+            | Change::Close { .. }
+            | Change::RangeBegin { .. }
+            | Change::RangeEnd { .. }
+            | Change::Complete
+            | Change::Neighbour { .. } => Version(1),
+            Change::Digest(_) | Change::Round | Change::Known { .. } | Change::Walked(_) => Version(2),
+        }
+    }
 }
 
 /// A flow, without what belongs to one node alone (next hops, epochs, places).

@@ -7,12 +7,16 @@
 pub mod digest;
 mod envelope;
 pub mod flow;
+#[cfg(test)]
+pub(crate) mod frozen_v1;
 mod heartbeat;
+mod version;
 
 use std::net::Ipv6Addr;
 
 pub use envelope::{Envelope, Kind, Space};
 pub use heartbeat::{Health, Heartbeat};
+pub use version::Version;
 
 use super::packet::ETHERNET_LEN;
 use super::{ChecksumState, FlowKey, Fragment, FrameBuf, Packet, Transport, checksum, ethertype, protocol};
