@@ -97,7 +97,7 @@ impl Change {
             | Change::RangeEnd { .. }
             | Change::Complete
             | Change::Neighbour { .. } => Version(1),
-            Change::Digest(_) | Change::Round | Change::Known { .. } | Change::Walked(_) => Version(2),
+            Change::Digest(_) | Change::Round { .. } | Change::Known { .. } | Change::Walked(_) => Version(2),
         }
     }
 }
