@@ -7,16 +7,20 @@
 
 mod capture;
 mod check;
+mod drill;
 mod flows;
 mod lab;
+mod nodes;
 mod pair;
 mod pairing;
 mod release;
 mod reload;
+mod rotate;
 mod run;
 mod show;
 mod show_pair;
 mod table;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

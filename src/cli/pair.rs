@@ -4,8 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::drill::DrillPair;
 use super::pairing::{Create, Join, Leave, Replace};
+use super::rotate::Rotate;
 use super::show_pair::pair_text;
+use super::upgrade::UpgradePair;
 use super::{Control, unexpected};
 use crate::cluster::role;
 use crate::io::request::{Request, Response};
@@ -27,6 +30,12 @@ enum What {
     Leave(Leave),
     /// Forget the other node, which is dead, and print a code for new hardware
     Replace(Replace),
+    /// Install a release on both nodes, the standby first; stops at the first doubt
+    Upgrade(UpgradePair),
+    /// Move the role on the running pair, measure what that does, and keep a report
+    Drill(DrillPair),
+    /// Give both nodes new keys, without an interruption
+    Rotate(Rotate),
     /// This node serves only when its peer cannot; survives a restart
     Maintenance {
         /// Whether it does
@@ -78,6 +87,9 @@ impl Pair {
             What::Join(command) => return command.run(),
             What::Leave(command) => return command.run(),
             What::Replace(command) => return command.run(),
+            What::Upgrade(command) => return command.run(),
+            What::Rotate(command) => return command.run(),
+            What::Drill(command) => return command.run(),
             What::Maintenance { state, control } => {
                 (Request::Role(role::Request::Maintenance(state == OnOff::On)), control)
             }

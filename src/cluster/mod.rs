@@ -9,6 +9,7 @@
 //! * [`release`]: signed programs, of which a node installs no others.
 //! * [`upgrade`]: one program after the other, the standby first.
 //! * [`replica`]: the ordered stream of states from the active node to the standby.
+//! * [`parcel`]: whole messages of any size, in either direction.
 //!
 //! Invariant: nothing here believes a message that the channel has not opened, and nothing here knows a socket.
 
@@ -19,6 +20,7 @@ pub mod identity;
 pub mod keyring;
 mod noise;
 pub mod pairing;
+pub mod parcel;
 pub mod release;
 pub mod replica;
 pub mod role;

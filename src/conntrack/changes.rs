@@ -121,17 +121,18 @@ impl Changes {
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    /// `proves`: digests are told as well.
+    fn is_waiting(&self, proves: bool) -> bool {
         let told = self.ends.is_empty() && self.line.is_empty() && !self.is_walking();
-        !told || self.incomplete || self.rounds.hurries()
+        !told || self.incomplete || proves && self.rounds.hurries()
     }
 
     /// When all is told for the first time: what was told, then that it was all.
-    fn completion(&mut self) -> Option<Change> {
+    fn completion(&mut self, proves: bool) -> Option<Change> {
         if !self.incomplete || self.is_walking() {
             return None;
         }
-        if let Some(walked) = self.walked.take() {
+        if let Some(walked) = self.walked.take().filter(|_| proves) {
             return Some(Change::Walked(walked));
         }
         (self.incomplete, self.by_name) = (false, false);
@@ -150,6 +151,8 @@ struct Writer<'a> {
     counters: &'a mut Counters,
     /// Where the peer has flows that it need not be told in full.
     known: Option<&'a Mirror>,
+    /// The peer compares digests.
+    proves: bool,
     walked: Walked,
     now: Tick,
     into: &'a mut Vec<u8>,
@@ -233,6 +236,9 @@ impl Writer<'_> {
 
     /// Nothing of this range waits.
     fn digest(&mut self, changes: &mut Changes, first: u32, last: u32) {
+        if !self.proves {
+            return;
+        }
         let digest = digest::of_range(self.store, self.witnesses, changes.rounds.key(), first, last);
         flow::encode(&Change::Digest(digest), self.into);
         self.counters.digests += 1;
@@ -240,7 +246,8 @@ impl Writer<'_> {
 
     /// A step of the round. Nothing waits at all.
     fn compare(&mut self, changes: &mut Changes, now: Instant) {
-        if changes.incomplete || changes.rounds.due() > now || !self.has_room(self.budget) {
+        let due = self.proves && changes.rounds.due() <= now;
+        if changes.incomplete || !due || !self.has_room(self.budget) {
             return;
         }
         for _ in 0..AT_ONCE {
@@ -286,6 +293,11 @@ impl Table {
         if on {
             self.keep_changes_in(now, LINE, false);
         }
+    }
+
+    /// Whether the peer knows what a digest is; at first it does.
+    pub const fn set_proves(&mut self, proves: bool) {
+        self.proves = proves;
     }
 
     /// Begins anew with a peer that has the flows that it last told of.
@@ -336,19 +348,20 @@ impl Table {
     /// True when [`Table::take_changes`] has something to tell.
     #[inline]
     pub fn has_changes(&self) -> bool {
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting())
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves))
     }
 
     /// True when it has, or when flows with traffic may be told again.
     #[inline]
     pub fn has_news(&self, now: Instant) -> bool {
-        let due = |changes: &Changes| changes.refresh.1.min(changes.rounds.due()) <= now;
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || due(changes))
+        let due = |changes: &Changes| changes.refresh.1 <= now || self.proves && changes.rounds.due() <= now;
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves) || due(changes))
     }
 
     /// When the next digests are due.
     pub fn poll_changes(&self) -> Option<Instant> {
-        self.changes.as_ref().filter(|changes| !changes.incomplete).map(|changes| changes.rounds.due())
+        let complete = self.changes.as_ref().filter(|changes| self.proves && !changes.incomplete);
+        complete.map(|changes| changes.rounds.due())
     }
 
     /// Fills a chunk of at most `budget` bytes with what is to be told, in its newest state, first come first told. False when
@@ -361,7 +374,9 @@ impl Table {
         let (store, witnesses, counters) = (&mut self.store, &self.witnesses, &mut self.counters);
         let known = self.mirror.as_deref().filter(|_| changes.by_name);
         let (walked, tick) = (Walked::default(), Tick::of(now));
-        let mut writer = Writer { store, witnesses, counters, known, walked, now: tick, into, budget };
+        let proves = self.proves;
+        let mut writer =
+            Writer { store, witnesses, counters, known, proves, walked, now: tick, into, budget };
         while writer.has_room(budget)
             && let Some((slot, generation)) = changes.ends.pop_front()
         {
@@ -383,7 +398,7 @@ impl Table {
             walked.known += writer.walked.known;
         }
         if into.len() == begun {
-            match changes.completion() {
+            match changes.completion(self.proves) {
                 Some(change) => flow::encode(&change, into),
                 None => into.clear(),
             }

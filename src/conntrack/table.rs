@@ -138,6 +138,8 @@ pub struct Table {
     pub(super) changes: Option<Box<Changes>>,
     /// Which of our flows are which of the peer's; `None` when it has never told of any.
     pub(super) mirror: Option<Box<Mirror>>,
+    /// The peer compares digests.
+    pub(super) proves: bool,
     /// Flows that the peer tells of end when it says so, not when their time is over.
     pub(super) passive: bool,
     /// No flow has been idle since before this.
@@ -161,6 +163,7 @@ impl Table {
             own: 0,
             changes: None,
             mirror: None,
+            proves: true,
             passive: false,
             floor: Tick::ZERO,
             random: seed.derive(3).random(),

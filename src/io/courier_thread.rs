@@ -16,8 +16,10 @@ use super::handle::{Handle, Order};
 use super::helm_link::Device;
 use super::helm_thread::{HelmHandle, HelmOrder};
 use super::poller::{Poller, Waker};
+use super::post::{Done, Fate, Listener, Post};
 use super::sabotage::{Sabotage, Vandal};
 use super::{clock, single};
+use crate::cluster::parcel::{self, Kind};
 use crate::cluster::replica::{Evidence, StreamId};
 use crate::node::snapshot::CounterRow;
 use crate::node::{
@@ -56,6 +58,8 @@ enum Word {
     Snapshot(Box<PairSnapshot>, SnapshotReply),
     Helm(HelmHandle),
     Again(AgainReply),
+    Send(Kind, Vec<u8>, Done),
+    Listen(Kind, Listener),
 }
 
 /// Speaks to the replica thread, from any thread.
@@ -97,6 +101,16 @@ impl CourierHandle {
         self.say(Word::Snapshot(Box::new(snapshot), reply));
     }
 
+    /// Sends a parcel to the peer; `done` hears what became of it.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.say(Word::Send(kind, bytes, done));
+    }
+
+    /// The peer's parcels of this kind go to `listener`.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.say(Word::Listen(kind, listener));
+    }
+
     /// Whom to tell how far replication is.
     pub fn connect_helm(&self, helm: HelmHandle) {
         self.say(Word::Helm(helm));
@@ -132,6 +146,7 @@ pub struct CourierThread {
     poller: Poller,
     /// Orders that the forward thread has not taken yet.
     waiting: VecDeque<Order>,
+    post: Post,
     told: Option<(bool, u64)>,
     vandal: Vandal,
 }
@@ -155,6 +170,7 @@ impl CourierThread {
             }),
             poller,
             waiting: VecDeque::new(),
+            post: Post::default(),
             told: None,
             vandal: Vandal::default(),
         }
@@ -235,6 +251,13 @@ impl CourierThread {
             Word::Way(way) => self.way = way,
             Word::Helm(helm) => self.helm = Some(helm),
             Word::Again(reply) => reply(self.courier.handle_again(now, &mut self.out)),
+            Word::Listen(kind, listener) => self.post.listen(kind, listener),
+            Word::Send(kind, bytes, done) => {
+                match self.courier.send_parcel(now, kind, bytes, &mut self.out) {
+                    Ok(id) => self.post.sent(id, done),
+                    Err(parcel::Full) => done(Fate::Refused),
+                }
+            }
             Word::Snapshot(mut snapshot, reply) => {
                 self.courier.complete(now, &mut snapshot);
                 let missed = self.shared.missed.load(Ordering::Relaxed);
@@ -242,6 +265,11 @@ impl CourierThread {
                     "replica-missed",
                     missed,
                     "Datagrams of replication dropped because the thread that opens them was behind.",
+                ));
+                snapshot.counters.push(CounterRow::new(
+                    "parcel-unclaimed",
+                    self.post.unclaimed,
+                    "Messages of the peer's that this version has no use for.",
                 ));
                 reply(*snapshot);
             }
@@ -256,6 +284,7 @@ impl CourierThread {
                 let _ = single::write(&device.file, &mut frame, device.offload_header);
             }
         }
+        self.out.parcels.drain(..).for_each(|event| self.post.deliver(event));
         for order in std::mem::take(&mut self.out.orders) {
             // What differs is asked for again.
             if matches!(order, ReplicaOrder::Correct { .. }) && self.waiting.len() >= CORRECTIONS {

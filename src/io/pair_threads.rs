@@ -17,10 +17,12 @@ use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingLi
 use super::keys::KeyStep;
 use super::orders::{Report, Start};
 use super::poller::Poller;
+use super::post::{Done, Listener};
 use super::router::Reporter;
 use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys, pace};
 use crate::cluster::keyring::Renewal;
+use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
 use crate::cluster::{Entropy, Identity, Keyring};
 use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
@@ -43,8 +45,8 @@ const NOTICES: usize = 256;
 #[derive(Clone)]
 pub struct PairHandle {
     helm: HelmHandle,
-    keyring: Arc<Mutex<Keyring>>,
     courier: CourierHandle,
+    keyring: Arc<Mutex<Keyring>>,
 }
 
 impl PairHandle {
@@ -98,7 +100,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, keyring: Arc::new(Mutex::new(keyring)), courier: courier_handle })
+        Ok(PairHandle { helm: handle, courier: courier_handle, keyring: Arc::new(Mutex::new(keyring)) })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.
@@ -241,6 +243,16 @@ impl PairHandle {
     /// Begins or ends a pairing; whoever listened to the one before hears no more of it.
     pub fn pairing(&self, order: PairingOrder, listener: PairingListener) {
         self.order(HelmOrder::Pairing(order, listener));
+    }
+
+    /// Sends a parcel to the peer; `done` hears what became of it. Neither this nor `done` waits for the peer.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.courier.send_parcel(kind, bytes, done);
+    }
+
+    /// The peer's parcels of this kind go to `listener`, which must not wait.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.courier.listen(kind, listener);
     }
 
     /// Hands over and takes leave; returns when the last word is out.

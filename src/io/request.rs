@@ -42,8 +42,15 @@ pub enum Request {
     Pair,
     /// Something is to be done with a release; answered by [`Response::Done`].
     Release(ReleaseStep),
+    /// The release that waits in this node's state directory is given to the peer, which tries it; answered by
+    /// [`Response::Done`].
+    Install,
     /// A step of a renewal of the keys; answered by [`Response::Key`].
     Keys(KeyStep),
+    /// The router process ends at once, without a word, as if it had died; nobody answers.
+    Crash,
+    /// The peer is asked that.
+    Peer(Box<Request>),
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
     /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.

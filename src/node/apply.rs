@@ -34,7 +34,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
-            Command::Speak(version) => self.speaks = version,
+            Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

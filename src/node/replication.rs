@@ -33,6 +33,12 @@ impl Shard {
         self.credit = self.credit.saturating_add(credit);
     }
 
+    /// What the two nodes speak with each other from now on.
+    pub(super) fn speak(&mut self, version: Version) {
+        self.speaks = version;
+        self.table.set_proves(self.peer_speaks(Version(2)));
+    }
+
     /// True when the peer's node knows this release of the pair's protocols, and so does this one.
     pub fn peer_speaks(&self, version: Version) -> bool {
         self.speaks >= version

@@ -116,6 +116,7 @@ impl Shard {
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
+        shard.speak(Version::OLDEST);
         shard.set_passive(now, standing.role == Role::Standby);
         shard.tell_duty(now);
         shard.watch_gateways(now);

@@ -298,8 +298,8 @@ impl Channel {
         }
     }
 
-    /// Seals a message for the peer. `None` when there is no session, for [`Space::Replica`] (see
-    /// [`Channel::replica_halves`]), and for an empty or too long message.
+    /// Seals a message for the peer. `None` when there is no session, for what goes by
+    /// [`Channel::replica_halves`], and for an empty or too long message.
     pub fn seal(&mut self, space: Space, plain: &[u8]) -> Option<Vec<u8>> {
         if plain.is_empty() {
             return None;
@@ -326,7 +326,7 @@ impl Channel {
         self.begin(now, false);
     }
 
-    /// Both directions of [`Space::Replica`] in the present session, for another thread; once per session.
+    /// Both directions of [`Space::Replica`] and [`Space::Parcel`] in the present session, for another thread; once per session.
     pub fn replica_halves(&mut self) -> Option<(Sealer, Opener)> {
         self.current.as_mut()?.replica.take()
     }
@@ -604,7 +604,7 @@ impl Channel {
                 self.counters.misplaced += 1;
                 return;
             }
-            Some(Space::Replica) => {
+            Some(Space::Replica | Space::Parcel) => {
                 self.counters.elsewhere += 1;
                 return;
             }

@@ -23,15 +23,17 @@ impl Part {
     fn place(self, space: Space) -> Option<usize> {
         match (self, space) {
             (Part::Replica, Space::Replica) => Some(0),
+            (Part::Replica, Space::Parcel) => Some(1),
             (Part::Channel, Space::Heartbeat(_) | Space::Control) => space.index(),
-            (Part::Replica, Space::Heartbeat(_) | Space::Control) | (Part::Channel, Space::Replica) => None,
+            (Part::Replica, Space::Heartbeat(_) | Space::Control)
+            | (Part::Channel, Space::Replica | Space::Parcel) => None,
         }
     }
 
     fn places(self) -> usize {
         match self {
             Part::Channel => Space::COUNT,
-            Part::Replica => 1,
+            Part::Replica => 2,
         }
     }
 }

@@ -50,6 +50,8 @@ impl Drill {
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
             Drill::Resync => of(20, &[0]),
+            // Once there; and back, where the document prefers the other node.
+            Drill::Upgrade => of(60, &[]),
         }
     }
 }

@@ -132,7 +132,7 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
         scene.act(act)?;
     }
     let mended: &[Act] = &drill.mending();
-    if !mended.is_empty() || drill == Drill::Crash {
+    if !mended.is_empty() || matches!(drill, Drill::Crash | Drill::Upgrade) {
         readiness::wait(scene.nodes, Some(&traffic.watch))?;
         trial.back = clock::now().since(from);
     }

@@ -4,6 +4,7 @@ use super::walk::Walk;
 use super::{Courier, CourierOutbox, ReplicaOrder};
 use crate::cluster::replica::{Datagram, Sender, StreamId, Verdict};
 use crate::types::{Duration, Instant, Role};
+use crate::wire::pair::Version;
 
 /// Spreads the streams of one session and epoch over all numbers.
 const SPREAD: u32 = 0x9e37_79b9;
@@ -54,12 +55,15 @@ pub enum NotAgain {
     NoStream,
     /// There is no session with the peer.
     NoSession,
+    /// The active node runs a release that cannot be asked.
+    OlderPeer,
 }
 
 impl std::fmt::Display for NotAgain {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             NotAgain::NoStream => "states are not being replicated: there is no peer, or it is not heard",
+            NotAgain::OlderPeer => "the active node runs an older release: ask there, or upgrade it",
             NotAgain::NoSession => "there is no session with the peer at present",
         })
     }
@@ -77,7 +81,9 @@ impl Courier {
         let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
         self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
         self.greeting = None;
-        self.beginning = Beginning::Waits { by_name: in_full.then_some(false), again: now + AGAIN, tries: 0 };
+        // The release before knows no names.
+        let known = in_full || !self.peer_speaks(Version(2));
+        self.beginning = Beginning::Waits { by_name: known.then_some(false), again: now + AGAIN, tries: 0 };
         (self.verdict, self.differs, self.walk) = (Verdict::default(), None, Walk::begun(now));
     }
 
@@ -118,7 +124,8 @@ impl Courier {
     /// A standby answers the beginning of a stream with the one that it told last itself.
     pub(super) fn remember(&mut self, plain: &[u8]) {
         let Some(Datagram::Begin(stream)) = Datagram::decode(plain) else { return };
-        if self.receiver.stream() != Some(stream) || self.receiver.newest() == 0 {
+        let fresh = self.receiver.stream() != Some(stream) || self.receiver.newest() == 0;
+        if fresh && self.peer_speaks(Version(2)) {
             let told = self.told.unwrap_or(StreamId(0));
             self.receiver_out.datagrams.push(Datagram::Told { stream, told }.encode());
         }
@@ -136,6 +143,9 @@ impl Courier {
             Role::Active if self.sender.is_some() => self.tell_again(now),
             Role::Standby => {
                 let stream = self.receiver.stream().ok_or(NotAgain::NoStream)?;
+                if !self.peer_speaks(Version(2)) {
+                    return Err(NotAgain::OlderPeer);
+                }
                 self.receiver_out.datagrams.push(Datagram::Again(stream).encode());
             }
             Role::Active | Role::Alone => return Err(NotAgain::NoStream),

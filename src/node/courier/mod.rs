@@ -11,6 +11,7 @@
 //! and that is the one that this node heard last, is told only the names of the flows that both have.
 
 use crate::cluster::channel::{Opener, Sealer};
+use crate::cluster::parcel::{self, Parcels};
 use crate::cluster::replica::{
     Datagram, Evidence, Item, Proof, Receiver, ReceiverOutbox, SLOTS, Sender, SenderOutbox, Slots, StreamId,
     Verdict,
@@ -40,6 +41,8 @@ pub struct CourierOutbox {
     pub datagrams: Vec<Vec<u8>>,
     /// What the shard shall do, in order.
     pub orders: Vec<ReplicaOrder>,
+    /// What became of parcels.
+    pub parcels: Vec<parcel::Event>,
 }
 
 /// What the shard shall do.
@@ -96,8 +99,10 @@ pub struct Courier {
     /// What the walk through everything has taken.
     walk: Walk,
     unopened: u64,
+    parcels: Parcels,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
+    parcels_out: parcel::Outbox,
 }
 
 impl Default for Courier {
@@ -121,8 +126,10 @@ impl Default for Courier {
             proof: Proof::default(),
             walk: Walk::default(),
             unopened: 0,
+            parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
+            parcels_out: parcel::Outbox::default(),
         }
     }
 }
@@ -134,6 +141,7 @@ impl Courier {
             CourierOrder::Session(halves) => {
                 let (sealer, opener) = *halves;
                 self.session = Some(sealer.session());
+                self.parcels.handle_session(now, sealer.session(), &mut self.parcels_out);
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
             }
@@ -195,21 +203,43 @@ impl Courier {
     /// A sealed datagram of replication from the peer.
     pub fn handle_datagram(&mut self, now: Instant, sealed: &[u8], out: &mut CourierOutbox) {
         let opened = self.opener.as_mut().and_then(|opener| opener.open(sealed).ok());
-        let Some((Space::Replica, plain)) = opened else {
-            self.unopened += 1;
-            return;
-        };
+        match opened {
+            Some((Space::Replica, plain)) => self.handle_replication(now, &plain, out),
+            Some((Space::Parcel, plain)) => {
+                self.parcels.handle_datagram(now, &plain, &mut self.parcels_out);
+            }
+            Some((Space::Heartbeat(_) | Space::Control, _)) | None => self.unopened += 1,
+        }
+        self.flush(out);
+    }
+
+    fn handle_replication(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
         // A role that has changed meanwhile makes the other end's words pointless.
         match self.role {
-            Role::Active => self.handle_answer(now, &plain, out),
+            Role::Active => self.handle_answer(now, plain, out),
             Role::Standby => {
-                self.remember(&plain);
-                self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
+                self.remember(plain);
+                self.receiver.handle_datagram(now, plain, &mut self.receiver_out);
                 self.take_items(now, out);
             }
             Role::Alone => {}
         }
+    }
+
+    /// A parcel for the peer; [`CourierOutbox::parcels`] says what became of it.
+    ///
+    /// # Errors
+    /// When it is too long, or too much waits already.
+    pub fn send_parcel(
+        &mut self,
+        now: Instant,
+        kind: parcel::Kind,
+        bytes: Vec<u8>,
+        out: &mut CourierOutbox,
+    ) -> Result<parcel::ParcelId, parcel::Full> {
+        let sent = self.parcels.send(now, kind, bytes, &mut self.parcels_out);
         self.flush(out);
+        sent
     }
 
     /// The peer says how far it is.
@@ -347,6 +377,7 @@ impl Courier {
         self.receiver.handle_timeout(now, &mut self.receiver_out);
         self.ask_for_told(now, out);
         self.ask(now);
+        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
     }
 
@@ -356,13 +387,20 @@ impl Courier {
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
         let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
         let beginning = self.beginning.poll_timeout();
-        sender.into_iter().chain(receiver).chain(self.greeting).chain(proof).chain(beginning).min()
+        let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
+        let replica = sender.into_iter().chain(receiver).chain(self.greeting).chain(proof).chain(beginning);
+        replica.chain(parcels).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
+        out.parcels.append(&mut self.parcels_out.events);
+        // A peer of the release before knows no parcels; those that wait for it are given up as if it were silent.
+        let known = self.peer_speaks(Version(2));
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
-        let Some(sealer) = &mut self.sealer else { return drop(plain) };
+        let parcels = self.parcels_out.datagrams.drain(..).filter(move |_| known);
+        let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
+        out.datagrams.extend(parcels.filter_map(|plain| sealer.seal(Space::Parcel, &plain)));
     }
 
     /// This node's own state for the election: an active node has everything; a standby after a whole walk, and when
@@ -370,7 +408,8 @@ impl Courier {
     pub fn synced(&self) -> bool {
         match self.role {
             Role::Alone | Role::Active => true,
-            Role::Standby => self.is_complete() && self.proof.is_proven(),
+            // The release before knows no proof.
+            Role::Standby => self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2))),
         }
     }
 

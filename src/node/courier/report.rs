@@ -5,6 +5,7 @@ use crate::cluster::replica::{ProofCounters, ReceiverCounters, SenderCounters, V
 use crate::node::helm::{DigestRow, Finding, PairSnapshot, RangeRow, ReplicationRow, WalkRow};
 use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Instant, Role};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::RANGE;
 
 /// A difference that has not healed within this does not heal by itself.
@@ -36,6 +37,7 @@ impl Courier {
             self.receiver.snapshot().counters;
         let ProofCounters { compared, different, healed, asked, rounds, unknown } =
             self.proof.snapshot(now).counters;
+        let parcels = self.parcels.counters();
         [
             ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
             ("replica-sent", sent, "Chunks of states sent to the peer."),
@@ -57,6 +59,12 @@ impl Courier {
                 unknown,
                 "States that the active node only named and that had to be told in full.",
             ),
+            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
+            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
+            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
+            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
+            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
+            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
         ]
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
         .into()
@@ -77,7 +85,7 @@ impl Courier {
         if let Some(sender) = self.sender.as_ref().map(|sender| sender.snapshot(now)) {
             row.direction = "sends".into();
             (row.newest, row.acked) = (sender.newest, sender.acked);
-            row.synced = sender.synced && self.verdict.proven;
+            row.synced = sender.synced && (self.verdict.proven || !self.peer_speaks(Version(2)));
             row.stream = Some(sender.stream.0);
             row.lag_us = sender.lag.as_micros() as u64;
             row.resent = sender.counters.resent;

@@ -70,6 +70,7 @@ impl Pair {
         pair.order(0, CourierOrder::Role(Role::Active, Epoch(7)));
         pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
         pair.session();
+        (0..2).for_each(|who| pair.order(who, CourierOrder::Speak(Version::NEWEST)));
         pair
     }
 
@@ -89,7 +90,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, from: usize, out: CourierOutbox) {
-        let CourierOutbox { datagrams, orders } = out;
+        let CourierOutbox { datagrams, orders, parcels: _ } = out;
         self.orders[from].extend(orders);
         for datagram in datagrams {
             let mut out = CourierOutbox::default();
@@ -195,6 +196,7 @@ fn a_peer_that_started_again_is_told_everything() {
     pair.tell(complete());
     pair.apply();
     pair.couriers[1] = Courier::default();
+    pair.order(1, CourierOrder::Speak(Version::NEWEST));
     pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
     pair.session();
     assert!(pair.tells_anew());
@@ -217,6 +219,7 @@ fn a_peer_that_started_again_before_it_had_applied_anything_is_told_everything()
     assert!(!out.datagrams.is_empty());
     pair.deliver(1, out);
     pair.couriers[1] = Courier::default();
+    pair.order(1, CourierOrder::Speak(Version::NEWEST));
     pair.orders[1].clear();
     pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
     pair.session();
@@ -261,6 +264,7 @@ fn a_peer_whose_router_started_again_has_no_names() {
     pair.tell(complete());
     pair.apply();
     pair.couriers[0] = Courier::default();
+    pair.order(0, CourierOrder::Speak(Version::NEWEST));
     pair.orders = Default::default();
     pair.swap(8);
     pair.session();
@@ -358,4 +362,21 @@ fn a_peer_of_another_release_never_says_what_it_told_and_is_told_in_full() {
     }
     assert_eq!(out.orders, [ReplicaOrder::Tell { by_name: false }]);
     assert!(now.since(pair.channels.now) < Duration::from_millis(400));
+}
+
+#[test]
+fn a_parcel_goes_through_the_sessions_of_the_pair() {
+    let mut pair = Pair::new();
+    let kind = parcel::Kind::AGREEMENT;
+    let (mut out, mut events) = (CourierOutbox::default(), [Vec::new(), Vec::new()]);
+    let now = pair.channels.now;
+    pair.couriers[1].send_parcel(now, kind, vec![7; 300_000], &mut out).unwrap();
+    let mut way: Vec<(usize, Vec<u8>)> = out.datagrams.drain(..).map(|datagram| (0, datagram)).collect();
+    while let Some((to, datagram)) = (!way.is_empty()).then(|| way.remove(0)) {
+        pair.couriers[to].handle_datagram(now, &datagram, &mut out);
+        way.extend(out.datagrams.drain(..).map(|datagram| (1 - to, datagram)));
+        events[to].append(&mut out.parcels);
+    }
+    assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
+    assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
 }

@@ -61,7 +61,7 @@ impl Helm {
                 }
             }
             // The courier opens these itself.
-            Space::Replica => {}
+            Space::Replica | Space::Parcel => {}
         }
     }
 
