@@ -28,7 +28,7 @@
 //! | `witness` | the verdicts of rules, shared by flows |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
-//! | `changes`, `ranges` | what the peer of a pair has to be told |
+//! | `changes`, `ranges`, `writer` | what the peer of a pair has to be told |
 //! | `import`, `mirror` | what the peer tells, and which of its flows are which of ours |
 //! | `digest`, `rounds` | what both tables must have in common, and when it is compared |
 
@@ -52,6 +52,7 @@ mod table;
 mod tcp;
 mod timer;
 mod witness;
+mod writer;
 
 #[cfg(test)]
 mod replication_tests;
