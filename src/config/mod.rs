@@ -7,12 +7,14 @@
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
 mod aliases;
+pub mod backup;
 mod canonical;
 pub mod defaults;
 pub mod model;
 mod nearest;
 pub mod pairing;
 mod parse;
+pub mod pfsense;
 mod problem;
 mod schema;
 mod valid;
