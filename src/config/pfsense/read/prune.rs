@@ -1,0 +1,201 @@
+//! Takes out of the document what would keep it from being valid, and tells so: an import must not fail for one rule.
+
+use std::collections::BTreeMap;
+
+use super::super::report::Group;
+use super::context::{Context, Key, Told};
+use crate::config::model::Config;
+use crate::config::{Problem, defaults, validate};
+
+/// What falls with something else falls in the next round; names lead no further than this.
+const ROUNDS: usize = 12;
+
+pub(super) fn prune(ctx: &mut Context<'_>) {
+    for _ in 0..ROUNDS {
+        let Err(problems) = validate(ctx.config.clone()) else { return };
+        let mut condemned: BTreeMap<Part, String> = BTreeMap::new();
+        let mut stays = Vec::new();
+        for problem in problems {
+            match Part::of(&problem.path, &ctx.config, ctx) {
+                Some(part) => {
+                    condemned.entry(part).or_insert(problem.message);
+                }
+                None => stays.push(problem),
+            }
+        }
+        if condemned.is_empty() {
+            return ctx.report.report.problems = stays;
+        }
+        // From the end, so that the numbers of the others stay.
+        for (part, why) in condemned.into_iter().rev() {
+            take_out(ctx, &part, why);
+        }
+    }
+    ctx.report.report.problems = validate(ctx.config.clone()).err().unwrap_or_else(Vec::<Problem>::new);
+}
+
+/// A part that can be left out.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+enum Part {
+    Rule(usize),
+    Forward(usize),
+    OneToOne(usize),
+    Npt(usize),
+    Mapping(usize),
+    Alias(usize),
+    Gateway(usize),
+    Route(usize),
+    Group(usize),
+    Vip(usize),
+    VipAddress(usize, usize),
+    Address(usize, usize),
+    Advertisements(usize),
+    Mtu(usize),
+    Mss(usize),
+    Mac(usize),
+    Timer(String),
+    StateLimit,
+}
+
+/// The numbers in brackets of a path.
+fn numbers(path: &str) -> Vec<usize> {
+    path.split('[').skip(1).filter_map(|rest| rest.split(']').next()?.parse().ok()).collect()
+}
+
+impl Part {
+    fn of(path: &str, config: &Config, ctx: &Context<'_>) -> Option<Part> {
+        let list = path.split('[').next().unwrap_or_default();
+        let numbers = numbers(path);
+        let (first, second) = (numbers.first().copied(), numbers.get(1).copied());
+        let Some(index) = first else {
+            return match path.strip_prefix("system.timeouts.") {
+                Some(timer) => Some(Part::Timer(timer.into())),
+                None => (path == "system.state_limit").then_some(Part::StateLimit),
+            };
+        };
+        match list {
+            "rule" => Some(Part::Rule(index)),
+            "port_forward" => Some(Part::Forward(index)),
+            "one_to_one" => Some(Part::OneToOne(index)),
+            "npt" => Some(Part::Npt(index)),
+            "outbound.rule" => Some(Part::Mapping(index)),
+            "alias" => Some(Part::Alias(index)),
+            "gateway" => Some(Part::Gateway(index)),
+            "route" => Some(Part::Route(index)),
+            "interface_group" => Some(Part::Group(index)),
+            "virtual_ip" => match second
+                .filter(|_| config.virtual_ips.get(index).is_some_and(|vip| vip.addresses.len() > 1))
+            {
+                Some(address) => Some(Part::VipAddress(index, address)),
+                None => Some(Part::Vip(index)),
+            },
+            "interface" if path.ends_with("router_advertisements") => Some(Part::Advertisements(index)),
+            "interface" if path.ends_with("mtu") => Some(Part::Mtu(index)),
+            "interface" if path.ends_with("mss") => Some(Part::Mss(index)),
+            "node" => {
+                let part = config.nodes.first()?.interfaces.get(second?)?;
+                if path.ends_with("mac") {
+                    return part.mac.is_some().then_some(Part::Mac(second?));
+                }
+                let address = *numbers.get(2)?;
+                // The interface's own address is for people to correct; further ones are not.
+                let key = Key::Address(part.name.clone(), part.addresses.get(address)?.addr());
+                ctx.told.contains_key(&key).then_some(Part::Address(second?, address))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn take_out(ctx: &mut Context<'_>, part: &Part, why: String) {
+    let config = &mut ctx.config;
+    let key = match part {
+        Part::Rule(index) => Key::Numbered(config.rules.remove(*index).id),
+        Part::Forward(index) => Key::Numbered(config.port_forwards.remove(*index).id),
+        Part::OneToOne(index) => Key::Numbered(config.one_to_ones.remove(*index).id),
+        Part::Npt(index) => Key::Numbered(config.npts.remove(*index).id),
+        Part::Mapping(index) => Key::Numbered(config.outbound.rules.remove(*index).id),
+        Part::Alias(index) => Key::Alias(config.aliases.remove(*index).name),
+        Part::Gateway(index) => Key::Gateway(config.gateways.remove(*index).name),
+        Part::Route(index) => Key::Route(config.routes.remove(*index).destination),
+        Part::Group(index) => Key::Group(config.interface_groups.remove(*index).name),
+        Part::Vip(index) => {
+            let vip = config.virtual_ips.remove(*index);
+            Key::Vip(vip.interface, vip.vhid.0)
+        }
+        Part::VipAddress(index, address) => {
+            let vip = &mut config.virtual_ips[*index];
+            let prefix = vip.addresses.remove(*address);
+            match address {
+                0 => Key::Vip(vip.interface.clone(), vip.vhid.0),
+                _ => Key::Address(vip.interface.clone(), prefix.addr()),
+            }
+        }
+        Part::Address(index, address) => {
+            let part = &mut config.nodes[0].interfaces[*index];
+            Key::Address(part.name.clone(), part.addresses.remove(*address).addr())
+        }
+        Part::Advertisements(_)
+        | Part::Mtu(_)
+        | Part::Mss(_)
+        | Part::Mac(_)
+        | Part::Timer(_)
+        | Part::StateLimit => {
+            return reset(ctx, part, why);
+        }
+    };
+    if let Some(Told { group, what, how, place }) = ctx.told.remove(&key) {
+        ctx.report.retract(group, what, how, &place.path);
+        ctx.report.add(Group::Inactive, what, why, place);
+    }
+}
+
+/// Settings go back to what they are without being said.
+fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
+    let config = &mut ctx.config;
+    let (what, interface) = match part {
+        Part::Advertisements(index) => {
+            config.interfaces[*index].router_advertisements = false;
+            ("router advertisements", Some(*index))
+        }
+        Part::Mtu(index) => {
+            config.interfaces[*index].mtu = defaults::MTU;
+            ("MTU", Some(*index))
+        }
+        Part::Mss(index) => {
+            config.interfaces[*index].mss = None;
+            ("MSS", Some(*index))
+        }
+        Part::Mac(index) => {
+            config.nodes[0].interfaces[*index].mac = None;
+            ("MAC address", None)
+        }
+        Part::Timer(_) => {
+            config.system.timeouts = Default::default();
+            ("timers", None)
+        }
+        Part::StateLimit => {
+            config.system.state_limit = defaults::STATE_LIMIT;
+            ("state limit", None)
+        }
+        Part::Rule(_)
+        | Part::Forward(_)
+        | Part::OneToOne(_)
+        | Part::Npt(_)
+        | Part::Mapping(_)
+        | Part::Alias(_) => return,
+        Part::Gateway(_)
+        | Part::Route(_)
+        | Part::Group(_)
+        | Part::Vip(_)
+        | Part::VipAddress(..)
+        | Part::Address(..) => return,
+    };
+    let name =
+        interface.and_then(|index| config.interfaces.get(index)).map(|interface| interface.name.clone());
+    let path = name.map_or("system".to_owned(), |name| format!("interfaces/{name}"));
+    let words: Vec<&str> = path.split('/').collect();
+    if let Some(element) = ctx.tree.root.find(&words) {
+        ctx.say(Group::Inactive, what, why, &path, element);
+    }
+}
