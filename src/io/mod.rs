@@ -43,7 +43,7 @@ pub mod pace;
 pub mod pair_threads;
 mod pairing;
 pub mod parent;
-mod places;
+pub mod places;
 pub mod plain;
 pub mod poller;
 pub mod port;
