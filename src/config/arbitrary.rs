@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::model::*;
-use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["wan", "lan", "dmz", "[ -~]{0,6}"]
@@ -337,15 +337,27 @@ fn system() -> impl Strategy<Value = System> {
         frag,
         ..Timeouts::default()
     });
-    (text(), any::<u32>(), any::<(bool, bool, bool)>(), web, timeouts).prop_map(
-        |(hostname, state_limit, (anti_lockout, one_to_one_reflection, reflection), web, timeouts)| System {
-            hostname,
-            state_limit,
-            anti_lockout,
-            nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
-            one_to_one_reflection,
-            web,
-            timeouts,
+    let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
+    let floor =
+        proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
+            major,
+            minor,
+            patch,
+        }));
+    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, timeouts).prop_map(
+        |(hostname, state_limit, flags, (release_keys, version_floor), web, timeouts)| {
+            let (anti_lockout, one_to_one_reflection, reflection) = flags;
+            System {
+                hostname,
+                state_limit,
+                anti_lockout,
+                nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
+                one_to_one_reflection,
+                release_keys,
+                version_floor,
+                web,
+                timeouts,
+            }
         },
     )
 }

@@ -11,7 +11,7 @@ use super::model::{
     Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, OutboundMode,
     Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, VirtualMac, Zone,
 };
-use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
 /// Tries a value; the error says what is wrong with it.
 pub(super) type Try = fn(&Spanned<DeValue<'_>>) -> Result<(), Error>;
@@ -84,6 +84,12 @@ static SYSTEM: &[Field] = &[
     optional("hostname", TEXT, "a name in quotes, as in \"koi\""),
     optional("state_limit", Value(is::<u32>), "a number of states"),
     optional("anti_lockout", FLAG, "true or false"),
+    optional(
+        "release_keys",
+        List(is::<ReleaseKey>),
+        "a list of at most two keys, 64 hex digits in quotes each",
+    ),
+    optional("version_floor", Value(is::<ReleaseVersion>), "a version in quotes, as in \"1.2.3\""),
     optional("nat_reflection", Value(is::<Reflection>), REFLECTION),
     optional("one_to_one_reflection", FLAG, "true or false"),
     optional("web", Table(WEB), "a section [system.web]"),

@@ -18,6 +18,8 @@ revision = 7
 hostname = "fw"
 state_limit = 1000
 anti_lockout = false
+release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"]
+version_floor = "1.2.3"
 nat_reflection = "purenat"
 one_to_one_reflection = true
 [system.web]
@@ -210,7 +212,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "ecb8faffde0409c0f69b0bde61c47b5231fde3cbe1eaf71de457345e91fed5d9"
+        "bfd70e6330b00868099ca57ab0f98850dbfda3aa2ae7a32e62952d8b70cf3feb"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

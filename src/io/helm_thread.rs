@@ -19,6 +19,7 @@ use super::sabotage::Sabotage;
 use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
+use crate::cluster::Keyring;
 use crate::cluster::role::Request;
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
@@ -53,6 +54,8 @@ pub enum HelmOrder {
     Request(Request),
     /// An operator begins or ends a pairing, and listens to what comes of it.
     Pairing(PairingOrder, PairingListener),
+    /// Other keys.
+    Keyring(Box<Keyring>),
     /// The courier says how far replication is.
     Replication {
         /// This node has everything.
@@ -346,6 +349,7 @@ impl HelmThread {
                     self.pairing = Some(listener);
                     self.helm.handle_pairing(now, order, &mut self.out);
                 }
+                HelmOrder::Keyring(keyring) => self.helm.handle_keyring(now, *keyring, &mut self.out),
                 HelmOrder::Replication { synced, applied } => {
                     self.helm.handle_replication(now, synced, applied, &mut self.out);
                 }
@@ -365,7 +369,7 @@ impl HelmThread {
         if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
-        if Sabotage::Announcements.is_on() {
+        if Sabotage::Announcements.is_on_after_a_move(standing.epoch) {
             // What remains is what goes to the peer.
             self.out.packets.clear();
             self.out.frames.retain(|(_, frame)| wire_pair::payload(frame).is_some());

@@ -57,6 +57,8 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// The nodes' document; without one, the example's.
     pub document: Option<String>,
+    /// This node speaks as the release before would.
+    pub old: Option<String>,
 }
 
 /// What came of it.
@@ -102,7 +104,8 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let mut report = Report::new(out);
     report.removed(&removed)?;
     let example = options.document.as_deref().unwrap_or(CONFIG);
-    let document = Document::prepare(example, &claim.directory, options.plan.is_none())?;
+    let mut document = Document::prepare(example, &claim.directory, options.plan.is_none())?;
+    document.old.clone_from(&options.old);
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
     report.picture(&network, &document.config)?;

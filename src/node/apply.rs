@@ -25,6 +25,7 @@ impl Shard {
             Command::Drops(reply) => reply(self.recent_drops()),
             Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
             Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
             Command::Grant(credit) => {
                 self.grant(credit);
                 self.finish(now, out);
@@ -33,6 +34,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
+            Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

@@ -23,6 +23,7 @@ use crate::nat::{self, Outbound};
 use crate::route::{self, Neighbours, RouterAdvertiser};
 use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
+use crate::wire::pair::Version;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
 
@@ -42,6 +43,8 @@ pub enum Why {
     RouterAdvertisement,
     /// The peer's node has more to be told.
     Replication,
+    /// The peer's node is due to compare its states with ours.
+    Digest,
     /// A flow's first packet has waited for long enough.
     Deferral,
 }
@@ -72,6 +75,8 @@ pub struct Shard {
     pub(super) gateway_news: Vec<(usize, bool)>,
     /// How many more chunks the peer's node has room for.
     pub(super) credit: usize,
+    /// What the two nodes speak with each other.
+    pub(super) speaks: Version,
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
@@ -105,11 +110,13 @@ impl Shard {
             notices: Notices::new(now),
             gateway_news: Vec::new(),
             credit: 0,
+            speaks: Version::OLDEST,
             met: Vec::new(),
             deferral: Deferral::default(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
+        shard.speak(Version::OLDEST);
         shard.set_passive(now, standing.role == Role::Standby);
         shard.tell_duty(now);
         shard.watch_gateways(now);
@@ -167,6 +174,7 @@ impl Shard {
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
+            (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)

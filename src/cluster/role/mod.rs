@@ -32,7 +32,7 @@ mod timeline;
 mod tests;
 
 pub use counters::RoleCounters;
-pub use elector::{Elector, RoleConfig, VERSION};
+pub use elector::{Elector, RoleConfig};
 pub use redundancy::{Lack, Redundancy};
 pub use request::{Refusal, Request};
 pub use snapshot::{ConditionRow, PathRow, PeerRow, RoleSnapshot, TransitionRow};

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 
+use super::upgrade;
 use super::worker::Worker;
 use crate::io::process::Blow;
 use crate::io::{clock, pace};
@@ -48,6 +49,10 @@ pub enum Drill {
     Stall,
     /// All processors are busy for a minute.
     Load,
+    /// The standby node loses its power and comes back knowing nothing: it is told all flows while they go on.
+    Resync,
+    /// Both nodes get a newer release, one after the other.
+    Upgrade,
 }
 
 /// One thing that is done.
@@ -87,11 +92,13 @@ pub enum Act {
     Relax,
     /// The node is started again.
     Start,
+    /// `koi pair upgrade` with a release of this very program, called newer.
+    Upgrade,
 }
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 12] = [
+    pub const ALL: [Drill; 14] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -104,6 +111,8 @@ impl Drill {
         Drill::Split,
         Drill::Stall,
         Drill::Load,
+        Drill::Resync,
+        Drill::Upgrade,
     ];
 
     /// Its name on the command line.
@@ -121,6 +130,8 @@ impl Drill {
             Drill::Split => "split",
             Drill::Stall => "stall",
             Drill::Load => "load",
+            Drill::Resync => "resync",
+            Drill::Upgrade => "upgrade",
         }
     }
 
@@ -141,14 +152,16 @@ impl Drill {
             Drill::Split => vec![(Act::Part, seconds(3)), (Act::Join, seconds(3))],
             Drill::Stall => vec![(Act::Hog, seconds(5)), (Act::Pause, seconds(3))],
             Drill::Load => vec![(Act::Hog, seconds(60))],
+            Drill::Resync => vec![(Act::PowerOff, seconds(2))],
+            Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
         }
     }
 
     /// What is done afterwards, so that all is as it was.
     pub fn mending(self) -> Vec<Act> {
         match self {
-            Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split => vec![],
-            Drill::PowerOff => vec![Act::Start],
+            Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split | Drill::Upgrade => vec![],
+            Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
             Drill::UnplugLan => vec![Act::Plug(LAN)],
             Drill::UnplugSilent => vec![Act::Unmute(WAN)],
@@ -172,8 +185,15 @@ impl Drill {
             | Drill::GatewayDead
             | Drill::Split
             | Drill::Stall
-            | Drill::Load => None,
+            | Drill::Load
+            | Drill::Resync
+            | Drill::Upgrade => None,
         }
+    }
+
+    /// It happens to the standby node, not to the active one.
+    pub fn strikes_standby(self) -> bool {
+        self == Drill::Resync
     }
 }
 
@@ -234,6 +254,7 @@ impl Scene<'_> {
                 Ok(())
             }
             Act::Start => self.nodes.start_again(victim, self.claim),
+            Act::Upgrade => upgrade::run(self.nodes, victim, self.claim),
         }
     }
 
@@ -340,7 +361,8 @@ mod tests {
                 | Act::FindGateway
                 | Act::Join
                 | Act::Relax
-                | Act::Start => None,
+                | Act::Start
+                | Act::Upgrade => None,
             };
             for other in acts.iter().filter_map(|act| undone(*act)) {
                 assert!(acts.contains(&other), "{}: {other:?}", drill.name());

@@ -4,6 +4,7 @@ use super::PairingNews;
 use crate::cluster::channel::{Opener, Sealer};
 use crate::types::{Epoch, InterfaceId, PortId, Role};
 use crate::wire::FrameBuf;
+use crate::wire::pair::Version;
 
 /// Caller-owned outputs of a [`super::Helm`]. The caller publishes [`super::Helm::standing`] before it sends `frames`.
 #[derive(Default)]
@@ -34,6 +35,8 @@ pub enum CourierOrder {
     SessionFell,
     /// The node's role.
     Role(Role, Epoch),
+    /// What the two nodes speak with each other now.
+    Speak(Version),
 }
 
 /// A line for the log.
