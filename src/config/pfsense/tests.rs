@@ -457,8 +457,10 @@ fn with_ground(mut config: Config) -> Config {
     config
 }
 
-/// TAPs are named by whoever maps.
+/// TAPs are named by whoever maps, and pfSense knows no name without a domain.
 fn settled(mut config: Config) -> Config {
+    let name = config.system.hostname.strip_suffix(".home.arpa").map(str::to_owned);
+    config.system.hostname = name.unwrap_or(config.system.hostname);
     config.nodes.iter_mut().flat_map(|node| &mut node.ports).for_each(|port| port.tap = None);
     config
 }

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::super::report::Group;
 use super::super::tree::{Element, Product};
 use super::context::{Context, Key};
+use crate::config::defaults::ALIAS_LIMIT;
 use crate::config::model::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
 
 struct Found<'t> {
@@ -16,7 +17,7 @@ struct Found<'t> {
 
 pub(super) fn read(ctx: &mut Context<'_>) {
     let mut found = Vec::new();
-    for (path, element) in ctx.list(&["aliases"], "alias") {
+    for (path, element) in ctx.list_up_to(ALIAS_LIMIT, &["aliases"], "alias", "alias") {
         found.extend(alias(ctx, path, element));
     }
     let kinds: HashMap<String, AliasKind> =
@@ -30,6 +31,7 @@ pub(super) fn read(ctx: &mut Context<'_>) {
         one.left_out = before - one.alias.entries.len();
     }
     ctx.partial = partial(&found);
+    ctx.kinds = kinds;
     for Found { path, element, alias, left_out } in found {
         let mut adapted = Vec::new();
         if left_out > 0 {
@@ -98,18 +100,19 @@ fn usable(mut entry: AliasEntry, kind: AliasKind, kinds: &HashMap<String, AliasK
 
 /// Aliases that lack something, by themselves or by one in them.
 fn partial(found: &[Found<'_>]) -> HashSet<String> {
-    let mut partial: HashSet<String> =
-        found.iter().filter(|found| found.left_out > 0).map(|found| found.alias.name.clone()).collect();
-    loop {
-        let more: Vec<String> = found
-            .iter()
-            .filter(|found| !partial.contains(&found.alias.name))
-            .filter(|found| found.alias.entries.iter().any(|entry| partial.contains(&entry.value)))
-            .map(|found| found.alias.name.clone())
-            .collect();
-        if more.is_empty() {
-            return partial;
+    let mut around: HashMap<&str, Vec<&str>> = HashMap::new();
+    for Found { alias, .. } in found {
+        for entry in &alias.entries {
+            around.entry(&entry.value).or_default().push(&alias.name);
         }
-        partial.extend(more);
     }
+    let mut left: Vec<&str> =
+        found.iter().filter(|found| found.left_out > 0).map(|found| found.alias.name.as_str()).collect();
+    let mut partial = HashSet::new();
+    while let Some(name) = left.pop() {
+        if partial.insert(name.to_owned()) {
+            left.extend(around.get(name).into_iter().flatten());
+        }
+    }
+    partial
 }

@@ -8,7 +8,7 @@ use super::super::report::{Group, Place, Writer};
 use super::super::tree::{Element, Product, Tree};
 use crate::config::Config;
 use crate::config::defaults::{FIRST_RULE_ID, SCHEMA};
-use crate::config::model::{Node, Outbound, System};
+use crate::config::model::{AliasKind, Node, Outbound, System};
 use crate::types::{Prefix, RuleId};
 
 /// What an object of the document came from.
@@ -65,6 +65,10 @@ pub(super) struct Context<'t> {
     pub(super) told: HashMap<Key, Told>,
     /// Interfaces and groups: their names there, and here.
     pub(super) names: HashMap<String, String>,
+    /// Virtual IPs by the id that others name them with.
+    pub(super) vips: HashMap<&'t str, &'t Element>,
+    /// Aliases that are in force.
+    pub(super) kinds: HashMap<String, AliasKind>,
     /// Aliases that could not be taken over whole.
     pub(super) partial: HashSet<String>,
     /// The numbers that rules of the file have already, by the place of the element.
@@ -108,6 +112,8 @@ impl<'t> Context<'t> {
             links: Links::default(),
             told: HashMap::new(),
             names: HashMap::new(),
+            vips: vips(tree),
+            kinds: HashMap::new(),
             partial: HashSet::new(),
             trackers: HashMap::new(),
             associated: HashMap::new(),
@@ -121,6 +127,26 @@ impl<'t> Context<'t> {
         let elements = section.children.iter().filter(|child| child.is(name) && !child.is_empty());
         let path = path.join("/");
         elements.enumerate().map(|(index, element)| (format!("{path}/{name}[{index}]"), element)).collect()
+    }
+
+    /// As many of a list as Koi can have; the others are told.
+    pub(super) fn list_up_to(
+        &mut self,
+        limit: usize,
+        path: &[&str],
+        name: &'static str,
+        what: &'static str,
+    ) -> Vec<(String, &'t Element)> {
+        let mut list = self.list(path, name);
+        for (path, element) in list.drain(limit.min(list.len())..).collect::<Vec<_>>() {
+            self.say(Group::Impossible, what, format!("more than {limit} are too many"), &path, element);
+        }
+        list
+    }
+
+    /// True for the name of an alias of this kind that is in force.
+    pub(super) fn is_alias(&self, name: &str, of_ports: bool) -> bool {
+        self.kinds.get(name).is_some_and(|kind| (*kind == AliasKind::Port) == of_ports)
     }
 
     /// A flag: pfSense asks whether it is there, OPNsense also what it says.
@@ -202,6 +228,12 @@ impl<'t> Context<'t> {
     pub(super) fn fresh(&mut self) -> RuleId {
         self.ids.fresh()
     }
+}
+
+fn vips(tree: &Tree) -> HashMap<&str, &Element> {
+    let section = tree.root.child("virtualip");
+    let vips = section.into_iter().flat_map(|section| section.all("vip"));
+    vips.filter_map(|vip| Some((vip.text_of("uniqid")?, vip))).collect()
 }
 
 /// Numbers of rules and translations.

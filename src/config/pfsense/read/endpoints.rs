@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use super::super::tree::Element;
 use super::context::Context;
-use crate::config::model::{AliasKind, Endpoint, Place, Ports, Protocol, RuleFamily, is_alias_name};
+use crate::config::model::{Endpoint, Place, Ports, Protocol, RuleFamily};
 use crate::types::{PortRange, Prefix};
 
 /// What could not be taken over of a rule.
@@ -159,8 +159,12 @@ pub(super) fn endpoint(
     let not = ctx.flag(element, "not");
     let text = element.text_of("network").or_else(|| element.text_of("address"));
     // In an address pfSense looks for an alias, in a network for a word of its own.
-    let alias =
-        element.text_of("network").is_none().then_some(text).flatten().filter(|name| is_alias(ctx, name));
+    let alias = element
+        .text_of("network")
+        .is_none()
+        .then_some(text)
+        .flatten()
+        .filter(|name| ctx.is_alias(name, false));
     let place = match text {
         _ if ctx.flag(element, "any") => Place::Any,
         None | Some("any") => Place::Any,
@@ -181,10 +185,6 @@ pub(super) fn endpoint(
         return Endpoint::default();
     }
     Endpoint { not, place }
-}
-
-fn is_alias(ctx: &Context<'_>, name: &str) -> bool {
-    ctx.config.aliases.iter().any(|alias| alias.name == name && alias.kind != AliasKind::Port)
 }
 
 /// An address, a network, a word or the name of an alias.
@@ -209,7 +209,7 @@ pub(super) fn place(ctx: &Context<'_>, text: &str, lacks: &mut Lacks) -> Place {
     if let Some(name) = lower.strip_suffix("ip").filter(|name| is_interface(name)) {
         return Place::Address(name.into());
     }
-    if is_alias(ctx, text) {
+    if ctx.is_alias(text, false) {
         return Place::Alias(text.into());
     }
     lacks.unknown(match ctx.names.contains_key(&lower) {
@@ -225,9 +225,7 @@ pub(super) fn ports(ctx: &Context<'_>, text: Option<&str>, lacks: &mut Lacks) ->
     if let Some(range) = port_range(text) {
         return Some(Ports::Range(range));
     }
-    let is_port_alias =
-        ctx.config.aliases.iter().any(|alias| alias.name == text && alias.kind == AliasKind::Port);
-    if is_port_alias && is_alias_name(text) {
+    if ctx.is_alias(text, true) {
         return Some(Ports::Alias(text.into()));
     }
     let named = SERVICES.iter().find(|(name, _)| *name == text);

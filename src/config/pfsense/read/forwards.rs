@@ -4,13 +4,14 @@ use super::super::report::Group;
 use super::super::tree::Element;
 use super::context::{Context, Key};
 use super::endpoints::{self, Lacks, endpoint, place, ports_of};
+use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{Association, Place, PortForward, Ports, Reflection, Target};
 use crate::types::Prefix;
 
 const WHAT: &str = "port forward";
 
 pub(super) fn read(ctx: &mut Context<'_>) {
-    for (path, element) in ctx.list(&["nat"], "rule") {
+    for (path, element) in ctx.list_up_to(RULE_LIMIT, &["nat"], "rule", WHAT) {
         forward(ctx, &path, element);
     }
 }
@@ -119,8 +120,7 @@ pub(super) fn target(ctx: &Context<'_>, text: &str, lacks: &mut Lacks) -> Option
 /// `_vip` and the id of a virtual IP.
 fn virtual_address(ctx: &Context<'_>, text: &str) -> Option<std::net::IpAddr> {
     let id = text.strip_prefix("_vip")?;
-    let vips = ctx.list(&["virtualip"], "vip");
-    let (_, vip) = vips.into_iter().find(|(_, vip)| vip.text_of("uniqid") == Some(id))?;
+    let vip = ctx.vips.get(id)?;
     vip.text_of("subnet")?.parse().ok()
 }
 

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use super::super::report::Group;
 use super::super::tree::{Element, Product};
 use super::context::{Context, Key};
+use crate::config::defaults::{GATEWAY_LIMIT, ROUTE_LIMIT};
 use crate::config::model::{Gateway, Route};
 use crate::types::Prefix;
 
@@ -25,8 +26,8 @@ static MONITORING: &[&str] = &[
 ];
 
 pub(super) fn read(ctx: &mut Context<'_>) {
-    let mut items = ctx.list(&["gateways"], "gateway_item");
-    items.extend(ctx.list(&["OPNsense", "Gateways"], "gateway_item"));
+    let mut items = ctx.list_up_to(GATEWAY_LIMIT, &["gateways"], "gateway_item", "gateway");
+    items.extend(ctx.list_up_to(GATEWAY_LIMIT, &["OPNsense", "Gateways"], "gateway_item", "gateway"));
     for (path, element) in items {
         gateway(ctx, &path, element);
     }
@@ -34,8 +35,8 @@ pub(super) fn read(ctx: &mut Context<'_>) {
     for (path, element) in ctx.list(&["gateways"], "gateway_group") {
         ctx.say(Group::Inactive, "gateway group", "gateways are not grouped yet", &path, element);
     }
-    let mut routes = ctx.list(&["staticroutes"], "route");
-    routes.extend(ctx.list(&["OPNsense", "route"], "route"));
+    let mut routes = ctx.list_up_to(ROUTE_LIMIT, &["staticroutes"], "route", "route");
+    routes.extend(ctx.list_up_to(ROUTE_LIMIT, &["OPNsense", "route"], "route", "route"));
     for (path, element) in routes {
         route(ctx, &path, element);
     }
@@ -178,6 +179,9 @@ fn route(ctx: &mut Context<'_>, path: &str, element: &Element) {
     let Some(destination) = element.text_of("network").and_then(|text| text.parse::<Prefix>().ok()) else {
         return ctx.say(Group::Impossible, "route", "its destination is an alias", path, element);
     };
+    if !ctx.config.gateways.iter().any(|other| other.name == gateway) {
+        return ctx.say(Group::Inactive, "route", "its gateway is not in force", path, element);
+    }
     let description = element.text_of("descr").unwrap_or_default().into();
     let destination = destination.trunc();
     ctx.config.routes.push(Route { destination, gateway, description });

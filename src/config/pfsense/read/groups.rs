@@ -2,10 +2,11 @@
 
 use super::super::report::Group;
 use super::context::{Context, Key};
+use crate::config::defaults::INTERFACE_LIMIT;
 use crate::config::model::InterfaceGroup;
 
 pub(super) fn read(ctx: &mut Context<'_>) {
-    for (path, element) in ctx.list(&["ifgroups"], "ifgroupentry") {
+    for (path, element) in ctx.list_up_to(INTERFACE_LIMIT, &["ifgroups"], "ifgroupentry", "interface group") {
         let there = element.text_of("ifname").unwrap_or_default();
         // Names of interfaces and groups are narrow here.
         let fits = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '_' };

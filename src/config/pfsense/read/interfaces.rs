@@ -1,22 +1,24 @@
 //! `interfaces`, `vlans`: logical interfaces, the devices that carry them, and the node's addresses.
 
+use std::collections::HashMap;
 use std::net::IpAddr;
 
 use super::super::mapping::{self, Device};
 use super::super::report::Group;
 use super::super::tree::Element;
 use super::context::{Context, Key};
-use crate::config::defaults;
+use crate::config::defaults::{self, INTERFACE_LIMIT};
 use crate::config::model::{Interface, NodeInterface, Zone};
 use crate::types::Prefix;
 
-/// Beginnings of the names of devices that are not cables.
+/// Names, without their numbers, of devices that are not cables.
 static VIRTUAL_DEVICES: &[&str] = &[
     "pppoe",
     "pptp",
     "l2tp",
     "ppp",
-    "ovpn",
+    "ovpns",
+    "ovpnc",
     "openvpn",
     "wg",
     "tun_wg",
@@ -35,6 +37,9 @@ static VIRTUAL_DEVICES: &[&str] = &[
     "pflog",
 ];
 
+/// VLANs by the name of their device.
+type Vlans<'t> = HashMap<&'t str, &'t Element>;
+
 /// What an interface element says.
 struct Found<'t> {
     name: String,
@@ -49,10 +54,18 @@ pub(super) fn read(ctx: &mut Context<'_>, sync: Option<&str>) {
     let Some(section) = ctx.tree.root.child("interfaces") else {
         return;
     };
-    let mut found = Vec::new();
+    let vlans = ctx.list(&["vlans"], "vlan");
+    let vlans: Vlans<'_> =
+        vlans.iter().filter_map(|(_, vlan)| Some((vlan.text_of("vlanif")?, *vlan))).collect();
+    let mut found: Vec<Found<'_>> = Vec::new();
     for element in &section.children {
         let name = element.name.to_ascii_lowercase();
-        found.extend(look_at(ctx, name, element));
+        if found.len() >= INTERFACE_LIMIT {
+            let how = format!("more than {INTERFACE_LIMIT} are too many");
+            ctx.say(Group::Impossible, "interface", how, &format!("interfaces/{name}"), element);
+        } else if !found.iter().any(|other| other.name == name) {
+            found.extend(look_at(ctx, &vlans, name, element));
+        }
     }
     map_devices(ctx, &found);
     for one in found {
@@ -65,7 +78,12 @@ pub(super) fn read(ctx: &mut Context<'_>, sync: Option<&str>) {
 }
 
 /// What the interface is, when Koi can have it.
-fn look_at<'t>(ctx: &mut Context<'t>, name: String, element: &'t Element) -> Option<Found<'t>> {
+fn look_at<'t>(
+    ctx: &mut Context<'t>,
+    vlans: &Vlans<'_>,
+    name: String,
+    element: &'t Element,
+) -> Option<Found<'t>> {
     let path = format!("interfaces/{name}");
     if !ctx.flag(element, "enable") {
         ctx.say(Group::Inactive, "interface", "it is disabled there", &path, element);
@@ -75,9 +93,9 @@ fn look_at<'t>(ctx: &mut Context<'t>, name: String, element: &'t Element) -> Opt
         ctx.say(Group::Impossible, "interface", "it names no device", &path, element);
         return None;
     };
-    let (device, vlan) = split_vlan(ctx, device);
-    let digits = device.find(|c: char| c.is_ascii_digit()).unwrap_or(device.len());
-    if VIRTUAL_DEVICES.contains(&&device[..digits]) {
+    let (device, vlan) = split_vlan(vlans, device);
+    let kind = device.split('.').next().unwrap_or_default().trim_end_matches(|c: char| c.is_ascii_digit());
+    if VIRTUAL_DEVICES.contains(&kind) {
         let how = format!("{device} is not a cable: tunnels, bridges and dial-up are not there yet");
         ctx.say(Group::Impossible, "interface", how, &path, element);
         return None;
@@ -100,9 +118,8 @@ fn look_at<'t>(ctx: &mut Context<'t>, name: String, element: &'t Element) -> Opt
 }
 
 /// `em1.100`, `em1_vlan100`, or what a `vlan` element says of it.
-fn split_vlan(ctx: &Context<'_>, device: &str) -> (String, Option<u16>) {
-    let vlans = ctx.list(&["vlans"], "vlan");
-    let listed = vlans.iter().map(|(_, vlan)| *vlan).find(|vlan| vlan.text_of("vlanif") == Some(device));
+fn split_vlan(vlans: &Vlans<'_>, device: &str) -> (String, Option<u16>) {
+    let listed = vlans.get(device);
     if let Some(vlan) = listed
         && let (Some(parent), Some(Ok(tag))) = (vlan.text_of("if"), vlan.text_of("tag").map(str::parse))
     {

@@ -22,6 +22,8 @@ pub(super) use context::{Key, Links};
 pub(super) use endpoints::PROTOCOLS;
 pub(super) use system::{TIMERS, of_profile};
 
+use std::collections::HashSet;
+
 use super::mapping::Options;
 use super::report::{Group, Place, Report};
 use super::tree::{Element, Product, Tree, repeats};
@@ -66,9 +68,10 @@ pub fn import(tree: &Tree, options: &Options) -> Import {
 /// Names that stand twice where pfSense knows one: it would not read the file.
 fn repeated(ctx: &mut Context<'_>) {
     fn walk(ctx: &mut Context<'_>, path: &str, element: &Element) {
-        for (index, child) in element.children.iter().enumerate() {
+        let mut seen = HashSet::new();
+        for child in &element.children {
             let path = if path.is_empty() { child.name.clone() } else { format!("{path}/{}", child.name) };
-            if !repeats(&child.name) && element.children[..index].iter().any(|other| other.is(&child.name)) {
+            if !repeats(&child.name) && !seen.insert(child.name.to_ascii_lowercase()) {
                 let place = Place { path: path.clone(), line: ctx.tree.line(child), name: String::new() };
                 let how = "pfSense itself refuses a second one; the first counts, and an export leaves this one out";
                 ctx.report.add(Group::Adapted, "repeated element", how, place);

@@ -6,6 +6,7 @@ use super::context::{Context, Key};
 use super::endpoints::{self, Lacks, endpoint, port_range, ports};
 use super::forwards::{interface, settle, target};
 use super::interfaces::address_of;
+use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{Endpoint, OutboundMode, OutboundRule, Place, Pool, Target};
 
 const WHAT: &str = "outbound mapping";
@@ -33,7 +34,7 @@ pub(super) fn read(ctx: &mut Context<'_>) {
         ctx.say(Group::Imported, "outbound mode", "", "nat/outbound/mode", section);
     }
     let in_force = matches!(ctx.config.outbound.mode, OutboundMode::Hybrid | OutboundMode::Manual);
-    for (path, element) in ctx.list(&["nat", "outbound"], "rule") {
+    for (path, element) in ctx.list_up_to(RULE_LIMIT, &["nat", "outbound"], "rule", WHAT) {
         mapping(ctx, &path, element, in_force);
     }
 }

@@ -6,14 +6,18 @@ use super::super::tree::Element;
 use super::context::{Context, Key};
 use super::endpoints::{Lacks, endpoint, place};
 use super::forwards::{interface, settle};
+use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{Npt, OneToOne, Place};
 use crate::types::Prefix;
 
+const ONE_TO_ONE: &str = "1:1 mapping";
+const NPT: &str = "prefix translation";
+
 pub(super) fn read(ctx: &mut Context<'_>) {
-    for (path, element) in ctx.list(&["nat"], "onetoone") {
+    for (path, element) in ctx.list_up_to(RULE_LIMIT, &["nat"], "onetoone", ONE_TO_ONE) {
         one_to_one(ctx, &path, element);
     }
-    for (path, element) in ctx.list(&["nat"], "npt") {
+    for (path, element) in ctx.list_up_to(RULE_LIMIT, &["nat"], "npt", NPT) {
         npt(ctx, &path, element);
     }
 }
@@ -40,7 +44,7 @@ fn network(ctx: &Context<'_>, element: Option<&Element>, v4: bool, lacks: &mut L
 }
 
 fn one_to_one(ctx: &mut Context<'_>, path: &str, element: &Element) {
-    const WHAT: &str = "1:1 mapping";
+    const WHAT: &str = ONE_TO_ONE;
     let Some(interface) = interface(ctx, WHAT, path, element) else { return };
     let mut lacks = Lacks::default();
     // OPNsense writes the length as well; it is that of the inside.
@@ -76,7 +80,7 @@ fn one_to_one(ctx: &mut Context<'_>, path: &str, element: &Element) {
 }
 
 fn npt(ctx: &mut Context<'_>, path: &str, element: &Element) {
-    const WHAT: &str = "prefix translation";
+    const WHAT: &str = NPT;
     let Some(interface) = interface(ctx, WHAT, path, element) else { return };
     let mut lacks = Lacks::default();
     let (source, destination) = (element.child("source"), element.child("destination"));

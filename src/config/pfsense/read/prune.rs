@@ -26,10 +26,7 @@ pub(super) fn prune(ctx: &mut Context<'_>) {
         if condemned.is_empty() {
             return ctx.report.report.problems = stays;
         }
-        // From the end, so that the numbers of the others stay.
-        for (part, why) in condemned.into_iter().rev() {
-            take_out(ctx, &part, why);
-        }
+        take_out(ctx, condemned);
     }
     ctx.report.report.problems = validate(ctx.config.clone()).err().unwrap_or_else(Vec::<Problem>::new);
 }
@@ -107,46 +104,72 @@ impl Part {
     }
 }
 
-fn take_out(ctx: &mut Context<'_>, part: &Part, why: String) {
+fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
+    let mut gone: Vec<(Key, String)> = Vec::new();
     let config = &mut ctx.config;
-    let key = match part {
-        Part::Rule(index) => Key::Numbered(config.rules.remove(*index).id),
-        Part::Forward(index) => Key::Numbered(config.port_forwards.remove(*index).id),
-        Part::OneToOne(index) => Key::Numbered(config.one_to_ones.remove(*index).id),
-        Part::Npt(index) => Key::Numbered(config.npts.remove(*index).id),
-        Part::Mapping(index) => Key::Numbered(config.outbound.rules.remove(*index).id),
-        Part::Alias(index) => Key::Alias(config.aliases.remove(*index).name),
-        Part::Gateway(index) => Key::Gateway(config.gateways.remove(*index).name),
-        Part::Route(index) => Key::Route(config.routes.remove(*index).destination),
-        Part::Group(index) => Key::Group(config.interface_groups.remove(*index).name),
-        Part::Vip(index) => {
-            let vip = config.virtual_ips.remove(*index);
-            Key::Vip(vip.interface, vip.vhid.0)
-        }
-        Part::VipAddress(index, address) => {
-            let vip = &mut config.virtual_ips[*index];
-            let prefix = vip.addresses.remove(*address);
-            match address {
-                0 => Key::Vip(vip.interface.clone(), vip.vhid.0),
-                _ => Key::Address(vip.interface.clone(), prefix.addr()),
+    let numbered = |id| Key::Numbered(id);
+    let of = |part: fn(usize) -> Part| Condemned { all: &condemned, part };
+    of(Part::Rule).leave(&mut config.rules, |rule| numbered(rule.id), &mut gone);
+    of(Part::Forward).leave(&mut config.port_forwards, |forward| numbered(forward.id), &mut gone);
+    of(Part::OneToOne).leave(&mut config.one_to_ones, |entry| numbered(entry.id), &mut gone);
+    of(Part::Npt).leave(&mut config.npts, |npt| numbered(npt.id), &mut gone);
+    of(Part::Mapping).leave(&mut config.outbound.rules, |rule| numbered(rule.id), &mut gone);
+    of(Part::Alias).leave(&mut config.aliases, |alias| Key::Alias(alias.name.clone()), &mut gone);
+    of(Part::Gateway).leave(&mut config.gateways, |gateway| Key::Gateway(gateway.name.clone()), &mut gone);
+    of(Part::Route).leave(&mut config.routes, |route| Key::Route(route.destination), &mut gone);
+    of(Part::Group).leave(&mut config.interface_groups, |group| Key::Group(group.name.clone()), &mut gone);
+    // From the end, so that the numbers of the others stay.
+    for (part, why) in condemned.iter().rev() {
+        match part {
+            Part::VipAddress(index, address) => {
+                let vip = &mut config.virtual_ips[*index];
+                let prefix = vip.addresses.remove(*address);
+                let key = match address {
+                    0 => Key::Vip(vip.interface.clone(), vip.vhid.0),
+                    _ => Key::Address(vip.interface.clone(), prefix.addr()),
+                };
+                gone.push((key, why.clone()));
             }
+            Part::Address(index, address) => {
+                let part = &mut config.nodes[0].interfaces[*index];
+                let key = Key::Address(part.name.clone(), part.addresses.remove(*address).addr());
+                gone.push((key, why.clone()));
+            }
+            Part::Rule(_) | Part::Forward(_) | Part::OneToOne(_) | Part::Npt(_) | Part::Mapping(_) => {}
+            Part::Alias(_) | Part::Gateway(_) | Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
+            Part::Advertisements(_) | Part::Mtu(_) | Part::Mss(_) | Part::Mac(_) => {}
+            Part::Timer(_) | Part::StateLimit => {}
         }
-        Part::Address(index, address) => {
-            let part = &mut config.nodes[0].interfaces[*index];
-            Key::Address(part.name.clone(), part.addresses.remove(*address).addr())
+    }
+    of(Part::Vip).leave(
+        &mut config.virtual_ips,
+        |vip| Key::Vip(vip.interface.clone(), vip.vhid.0),
+        &mut gone,
+    );
+    for (key, why) in gone {
+        if let Some(Told { group, what, how, place }) = ctx.told.remove(&key) {
+            ctx.report.retract(group, what, how, &place.path);
+            ctx.report.add(Group::Inactive, what, why, place);
         }
-        Part::Advertisements(_)
-        | Part::Mtu(_)
-        | Part::Mss(_)
-        | Part::Mac(_)
-        | Part::Timer(_)
-        | Part::StateLimit => {
-            return reset(ctx, part, why);
-        }
-    };
-    if let Some(Told { group, what, how, place }) = ctx.told.remove(&key) {
-        ctx.report.retract(group, what, how, &place.path);
-        ctx.report.add(Group::Inactive, what, why, place);
+    }
+    condemned.into_iter().for_each(|(part, why)| reset(ctx, &part, why));
+}
+
+/// What of a list has to go.
+struct Condemned<'a> {
+    all: &'a BTreeMap<Part, String>,
+    part: fn(usize) -> Part,
+}
+
+impl Condemned<'_> {
+    fn leave<T>(self, list: &mut Vec<T>, key: impl Fn(&T) -> Key, gone: &mut Vec<(Key, String)>) {
+        let mut index = 0;
+        list.retain(|member| {
+            let why = self.all.get(&(self.part)(index));
+            index += 1;
+            gone.extend(why.map(|why| (key(member), why.clone())));
+            why.is_none()
+        });
     }
 }
 

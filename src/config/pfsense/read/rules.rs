@@ -5,6 +5,7 @@ use super::super::tree::{Element, Product};
 use super::context::{Context, Key};
 use super::endpoints::{self, Lacks, endpoint, ports_of};
 use super::forwards::settle;
+use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{
     Action, Dscp, IcmpKind, Interfaces, Protocol, Rule, RuleDirection, RuleFamily, TcpFlags, is_alias_name,
 };
@@ -73,7 +74,7 @@ static WITHOUT: &[(&str, &str)] = &[
 ];
 
 pub(super) fn read(ctx: &mut Context<'_>) {
-    for (path, element) in ctx.list(&["filter"], "rule") {
+    for (path, element) in ctx.list_up_to(RULE_LIMIT, &["filter"], "rule", "firewall rule") {
         rule(ctx, &path, element);
     }
     separators(ctx);

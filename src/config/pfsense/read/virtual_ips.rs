@@ -10,8 +10,11 @@ use crate::config::defaults::{ADVBASE, ADVSKEW_STANDBY};
 use crate::config::model::{Secret, VirtualIp, VirtualMac};
 use crate::types::{Prefix, Vhid};
 
+/// Far more than interfaces can have addresses.
+const LIMIT: usize = 4096;
+
 pub(super) fn read(ctx: &mut Context<'_>) {
-    let all = ctx.list(&["virtualip"], "vip");
+    let all = ctx.list_up_to(LIMIT, &["virtualip"], "vip", "virtual IP");
     let second = is_second(&all);
     for (path, element) in all.iter().filter(|(_, element)| element.text_of("mode") == Some("carp")) {
         carp(ctx, path, element, second);
@@ -95,8 +98,7 @@ fn carrier(ctx: &Context<'_>, element: &Element) -> Option<usize> {
     let there = element.text_of("interface")?;
     let vhid = match (there.strip_prefix("_vip"), ctx.tree.product) {
         (Some(id), _) => {
-            let all = ctx.list(&["virtualip"], "vip");
-            let (_, carp) = all.into_iter().find(|(_, vip)| vip.text_of("uniqid") == Some(id))?;
+            let carp = ctx.vips.get(id)?;
             let interface = ctx.interface(carp.text_of("interface")?)?.to_owned();
             return position(ctx, &interface, number(carp, "vhid")?);
         }

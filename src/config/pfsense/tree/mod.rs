@@ -105,6 +105,8 @@ impl Element {
     /// An element with a text, as pfSense would write it.
     pub fn leaf(name: &str, text: &str, entities: Entities) -> Element {
         let text: String = text.chars().filter(|c| reader::is_xml(*c)).collect();
+        // White space alone is nothing to its reader.
+        let text = if text.trim().is_empty() { String::new() } else { text };
         let encoded = entities::encode(&text);
         let raw = match entities {
             Entities::Html | Entities::Xml if words::in_cdata(name) && !text.is_empty() => {

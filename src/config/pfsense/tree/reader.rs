@@ -131,7 +131,7 @@ impl Draft {
             return;
         }
         let trimmed = text.trim_matches(['\t', '\r', '\n']);
-        if trimmed.trim_matches(' ').is_empty() {
+        if trimmed.trim().is_empty() {
             return;
         }
         self.element.text = if trimmed.len() == text.len() { text } else { trimmed.to_owned() };

@@ -2,6 +2,9 @@
 
 use super::super::tree::Element;
 
+/// The most separators of a tab that follow their rules.
+const SEPARATOR_LIMIT: usize = 1000;
+
 /// What each separator stood in front of: where it is, and the rules of its tab from that one on, by their places.
 pub(super) struct Anchor {
     section: &'static str,
@@ -21,7 +24,7 @@ pub(super) fn anchors(root: &Element) -> Vec<Anchor> {
                 true => (None, std::slice::from_ref(tab)),
                 false => (Some(tab.name.to_ascii_lowercase()), tab.children.as_slice()),
             };
-            for separator in inside {
+            for separator in inside.iter().take(SEPARATOR_LIMIT) {
                 let Some(row) = row(separator) else { continue };
                 let rules = rules(root, section, name.as_deref());
                 let behind = rules.into_iter().skip(row).flatten().collect();
