@@ -4,6 +4,8 @@
 //! [`Valid`] one, and either may instead return every [`Problem`] it found, each with its path, its line and
 //! its remedy.
 //!
+//! [`pfsense`] makes a document of somebody else's file, and the other way round; [`backup`] is a whole node as one file.
+//!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
 mod aliases;
