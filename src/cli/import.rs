@@ -1,7 +1,9 @@
 //! `koi import`: a file of pfSense or OPNsense, or a backup of Koi, becomes a document.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use clap::Args;
 
@@ -10,6 +12,7 @@ use crate::config::pfsense::{self, Options, Origin, Report, crypt, tree};
 use crate::config::{self, Problem, backup};
 use crate::io::files;
 use crate::io::places::STATE_DIRECTORY;
+use crate::types::Prefix;
 
 /// Make a document of a config.xml of pfSense or OPNsense, or restore a node from a backup of koi export
 #[derive(Debug, Args)]
@@ -20,6 +23,12 @@ pub struct Import {
     /// What takes the place of a device there: a port of --onto, or a TAP; once for each device
     #[arg(long = "map", value_name = "DEVICE=PORT", value_parser = mapping)]
     maps: Vec<(String, String)>,
+    /// Address of an interface that gets it by DHCP there
+    #[arg(long = "address", value_name = "IFACE=ADDR/LEN", value_parser = pair::<Prefix>)]
+    addresses: Vec<(String, Prefix)>,
+    /// Gateway of such an interface
+    #[arg(long = "gateway", value_name = "IFACE=ADDR", value_parser = pair::<IpAddr>)]
+    gateways: Vec<(String, IpAddr)>,
     /// Document of this machine: its node and ports are taken over
     #[arg(long, value_name = "FILE")]
     onto: Option<PathBuf>,
@@ -51,6 +60,11 @@ fn mapping(text: &str) -> Result<(String, String), String> {
         Some((device, port)) if !device.is_empty() && !port.is_empty() => Ok((device.into(), port.into())),
         Some(_) | None => Err("write the device there and the port here, as in em0=koi-wan".into()),
     }
+}
+
+fn pair<T: FromStr>(text: &str) -> Result<(String, T), String> {
+    let pair = text.split_once('=').and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+    pair.ok_or_else(|| "write an interface there and an address here, as in wan=203.0.113.2/24".into())
 }
 
 /// Done, or a refusal that has been told.
@@ -126,6 +140,8 @@ impl Import {
             options.node.clone_from(node);
         }
         options.maps = self.maps.iter().cloned().collect();
+        options.addresses.clone_from(&self.addresses);
+        options.gateways.clone_from(&self.gateways);
         Ok(options)
     }
 

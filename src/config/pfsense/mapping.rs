@@ -2,6 +2,7 @@
 //! somebody has to say; here are only proposals, with their reasons.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,12 @@ pub struct Options {
     pub node: String,
     /// Device there, port or TAP here.
     pub maps: BTreeMap<String, String>,
+    /// Interface there, and addresses that it gets here: for those that come by DHCP there.
+    #[serde(default)]
+    pub addresses: Vec<(String, Prefix)>,
+    /// Interface there, and the gateways that it gets here, likewise.
+    #[serde(default)]
+    pub gateways: Vec<(String, IpAddr)>,
     /// The ports that this machine has already, when it has a document.
     pub ports: Vec<Port>,
     /// What is known of them: for proposals.
@@ -35,7 +42,14 @@ pub struct Known {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { node: "fw".into(), maps: BTreeMap::new(), ports: Vec::new(), known: Vec::new() }
+        Options {
+            node: "fw".into(),
+            maps: BTreeMap::new(),
+            addresses: Vec::new(),
+            gateways: Vec::new(),
+            ports: Vec::new(),
+            known: Vec::new(),
+        }
     }
 }
 
@@ -52,7 +66,7 @@ impl Options {
             }
         });
         let known = known.collect();
-        Options { node: node.name.clone(), maps: BTreeMap::new(), ports: node.ports.clone(), known }
+        Options { node: node.name.clone(), ports: node.ports.clone(), known, ..Options::default() }
     }
 
     /// The port that a name means: one that the machine has, or a new one on a TAP of that name.

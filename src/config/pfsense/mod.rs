@@ -4,8 +4,8 @@
 //! [`Origin`] beside the document, so that [`export`] gives back what Koi has no word for, and changes only what is
 //! another in the document than an import of that tree makes it. Nothing here reads or writes files.
 //!
-//! Invariant: whatever stands in the file is in exactly one of the report's four groups, and nothing lets more through
-//! than it did there: a rule that cannot be said whole is kept, but disabled.
+//! Invariant: every section and every object of the file is in one of the report's four groups, and nothing lets more
+//! through than it did there: a rule that cannot be said whole is disabled, and one that cannot be written stays out.
 
 pub mod crypt;
 pub mod mapping;

@@ -368,6 +368,30 @@ fn unnumbered(mut config: Config) -> Config {
 }
 
 #[test]
+fn what_comes_by_dhcp_there_is_given_by_hand_here() {
+    let xml = "<pfsense><version>23.7</version><system><ipv6allow/></system><interfaces>\
+               <wan><enable/><if>em0</if><ipaddr>dhcp</ipaddr></wan>\
+               <lan><enable/><if>em1</if><ipaddr>192.168.1.1</ipaddr><subnet>24</subnet></lan></interfaces>\
+               <nat><rule><interface>wan</interface><protocol>tcp</protocol><destination><network>wanip</network>\
+               <port>80</port></destination><target>192.168.1.9</target><local-port>80</local-port></rule></nat></pfsense>";
+    let tree = parse(xml).unwrap();
+    let without = import(&tree, &Options::default());
+    assert!(without.config.port_forwards.is_empty() && without.report.problems[0].path == "outbound.mode");
+    let options = Options {
+        addresses: vec![("wan".into(), "203.0.113.2/24".parse().unwrap())],
+        gateways: vec![("wan".into(), "203.0.113.1".parse().unwrap())],
+        ..Options::default()
+    };
+    let Import { config, report, .. } = import(&tree, &options);
+    assert_eq!((report.problems, report.not_possible), (Vec::new(), Vec::new()));
+    assert_eq!((config.port_forwards.len(), config.gateways[0].name.as_str()), (1, "WAN_DHCP"));
+    assert!(config.gateways[0].default);
+    // There it goes on to come by DHCP.
+    let back = export(&config, Some(&Origin { options, xml: xml.into() }), None).unwrap();
+    assert_eq!(parse(&back.xml).unwrap().reading(), tree.reading());
+}
+
+#[test]
 fn a_mapping_is_proposed_and_never_guessed() {
     let report = import(&parse(FIRST).unwrap(), &Options::default()).report;
     assert!(!report.is_mapped());

@@ -31,6 +31,7 @@ pub(super) fn read(ctx: &mut Context<'_>) {
     for (path, element) in items {
         gateway(ctx, &path, element);
     }
+    implicit(ctx);
     defaults(ctx);
     for (path, element) in ctx.list(&["gateways"], "gateway_group") {
         ctx.say(Group::Inactive, "gateway group", "gateways are not grouped yet", &path, element);
@@ -52,15 +53,22 @@ fn gateway(ctx: &mut Context<'_>, path: &str, element: &Element) {
     let Some(interface) = ctx.interface(there).map(str::to_owned) else {
         return refuse(ctx, Group::Inactive, "its interface is not in force");
     };
-    let address = element.text_of("gateway").unwrap_or("dynamic");
-    let Ok(address) = address.parse::<IpAddr>() else {
-        return refuse(
-            ctx,
-            Group::Impossible,
-            "its address comes by DHCP or dial-up, which is not there yet",
-        );
-    };
     let mut adapted = Vec::new();
+    let address = element.text_of("gateway").unwrap_or("dynamic");
+    let v4 = element.text_of("ipprotocol") != Some("inet6");
+    let given =
+        ctx.options.gateways.iter().find(|(name, address)| *name == interface && address.is_ipv4() == v4);
+    let address = match (address.parse::<IpAddr>(), given) {
+        (Ok(address), _) => address,
+        (Err(_), Some((_, address))) => {
+            adapted.push(format!("with the address {address} that was given"));
+            *address
+        }
+        (Err(_), None) => {
+            let how = "its address comes by DHCP or dial-up: give one with --gateway INTERFACE=ADDRESS";
+            return refuse(ctx, Group::Impossible, how);
+        }
+    };
     if ctx.flag(element, "force_down") {
         return refuse(ctx, Group::Inactive, "it is marked as down");
     }
@@ -72,6 +80,25 @@ fn gateway(ctx: &mut Context<'_>, path: &str, element: &Element) {
     let default = ctx.flag(element, "defaultgw") && !has_default(ctx, address.is_ipv4());
     ctx.config.gateways.push(Gateway { name: name.clone(), interface, address, default, description });
     ctx.adopt(Key::Gateway(name), "gateway", path, element, &adapted);
+}
+
+/// The gateway of a dynamic interface has a name there without standing in the file.
+fn implicit(ctx: &mut Context<'_>) {
+    for (interface, address) in &ctx.options.gateways {
+        let v4 = address.is_ipv4();
+        let has = |gateway: &Gateway| gateway.interface == *interface && gateway.address.is_ipv4() == v4;
+        if ctx.interface(interface).is_none() || ctx.config.gateways.iter().any(has) {
+            continue;
+        }
+        let family = if v4 { "DHCP" } else { "DHCP6" };
+        ctx.config.gateways.push(Gateway {
+            name: format!("{}_{family}", interface.to_ascii_uppercase()),
+            interface: interface.clone(),
+            address: *address,
+            default: !has_default(ctx, v4),
+            description: String::new(),
+        });
+    }
 }
 
 fn has_default(ctx: &Context<'_>, v4: bool) -> bool {

@@ -21,7 +21,13 @@ pub(super) fn read(ctx: &mut Context<'_>) -> Option<String> {
     }
     if section.text_of("synchronizetoip").is_some() {
         let how = "both nodes of a pair have one document, so nothing is copied";
-        ctx.say(Group::Adapted, "configuration sync", how, "hasync/synchronizetoip", section);
+        ctx.say(
+            Group::Adapted,
+            "configuration sync",
+            how,
+            "hasync/synchronizetoip",
+            section.child("synchronizetoip").unwrap_or(section),
+        );
     }
     if !on {
         ctx.say(Group::Inactive, "state sync", "it is off there", "hasync", section);

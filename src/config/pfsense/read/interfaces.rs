@@ -37,6 +37,24 @@ static VIRTUAL_DEVICES: &[&str] = &[
     "pflog",
 ];
 
+/// What of an interface is read here.
+static READ: &[&str] = &[
+    "enable",
+    "if",
+    "descr",
+    "ipaddr",
+    "subnet",
+    "ipaddrv6",
+    "subnetv6",
+    "gateway",
+    "gatewayv6",
+    "spoofmac",
+    "mtu",
+    "mss",
+    "blockpriv",
+    "blockbogons",
+];
+
 /// VLANs by the name of their device.
 type Vlans<'t> = HashMap<&'t str, &'t Element>;
 
@@ -108,13 +126,36 @@ fn look_at<'t>(
             Some(prefix) => addresses.push(prefix),
             None if text == "none" => {}
             None => {
-                let how = format!("{dynamic} by {text}: addresses are written by hand so far");
-                ctx.say(Group::Impossible, "dynamic address", how, &format!("{path}/{address}"), element);
-                adapted.push(format!("without its {dynamic} address"));
+                dynamic_address(ctx, &format!("{path}/{address}"), element, (text, dynamic), &mut adapted)
             }
         }
     }
+    let given = ctx.options.addresses.iter().filter(|(interface, _)| *interface == name);
+    for prefix in given.map(|(_, prefix)| *prefix) {
+        addresses.retain(|other| other.addr().is_ipv4() != prefix.addr().is_ipv4());
+        addresses.push(prefix);
+        adapted.push(format!("with the address {prefix} that was given"));
+    }
     Some(Found { name, element, device, vlan, addresses, adapted })
+}
+
+/// What somebody else hands out there must be given by hand here.
+fn dynamic_address(
+    ctx: &mut Context<'_>,
+    path: &str,
+    element: &Element,
+    (text, family): (&str, &str),
+    adapted: &mut Vec<String>,
+) {
+    let v4 = family == "IPv4";
+    let name = element.name.to_ascii_lowercase();
+    let mut given = ctx.options.addresses.iter();
+    if given.any(|(interface, prefix)| *interface == name && prefix.addr().is_ipv4() == v4) {
+        return;
+    }
+    let how = format!("{family} by {text}: give one with --address {name}=ADDRESS/LENGTH");
+    ctx.say(Group::Impossible, "dynamic address", how, path, element);
+    adapted.push(format!("without its {family} address"));
 }
 
 /// `em1.100`, `em1_vlan100`, or what a `vlan` element says of it.
@@ -214,16 +255,11 @@ fn adopt(ctx: &mut Context<'_>, found: Found<'_>) {
     });
     ctx.config.nodes[0].interfaces.push(NodeInterface { name: name.clone(), mac, addresses });
     ctx.names.insert(name.clone(), name.clone());
-    for (key, what) in [("media", "speed and duplex"), ("alias-address", "DHCP alias address")] {
-        if element.text_of(key).is_some_and(|text| text != "autoselect") {
-            ctx.say(
-                Group::Inactive,
-                what,
-                "the machine's own network card has it",
-                &format!("{path}/{key}"),
-                element,
-            );
-        }
+    for child in
+        element.children.iter().filter(|child| !child.is_empty() && !READ.iter().any(|key| child.is(key)))
+    {
+        let how = "it is kept for an export: DHCP, dial-up and network cards are not Koi's";
+        ctx.say(Group::Inactive, "interface setting", how, &format!("{path}/{}", child.name), child);
     }
     ctx.adopt(Key::Interface(name), "interface", &path, element, &adapted);
 }

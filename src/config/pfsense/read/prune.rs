@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::report::Group;
 use super::context::{Context, Key, Told};
 use crate::config::model::Config;
-use crate::config::{Problem, defaults, validate};
+use crate::config::{defaults, validate};
 
 /// What falls with something else falls in the next round; names lead no further than this.
 const ROUNDS: usize = 12;
@@ -28,7 +28,7 @@ pub(super) fn prune(ctx: &mut Context<'_>) {
         }
         take_out(ctx, condemned);
     }
-    ctx.report.report.problems = validate(ctx.config.clone()).err().unwrap_or_else(Vec::<Problem>::new);
+    ctx.report.report.problems = validate(ctx.config.clone()).err().unwrap_or_default();
 }
 
 /// A part that can be left out.

@@ -41,12 +41,30 @@ static OTHER: &[(&str, &str, &str)] = &[
     ("webguicss", "theme", "the GUI has its own"),
 ];
 
+/// What is read here, or says nothing that could have an effect.
+static READ: &[&str] = &[
+    "hostname",
+    "domain",
+    "maximumstates",
+    "webgui",
+    "disablenatreflection",
+    "enablenatreflectionpurenat",
+    "enablebinatreflection",
+    "optimization",
+    "user",
+    "group",
+    "nextuid",
+    "nextgid",
+    "ipv6allow",
+    "already_run_config_upgrade",
+];
+
 pub(super) fn read(ctx: &mut Context<'_>) {
     let Some(system) = ctx.tree.root.child("system") else { return };
     hostname(ctx, system);
     if let Some(limit) = system.text_of("maximumstates").and_then(|text| text.parse().ok()) {
         ctx.config.system.state_limit = limit;
-        ctx.say(Group::Imported, "state limit", "", "system/maximumstates", system);
+        ctx.say(Group::Imported, "state limit", "", "system/maximumstates", at(system, "maximumstates"));
     }
     web(ctx, system);
     reflection(ctx, system);
@@ -57,6 +75,25 @@ pub(super) fn read(ctx: &mut Context<'_>) {
         }
     }
     accounts(ctx, system);
+    let told =
+        |name: &str| OTHER.iter().any(|(key, ..)| *key == name) || TIMERS.iter().any(|(key, _)| *key == name);
+    for child in &system.children {
+        let name = child.name.to_ascii_lowercase();
+        if !READ.contains(&name.as_str()) && !told(&name) {
+            ctx.say(
+                Group::Inactive,
+                "system setting",
+                "it is kept for an export",
+                &format!("system/{name}"),
+                child,
+            );
+        }
+    }
+}
+
+/// The setting itself, for its line.
+fn at<'e>(system: &'e Element, key: &str) -> &'e Element {
+    system.child(key).unwrap_or(system)
 }
 
 fn hostname(ctx: &mut Context<'_>, system: &Element) {
@@ -67,7 +104,7 @@ fn hostname(ctx: &mut Context<'_>, system: &Element) {
     };
     if !whole.is_empty() {
         ctx.config.system.hostname = whole;
-        ctx.say(Group::Imported, "host name", "", "system/hostname", system);
+        ctx.say(Group::Imported, "host name", "", "system/hostname", at(system, "hostname"));
     }
 }
 
@@ -102,9 +139,13 @@ fn reflection(ctx: &mut Context<'_>, system: &Element) {
     if !off {
         ctx.config.system.nat_reflection = Reflection::Purenat;
         match pure {
-            true => {
-                ctx.say(Group::Imported, "NAT reflection", "", "system/enablenatreflectionpurenat", system)
-            }
+            true => ctx.say(
+                Group::Imported,
+                "NAT reflection",
+                "",
+                "system/enablenatreflectionpurenat",
+                at(system, "enablenatreflectionpurenat"),
+            ),
             false => {
                 let how = "it translates instead of running a proxy";
                 ctx.say(Group::Adapted, "NAT reflection", how, "system/disablenatreflection", system);
@@ -119,12 +160,18 @@ fn timers(ctx: &mut Context<'_>, system: &Element) {
     let mut timeouts = of_profile(&profile);
     if profile != "normal" {
         let how = format!("the profile {profile} is its timers");
-        ctx.say(Group::Adapted, "optimization profile", how, "system/optimization", system);
+        ctx.say(
+            Group::Adapted,
+            "optimization profile",
+            how,
+            "system/optimization",
+            at(system, "optimization"),
+        );
     }
     for (key, field) in TIMERS {
         if let Some(seconds) = system.text_of(key).and_then(|text| text.parse().ok()) {
             *field(&mut timeouts) = seconds;
-            ctx.say(Group::Imported, "timer", "", &format!("system/{key}"), system);
+            ctx.say(Group::Imported, "timer", "", &format!("system/{key}"), at(system, key));
         }
     }
     ctx.config.system.timeouts = timeouts;
