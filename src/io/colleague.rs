@@ -80,6 +80,8 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Kill { .. }
         | Request::Drops
         | Request::Reload
+        | Request::Config(_)
+        | Request::Resync
         | Request::Offer
         | Request::Join { .. }
         | Request::Peer(_)

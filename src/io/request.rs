@@ -5,13 +5,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::keys::KeyStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
-use crate::node::PairSnapshot;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
+use crate::node::{Asked, Explanation, PairSnapshot, Policy};
 use crate::types::Prefix;
 
 /// A question or an order.
@@ -36,8 +37,19 @@ pub enum Request {
     },
     /// The recent drops.
     Drops,
+    /// How many flows there are of a kind.
+    Count {
+        /// Which.
+        filter: FlowFilter,
+    },
+    /// Rules with their counters, aliases, translations.
+    Policy,
+    /// What would become of a packet.
+    Explain(Asked),
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
+    /// The life of the configuration.
+    Config(Box<ConfigRequest>),
     /// The pair, seen from this node.
     Pair,
     /// Something is to be done with a release; answered by [`Response::Done`].
@@ -90,6 +102,10 @@ pub struct FlowFilter {
     pub protocol: Option<u8>,
     /// Number of the flow.
     pub id: Option<u64>,
+    /// Any of its addresses, before or after translation.
+    pub address: Option<Prefix>,
+    /// The rule that let it in or out.
+    pub rule: Option<u32>,
 }
 
 /// What comes back.
@@ -114,6 +130,15 @@ pub enum Response {
         /// How many flows ended.
         count: u64,
     },
+    /// To [`Request::Count`].
+    Counted {
+        /// How many.
+        count: u64,
+    },
+    /// To [`Request::Policy`].
+    Policy(Box<Policy>),
+    /// To [`Request::Explain`].
+    Explained(Box<Explanation>),
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
     /// It was done.
@@ -126,6 +151,8 @@ pub enum Response {
     Pairing(PairingWord),
     /// To [`Request::Reload`]: the new policy is in force.
     Reloaded(Reloaded),
+    /// To [`Request::Config`].
+    Config(Box<ConfigAnswer>),
     /// To [`Request::Capture`]: chunks follow.
     Capturing,
     /// The capture has ended.
@@ -238,7 +265,7 @@ mod tests {
                         ..Default::default()
                     },
                 },
-                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null}}}"#,
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null}}}"#,
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);

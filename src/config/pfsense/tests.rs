@@ -118,7 +118,7 @@ fn the_first_node_of_a_pair_becomes_a_pair_of_one() {
     assert!(config.gateways.iter().any(|gateway| gateway.name == "WANGW6" && gateway.default));
     assert_eq!(config.system.hostname, "fw1.example.net");
     assert_eq!((config.system.web.port, config.system.state_limit), (8443, 200_000));
-    let timeouts = config.system.timeouts;
+    let timeouts = config.system.timers();
     assert_eq!((timeouts.tcp_established, timeouts.udp_first), (432_000, 70));
     assert_eq!(report.effect.users, ["admin", "operator"]);
     let json = serde_json::to_string(&report).unwrap();
@@ -161,8 +161,8 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         "1 firewall rule that blocks: \"blocklist\" is not in force",
         "1 firewall rule: it is disabled: it follows a schedule",
         "1 firewall rule: it is disabled: it lets through all but the alias updates, which could not be taken over whole",
-        "1 user: there are no users yet; it is kept with its bcrypt hash",
-        "1 user: there are no users yet; it is kept with its SHA-512 hash",
+        "1 user: set its password with koi user password; it is kept with its bcrypt hash",
+        "1 user: set its password with koi user password; it is kept with its SHA-512 hash",
         "1 schedule: ",
         "1 limiter: ",
         "1 gateway group: ",
@@ -321,7 +321,7 @@ fn objects_go_and_come_in_every_section() {
     config.system.hostname = "other.example.org".into();
     config.system.web.port = 443;
     config.system.anti_lockout = false;
-    config.system.timeouts.udp_first = 60;
+    config.system.timeouts.udp_first = Some(60);
     config.gateways.retain(|gateway| gateway.name != "WANGW6");
     config.routes[0].destination = "192.168.96.0/20".parse().unwrap();
     config.interface_groups[0].members.pop();

@@ -108,6 +108,7 @@ impl<'t> Context<'t> {
                 one_to_ones: Vec::new(),
                 npts: Vec::new(),
                 outbound: Outbound::default(),
+                users: Vec::new(),
             },
             links: Links::default(),
             told: HashMap::new(),

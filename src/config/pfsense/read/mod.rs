@@ -20,7 +20,7 @@ mod virtual_ips;
 
 pub(super) use context::{Key, Links};
 pub(super) use endpoints::PROTOCOLS;
-pub(super) use system::{TIMERS, of_profile};
+pub(super) use system::{PROFILES, TIMERS};
 
 use std::collections::HashSet;
 

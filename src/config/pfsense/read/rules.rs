@@ -7,7 +7,8 @@ use super::endpoints::{self, Lacks, endpoint, ports_of};
 use super::forwards::settle;
 use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{
-    Action, Dscp, IcmpKind, Interfaces, Protocol, Rule, RuleDirection, RuleFamily, TcpFlags, is_alias_name,
+    Action, Dscp, IcmpKind, Interfaces, Protocol, Rule, RuleDirection, RuleFamily, StatePolicy, StateType,
+    TcpFlags, is_alias_name,
 };
 use crate::types::RuleId;
 
@@ -45,6 +46,7 @@ static PLAIN: &[&str] = &[
     "sched",
     "os",
     "statetype",
+    "statepolicy",
     "vlanprio",
     "category",
     "sequence",
@@ -64,7 +66,6 @@ static WITHOUT: &[(&str, &str)] = &[
     ("max-src-conn-rate", "its limits of states are not in force"),
     ("max-src-conn-rates", "its limits of states are not in force"),
     ("statetimeout", "its states live as long as others"),
-    ("statepolicy", "its states belong to their interface"),
     ("disablereplyto", "answers go by the routing table in any case"),
     ("reply-to", "answers go by the routing table"),
     ("nopfsync", "its states go to the other node as well"),
@@ -240,10 +241,8 @@ fn conditions(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut
             lacks.matters(why);
         }
     }
-    match element.text_of("statetype").unwrap_or("keep state") {
-        "keep state" | "keep" | "modulate state" => {}
-        "none" => lacks.adapted("it keeps states, like all rules here"),
-        other => lacks.adapted(format!("its state type \"{other}\" is not in force: states are strict")),
+    if rule.action == Action::Pass {
+        states(rule, element, lacks);
     }
     if let Some(name) = element.text_of("gateway").filter(|name| *name != "default") {
         let is_default = ctx.config.gateways.iter().any(|gateway| gateway.name == name && gateway.default);
@@ -254,6 +253,26 @@ fn conditions(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut
             }
             (false, Action::Block | Action::Reject) => {}
         }
+    }
+}
+
+/// How the flows that it passes are tracked.
+fn states(rule: &mut Rule, element: &Element, lacks: &mut Lacks) {
+    match element.text_of("statetype").unwrap_or("keep state") {
+        "keep state" | "keep" | "modulate state" => {}
+        "sloppy state" | "sloppy" => rule.state_type = StateType::Sloppy,
+        "none" => rule.state_type = StateType::None,
+        other => {
+            lacks.adapted(format!("its state type \"{other}\" is not in force: states are kept as usual"))
+        }
+    }
+    rule.state_policy = match element.text_of("statepolicy") {
+        Some("floating") => Some(StatePolicy::Floating),
+        Some("if-bound") => Some(StatePolicy::IfBound),
+        Some(_) | None => None,
+    };
+    if rule.state_type == StateType::None {
+        rule.state_policy = None;
     }
 }
 

@@ -3,10 +3,18 @@
 use super::super::report::Group;
 use super::super::tree::Element;
 use super::context::Context;
-use crate::config::model::{Reflection, Timeouts};
+use crate::config::model::{Optimization, Reflection, SetTimeouts, StatePolicy};
 
 /// pfSense's names for pf's timers.
-type Timer = (&'static str, fn(&mut Timeouts) -> &mut u32);
+type Timer = (&'static str, fn(&mut SetTimeouts) -> &mut Option<u32>);
+
+/// pfSense's words for pf's profiles.
+pub(in super::super) static PROFILES: &[(&str, Optimization)] = &[
+    ("normal", Optimization::Normal),
+    ("high-latency", Optimization::HighLatency),
+    ("aggressive", Optimization::Aggressive),
+    ("conservative", Optimization::Conservative),
+];
 
 pub(in super::super) static TIMERS: &[Timer] = &[
     ("tcpfirsttimeout", |t| &mut t.tcp_first),
@@ -51,6 +59,7 @@ static READ: &[&str] = &[
     "enablenatreflectionpurenat",
     "enablebinatreflection",
     "optimization",
+    "statepolicy",
     "user",
     "group",
     "nextuid",
@@ -156,45 +165,26 @@ fn reflection(ctx: &mut Context<'_>, system: &Element) {
 }
 
 fn timers(ctx: &mut Context<'_>, system: &Element) {
-    let profile = system.text_of("optimization").unwrap_or("normal").to_owned();
-    let mut timeouts = of_profile(&profile);
-    if profile != "normal" {
-        let how = format!("the profile {profile} is its timers");
+    let profile = PROFILES.iter().find(|(word, _)| system.text_of("optimization") == Some(word));
+    if let Some((_, profile)) = profile {
+        ctx.config.system.optimization = *profile;
         ctx.say(
-            Group::Adapted,
+            Group::Imported,
             "optimization profile",
-            how,
+            "",
             "system/optimization",
             at(system, "optimization"),
         );
     }
     for (key, field) in TIMERS {
         if let Some(seconds) = system.text_of(key).and_then(|text| text.parse().ok()) {
-            *field(&mut timeouts) = seconds;
+            *field(&mut ctx.config.system.timeouts) = Some(seconds);
             ctx.say(Group::Imported, "timer", "", &format!("system/{key}"), at(system, key));
         }
     }
-    ctx.config.system.timeouts = timeouts;
-}
-
-/// pf's profiles, as pfctl has them.
-pub(in super::super) fn of_profile(profile: &str) -> Timeouts {
-    const HOUR: u32 = 3600;
-    let tcp = match profile {
-        "high-latency" | "satellite" => [180, 35, 24 * HOUR, 905, 50, 95],
-        "aggressive" => [30, 5, 5 * HOUR, 60, 30, 30],
-        "conservative" => [HOUR, 900, 120 * HOUR, HOUR, 600, 180],
-        _ => return Timeouts::default(),
-    };
-    let [tcp_first, tcp_opening, tcp_established, tcp_closing, tcp_finwait, tcp_closed] = tcp;
-    Timeouts {
-        tcp_first,
-        tcp_opening,
-        tcp_established,
-        tcp_closing,
-        tcp_finwait,
-        tcp_closed,
-        ..Timeouts::default()
+    if system.text_of("statepolicy") == Some("floating") {
+        ctx.config.system.state_policy = StatePolicy::Floating;
+        ctx.say(Group::Imported, "state policy", "", "system/statepolicy", at(system, "statepolicy"));
     }
 }
 
@@ -202,7 +192,7 @@ pub(in super::super) fn of_profile(profile: &str) -> Timeouts {
 fn accounts(ctx: &mut Context<'_>, system: &Element) {
     for (index, user) in system.all("user").enumerate() {
         let name = user.text_of("name").unwrap_or_default().to_owned();
-        let how = format!("there are no users yet; it is kept with its {}", hash_kind(user));
+        let how = format!("set its password with koi user password; it is kept with its {}", hash_kind(user));
         ctx.say(Group::Inactive, "user", how, &format!("system/user[{index}]"), user);
         ctx.report.report.effect.users.push(name);
     }
@@ -210,7 +200,7 @@ fn accounts(ctx: &mut Context<'_>, system: &Element) {
         ctx.say(
             Group::Inactive,
             "group of users",
-            "there are no users yet",
+            "users have roles here",
             &format!("system/group[{index}]"),
             group,
         );

@@ -8,7 +8,8 @@ use super::patch::Patch;
 use super::words::{self, block, is_range};
 use crate::config::Config;
 use crate::config::model::{
-    Action, Endpoint, Interfaces, Place, PortForward, Ports, Rule, RuleDirection, Target,
+    Action, Endpoint, Interfaces, Place, PortForward, Ports, Rule, RuleDirection, StatePolicy, StateType,
+    Target,
 };
 use crate::types::PortRange;
 
@@ -174,6 +175,17 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         "allowopts",
         rule.allow_options,
     );
+    let state_type = match rule.state_type {
+        StateType::Keep => "keep state",
+        StateType::Sloppy => "sloppy state",
+        StateType::None => "none",
+    };
+    patch.text(old.is_none_or(|old| old.state_type != rule.state_type), "statetype", Some(state_type.into()));
+    let policy = rule.state_policy.map(|policy| match policy {
+        StatePolicy::IfBound => "if-bound".to_owned(),
+        StatePolicy::Floating => "floating".to_owned(),
+    });
+    patch.text(old.is_none_or(|old| old.state_policy != rule.state_policy), "statepolicy", policy);
     patch.text(old.is_none_or(|old| old.tag != rule.tag), "tag", rule.tag.clone());
     patch.text(old.is_none_or(|old| old.tagged != rule.tagged), "tagged", rule.tagged.clone());
     patch.flag(old.is_none_or(|old| old.not_tagged != rule.not_tagged), "nottagged", rule.not_tagged);

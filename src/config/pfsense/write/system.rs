@@ -1,9 +1,9 @@
 //! `system`.
 
-use super::super::read::{TIMERS, of_profile};
+use super::super::read::{PROFILES, TIMERS};
 use super::super::tree::Element;
 use super::Scene;
-use crate::config::model::Reflection;
+use crate::config::model::{Reflection, StatePolicy};
 
 pub(super) fn write(scene: &mut Scene<'_>) {
     let (old, new, entities) = (&scene.old.system, &scene.new.system, scene.entities);
@@ -11,6 +11,9 @@ pub(super) fn write(scene: &mut Scene<'_>) {
         let how =
             "pfSense's high availability wants an interface with addresses for pfsync, set up on both nodes";
         scene.lacks("pair", how, "");
+    }
+    for user in scene.new.users.iter().filter(|user| !scene.old.users.contains(user)) {
+        scene.lacks("user", "pfSense does not know the way in which passwords are kept here", &user.name);
     }
     if old == new {
         return;
@@ -59,18 +62,26 @@ fn set(element: &mut Element, changed: bool, name: &str, on: bool) {
     }
 }
 
-/// Those that are not what the profile says are written out.
+/// The profile, and the timers that are set beside it.
 fn timers(scene: &mut Scene<'_>, section: &mut Element) {
+    let profile = scene.new.system.optimization;
+    if scene.old.system.optimization != profile {
+        let word = PROFILES.iter().find(|(_, other)| *other == profile).map_or("normal", |(word, _)| word);
+        section.put(Element::leaf("optimization", word, scene.entities));
+    }
+    if scene.old.system.state_policy != scene.new.system.state_policy {
+        let word = match scene.new.system.state_policy {
+            StatePolicy::IfBound => "if-bound",
+            StatePolicy::Floating => "floating",
+        };
+        section.put(Element::leaf("statepolicy", word, scene.entities));
+    }
     let (mut old, mut new) = (scene.old.system.timeouts, scene.new.system.timeouts);
-    let mut usual = of_profile(section.text_of("optimization").unwrap_or("normal"));
     for (name, field) in TIMERS {
-        let (was, is, usual) = (*field(&mut old), *field(&mut new), *field(&mut usual));
-        if was == is {
-            continue;
-        }
-        match is == usual {
-            true => section.remove(name),
-            false => section.put(Element::leaf(name, &is.to_string(), scene.entities)),
+        match (*field(&mut old), *field(&mut new)) {
+            (was, is) if was == is => {}
+            (_, Some(seconds)) => section.put(Element::leaf(name, &seconds.to_string(), scene.entities)),
+            (_, None) => section.remove(name),
         }
     }
     if old.frag != new.frag {
