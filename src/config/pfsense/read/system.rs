@@ -165,7 +165,7 @@ fn reflection(ctx: &mut Context<'_>, system: &Element) {
 }
 
 fn timers(ctx: &mut Context<'_>, system: &Element) {
-    let profile = PROFILES.iter().find(|(word, _)| system.text_of("optimization") == Some(word));
+    let profile = PROFILES.iter().find(|(word, _)| system.text_of("optimization") == Some(*word));
     if let Some((_, profile)) = profile {
         ctx.config.system.optimization = *profile;
         ctx.say(

@@ -12,7 +12,8 @@ pub(super) fn write(scene: &mut Scene<'_>) {
             "pfSense's high availability wants an interface with addresses for pfsync, set up on both nodes";
         scene.lacks("pair", how, "");
     }
-    for user in scene.new.users.iter().filter(|user| !scene.old.users.contains(user)) {
+    let (was, is) = (scene.old, scene.new);
+    for user in is.users.iter().filter(|user| !was.users.contains(user)) {
         scene.lacks("user", "pfSense does not know the way in which passwords are kept here", &user.name);
     }
     if old == new {
@@ -66,7 +67,7 @@ fn set(element: &mut Element, changed: bool, name: &str, on: bool) {
 fn timers(scene: &mut Scene<'_>, section: &mut Element) {
     let profile = scene.new.system.optimization;
     if scene.old.system.optimization != profile {
-        let word = PROFILES.iter().find(|(_, other)| *other == profile).map_or("normal", |(word, _)| word);
+        let word = PROFILES.iter().find(|(_, other)| *other == profile).map_or("normal", |(word, _)| *word);
         section.put(Element::leaf("optimization", word, scene.entities));
     }
     if scene.old.system.state_policy != scene.new.system.state_policy {
