@@ -16,7 +16,7 @@
 //! |---|---|
 //! | [`types`] | time, addresses, ids: words without logic |
 //! | [`wire`] | packets as bytes, one file per protocol; [`wire::FrameBuf`] and [`wire::Packet`] travel down the packet path |
-//! | [`config`] | the one document: model, `validate`, canonical hash |
+//! | [`config`] | the one document: model, `validate`, canonical hash; pfSense's files in and out; a node as one file |
 //! | [`rules`] | the filter: `compile`, `evaluate`; [`rules::Pass`] is the proof that a packet may go on |
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | chooses a translation and rewrites in place |
