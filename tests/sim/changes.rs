@@ -86,9 +86,7 @@ impl Council {
         pair.traffic.take_gap(now);
         let mut council = Council { pair, nodes, outcomes: Vec::new(), enforced: [0; 2] };
         for node in [0, 1] {
-            council.on(node, |agreement, disk, out| {
-                agreement.handle_peer(now, true, Some(Epoch(1)), disk, out);
-            });
+            council.on(node, |agreement, _, out| agreement.handle_peer(now, true, Some(Epoch(1)), out));
         }
         council.run_for(Duration::from_millis(300));
         council
@@ -222,8 +220,7 @@ fn a_change_that_the_cable_interrupts_is_made_on_one_node_and_told_later() {
         let away = |council: &mut Council, present: bool| {
             for node in [0, 1] {
                 let epoch = Some(Epoch(1));
-                council
-                    .on(node, |agreement, disk, out| agreement.handle_peer(now, present, epoch, disk, out));
+                council.on(node, |agreement, _, out| agreement.handle_peer(now, present, epoch, out));
             }
         };
         away(&mut council, false);
