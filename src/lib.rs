@@ -68,6 +68,11 @@
 //! it one after the other ([`cluster::upgrade`] decides, `koi pair upgrade` has the hands). The nodes' keys are renewed
 //! while the channel goes on ([`cluster::keyring`]). What one node asks of the other goes through `io::colleague`.
 //!
+//! The configuration is one for both. A change is a candidate first, is staged on the disks of both nodes, comes into force
+//! on both, and perhaps waits to be confirmed ([`config::life`]); the two agree by [`cluster::agreement`], whose messages
+//! travel as [`cluster::parcel`]s beside the states. The parent process decides (`io/parent_config.rs`), since it alone
+//! writes the file; the router only carries its messages.
+//!
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).
 

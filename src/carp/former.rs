@@ -14,7 +14,7 @@ use crate::wire::carp::{Repr, Signer};
 
 /// The time to change the list at the other end, too.
 const FOREIGN: Duration = Duration::from_secs(600);
-/// The pair changes both ends at once: what was on its way is no alarm.
+/// The pair changes both ends at nearly the same time: so long, another list is no alarm.
 const PAIRED: Duration = Duration::from_secs(3);
 
 /// How the list was signed before.
@@ -53,7 +53,6 @@ impl Vhid {
             return;
         }
         match (&self.config.mode, under_former) {
-            (Mode::Paired { .. }, true) if is_peer => {}
             (Mode::Foreign { .. }, true) => {
                 self.alarms.tell(now, Event::ListsDiffer { from }, out);
                 match self.state {
@@ -63,7 +62,11 @@ impl Vhid {
                 }
             }
             (Mode::Paired { .. }, _) if is_peer => {
-                self.alarms.tell(now, Event::ListsDiffer { from }, out);
+                // One of the two is the first to have a new list.
+                let since = *self.differs.get_or_insert(now);
+                if now >= since + PAIRED {
+                    self.alarms.tell(now, Event::ListsDiffer { from }, out);
+                }
             }
             (Mode::Paired { .. }, _) | (Mode::Foreign { .. }, false) => {
                 self.alarms.tell(now, Event::BadDigest { from }, out);

@@ -737,7 +737,7 @@ fn alarms_of_a_paired_vhid() {
     let (peer, stranger) = (own(1)[0], address("192.0.2.66"));
     let mut bench = Bench::new(paired(0));
     let events = |bench: &mut Bench, from, advert| bench.hear(from, advert).events;
-    assert_eq!(events(&mut bench, peer, advert("other", 0, 1)), [Event::ListsDiffer { from: peer }]);
+    assert_eq!(events(&mut bench, peer, advert("other", 0, 1)), [], "perhaps it is being changed");
     assert_eq!(events(&mut bench, stranger, advert("other", 0, 2)), [Event::BadDigest { from: stranger }]);
     assert_eq!(events(&mut bench, peer, advert("sekrit", 0, 3)), []);
     let repeat = Event::Repeat { from: stranger };
@@ -752,9 +752,11 @@ fn alarms_of_a_paired_vhid() {
     assert_eq!(events(&mut bench, peer, goodbye), []);
     assert_eq!(events(&mut bench, peer, advert("sekrit", 0, 8)), [Event::OtherMaster { from: peer }]);
     bench.run(10 * SECOND);
-    assert_eq!(events(&mut bench, peer, advert("other", 0, 9)), [Event::ListsDiffer { from: peer }]);
+    assert_eq!(events(&mut bench, peer, advert("other", 0, 9)), []);
+    bench.run(3 * SECOND);
+    assert_eq!(events(&mut bench, peer, advert("other", 0, 10)), [Event::ListsDiffer { from: peer }]);
     let counters = bench.vhid.snapshot(bench.now).counters;
-    assert_eq!((counters.bad_digest, counters.replayed, counters.received), (3, 2, 8));
+    assert_eq!((counters.bad_digest, counters.replayed, counters.received), (4, 2, 8));
 }
 
 #[test]

@@ -36,6 +36,8 @@ pub struct Vhid {
     pub(super) signer: Signer,
     /// How the list of addresses was signed before it last changed.
     pub(super) former: Option<Former>,
+    /// Since when the peer has signed another list.
+    pub(super) differs: Option<Instant>,
     pub(super) random: Random,
     /// Of the last advertisement.
     pub(super) counter: u64,
@@ -69,6 +71,7 @@ impl Vhid {
         Vhid {
             signer: Signer::new(&config.password, config.vhid, &config.addresses),
             former: None,
+            differs: None,
             config,
             counter: random.next(),
             random,
@@ -173,6 +176,9 @@ impl Vhid {
             return self.refuse(now, from, advert, is_peer, out);
         }
         self.former = None;
+        if is_peer {
+            self.differs = None;
+        }
         self.counters.received += 1;
         if self.is_repeat(now, from, advert, out) {
             return;

@@ -86,9 +86,7 @@ impl Council {
         pair.traffic.take_gap(now);
         let mut council = Council { pair, nodes, outcomes: Vec::new(), enforced: [0; 2] };
         for node in [0, 1] {
-            council.on(node, |agreement, disk, out| {
-                agreement.handle_peer(now, true, Some(Epoch(1)), disk, out);
-            });
+            council.on(node, |agreement, _, out| agreement.handle_peer(now, true, Some(Epoch(1)), out));
         }
         council.run_for(Duration::from_millis(300));
         council
@@ -175,12 +173,16 @@ fn with_virtual_ips() -> String {
 fn a_change_loses_nothing(seed: u64, proposer: usize, text: &str) {
     let mut council = Council::new(seed);
     let leader = council.pair.leader().unwrap();
+    let began = [0, 1].map(|node| council.pair.world.routers[node].clock.local(council.pair.world.now));
     let notices = |council: &Council| {
         let crews = council.pair.world.routers.iter().filter_map(|router| router.crew.as_ref());
-        let wrong = crews.flat_map(|crew| &crew.notices).filter(|(_, notice)| notice.wrong);
-        wrong.map(|(_, notice)| format!("{}: {}", notice.place, notice.text)).collect::<Vec<_>>()
+        let told = crews
+            .zip(began)
+            .flat_map(|(crew, began)| crew.notices.iter().filter(move |(at, _)| *at >= began));
+        // Until the digests have been compared again, the standby is not proven to be equal.
+        let wrong = told.filter(|(_, notice)| notice.wrong && notice.place != "pair");
+        wrong.map(|(at, notice)| format!("{at:?} {}: {}", notice.place, notice.text)).collect::<Vec<_>>()
     };
-    let before = notices(&council).len();
     let lost = council.pair.traffic.pings - council.pair.traffic.answers;
     council.propose(proposer, text);
     council.run_for(Duration::from_secs(5));
@@ -191,7 +193,7 @@ fn a_change_loses_nothing(seed: u64, proposer: usize, text: &str) {
     let gap = council.pair.traffic.take_gap(council.pair.world.now);
     assert!(gap <= Duration::from_millis(10), "silence for {gap:?}");
     assert_eq!(council.pair.leader(), Some(leader));
-    assert_eq!(notices(&council)[before..], Vec::<String>::new(), "nothing is wrong");
+    assert_eq!(notices(&council), Vec::<String>::new(), "no alarm since {began:?}");
     let standby = council.pair.world.routers[1 - leader].crew.as_ref().unwrap();
     assert_eq!(standby.helm.role(), Role::Standby);
     council.pair.finish();
@@ -199,7 +201,8 @@ fn a_change_loses_nothing(seed: u64, proposer: usize, text: &str) {
 
 #[test]
 fn a_change_of_many_rules_on_both_nodes_loses_nothing() {
-    let text = with_rules(10_000);
+    // With the others, the most that a document may have.
+    let text = with_rules(10_000 - 3);
     for_some_seeds(2, |seed| a_change_loses_nothing(seed, seed as usize % 2, &text));
 }
 
@@ -218,8 +221,7 @@ fn a_change_that_the_cable_interrupts_is_made_on_one_node_and_told_later() {
         let away = |council: &mut Council, present: bool| {
             for node in [0, 1] {
                 let epoch = Some(Epoch(1));
-                council
-                    .on(node, |agreement, disk, out| agreement.handle_peer(now, present, epoch, disk, out));
+                council.on(node, |agreement, _, out| agreement.handle_peer(now, present, epoch, out));
             }
         };
         away(&mut council, false);
