@@ -44,12 +44,17 @@ enum What {
         #[command(flatten)]
         control: Control,
     },
-    /// The active node gives the role to its peer
+    /// The active node hands over to its peer without losing a packet, and says when that has happened
+    Handover {
+        #[command(flatten)]
+        control: Control,
+    },
+    /// The active node gives the role up at once, even if that costs packets
     Resign {
         #[command(flatten)]
         control: Control,
     },
-    /// The standby node takes the role from its peer
+    /// The standby node takes the role from its peer, without losing a packet where that is possible
     Takeover {
         #[command(flatten)]
         control: Control,
@@ -76,6 +81,7 @@ impl Pair {
             What::Maintenance { state, control } => (role::Request::Maintenance(state == OnOff::On), control),
             What::Disable { control } => (role::Request::Disable(true), control),
             What::Enable { control } => (role::Request::Disable(false), control),
+            What::Handover { control } => (role::Request::HandOver, control),
             What::Resign { control } => (role::Request::Resign, control),
             What::Takeover { control } => (role::Request::TakeOver, control),
         };

@@ -23,7 +23,13 @@ impl Shard {
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
-            Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
+            Command::Import { bytes, reply } => {
+                reply(self.import(now, &bytes));
+                if self.assumption.poll_timeout().is_some() {
+                    self.go_on(now, out);
+                    self.finish(now, out);
+                }
+            }
             Command::Replicate(replication) => self.replicate(now, replication, out),
             Command::Grant(credit) => {
                 self.grant(credit);

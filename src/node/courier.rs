@@ -6,8 +6,13 @@
 //! Invariant: a chunk reaches the peer's shard exactly once and in order, or the stream begins anew with everything. A
 //! stream outlives its session: when a new one stands, the peer says how far it is, and only a peer that has forgotten
 //! (its router started again) is told everything again.
+//!
+//! In a handover the stream outlives the roles: the sender of the node that gave the role away goes on until its last
+//! word is acknowledged, and the receiver of the new active node takes it, both for [`CEDE`] at most. Meanwhile nothing
+//! else is begun in the other direction.
 
 use crate::cluster::channel::{Opener, Sealer};
+use crate::cluster::role::CEDE;
 use crate::cluster::replica::{
     Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
     StreamId,
@@ -20,6 +25,9 @@ use super::helm::{CourierOrder, ReplicationRow};
 
 /// An unanswered question about the stream is asked again after this.
 const GREET_AGAIN: Duration = Duration::from_millis(50);
+
+/// A peer that takes longer than this to apply a change is not handed over to.
+const BEHIND: Duration = Duration::from_millis(50);
 
 /// Caller-owned outputs of a [`Courier`].
 #[derive(Default)]
@@ -57,7 +65,19 @@ pub struct Courier {
     receiver: Receiver,
     /// The chunk that completes the peer's walk.
     complete: Option<u64>,
+    /// The chunk with which the peer stops to forward.
+    frozen: Option<u64>,
+    /// This node has handed over; what its shard still tells goes out until then.
+    ceding: Option<Instant>,
+    /// The last word of that.
+    left: Option<u64>,
+    /// This node has taken over by a handover: what the peer still tells is taken until then.
+    assuming: Option<Instant>,
     unopened: u64,
+    /// Datagrams of streams that this node does not listen to at present.
+    strays: u64,
+    /// Handovers whose last word was not acknowledged in time.
+    unfinished: u64,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
 }
@@ -74,7 +94,13 @@ impl Default for Courier {
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
+            frozen: None,
+            ceding: None,
+            left: None,
+            assuming: None,
             unopened: 0,
+            strays: 0,
+            unfinished: 0,
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
         }
@@ -93,21 +119,42 @@ impl Courier {
             }
             // What is under way stays so, and is said again in the next session.
             CourierOrder::SessionFell => self.sealer = None,
-            CourierOrder::Role(role, epoch) => {
-                let changed = (self.role, self.epoch) != (role, epoch);
-                (self.role, self.epoch) = (role, epoch);
-                if changed {
-                    self.complete = None;
-                    self.begin(now, out);
+            CourierOrder::Role(role, epoch) => self.take_role(now, role, epoch, out),
+            CourierOrder::Cedes(epoch) => {
+                if self.sender.is_some() && self.ceding.is_none() {
+                    (self.ceding, self.left) = (Some(now + CEDE), None);
                 }
+                self.take_role(now, Role::Standby, epoch, out);
             }
         }
         self.flush(out);
     }
 
-    /// An active node with a session tells its states; any other does not.
+    fn take_role(&mut self, now: Instant, role: Role, epoch: Epoch, out: &mut CourierOutbox) {
+        if (self.role, self.epoch) == (role, epoch) {
+            return;
+        }
+        let takes_over = (self.role, role) == (Role::Standby, Role::Active);
+        self.assuming = (takes_over && self.frozen().is_some()).then(|| now + CEDE);
+        if role != Role::Standby {
+            self.ceding = None;
+        }
+        (self.role, self.epoch) = (role, epoch);
+        self.complete = None;
+        self.begin(now, out);
+    }
+
+    /// An active node with a session tells its states, and who has handed over what is left to tell; any other does
+    /// not.
     fn begin(&mut self, now: Instant, out: &mut CourierOutbox) {
         match (self.role, self.session, &self.sealer) {
+            (Role::Standby, Some(_), Some(_)) if self.ceding.is_some() => {
+                if let Some(sender) = &self.sender {
+                    self.greeting = Some(now + GREET_AGAIN);
+                    self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
+                }
+            }
+            (Role::Standby, _, _) if self.ceding.is_some() => {}
             (Role::Active, Some(session), Some(_)) => {
                 let epoch = u64::from(self.epoch.0);
                 match &self.sender {
@@ -133,7 +180,7 @@ impl Courier {
     }
 
     fn end(&mut self, out: &mut CourierOutbox) {
-        self.greeting = None;
+        (self.greeting, self.ceding, self.left) = (None, None, None);
         if self.sender.take().is_some() {
             out.orders.push(ReplicaOrder::Quiet);
         }
@@ -146,16 +193,27 @@ impl Courier {
             self.unopened += 1;
             return;
         };
-        // A role that has changed meanwhile makes the other end's words pointless.
-        match self.role {
-            Role::Active => self.handle_answer(now, &plain, out),
-            Role::Standby => {
+        match Datagram::decode(&plain) {
+            Some(Datagram::Ack { .. }) => self.handle_answer(now, &plain, out),
+            Some(Datagram::Begin(stream) | Datagram::Data { stream, .. }) if self.listens(now, stream) => {
                 self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
                 self.take_items(out);
             }
-            Role::Alone => {}
+            // A role that has changed meanwhile makes the other end's words pointless.
+            Some(Datagram::Begin(_) | Datagram::Data { .. }) | None => self.strays += 1,
         }
         self.flush(out);
+    }
+
+    /// A standby listens, unless it still speaks itself; who takes over hears the end of that one stream.
+    fn listens(&self, now: Instant, stream: StreamId) -> bool {
+        match self.role {
+            Role::Alone => false,
+            Role::Standby => self.ceding.is_none(),
+            Role::Active => {
+                self.assuming.is_some_and(|until| now < until) && self.receiver.stream() == Some(stream)
+            }
+        }
     }
 
     /// The peer says how far it is.
@@ -169,10 +227,16 @@ impl Courier {
             if !sender.can_resume(received)
                 && let Some(session) = self.session
             {
-                return self.begin_anew(now, session, out);
+                return match self.ceding {
+                    Some(_) => self.end(out),
+                    None => self.begin_anew(now, session, out),
+                };
             }
         }
         sender.handle_datagram(now, plain, &mut self.sender_out);
+        if self.left.is_some_and(|left| left <= sender.acked()) {
+            self.end(out);
+        }
     }
 
     fn take_items(&mut self, out: &mut CourierOutbox) {
@@ -180,12 +244,15 @@ impl Courier {
         for item in self.receiver_out.items.drain(..) {
             match item {
                 Item::Begin(_) => {
-                    self.complete = None;
+                    (self.complete, self.frozen) = (None, None);
                     out.orders.push(ReplicaOrder::ForgetPeer);
                 }
                 Item::Chunk(sequence, chunk) => {
                     if flow::is_complete(&chunk) {
                         self.complete = Some(sequence);
+                    }
+                    if flow::is_frozen(&chunk) {
+                        self.frozen = Some(sequence);
                     }
                     out.orders.push(ReplicaOrder::Import(stream, sequence, chunk));
                 }
@@ -212,13 +279,20 @@ impl Courier {
     /// A chunk of changes from the shard.
     pub fn handle_chunk(&mut self, now: Instant, chunk: Vec<u8>, out: &mut CourierOutbox) {
         if let Some(sender) = &mut self.sender {
-            sender.push(now, chunk, &mut self.sender_out);
+            let is_last = flow::is_left(&chunk);
+            if sender.push(now, chunk, &mut self.sender_out) && is_last {
+                self.left = Some(sender.newest());
+            }
         }
         self.flush(out);
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut CourierOutbox) {
+        if self.ceding.is_some_and(|until| until <= now) {
+            self.unfinished += 1;
+            self.end(out);
+        }
         if let Some(sender) = &mut self.sender {
             if self.greeting.is_some_and(|again| again <= now) {
                 self.greeting = Some(now + GREET_AGAIN);
@@ -234,7 +308,7 @@ impl Courier {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).chain(self.greeting).min()
+        sender.into_iter().chain(receiver).chain(self.greeting).chain(self.ceding).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
@@ -251,6 +325,18 @@ impl Courier {
         }
     }
 
+    /// The epoch in which the peer told everything and stopped to forward, once all of that has been applied.
+    pub fn frozen(&self) -> Option<Epoch> {
+        let applied = self.frozen.is_some_and(|frozen| frozen <= self.receiver.applied());
+        let stream = self.receiver.stream().filter(|_| applied)?;
+        Some(Epoch((stream.0 & u64::from(u32::MAX)) as u32))
+    }
+
+    /// Changes have waited for the peer for longer than a healthy one needs.
+    pub fn is_behind(&self, now: Instant) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.lag(now) > BEHIND)
+    }
+
     /// The newest chunk of the peer's that this node has applied.
     pub fn applied(&self) -> u64 {
         self.receiver.applied()
@@ -259,7 +345,7 @@ impl Courier {
     /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
     pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
         let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
-        let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
+        let SenderCounters { sent, resent, foreign: unknown, impossible, overrun } = sender;
         let ReceiverCounters { received, repeated, early, foreign, beyond } =
             self.receiver.snapshot().counters;
         [
@@ -272,7 +358,8 @@ impl Courier {
             ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
             ("replica-early", early, "Chunks of the peer's states that came before their turn."),
             ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
-            ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
+            ("handover-unfinished", self.unfinished, "Handovers whose last word the peer did not acknowledge in time."),
+            ("replica-foreign", foreign + unknown + self.strays, "Datagrams of another stream of states, or of none."),
         ]
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
         .into()

@@ -7,6 +7,7 @@
 
 mod apply;
 mod arrival;
+mod assumption;
 mod command;
 mod compiled;
 mod courier;
@@ -22,6 +23,7 @@ mod pair;
 mod rate;
 mod refusal;
 mod related;
+mod relay;
 mod replication;
 mod report;
 mod shard;

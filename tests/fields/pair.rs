@@ -30,7 +30,7 @@ fn document(with: &[(&str, &str)]) -> String {
 
 const fn standing(role: Role, until: Instant) -> Standing {
     let foreign_until = Instant::from_secs(1_000_000);
-    Standing { role, epoch: Epoch(3), until, foreign: 0, foreign_until }
+    Standing { role, epoch: Epoch(3), until, foreign: 0, foreign_until, cedes: Ceding::No }
 }
 
 const ACTIVE: Standing = standing(Role::Active, Instant::from_secs(1_000_000));

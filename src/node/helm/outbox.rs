@@ -34,6 +34,8 @@ pub enum CourierOrder {
     SessionFell,
     /// The node's role.
     Role(Role, Epoch),
+    /// The node stands by in this epoch, and hands over: what its shard still tells goes to the peer.
+    Cedes(Epoch),
 }
 
 /// A line for the log.

@@ -7,11 +7,12 @@
 mod envelope;
 pub mod flow;
 mod heartbeat;
+pub mod relay;
 
 use std::net::Ipv6Addr;
 
 pub use envelope::{Envelope, Kind, Space};
-pub use heartbeat::{Health, Heartbeat};
+pub use heartbeat::{Handover, Health, Heartbeat};
 
 use super::packet::ETHERNET_LEN;
 use super::{ChecksumState, FlowKey, Fragment, FrameBuf, Packet, Transport, checksum, ethertype, protocol};
