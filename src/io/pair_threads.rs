@@ -188,13 +188,13 @@ impl PairHandle {
 
     /// An active node that is about to end hands over first, as far as that is possible within a second.
     pub fn leave(&self) {
-        let serves = |pair: PairSnapshot| {
-            pair.role == Role::Active.name() && pair.peer.is_some_and(|peer| peer.alive)
-        };
+        let serves =
+            |pair: PairSnapshot| pair.role == Role::Active.name() && pair.peer.is_some_and(|peer| peer.alive);
         if !self.snapshot().is_ok_and(serves) {
             return;
         }
-        let left = self.ask_helm(Request::Disable(true)).and_then(|()| self.wait_until(LEAVE, has_handed_over));
+        let left =
+            self.ask_helm(Request::Disable(true)).and_then(|()| self.wait_until(LEAVE, has_handed_over));
         if let Err(why) = left {
             tracing::warn!("ends without a handover: {why}");
         }

@@ -12,11 +12,11 @@
 //! else is begun in the other direction.
 
 use crate::cluster::channel::{Opener, Sealer};
-use crate::cluster::role::CEDE;
 use crate::cluster::replica::{
     Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
     StreamId,
 };
+use crate::cluster::role::CEDE;
 use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, flow};
@@ -358,8 +358,16 @@ impl Courier {
             ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
             ("replica-early", early, "Chunks of the peer's states that came before their turn."),
             ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
-            ("handover-unfinished", self.unfinished, "Handovers whose last word the peer did not acknowledge in time."),
-            ("replica-foreign", foreign + unknown + self.strays, "Datagrams of another stream of states, or of none."),
+            (
+                "handover-unfinished",
+                self.unfinished,
+                "Handovers whose last word the peer did not acknowledge in time.",
+            ),
+            (
+                "replica-foreign",
+                foreign + unknown + self.strays,
+                "Datagrams of another stream of states, or of none.",
+            ),
         ]
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
         .into()

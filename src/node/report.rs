@@ -2,8 +2,8 @@
 
 use super::Shard;
 use super::VirtualIp;
-use super::compiled::{RouteOrigin, numbered};
 use super::assumption::AssumptionCounters;
+use super::compiled::{RouteOrigin, numbered};
 use super::deferral::DeferralCounters;
 use super::relay::RelayCounters;
 use super::snapshot::{

@@ -124,7 +124,8 @@ impl Elector {
 
     /// The standby asks the active for the role; true when that makes sense.
     pub(super) fn ask(&mut self, now: Instant) -> bool {
-        let able = self.peer().is_some_and(|said| said.role == Role::Active && said.handover != Handover::Unable);
+        let able =
+            self.peer().is_some_and(|said| said.role == Role::Active && said.handover != Handover::Unable);
         let asks = able && self.own.shown().synced && self.paths.sync_carries();
         if asks {
             self.handing.asked = Some(now);
