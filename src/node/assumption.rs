@@ -22,7 +22,9 @@ const OVERHEAD: usize = 128;
 /// Packets that are acted upon together.
 const BATCH: usize = 64;
 /// Frames that came in directly wait this long at most.
-const HOLD: Duration = Duration::from_millis(30);
+const HOLD: Duration = Duration::from_millis(60);
+/// The most frames that go on in one turn: a forward thread that is busy for too long counts as stuck.
+const AT_ONCE: usize = 256;
 /// Whoever does not lead after this time has not taken over.
 const KEEP: Duration = Duration::from_millis(600);
 /// Who leads takes late frames for this long.
@@ -83,6 +85,10 @@ impl Line {
         Ok(())
     }
 
+    fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
     fn pop(&mut self) -> Option<(InterfaceId, FrameBuf)> {
         let (ingress, frame) = self.frames.pop_front()?;
         self.bytes -= frame.len() + OVERHEAD;
@@ -96,14 +102,24 @@ impl Assumption {
             Phase::Idle => None,
             Phase::Waits(until) => Some(until),
             // What waits can go now.
-            Phase::Holds(_) | Phase::Leads(_) if !self.relayed.frames.is_empty() => Some(Instant::ZERO),
+            Phase::Holds(_) if !self.relayed.is_empty() => Some(Instant::ZERO),
+            Phase::Leads(_) if self.has_waiting() => Some(Instant::ZERO),
             Phase::Holds(until) | Phase::Leads(until) => Some(until),
         }
     }
 
     /// Frames that come in directly wait.
     pub(super) fn holds(&self) -> bool {
-        matches!(self.phase, Phase::Holds(_)) && !self.passes
+        let behind = match self.phase {
+            Phase::Idle | Phase::Waits(_) => false,
+            Phase::Holds(_) => true,
+            Phase::Leads(_) => self.has_waiting(),
+        };
+        behind && !self.passes
+    }
+
+    fn has_waiting(&self) -> bool {
+        !self.relayed.is_empty() || !self.held.is_empty()
     }
 }
 
@@ -195,11 +211,10 @@ impl Shard {
                 self.assumption.counters.held += 1;
                 None
             }
-            // Order is less than the packets themselves: all go now.
+            // Order is less than the packets themselves.
             Err(frame) => {
                 self.assumption.phase = Phase::Leads(now + LATE);
                 self.assumption.counters.hurried += 1;
-                self.go_on(now, out);
                 Some(frame)
             }
         }
@@ -221,7 +236,11 @@ impl Shard {
             Phase::Waits(_) => return,
             Phase::Holds(_) | Phase::Leads(_) => {}
         }
-        while let Some((ingress, frame)) = self.assumption.relayed.pop() {
+        let mut left = AT_ONCE;
+        while left > 0
+            && let Some((ingress, frame)) = self.assumption.relayed.pop()
+        {
+            left -= 1;
             let frame = self.readdress(ingress, frame);
             self.enter_late(now, ingress, frame, out);
         }
@@ -232,10 +251,14 @@ impl Shard {
             self.assumption.phase = Phase::Leads(now + LATE);
         }
         if let Phase::Leads(until) = self.assumption.phase {
-            while let Some((ingress, frame)) = self.assumption.held.pop() {
+            while left > 0
+                && self.assumption.relayed.is_empty()
+                && let Some((ingress, frame)) = self.assumption.held.pop()
+            {
+                left -= 1;
                 self.enter_late(now, ingress, frame, out);
             }
-            if until <= now {
+            if until <= now && !self.assumption.has_waiting() {
                 self.assumption.phase = Phase::Idle;
             }
         }
