@@ -15,6 +15,8 @@ mod deferral;
 mod departure;
 mod drops;
 mod forward;
+#[cfg(test)]
+mod handover_tests;
 mod helm;
 mod local;
 mod notice;

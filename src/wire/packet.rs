@@ -222,6 +222,19 @@ mod tests {
         bytes
     }
 
+    #[test]
+    fn a_hop_that_was_counted_can_be_taken_back() {
+        for ttl in 1..=255 {
+            let mut bytes = udp4();
+            bytes[22] = ttl;
+            seal(&mut bytes);
+            let mut packet = parse(&bytes).unwrap();
+            packet.decrement_hop_limit();
+            packet.restore_hop_limit();
+            assert_eq!((packet.frame.bytes(), packet.layout.hop_limit), (&bytes[..], ttl));
+        }
+    }
+
     /// Puts an IPv4 header's checksum right.
     fn seal(bytes: &mut [u8]) {
         bytes[24..26].fill(0);

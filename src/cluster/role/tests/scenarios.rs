@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::room::{MS, Room, WELL, Wire};
+use crate::types::Ceding;
 use crate::wire::pair::Health;
 
 /// A pair in its ordinary state: the first node serves, both are in sync.
