@@ -57,7 +57,9 @@
 //! until when the lease runs. The packet path reads that before each batch and neither forwards nor answers for a virtual
 //! address without it. [`node::Courier`] (the replica thread, `io::courier_thread`) carries states: the active node's shard
 //! encodes what changes at the end of a batch ([`node::Outbox::chunks`]), the courier numbers, seals and repeats it until it
-//! is acknowledged; the standby's courier opens it and its shard takes it over ([`node::Command::Import`]). The packet path
+//! is acknowledged; the standby's courier opens it and its shard takes it over ([`node::Command::Import`]). Digests of
+//! ranges of the table go with the stream (`conntrack/digest.rs`, `cluster/replica/proof.rs`): a standby is in sync when
+//! it is proven that both tables are the same, and what differs is told again. The packet path
 //! waits for neither of them; with `defer` a flow's first packet does, for 10 ms at most (`node/deferral.rs`).
 //!
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right

@@ -28,6 +28,9 @@ pub struct Lab {
     /// "all". 0 when all promises hold
     #[arg(long, value_name = "NAMES")]
     drill: Option<String>,
+    /// This node speaks as the release before would
+    #[arg(long, value_name = "NODE", requires = "drill")]
+    old: Option<String>,
     /// How often each drill is tried
     #[arg(long, value_name = "N", default_value_t = 1, requires = "drill")]
     trials: usize,
@@ -50,7 +53,7 @@ fn rate(text: &str) -> Result<usize, String> {
 impl Lab {
     /// Runs it.
     pub fn run(self) -> ExitCode {
-        let Lab { once, json, config, drill, trials, sessions, flows, rate } = self;
+        let Lab { once, json, config, drill, old, trials, sessions, flows, rate } = self;
         let plan = match drill.as_deref().map(drills).transpose() {
             Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows, rate } }),
             Err(why) => {
@@ -69,7 +72,7 @@ impl Lab {
             }
         };
         let drilled = plan.is_some();
-        match lab::run(Options { once, plan, document }, &mut out, &mut told) {
+        match lab::run(Options { once, plan, document, old }, &mut out, &mut told) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {

@@ -7,15 +7,20 @@
 
 mod capture;
 mod check;
+mod drill;
 mod flows;
 mod lab;
+mod nodes;
 mod pair;
 mod pairing;
+mod release;
 mod reload;
+mod rotate;
 mod run;
 mod show;
 mod show_pair;
 mod table;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -50,6 +55,8 @@ enum Command {
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
     Pair(pair::Pair),
+    /// Sign programs for koi pair upgrade, and see who has signed one
+    Release(release::Release),
     /// Write the frames of an interface to a pcap file
     Capture(capture::Capture),
     /// Build a network of hosts and a router on this machine, try it, and keep it until Ctrl-C
@@ -102,6 +109,7 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
+        Command::Release(command) => command.run(),
         Command::Capture(command) => command.run(),
         Command::Lab(command) => command.run(),
         Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),

@@ -4,8 +4,11 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand, ValueEnum};
 
+use super::drill::DrillPair;
 use super::pairing::{Create, Join, Leave, Replace};
+use super::rotate::Rotate;
 use super::show_pair::pair_text;
+use super::upgrade::UpgradePair;
 use super::{Control, unexpected};
 use crate::cluster::role;
 use crate::io::request::{Request, Response};
@@ -27,6 +30,12 @@ enum What {
     Leave(Leave),
     /// Forget the other node, which is dead, and print a code for new hardware
     Replace(Replace),
+    /// Install a release on both nodes, the standby first; stops at the first doubt
+    Upgrade(UpgradePair),
+    /// Move the role on the running pair, measure what that does, and keep a report
+    Drill(DrillPair),
+    /// Give both nodes new keys, without an interruption
+    Rotate(Rotate),
     /// This node serves only when its peer cannot; survives a restart
     Maintenance {
         /// Whether it does
@@ -59,6 +68,11 @@ enum What {
         #[command(flatten)]
         control: Control,
     },
+    /// The active node tells the standby all states anew; returns when both are proven to have the same
+    Resync {
+        #[command(flatten)]
+        control: Control,
+    },
 }
 
 /// A switch.
@@ -78,14 +92,20 @@ impl Pair {
             What::Join(command) => return command.run(),
             What::Leave(command) => return command.run(),
             What::Replace(command) => return command.run(),
-            What::Maintenance { state, control } => (role::Request::Maintenance(state == OnOff::On), control),
-            What::Disable { control } => (role::Request::Disable(true), control),
-            What::Enable { control } => (role::Request::Disable(false), control),
-            What::Handover { control } => (role::Request::HandOver, control),
-            What::Resign { control } => (role::Request::Resign, control),
-            What::Takeover { control } => (role::Request::TakeOver, control),
+            What::Upgrade(command) => return command.run(),
+            What::Rotate(command) => return command.run(),
+            What::Drill(command) => return command.run(),
+            What::Maintenance { state, control } => {
+                (Request::Role(role::Request::Maintenance(state == OnOff::On)), control)
+            }
+            What::Disable { control } => (Request::Role(role::Request::Disable(true)), control),
+            What::Enable { control } => (Request::Role(role::Request::Disable(false)), control),
+            What::Handover { control } => (Request::Role(role::Request::HandOver), control),
+            What::Resign { control } => (Request::Role(role::Request::Resign), control),
+            What::Takeover { control } => (Request::Role(role::Request::TakeOver), control),
+            What::Resync { control } => (Request::Resync, control),
         };
-        match control.ask(&Request::Role(request)) {
+        match control.ask(&request) {
             Ok(Response::Pair(pair)) => {
                 print!("{}", pair_text(&pair));
                 ExitCode::SUCCESS

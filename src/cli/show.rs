@@ -9,6 +9,7 @@ use super::flows::Which;
 use super::show_pair::{heading, pair_text, redundancy, replication};
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
+use crate::io::program::ProgramNote;
 use crate::io::request::{Request, Response, Status};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::node::{PairPathRow as PathRow, PairSnapshot, PairVirtualIpRow as VirtualIpRow};
@@ -133,12 +134,14 @@ fn status_text(status: &Status) -> String {
         privileges,
         public_key,
         pair,
+        program,
         config_file,
         state,
         loopback,
     } = status;
     let mut lines = vec![
         ("Koi", format!("{version} on {hostname}, node {node}")),
+        ("Release", release_text(program)),
         ("Up for", seconds(*uptime_seconds)),
         ("Configuration", format!("revision {revision}, hash {config_hash}")),
         ("Ports with link", format!("{up} of {ports}")),
@@ -163,6 +166,13 @@ fn lost_redundancy(pair: &PairSnapshot) -> String {
         (true, false) => format!("{}\n\n", redundancy(pair)),
         (true, true) | (false, _) => String::new(),
     }
+}
+
+pub(super) fn release_text(program: &ProgramNote) -> String {
+    let ProgramNote { version, trial, gave_up, trials: _ } = program;
+    let trial = if *trial { ", on trial" } else { "" };
+    let gave_up = gave_up.as_ref().map(|(version, why)| format!("; {version} was given up: {why}"));
+    format!("{version}{trial}{}", gave_up.unwrap_or_default())
 }
 
 fn silent_pair() -> Vec<(&'static str, String)> {

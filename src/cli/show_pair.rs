@@ -3,12 +3,13 @@
 use std::fmt::Write;
 
 use super::table::Table;
-use crate::node::{Finding, PairSnapshot, PairingRow};
+use crate::node::{DigestRow, Finding, PairSnapshot, PairingRow, RangeRow, WalkRow};
 
 /// What `koi show pair` prints.
 pub fn pair_text(pair: &PairSnapshot) -> String {
     let mut text = String::new();
-    let lines = [heading(pair), redundancy(pair), replication(pair), pairing(pair)];
+    let lines =
+        [heading(pair), redundancy(pair), replication(pair), digests(pair), walk(pair), pairing(pair)];
     for line in lines.iter().filter(|line| !line.is_empty()) {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "{line}");
@@ -68,6 +69,46 @@ pub(super) fn replication(pair: &PairSnapshot) -> String {
         _ if pair.paired => "States are not being replicated.".into(),
         _ => String::new(),
     }
+}
+
+/// Whether both have the same states.
+fn digests(pair: &PairSnapshot) -> String {
+    let row = &pair.replication;
+    if row.direction != "sends" && row.direction != "receives" {
+        return String::new();
+    }
+    let DigestRow { equal, rounds, round_ms, differing, ranges, compared: _, healed, proven_after_ms } =
+        &row.digests;
+    let last = round_ms.map_or_else(String::new, |ms| format!(", the last one {} ago", ago(ms)));
+    let healed = if *healed > 0 { format!("; {healed} ranges have healed") } else { String::new() };
+    let where_ = |RangeRow { family, first, last, since_ms }: &RangeRow| {
+        format!("{family} {first} to {last} for {}", ago(*since_ms))
+    };
+    match (equal, differing) {
+        (true, _) => {
+            let after = proven_after_ms.map_or_else(String::new, |ms| format!(" after {}", ago(ms.into())));
+            format!("Digests: equal, proven{after}; {rounds} rounds{last}{healed}.")
+        }
+        (false, 0) => format!("Digests: not proven equal yet; {rounds} rounds{last}{healed}."),
+        (false, _) => {
+            let places: Vec<String> = ranges.iter().map(where_).collect();
+            format!(
+                "DIGESTS DIFFER in {differing} ranges of 256 states: {}{last}{healed}.",
+                places.join(", ")
+            )
+        }
+    }
+}
+
+/// What telling everything took.
+fn walk(pair: &PairSnapshot) -> String {
+    let WalkRow { full, by_name, bytes, took_ms } = &pair.replication.walk;
+    let Some(took) = took_ms else { return String::new() };
+    let megabytes = *bytes as f64 / 1e6;
+    format!(
+        "All states were told within {}: {full} in full, {by_name} by name, {megabytes:.1} MB.",
+        ago(*took)
+    )
 }
 
 /// What is to be put right, and how.
@@ -181,5 +222,31 @@ mod tests {
         assert!(pair_text(&pair).contains("could fail over now"));
         pair.paired = false;
         assert!(pair_text(&pair).contains("serves alone"));
+    }
+
+    #[test]
+    fn whether_both_have_the_same_states_is_said_and_where_not() {
+        let mut pair = PairSnapshot::default();
+        assert_eq!((digests(&pair), walk(&pair)), (String::new(), String::new()));
+        pair.replication.direction = "receives".into();
+        assert!(digests(&pair).contains("not proven equal yet"));
+        pair.replication.digests = DigestRow {
+            equal: true,
+            rounds: 3,
+            round_ms: Some(40),
+            proven_after_ms: Some(700),
+            healed: 2,
+            ..DigestRow::default()
+        };
+        let text = digests(&pair);
+        assert!(
+            text.contains("equal, proven after 700 ms; 3 rounds, the last one 40 ms ago; 2 ranges"),
+            "{text}"
+        );
+        let range = RangeRow { family: "IPv4".into(), first: 256, last: 511, since_ms: 90 };
+        pair.replication.digests = DigestRow { differing: 1, ranges: vec![range], ..DigestRow::default() };
+        assert!(digests(&pair).contains("DIFFER in 1 ranges of 256 states: IPv4 256 to 511 for 90 ms"));
+        pair.replication.walk = WalkRow { full: 3, by_name: 9, bytes: 2_500_000, took_ms: Some(8) };
+        assert!(walk(&pair).contains("within 8 ms: 3 in full, 9 by name, 2.5 MB"));
     }
 }

@@ -6,7 +6,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::model::*;
-use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
 fn name() -> impl Strategy<Value = String> {
     prop_oneof!["wan", "lan", "dmz", "[ -~]{0,6}"]
@@ -36,18 +36,46 @@ fn place_name() -> impl Strategy<Value = String> {
     prop_oneof!["wan", "lan", "dmz", "opt[0-9]"]
 }
 
+fn range() -> impl Strategy<Value = AddressRange> {
+    prop_oneof![
+        any::<[std::net::Ipv4Addr; 2]>()
+            .prop_map(|[a, b]| AddressRange::new(a.min(b).into(), a.max(b).into())),
+        any::<[std::net::Ipv6Addr; 2]>()
+            .prop_map(|[a, b]| AddressRange::new(a.min(b).into(), a.max(b).into())),
+    ]
+    .prop_map(Option::unwrap)
+}
+
+fn alias_name() -> impl Strategy<Value = String> {
+    prop_oneof!["servers", "web_ports", "[A-Z][a-z0-9_]{0,5}"]
+}
+
 fn place() -> impl Strategy<Value = Place> {
     prop_oneof![
         Just(Place::Any),
         prefix().prop_map(Place::Prefix),
+        range().prop_map(Place::Range),
         place_name().prop_map(Place::Net),
         place_name().prop_map(Place::Address),
         Just(Place::ThisFirewall),
+        alias_name().prop_map(Place::Alias),
     ]
 }
 
 fn endpoint() -> impl Strategy<Value = Endpoint> {
     (any::<bool>(), place()).prop_map(|(not, place)| Endpoint { not, place })
+}
+
+fn port_words() -> impl Strategy<Value = Option<Ports>> {
+    option::of(prop_oneof![ports().prop_map(Ports::Range), alias_name().prop_map(Ports::Alias)])
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![
+        prefix().prop_map(Target::Prefix),
+        range().prop_map(Target::Range),
+        alias_name().prop_map(Target::Alias),
+    ]
 }
 
 pub(crate) fn protocol() -> impl Strategy<Value = Protocol> {
@@ -66,32 +94,166 @@ pub(crate) fn family() -> impl Strategy<Value = RuleFamily> {
 }
 
 pub(crate) fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![Just(Action::Pass), Just(Action::Block)]
+    prop_oneof![Just(Action::Pass), Just(Action::Block), Just(Action::Reject), Just(Action::Match)]
+}
+
+pub(crate) fn direction() -> impl Strategy<Value = RuleDirection> {
+    prop_oneof![Just(RuleDirection::In), Just(RuleDirection::Out), Just(RuleDirection::Any)]
+}
+
+pub(crate) fn icmp_kind() -> impl Strategy<Value = IcmpKind> {
+    let word = proptest::sample::select(vec!["echoreq", "echorep", "unreach", "toobig", "timex"]);
+    prop_oneof![word.prop_map(String::from), any::<u8>().prop_map(|kind| kind.to_string())]
+        .prop_map(|text| text.try_into().unwrap())
+}
+
+pub(crate) fn tcp_flags() -> impl Strategy<Value = TcpFlags> {
+    (any::<u8>(), any::<u8>()).prop_map(|(set, out_of)| TcpFlags { set: set & out_of, out_of })
+}
+
+pub(crate) fn dscp() -> impl Strategy<Value = Dscp> {
+    (0u8..64).prop_map(|bits| bits.to_string().try_into().unwrap())
+}
+
+fn rule_id() -> impl Strategy<Value = RuleId> {
+    any::<u32>().prop_map(RuleId)
+}
+
+type Who = (Endpoint, Option<Ports>, Endpoint, Option<Ports>);
+
+fn who() -> impl Strategy<Value = Who> {
+    (endpoint(), port_words(), endpoint(), port_words())
 }
 
 fn rule() -> impl Strategy<Value = Rule> {
-    let what = (any::<u32>().prop_map(RuleId), name(), action(), family(), protocol());
-    let who = (endpoint(), option::of(ports()), endpoint(), option::of(ports()));
+    let what = (rule_id(), list(name()), action(), family(), protocol());
+    let floats = (any::<(bool, bool)>(), direction());
+    let headers = (list(icmp_kind()), option::of(tcp_flags()), option::of(dscp()), any::<bool>());
+    let tags = (option::of(alias_name()), option::of(alias_name()), any::<bool>(), option::of(rule_id()));
     let rest = (any::<bool>(), any::<bool>(), text());
-    (what, who, rest).prop_map(|(what, who, rest)| {
-        let (id, interface, action, family, protocol) = what;
-        let (source, source_port, destination, destination_port) = who;
-        let (log, disabled, description) = rest;
-        Rule {
-            id,
-            interface,
-            action,
-            family,
-            protocol,
-            source,
-            source_port,
-            destination,
-            destination_port,
-            log,
-            disabled,
+    (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
+        interface: Interfaces(what.1),
+        floating: floats.0.0,
+        quick: floats.0.1,
+        direction: floats.1,
+        family: what.3,
+        protocol: what.4,
+        icmp_types: headers.0,
+        source: who.0,
+        source_port: who.1,
+        destination: who.2,
+        destination_port: who.3,
+        tcp_flags: headers.1,
+        dscp: headers.2,
+        allow_options: headers.3,
+        tag: tags.0,
+        tagged: tags.1,
+        not_tagged: tags.2,
+        port_forward: tags.3,
+        log: rest.0,
+        disabled: rest.1,
+        description: rest.2,
+        ..Rule::new(what.0, "", what.2)
+    })
+}
+
+fn alias() -> impl Strategy<Value = Alias> {
+    let kind = prop_oneof![Just(AliasKind::Host), Just(AliasKind::Network), Just(AliasKind::Port)];
+    let value =
+        prop_oneof!["[0-9a-z.:/-]{0,8}", prefix().prop_map(|prefix| prefix.to_string()), alias_name()];
+    let entry = (value, text()).prop_map(|(value, description)| AliasEntry { value, description });
+    (alias_name(), kind, list(entry), text()).prop_map(|(name, kind, entries, description)| Alias {
+        name,
+        kind,
+        entries,
+        description,
+    })
+}
+
+fn port_forward() -> impl Strategy<Value = PortForward> {
+    let reflection = prop_oneof![Just(Reflection::Disable), Just(Reflection::Purenat)];
+    let association = prop_oneof![Just(Association::None), Just(Association::Pass)];
+    let what = (rule_id(), name(), family(), protocol());
+    let to = (option::of(target()), option::of(any::<u16>()), option::of(reflection), association);
+    (what, who(), to, any::<(bool, bool)>(), text()).prop_map(|(what, who, to, flags, description)| {
+        PortForward {
+            id: what.0,
+            interface: what.1,
+            family: what.2,
+            protocol: what.3,
+            source: who.0,
+            source_port: who.1,
+            destination: who.2,
+            destination_port: who.3,
+            target: to.0,
+            local_port: to.1,
+            reflection: to.2,
+            association: to.3,
+            no_redirect: flags.0,
+            disabled: flags.1,
             description,
         }
     })
+}
+
+fn one_to_one() -> impl Strategy<Value = OneToOne> {
+    let what = (rule_id(), name(), any::<IpAddr>(), prefix(), endpoint());
+    (what, any::<(Option<bool>, bool, bool)>(), text()).prop_map(|(what, flags, description)| OneToOne {
+        id: what.0,
+        interface: what.1,
+        external: what.2,
+        internal: what.3,
+        destination: what.4,
+        reflection: flags.0,
+        no_binat: flags.1,
+        disabled: flags.2,
+        description,
+    })
+}
+
+fn npt() -> impl Strategy<Value = Npt> {
+    (rule_id(), name(), prefix(), prefix(), any::<bool>(), text()).prop_map(
+        |(id, interface, source, destination, disabled, description)| Npt {
+            id,
+            interface,
+            source,
+            destination,
+            disabled,
+            description,
+        },
+    )
+}
+
+fn outbound() -> impl Strategy<Value = Outbound> {
+    let mode = prop_oneof![
+        Just(OutboundMode::Automatic),
+        Just(OutboundMode::Hybrid),
+        Just(OutboundMode::Manual),
+        Just(OutboundMode::Disabled)
+    ];
+    let pool = prop_oneof![Just(Pool::RoundRobin), Just(Pool::Random), Just(Pool::SourceHash)];
+    let what = (rule_id(), name(), family(), protocol());
+    let to = (option::of(target()), pool, option::of(ports()));
+    let rule = (what, who(), to, any::<(bool, bool, bool, bool)>(), text()).prop_map(
+        |(what, who, to, flags, description)| OutboundRule {
+            family: what.2,
+            protocol: what.3,
+            source: who.0,
+            source_port: who.1,
+            destination: who.2,
+            destination_port: who.3,
+            target: to.0,
+            pool: to.1,
+            port: to.2,
+            sticky: flags.0,
+            static_port: flags.1,
+            no_nat: flags.2,
+            disabled: flags.3,
+            description,
+            ..OutboundRule::new(what.0, &what.1)
+        },
+    );
+    (mode, list(rule)).prop_map(|(mode, rules)| Outbound { mode, rules })
 }
 
 fn interface() -> impl Strategy<Value = Interface> {
@@ -175,13 +337,27 @@ fn system() -> impl Strategy<Value = System> {
         frag,
         ..Timeouts::default()
     });
-    (text(), any::<u32>(), any::<bool>(), web, timeouts).prop_map(
-        |(hostname, state_limit, anti_lockout, web, timeouts)| System {
-            hostname,
-            state_limit,
-            anti_lockout,
-            web,
-            timeouts,
+    let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
+    let floor =
+        proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
+            major,
+            minor,
+            patch,
+        }));
+    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, timeouts).prop_map(
+        |(hostname, state_limit, flags, (release_keys, version_floor), web, timeouts)| {
+            let (anti_lockout, one_to_one_reflection, reflection) = flags;
+            System {
+                hostname,
+                state_limit,
+                anti_lockout,
+                nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
+                one_to_one_reflection,
+                release_keys,
+                version_floor,
+                web,
+                timeouts,
+            }
         },
     )
 }
@@ -202,10 +378,16 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         gateway,
         description,
     });
-    let mode = prop_oneof![Just(OutboundMode::Automatic), Just(OutboundMode::Disabled)];
+    let group = (name(), list(name()), text()).prop_map(|(name, members, description)| InterfaceGroup {
+        name,
+        members,
+        description,
+    });
+    let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
+    let names = (list(group), list(alias()));
     let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()));
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, mode).prop_map(|((revision, system, pair, virtual_ips), lists, mode)| Config {
+    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips), lists, names, nat)| Config {
         schema: super::defaults::SCHEMA,
         revision,
         system,
@@ -215,7 +397,12 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         virtual_ips,
         gateways: lists.2,
         routes: lists.3,
+        interface_groups: names.0,
+        aliases: names.1,
         rules: lists.4,
-        outbound: Outbound { mode },
+        port_forwards: nat.0,
+        one_to_ones: nat.1,
+        npts: nat.2,
+        outbound: nat.3,
     })
 }

@@ -56,3 +56,9 @@ pub const GATEWAY_LIMIT: usize = 256;
 pub const ROUTE_LIMIT: usize = 100_000;
 /// The most filter rules.
 pub const RULE_LIMIT: usize = 10_000;
+/// The most aliases.
+pub const ALIAS_LIMIT: usize = 10_000;
+/// The most entries of all aliases together.
+pub const ALIAS_ENTRY_LIMIT: usize = 2_000_000;
+/// The most different tags.
+pub const TAG_LIMIT: usize = 1_000;

@@ -6,6 +6,7 @@
 //!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
+mod aliases;
 mod canonical;
 pub mod defaults;
 pub mod model;
@@ -17,6 +18,7 @@ mod schema;
 mod valid;
 mod validate;
 
+pub use aliases::Aliases;
 pub use canonical::mac_for;
 pub use model::Config;
 pub use parse::{load, parse};

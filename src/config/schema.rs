@@ -7,8 +7,11 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
-use super::model::{Action, Driver, Endpoint, OutboundMode, Protocol, RuleFamily, Secret, VirtualMac, Zone};
-use crate::types::{MacAddr, PortRange, Prefix, PublicKey, RuleId, Vhid};
+use super::model::{
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, OutboundMode,
+    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, VirtualMac, Zone,
+};
+use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
 /// Tries a value; the error says what is wrong with it.
 pub(super) type Try = fn(&Spanned<DeValue<'_>>) -> Result<(), Error>;
@@ -68,7 +71,12 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("virtual_ip", Tables(VIRTUAL_IP), "sections [[virtual_ip]]"),
     optional("gateway", Tables(GATEWAY), "sections [[gateway]]"),
     optional("route", Tables(ROUTE), "sections [[route]]"),
+    optional("interface_group", Tables(INTERFACE_GROUP), "sections [[interface_group]]"),
+    optional("alias", Tables(ALIAS), "sections [[alias]]"),
     optional("rule", Tables(RULE), "sections [[rule]]"),
+    optional("port_forward", Tables(PORT_FORWARD), "sections [[port_forward]]"),
+    optional("one_to_one", Tables(ONE_TO_ONE), "sections [[one_to_one]]"),
+    optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
 ];
 
@@ -76,6 +84,14 @@ static SYSTEM: &[Field] = &[
     optional("hostname", TEXT, "a name in quotes, as in \"koi\""),
     optional("state_limit", Value(is::<u32>), "a number of states"),
     optional("anti_lockout", FLAG, "true or false"),
+    optional(
+        "release_keys",
+        List(is::<ReleaseKey>),
+        "a list of at most two keys, 64 hex digits in quotes each",
+    ),
+    optional("version_floor", Value(is::<ReleaseVersion>), "a version in quotes, as in \"1.2.3\""),
+    optional("nat_reflection", Value(is::<Reflection>), REFLECTION),
+    optional("one_to_one_reflection", FLAG, "true or false"),
     optional("web", Table(WEB), "a section [system.web]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
@@ -191,27 +207,135 @@ static ROUTE: &[Field] = &[
     DESCRIPTION,
 ];
 
-const ENDPOINT: &str = "\"any\", an address, a network, \"lan net\", \"lan address\" or \"this firewall\", \
+const ENDPOINT: &str = "\"any\", an address, a network, a range, an alias, \"lan net\", \"lan address\" or \"this firewall\", \
                         with \"! \" in front for everything else";
-const PORTS: &str = "a port or a range in quotes, as in \"443\" or \"8000-8080\"";
+const PORTS: &str = "a port, a range or an alias in quotes, as in \"443\" or \"8000-8080\"";
+const RULE_ID: Field = required("id", Value(is::<RuleId>), "a number from 1000000 that stays with the rule");
+const FAMILY: Field = optional("family", Value(is::<RuleFamily>), "\"inet\", \"inet6\" or \"inet46\"");
+const PROTOCOL: Field = optional(
+    "protocol",
+    Value(is::<Protocol>),
+    "\"any\", \"tcp\", \"udp\", \"tcp/udp\", \"icmp\" or a protocol number, in quotes",
+);
+const SOURCE: Field = optional("source", Value(is::<Endpoint>), ENDPOINT);
+const SOURCE_PORT: Field = optional("source_port", Value(is::<Ports>), PORTS);
+const DESTINATION: Field = optional("destination", Value(is::<Endpoint>), ENDPOINT);
+const DESTINATION_PORT: Field = optional("destination_port", Value(is::<Ports>), PORTS);
+const DISABLED: Field = optional("disabled", FLAG, "true or false");
+const ONE_INTERFACE: Field = required("interface", TEXT, "the name of an [[interface]] in quotes");
+const REFLECTION: &str = "\"disable\" or \"purenat\"";
+const TARGET: &str = "an address, a network, a range or an alias in quotes";
 
 static RULE: &[Field] = &[
-    required("id", Value(is::<RuleId>), "a number from 1000000 that stays with the rule"),
-    required("interface", TEXT, "the name of the [[interface]] by which packets come in, in quotes"),
-    required("action", Value(is::<Action>), "\"pass\" or \"block\""),
-    optional("family", Value(is::<RuleFamily>), "\"inet\", \"inet6\" or \"inet46\""),
+    RULE_ID,
     optional(
-        "protocol",
-        Value(is::<Protocol>),
-        "\"any\", \"tcp\", \"udp\", \"tcp/udp\", \"icmp\" or a protocol number, in quotes",
+        "interface",
+        Value(is::<Interfaces>),
+        "the name of the [[interface]] or [[interface_group]] by which packets come in, in quotes",
     ),
-    optional("source", Value(is::<Endpoint>), ENDPOINT),
-    optional("source_port", Value(is::<PortRange>), PORTS),
-    optional("destination", Value(is::<Endpoint>), ENDPOINT),
-    optional("destination_port", Value(is::<PortRange>), PORTS),
+    optional("floating", FLAG, "true or false"),
+    optional("quick", FLAG, "true or false"),
+    optional("direction", Value(is::<RuleDirection>), "\"in\", \"out\" or \"any\""),
+    required("action", Value(is::<Action>), "\"pass\", \"block\", \"reject\" or \"match\""),
+    FAMILY,
+    PROTOCOL,
+    optional("icmp_types", List(is::<IcmpKind>), "ICMP types in quotes, as in \"echoreq\""),
+    SOURCE,
+    SOURCE_PORT,
+    DESTINATION,
+    DESTINATION_PORT,
+    optional(
+        "tcp_flags",
+        Value(is::<TcpFlags>),
+        "\"any\", or as in \"S/SA\" the flags set out of those looked at",
+    ),
+    optional("dscp", Value(is::<Dscp>), "a code point in quotes, as in \"ef\" or \"46\""),
+    optional("allow_options", FLAG, "true or false"),
+    optional("tag", TEXT, "a tag in quotes"),
+    optional("tagged", TEXT, "a tag in quotes"),
+    optional("not_tagged", FLAG, "true or false"),
+    optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
     optional("log", FLAG, "true or false"),
-    optional("disabled", FLAG, "true or false"),
+    DISABLED,
     DESCRIPTION,
 ];
 
-static OUTBOUND: &[Field] = &[optional("mode", Value(is::<OutboundMode>), "\"automatic\" or \"disabled\"")];
+static INTERFACE_GROUP: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"inside\""),
+    required("members", List(is::<String>), "names of [[interface]]s in quotes"),
+    DESCRIPTION,
+];
+
+static ALIAS: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"web_servers\""),
+    required("type", Value(is::<AliasKind>), "\"host\", \"network\" or \"port\""),
+    optional(
+        "entries",
+        List(is::<AliasEntry>),
+        "members in quotes, or { value = \"...\", description = \"...\" }",
+    ),
+    DESCRIPTION,
+];
+
+static PORT_FORWARD: &[Field] = &[
+    RULE_ID,
+    ONE_INTERFACE,
+    FAMILY,
+    PROTOCOL,
+    SOURCE,
+    SOURCE_PORT,
+    Field { required: true, ..DESTINATION },
+    DESTINATION_PORT,
+    optional("target", Value(is::<Target>), TARGET),
+    optional("local_port", SMALL, "a port from 1 to 65535, without quotes"),
+    optional("reflection", Value(is::<Reflection>), REFLECTION),
+    optional("association", Value(is::<Association>), "\"none\" or \"pass\""),
+    optional("no_redirect", FLAG, "true or false"),
+    DISABLED,
+    DESCRIPTION,
+];
+
+static ONE_TO_ONE: &[Field] = &[
+    RULE_ID,
+    ONE_INTERFACE,
+    required("external", Value(is::<std::net::IpAddr>), "an address in quotes, as in \"203.0.113.9\""),
+    required("internal", Value(is::<Prefix>), "a network in quotes, as in \"10.20.0.5/32\""),
+    DESTINATION,
+    optional("reflection", FLAG, "true or false"),
+    optional("no_binat", FLAG, "true or false"),
+    DISABLED,
+    DESCRIPTION,
+];
+
+static NPT: &[Field] = &[
+    RULE_ID,
+    ONE_INTERFACE,
+    required("source", Value(is::<Prefix>), "an IPv6 prefix in quotes, as in \"fd00:1::/48\""),
+    required("destination", Value(is::<Prefix>), "an IPv6 prefix in quotes, as in \"2001:db8:1::/48\""),
+    DISABLED,
+    DESCRIPTION,
+];
+
+static OUTBOUND: &[Field] = &[
+    optional("mode", Value(is::<OutboundMode>), "\"automatic\", \"hybrid\", \"manual\" or \"disabled\""),
+    optional("rule", Tables(OUTBOUND_RULE), "sections [[outbound.rule]]"),
+];
+
+static OUTBOUND_RULE: &[Field] = &[
+    RULE_ID,
+    ONE_INTERFACE,
+    FAMILY,
+    PROTOCOL,
+    SOURCE,
+    SOURCE_PORT,
+    DESTINATION,
+    DESTINATION_PORT,
+    optional("target", Value(is::<Target>), TARGET),
+    optional("pool", Value(is::<Pool>), "\"round-robin\", \"random\" or \"source-hash\""),
+    optional("sticky", FLAG, "true or false"),
+    optional("port", Value(is::<PortRange>), "a port or a range in quotes, as in \"1024-65535\""),
+    optional("static_port", FLAG, "true or false"),
+    optional("no_nat", FLAG, "true or false"),
+    DISABLED,
+    DESCRIPTION,
+];

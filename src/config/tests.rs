@@ -18,6 +18,10 @@ revision = 7
 hostname = "fw"
 state_limit = 1000
 anti_lockout = false
+release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a"]
+version_floor = "1.2.3"
+nat_reflection = "purenat"
+one_to_one_reflection = true
 [system.web]
 port = 8443
 [system.timeouts]
@@ -38,6 +42,23 @@ other_multiple = 14
 frag = 15
 [outbound]
 mode = "disabled"
+[[outbound.rule]]
+id = 1000005
+interface = "wan"
+family = "inet"
+protocol = "udp"
+source = "any_host"
+source_port = "1-5"
+destination = "10.0.0.1-10.0.0.5"
+destination_port = "web"
+target = "203.0.113.0/28"
+pool = "source-hash"
+sticky = true
+port = "1-5"
+static_port = true
+no_nat = true
+disabled = true
+description = "d"
 [pair]
 sync = "s"
 preferred = "alpha"
@@ -91,17 +112,70 @@ description = "d"
 destination = "10.0.0.0/8"
 gateway = "GW"
 description = "d"
+[[interface_group]]
+name = "inside"
+members = ["lan"]
+description = "d"
+[[alias]]
+name = "web"
+type = "port"
+entries = ["443", { value = "8000-8080", description = "d" }]
+description = "d"
 [[rule]]
 id = 1000000
-interface = "lan"
-action = "block"
+interface = ["lan", "wan"]
+floating = true
+quick = true
+direction = "any"
+action = "reject"
 family = "inet"
 protocol = "tcp/udp"
+icmp_types = ["echoreq", "3"]
 source = "! lan net"
 source_port = "1-5"
 destination = "this firewall"
 destination_port = "443"
+tcp_flags = "S/SA"
+dscp = "ef"
+allow_options = true
+tag = "t"
+tagged = "u"
+not_tagged = true
+port_forward = 1000001
 log = true
+disabled = true
+description = "d"
+[[port_forward]]
+id = 1000001
+interface = "wan"
+family = "inet"
+protocol = "tcp"
+source = "any_host"
+source_port = "1-5"
+destination = "wan address"
+destination_port = "8000-8010"
+target = "10.0.0.7"
+local_port = 80
+reflection = "purenat"
+association = "pass"
+no_redirect = true
+disabled = true
+description = "d"
+[[one_to_one]]
+id = 1000002
+interface = "wan"
+external = "203.0.113.9"
+internal = "10.0.0.9/32"
+destination = "10.0.0.0/8"
+reflection = true
+no_binat = true
+disabled = true
+description = "d"
+[[npt]]
+id = 1000003
+interface = "wan"
+source = "fd00:1::/48"
+destination = "2001:db8:1::/48"
 disabled = true
 description = "d"
 "#;
@@ -138,7 +212,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "ecb8faffde0409c0f69b0bde61c47b5231fde3cbe1eaf71de457345e91fed5d9"
+        "bfd70e6330b00868099ca57ab0f98850dbfda3aa2ae7a32e62952d8b70cf3feb"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -9,19 +9,27 @@
 //! Counters and TCP's edges are told with every change, and of flows with traffic again every [`REFRESH`], by a slow
 //! walk. Nothing needs the edges sooner: whoever takes over learns them from the first segment.
 //!
+//! A peer that once told this node of its own flows, and still has them, is told a flow by the slot that it has there;
+//! only what it does not find the same is told in full. When all is told, digests follow, range by range, each at a
+//! moment when nothing of its range waits: so what the peer computes at that place in the stream must be the same.
+//!
 //! Invariants: ends are told before anything else, so that nothing told of a slot is followed by the end of a flow
 //! that was there before; flows that end on the router itself are never told; what a call does is bounded by its budget.
 
 use std::collections::VecDeque;
 
+use super::digest::{self, KNOWN_KEY};
 use super::index::{Hit, Slot, Way};
+use super::mirror::Mirror;
+use super::ranges::Ranges;
 use super::record::Common;
+use super::rounds::{AT_ONCE, Rounds};
 use super::slab::Store;
-use super::table::Table;
+use super::table::{Counters, Table};
 use super::timer::{Class, Tick};
 use super::witness::Witnesses;
-use crate::types::{Duration, Family, Instant};
-use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd};
+use crate::types::{Duration, Family, Instant, Random, Seed};
+use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd, Walked};
 use crate::wire::protocol;
 
 /// The most flows in line, and the most ends.
@@ -54,6 +62,11 @@ pub(super) struct Changes {
     walk: Option<Walk>,
     /// The end of the first walk was not told yet.
     incomplete: bool,
+    /// The peer has the flows that the mirror knows by its slots.
+    by_name: bool,
+    /// What the first walk has told, until that is said.
+    walked: Option<Walked>,
+    rounds: Rounds,
     /// Where the slow walk is, and when it goes on.
     refresh: (Option<Slot>, Instant),
     line_limit: usize,
@@ -68,7 +81,7 @@ struct Walk {
 
 impl Changes {
     /// Everything is to be told.
-    fn new(store: &Store, now: Instant, line_limit: usize) -> Self {
+    fn new(store: &Store, now: Instant, line_limit: usize, by_name: bool, keys: Random) -> Self {
         let mut dirty = Ranges::default();
         for (family, grown) in [Family::Inet, Family::Inet6].into_iter().zip(store.grown()) {
             for first in (0..grown).step_by(RANGE as usize) {
@@ -81,6 +94,9 @@ impl Changes {
             dirty,
             walk: None,
             incomplete: true,
+            by_name,
+            walked: Some(Walked::default()),
+            rounds: Rounds::new(now, keys),
             refresh: (None, now + REFRESH),
             line_limit,
             overflows: 0,
@@ -106,7 +122,20 @@ impl Changes {
     }
 
     fn is_waiting(&self) -> bool {
-        !self.ends.is_empty() || !self.line.is_empty() || self.is_walking() || self.incomplete
+        let told = self.ends.is_empty() && self.line.is_empty() && !self.is_walking();
+        !told || self.incomplete || self.rounds.hurries()
+    }
+
+    /// When all is told for the first time: what was told, then that it was all.
+    fn completion(&mut self, proves: bool) -> Option<Change> {
+        if !self.incomplete || self.is_walking() {
+            return None;
+        }
+        if let Some(walked) = self.walked.take().filter(|_| proves) {
+            return Some(Change::Walked(walked));
+        }
+        (self.incomplete, self.by_name) = (false, false);
+        Some(Change::Complete)
     }
 
     const fn is_walking(&self) -> bool {
@@ -118,6 +147,12 @@ impl Changes {
 struct Writer<'a> {
     store: &'a mut Store,
     witnesses: &'a Witnesses,
+    counters: &'a mut Counters,
+    /// Where the peer has flows that it need not be told in full.
+    known: Option<&'a Mirror>,
+    /// The peer compares digests.
+    proves: bool,
+    walked: Walked,
     now: Tick,
     into: &'a mut Vec<u8>,
     budget: usize,
@@ -137,7 +172,22 @@ impl Writer<'_> {
             return;
         }
         common.set_told();
+        self.walked.full += 1;
         flow::encode_record(&record(self.store, self.witnesses, self.now, slot), self.into);
+    }
+
+    /// The same; where the peer has the flow, its slot there says enough.
+    fn name(&mut self, slot: Slot) {
+        let dirty = self.store.common(slot).is_dirty();
+        let theirs = self.known.filter(|_| !dirty).and_then(|mirror| mirror.theirs(slot));
+        let Some((theirs, mixed)) =
+            theirs.zip(digest::mixed(self.store, self.witnesses, KNOWN_KEY, slot.raw(), slot))
+        else {
+            return self.tell(slot);
+        };
+        self.store.common_mut(slot).set_told();
+        self.walked.known += 1;
+        flow::encode(&Change::Known { slot: slot.raw(), theirs, mixed: mixed as u32 }, self.into);
     }
 
     fn line(&mut self, changes: &mut Changes, share: usize) {
@@ -165,13 +215,52 @@ impl Writer<'_> {
                 let (first, last) = (walk.last & !(RANGE - 1), walk.last);
                 flow::encode(&Change::RangeEnd { first, last }, self.into);
                 changes.walk = None;
+                if !changes.incomplete && self.is_told(changes, first, last) {
+                    self.digest(changes, first, last);
+                }
                 continue;
             }
             let slot = Slot::from_raw(walk.next);
             walk.next += 1;
             left -= 1;
-            self.tell(slot);
+            self.name(slot);
         }
+    }
+
+    /// True when nothing of this range, which was just walked, waits again.
+    fn is_told(&self, changes: &Changes, first: u32, last: u32) -> bool {
+        let dirty = |raw| self.store.slot(raw).is_some_and(|slot| self.store.common(slot).is_dirty());
+        !changes.dirty.contains(Slot::from_raw(first)) && !(first..=last).any(dirty)
+    }
+
+    /// Nothing of this range waits.
+    fn digest(&mut self, changes: &mut Changes, first: u32, last: u32) {
+        if !self.proves {
+            return;
+        }
+        let digest = digest::of_range(self.store, self.witnesses, changes.rounds.key(), first, last);
+        flow::encode(&Change::Digest(digest), self.into);
+        self.counters.digests += 1;
+    }
+
+    /// A step of the round. Nothing waits at all.
+    fn compare(&mut self, changes: &mut Changes, now: Instant) {
+        let due = self.proves && changes.rounds.due() <= now;
+        if changes.incomplete || !due || !self.has_room(self.budget) {
+            return;
+        }
+        for _ in 0..AT_ONCE {
+            if !self.has_room(self.budget) {
+                break;
+            }
+            let Some((first, last)) = changes.rounds.next(self.store) else {
+                flow::encode(&Change::Round, self.into);
+                self.counters.rounds += 1;
+                break;
+            };
+            self.digest(changes, first, last);
+        }
+        changes.rounds.pace(now, self.store);
     }
 
     fn refresh(&mut self, changes: &mut Changes, now: Instant) {
@@ -199,13 +288,42 @@ impl Writer<'_> {
 impl Table {
     /// Begins to keep, anew, what a peer has to be told, which knows nothing yet; or ends it.
     pub fn keep_changes(&mut self, now: Instant, on: bool) {
-        self.changes = on.then(|| Box::new(Changes::new(&self.store, now, LINE)));
+        self.changes = None;
+        if on {
+            self.keep_changes_in(now, LINE, false);
+        }
     }
 
-    /// With a shorter line.
-    #[cfg(test)]
-    pub(super) fn keep_changes_in(&mut self, now: Instant, limit: usize) {
-        self.changes = Some(Box::new(Changes::new(&self.store, now, limit)));
+    /// Whether the peer knows what a digest is; at first it does.
+    pub const fn set_proves(&mut self, proves: bool) {
+        self.proves = proves;
+    }
+
+    /// Begins anew with a peer that has the flows that it last told of.
+    pub fn keep_changes_by_name(&mut self, now: Instant) {
+        self.keep_changes_in(now, LINE, true);
+    }
+
+    /// With so many places in line.
+    pub(super) fn keep_changes_in(&mut self, now: Instant, limit: usize, by_name: bool) {
+        let keys = Seed([self.random.next(), self.random.next()]).random();
+        self.changes = Some(Box::new(Changes::new(&self.store, now, limit, by_name, keys)));
+    }
+
+    /// The peer has found a range of ours, which begins here, to be another one: it is told again.
+    pub fn tell_range(&mut self, first: u32) {
+        let slot = self.store.slot(first & !(RANGE - 1));
+        if let Some((changes, slot)) = self.changes.as_mut().zip(slot) {
+            changes.dirty.insert(slot);
+            self.counters.corrected += 1;
+        }
+    }
+
+    /// The peer does not have the flow of this slot.
+    pub fn tell_flow(&mut self, slot: u32) {
+        if let Some(slot) = self.store.slot(slot) {
+            self.note(slot);
+        }
     }
 
     /// True when what changes is kept for a peer.
@@ -227,7 +345,14 @@ impl Table {
     /// True when it has, or when flows with traffic may be told again.
     #[inline]
     pub fn has_news(&self, now: Instant) -> bool {
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || changes.refresh.1 <= now)
+        let due = |changes: &Changes| changes.refresh.1 <= now || self.proves && changes.rounds.due() <= now;
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || due(changes))
+    }
+
+    /// When the next digests are due.
+    pub fn poll_changes(&self) -> Option<Instant> {
+        let complete = self.changes.as_ref().filter(|changes| self.proves && !changes.incomplete);
+        complete.map(|changes| changes.rounds.due())
     }
 
     /// Fills a chunk of at most `budget` bytes with what is to be told, in its newest state, first come first told. False when
@@ -237,8 +362,12 @@ impl Table {
         into.clear();
         flow::begin(into);
         let begun = into.len();
-        let (store, witnesses) = (&mut self.store, &self.witnesses);
-        let mut writer = Writer { store, witnesses, now: Tick::of(now), into, budget };
+        let (store, witnesses, counters) = (&mut self.store, &self.witnesses, &mut self.counters);
+        let known = self.mirror.as_deref().filter(|_| changes.by_name);
+        let (walked, tick) = (Walked::default(), Tick::of(now));
+        let proves = self.proves;
+        let mut writer =
+            Writer { store, witnesses, counters, known, proves, walked, now: tick, into, budget };
         while writer.has_room(budget)
             && let Some((slot, generation)) = changes.ends.pop_front()
         {
@@ -251,15 +380,18 @@ impl Table {
             writer.walk(&mut changes);
             writer.line(&mut changes, budget);
             if changes.line.is_empty() && !changes.is_walking() {
+                writer.compare(&mut changes, now);
                 writer.refresh(&mut changes, now);
             }
         }
+        if let Some(walked) = &mut changes.walked {
+            walked.full += writer.walked.full;
+            walked.known += writer.walked.known;
+        }
         if into.len() == begun {
-            if changes.incomplete && !changes.is_walking() {
-                changes.incomplete = false;
-                flow::encode(&Change::Complete, into);
-            } else {
-                into.clear();
+            match changes.completion(self.proves) {
+                Some(change) => flow::encode(&change, into),
+                None => into.clear(),
             }
         }
         self.changes = Some(changes);
@@ -337,46 +469,5 @@ fn progress(common: &Common) -> Progress {
     Progress::Other {
         traffic: common.traffic().map(|traffic| traffic as u8),
         repeated: matches!(common.class, Class::UdpOneWay | Class::OtherOneWay),
-    }
-}
-
-/// A set of ranges.
-#[derive(Default)]
-struct Ranges {
-    /// By family; a bit for each range.
-    words: [Vec<u64>; 2],
-    count: usize,
-    /// Where the next one is looked for.
-    hand: [usize; 2],
-}
-
-impl Ranges {
-    fn insert(&mut self, slot: Slot) {
-        let range = slot.number() / RANGE as usize;
-        let words = &mut self.words[slot.family() as usize];
-        if words.len() <= range / 64 {
-            words.resize(range / 64 + 1, 0);
-        }
-        let (word, bit) = (&mut words[range / 64], 1 << (range % 64));
-        self.count += usize::from(*word & bit == 0);
-        *word |= bit;
-    }
-
-    /// The first and last slot of a range that leaves the set.
-    fn take(&mut self, store: &Store) -> Option<(u32, u32)> {
-        for family in [Family::Inet, Family::Inet6] {
-            let (words, hand) = (&mut self.words[family as usize], &mut self.hand[family as usize]);
-            let count = words.len();
-            let place = (0..count).map(|step| (*hand + step) % count).find(|place| words[*place] != 0);
-            let Some(place) = place else { continue };
-            let bit = words[place].trailing_zeros();
-            words[place] &= words[place] - 1;
-            *hand = if words[place] == 0 { place + 1 } else { place };
-            self.count -= 1;
-            let first = (place as u32 * 64 + bit) * RANGE;
-            let last = (first + RANGE - 1).min(store.grown()[family as usize].saturating_sub(1));
-            return Some((Slot::new(family, first).raw(), Slot::new(family, last).raw()));
-        }
-        None
     }
 }

@@ -10,6 +10,7 @@
 
 use super::NO_HOP;
 use super::advance::class_of;
+use super::digest::{self, KNOWN_KEY};
 use super::index::{Slot, Way};
 use super::mirror::Mirror;
 use super::record::Common;
@@ -18,10 +19,35 @@ use super::tcp::{Peer, Phase, Tcp};
 use super::timer::{Class, Tick, Traffic};
 use crate::rules::Pass;
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
-use crate::wire::pair::flow::{Change, FlowRecord, Progress};
+use crate::wire::pair::digest::Digest;
+use crate::wire::pair::flow::{Change, FlowRecord, Progress, Walked};
+use crate::wire::protocol;
 
 /// Slots that are looked at in one step for flows that the peer did not tell of.
 const SWEEP: usize = 256;
+
+/// What came of a change that was taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Taken {
+    /// The table is as the peer says.
+    Applied,
+    /// Our flows of the peer's range, which begins there, are the same, or not.
+    Compared {
+        /// The peer's slot.
+        first: u32,
+        /// They are.
+        equal: bool,
+    },
+    /// All ranges have been compared.
+    Round {
+        /// Flows were here that the peer never told of.
+        strays: bool,
+    },
+    /// The flow of this slot of the peer's is not here, or not the same.
+    Unknown(u32),
+    /// The peer has told all ranges.
+    Walked(Walked),
+}
 
 /// Why a change was not taken. Each is counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -49,18 +75,34 @@ impl Table {
         epoch: u32,
         change: &Change,
         resolve: Resolve<'_>,
-    ) -> Result<(), Refused> {
+    ) -> Result<Taken, Refused> {
+        let result = self.take(now, epoch, change, resolve);
+        match result {
+            Ok(_) => {}
+            Err(Refused::Own) => self.counters.import_own += 1,
+            Err(Refused::Full) => self.counters.import_limited += 1,
+            Err(Refused::Malformed) => self.counters.import_malformed += 1,
+        }
+        result
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        epoch: u32,
+        change: &Change,
+        resolve: Resolve<'_>,
+    ) -> Result<Taken, Refused> {
         match change {
-            Change::Upsert(record) => {
-                let result = self.upsert(now, epoch, record, resolve);
-                match result {
-                    Ok(()) => {}
-                    Err(Refused::Own) => self.counters.import_own += 1,
-                    Err(Refused::Full) => self.counters.import_limited += 1,
-                    Err(Refused::Malformed) => self.counters.import_malformed += 1,
-                }
-                return result;
+            Change::Upsert(record) => self.upsert(now, epoch, record, resolve)?,
+            Change::Known { slot, theirs, mixed } => return self.recognise(*slot, *theirs, *mixed),
+            Change::Digest(digest) if self.passive => {
+                return Ok(Taken::Compared { first: digest.first, equal: self.digest_of(digest) == *digest });
             }
+            Change::Round if self.passive => return Ok(Taken::Round { strays: self.look_for_strays() }),
+            // From the takeover on this table goes its own way.
+            Change::Digest(_) | Change::Round => {}
+            Change::Walked(walked) => return Ok(Taken::Walked(*walked)),
             Change::Close { slot, generation: _ } => {
                 // The generation need not be asked: ends come before whatever is told of their slot afterwards.
                 if let Some(ours) = self.mirrored(*slot) {
@@ -80,7 +122,63 @@ impl Table {
             | Change::Drained
             | Change::Left => {}
         }
-        Ok(())
+        Ok(Taken::Applied)
+    }
+
+    /// Our flows of the peer's range, under the same key.
+    fn digest_of(&self, theirs: &Digest) -> Digest {
+        let Digest { first, last, key, .. } = *theirs;
+        let mut ours = Digest::new(first, last, key);
+        for name in first..=last {
+            let slot = self.mirrored(name);
+            if let Some(mixed) =
+                slot.and_then(|slot| digest::mixed(&self.store, &self.witnesses, key, name, slot))
+            {
+                ours.add(mixed);
+            }
+        }
+        ours
+    }
+
+    /// Flows that the peer never told of, though it has told all of its own, are about to end.
+    fn look_for_strays(&mut self) -> bool {
+        let shared = self.len - self.own;
+        let mirror = self.mirror_mut();
+        if mirror.sweep.is_some() || shared <= mirror.bound() {
+            return false;
+        }
+        let strays = shared - mirror.bound();
+        mirror.sweep = Some(None);
+        self.counters.import_strays += u64::from(strays);
+        true
+    }
+
+    /// The peer names the slot that one of its flows had here when this node told of it.
+    fn recognise(&mut self, name: u32, place: u32, looks: u32) -> Result<Taken, Refused> {
+        if !Mirror::may_be(name) {
+            return Err(Refused::Malformed);
+        }
+        let same = |slot: &Slot| {
+            let mixed = digest::mixed(&self.store, &self.witnesses, KNOWN_KEY, name, *slot);
+            mixed.is_some_and(|mixed| mixed as u32 == looks)
+        };
+        let Some(ours) = self.store.slot(place).filter(same) else {
+            self.counters.import_unknown += 1;
+            return Ok(Taken::Unknown(name));
+        };
+        if let Some(other) = self.mirrored(name).filter(|other| *other != ours) {
+            self.remove(other);
+        }
+        if self.mirrored(name).is_none() {
+            self.reschedule(ours);
+            let common = self.store.common_mut(ours);
+            if common.protocol == protocol::TCP {
+                common.set_relearn(is_moving(&common.tcp()));
+            }
+        }
+        self.mirror_mut().bind(name, ours);
+        self.counters.import_known += 1;
+        Ok(Taken::Applied)
     }
 
     /// A stream begins anew: the slots that the peer names mean nothing yet. Flows stay until it has told all of its own.
@@ -156,6 +254,12 @@ impl Table {
         }
         for key in [&record.original, &record.reply] {
             let Some(hit) = self.index.find(key) else { continue };
+            if !self.store.holds(hit.slot, hit.way, key) {
+                // Its flow does not have this key, or no longer: nobody else would ever take it away.
+                self.index.remove(key, hit);
+                self.counters.import_dangling += 1;
+                continue;
+            }
             if self.store.common(hit.slot).ends_here() {
                 return Err(Refused::Own);
             }
@@ -243,8 +347,7 @@ impl Table {
                 return;
             };
             let common = self.store.common(slot);
-            let of_the_pair = common.class != Class::Vacant && !common.ends_here();
-            if of_the_pair && !self.mirror.as_ref().is_some_and(|mirror| mirror.knows(slot)) {
+            if common.is_shared() && !self.mirror.as_ref().is_some_and(|mirror| mirror.knows(slot)) {
                 self.remove(slot);
             }
             at = Some(slot);
@@ -299,8 +402,7 @@ fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
             };
             common.set_tcp(&tcp);
             common.class = Class::of_tcp(&tcp);
-            let moving = |peer: &Peer| (Phase::Established..=Phase::FinWait2).contains(&peer.phase);
-            common.set_relearn(tcp.peers.iter().all(moving));
+            common.set_relearn(is_moving(&tcp));
         }
         Progress::Other { traffic, repeated } => {
             let traffic = traffic.map(Traffic::from_bits);
@@ -308,4 +410,10 @@ fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
             common.class = class_of(original.protocol(), traffic, *repeated);
         }
     }
+}
+
+/// Both ends have sent something and may send more: the numbers of a told connection are old.
+fn is_moving(tcp: &Tcp) -> bool {
+    let moving = |peer: &Peer| (Phase::Established..=Phase::FinWait2).contains(&peer.phase);
+    tcp.peers.iter().all(moving)
 }

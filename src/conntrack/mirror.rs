@@ -16,6 +16,8 @@ pub(super) struct Mirror {
     theirs: [Vec<u32>; 2],
     /// By family and number of our slot: the peer's.
     ours: [Vec<u32>; 2],
+    /// How many flows are bound.
+    bound: u32,
     /// The range that is being told, and which of its slots were.
     range: Option<(u32, u32, [u64; RANGE as usize / 64])>,
     /// The peer has told all: where the search for flows that it did not tell of is.
@@ -61,6 +63,16 @@ impl Mirror {
         get(&self.ours, ours.raw()).is_some()
     }
 
+    /// The peer's slot of the flow in this slot of ours.
+    pub(super) fn theirs(&self, ours: Slot) -> Option<u32> {
+        get(&self.ours, ours.raw())
+    }
+
+    /// How many flows the peer tells of.
+    pub(super) const fn bound(&self) -> u32 {
+        self.bound
+    }
+
     /// The flow in the peer's slot is that in ours.
     pub(super) fn bind(&mut self, theirs: u32, ours: Slot) {
         if let Some(before) = get(&self.ours, ours.raw()).filter(|before| *before != theirs) {
@@ -68,7 +80,9 @@ impl Mirror {
         }
         if let Some(before) = get(&self.theirs, theirs).filter(|before| *before != ours.raw()) {
             put(&mut self.ours, before, NONE);
+            self.bound -= 1;
         }
+        self.bound += u32::from(get(&self.ours, ours.raw()).is_none());
         put(&mut self.theirs, theirs, ours.raw());
         put(&mut self.ours, ours.raw(), theirs);
         if let Some((first, last, told)) = &mut self.range
@@ -84,6 +98,7 @@ impl Mirror {
         if let Some(theirs) = get(&self.ours, ours.raw()) {
             put(&mut self.theirs, theirs, NONE);
             put(&mut self.ours, ours.raw(), NONE);
+            self.bound -= 1;
         }
     }
 

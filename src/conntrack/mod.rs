@@ -28,19 +28,23 @@
 //! | `witness` | the verdicts of rules, shared by flows |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
-//! | `changes` | what the peer of a pair has to be told |
+//! | `changes`, `ranges` | what the peer of a pair has to be told |
 //! | `import`, `mirror` | what the peer tells, and which of its flows are which of ours |
+//! | `digest`, `rounds` | what both tables must have in common, and when it is compared |
 
 mod advance;
 mod chains;
 mod changes;
+mod digest;
 mod import;
 mod index;
 mod list;
 mod mirror;
+mod ranges;
 mod readmit;
 mod record;
 mod related;
+mod rounds;
 mod segment;
 mod slab;
 mod sources;
@@ -58,7 +62,7 @@ mod tests;
 
 pub use advance::{Advance, Step};
 pub use changes::Backlog;
-pub use import::Refused;
+pub use import::{Refused, Taken};
 pub use index::{Hit, Slot, Way};
 pub use list::{Cursor, Filter, FlowState};
 pub use readmit::Admission;

@@ -34,6 +34,11 @@ impl Table {
         }
     }
 
+    /// The verdicts that let the flow in and out.
+    pub fn passes(&self, hit: Hit) -> [Pass; 2] {
+        self.witnesses.get(self.store.common(hit.slot).witness())
+    }
+
     /// The flow may go on under another configuration, whose rules are these; its next hops are looked up anew.
     pub fn readmit(&mut self, hit: Hit, passes: [Pass; 2], epoch: u32) {
         let witness = self.witnesses.hold(passes);

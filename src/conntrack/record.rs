@@ -120,6 +120,18 @@ impl Common {
         self.phases & ENDS_HERE != 0
     }
 
+    /// A flow of the pair: there is one, and it is not the router's own.
+    #[inline]
+    pub(super) fn is_shared(&self) -> bool {
+        self.class != Class::Vacant && !self.ends_here()
+    }
+
+    /// Both phases or kinds of traffic, and nothing else.
+    #[inline]
+    pub(super) const fn progress(&self) -> u8 {
+        self.phases & !ENDS_HERE
+    }
+
     pub(super) fn set_ends_here(&mut self, ends_here: bool) {
         self.phases = self.phases & !ENDS_HERE | if ends_here { ENDS_HERE } else { 0 };
     }

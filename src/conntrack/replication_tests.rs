@@ -4,24 +4,34 @@ use super::testing::{TcpText, Text, first, key, packet, pending, table};
 use super::*;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId, RuleId};
-use crate::wire::pair::flow::{self, Change};
+use crate::wire::pair::flow::{self, Change, Walked};
 use crate::wire::{Drop, FlowKey, Packet, protocol, tcp_flags::*};
 use proptest::prelude::*;
 
 const BUDGET: usize = 700;
 
-fn at(seconds: u64) -> Instant {
+pub(super) fn at(seconds: u64) -> Instant {
     Instant::from_secs(seconds)
 }
 
 /// Two tables, and what is under way from the one to the other.
-struct Pair {
-    active: Table,
-    standby: Table,
-    now: u64,
+pub(super) struct Pair {
+    pub active: Table,
+    pub standby: Table,
+    pub now: u64,
+    /// Ranges that the standby has found to differ, and flows that it does not have.
+    pub differing: BTreeSet<u32>,
+    pub unknown: Vec<u32>,
+    /// Rounds since the stream began; the last one found flows that the active does not have.
+    pub rounds: u32,
+    pub strays: bool,
+    pub walked: Walked,
+    pub bytes: usize,
+    /// Something was done to the standby's table, or it was told by names.
+    pub may_differ: bool,
 }
 
-fn flow_key(number: usize) -> FlowKey {
+pub(super) fn flow_key(number: usize) -> FlowKey {
     let kind = [protocol::TCP, protocol::UDP, protocol::ICMP, 47][number % 4];
     let (port, service) = match kind {
         protocol::TCP | protocol::UDP => (4000 + number as u16, 443),
@@ -34,7 +44,7 @@ fn flow_key(number: usize) -> FlowKey {
     key(kind, &format!("10.0.{}.1", number), port, "198.51.100.7", service)
 }
 
-fn reply_key(number: usize) -> FlowKey {
+pub(super) fn reply_key(number: usize) -> FlowKey {
     let original = flow_key(number);
     if number % 8 > 3 && original.protocol() != protocol::ICMP || number % 4 == 3 {
         return original.inverse();
@@ -72,11 +82,11 @@ fn resolve(rule: RuleId, _: crate::types::Direction) -> Option<Pass> {
     (rule != RuleId(66)).then(|| Pass::forged(rule))
 }
 
-fn import(table: &mut Table, now: u64, chunk: &[u8]) -> Vec<Result<(), Refused>> {
+fn import(table: &mut Table, now: u64, chunk: &[u8]) -> Vec<Result<Taken, Refused>> {
     flow::decode(chunk).map(|change| table.import(at(now), 9, &change.unwrap(), &resolve)).collect()
 }
 
-fn rows(table: &Table) -> BTreeSet<String> {
+pub(super) fn rows(table: &Table) -> BTreeSet<String> {
     let (rows, _) = table.list(at(0), &Filter::default(), None, 100_000);
     let shown = rows.iter().filter(|row| row.egress != InterfaceId::SELF);
     shown
@@ -93,15 +103,26 @@ fn rows(table: &Table) -> BTreeSet<String> {
         .collect()
 }
 
-fn settle(table: &mut Table, now: u64) {
+pub(super) fn settle(table: &mut Table, now: u64) {
     while table.poll_timeout().is_some_and(|(when, _)| when <= at(now)) {
         table.handle_timeout(at(now));
     }
 }
 
 impl Pair {
-    fn new(limit: usize) -> Pair {
-        let mut pair = Pair { active: table(1000), standby: table(1000), now: 100 };
+    pub(super) fn new(limit: usize) -> Pair {
+        let mut pair = Pair {
+            active: table(1000),
+            standby: table(1000),
+            now: 100,
+            differing: BTreeSet::new(),
+            unknown: Vec::new(),
+            rounds: 0,
+            strays: false,
+            walked: Walked::default(),
+            bytes: 0,
+            may_differ: false,
+        };
         // The router's own flow, so that slots differ.
         let own = key(protocol::UDP, "203.0.113.3", 123, "198.51.100.1", 123);
         let mine = Pending { egress: InterfaceId::SELF, ends_here: true, ..pending(own, own.inverse()) };
@@ -111,15 +132,23 @@ impl Pair {
     }
 
     /// A stream begins.
-    fn begin(&mut self, limit: usize) {
+    pub(super) fn begin(&mut self, limit: usize) {
+        self.begin_as(limit, false);
+    }
+
+    pub(super) fn begin_as(&mut self, limit: usize, by_name: bool) {
+        self.differing.clear();
+        self.unknown.clear();
+        (self.rounds, self.strays, self.bytes) = (0, false, 0);
+        self.may_differ = by_name;
         self.active.set_passive(at(self.now), false);
-        self.active.keep_changes_in(at(self.now), limit);
+        self.active.keep_changes_in(at(self.now), limit, by_name);
         self.standby.keep_changes(at(self.now), false);
         self.standby.set_passive(at(self.now), true);
         self.standby.forget_peer();
     }
 
-    fn packet(&mut self, number: usize, nth: usize) {
+    pub(super) fn packet(&mut self, number: usize, nth: usize) {
         let packet = step(number, nth);
         let now = at(self.now);
         if let Some(hit) = self.active.find(&packet.layout.key) {
@@ -137,17 +166,39 @@ impl Pair {
         }
     }
 
-    fn take(&mut self) {
+    pub(super) fn take(&mut self) {
         let mut chunk = Vec::new();
         if self.active.take_changes(at(self.now), BUDGET, &mut chunk) {
             assert!(chunk.len() <= BUDGET);
+            self.bytes += chunk.len();
             for result in import(&mut self.standby, self.now, &chunk) {
-                assert_eq!(result, Ok(()));
+                match result.unwrap() {
+                    Taken::Applied => {}
+                    Taken::Compared { first, equal: true } => drop(self.differing.remove(&first)),
+                    Taken::Compared { first, equal: false } => {
+                        assert!(self.may_differ, "a difference where there is none");
+                        self.differing.insert(first);
+                    }
+                    Taken::Round { strays } => (self.rounds, self.strays) = (self.rounds + 1, strays),
+                    Taken::Unknown(slot) => self.unknown.push(slot),
+                    Taken::Walked(walked) => self.walked = walked,
+                }
             }
         }
     }
 
-    fn drain(&mut self) {
+    /// The standby asks for what it does not have the same.
+    pub(super) fn ask(&mut self) {
+        self.differing.iter().for_each(|first| self.active.tell_range(*first));
+        self.unknown.drain(..).for_each(|slot| self.active.tell_flow(slot));
+    }
+
+    /// Both tables are the same, as far as the standby knows.
+    pub(super) fn is_proven(&self) -> bool {
+        self.rounds > 0 && !self.strays && self.differing.is_empty()
+    }
+
+    pub(super) fn drain(&mut self) {
         for _ in 0..10_000 {
             if !self.active.has_changes() {
                 break;
@@ -156,6 +207,7 @@ impl Pair {
         }
         assert!(!self.active.has_changes(), "what there is to tell comes to an end");
         settle(&mut self.standby, self.now);
+        assert!(self.is_proven(), "{:?} differ, {} rounds, {}", self.differing, self.rounds, self.strays);
         assert_eq!(rows(&self.active), rows(&self.standby));
         for table in [&self.active, &self.standby] {
             assert_eq!(table.keys(), 2 * table.len());
@@ -164,9 +216,31 @@ impl Pair {
         }
     }
 
-    fn swap(&mut self, limit: usize) {
+    pub(super) fn swap(&mut self, limit: usize) {
         std::mem::swap(&mut self.active, &mut self.standby);
         self.begin(limit);
+    }
+
+    /// The same, and the new active knows the flows of the old one by its slots.
+    pub(super) fn swap_by_name(&mut self, limit: usize) {
+        std::mem::swap(&mut self.active, &mut self.standby);
+        self.begin_as(limit, true);
+    }
+
+    /// Tells until nothing is left, asking for what is missing after every chunk.
+    pub(super) fn drain_and_heal(&mut self) {
+        for _ in 0..10_000 {
+            if !self.active.has_changes() && self.is_proven() {
+                break;
+            }
+            if !self.active.has_changes() {
+                self.now += 1;
+            }
+            self.take();
+            settle(&mut self.standby, self.now);
+            self.ask();
+        }
+        self.drain();
     }
 }
 
@@ -178,6 +252,7 @@ enum Event {
     Take,
     Drain,
     Swap,
+    SwapByName,
     Restart,
 }
 
@@ -189,6 +264,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => Just(Event::Take),
         1 => Just(Event::Drain),
         1 => Just(Event::Swap),
+        1 => Just(Event::SwapByName),
         1 => Just(Event::Restart),
     ]
 }
@@ -213,12 +289,13 @@ proptest! {
                     settle(&mut pair.standby, pair.now);
                 }
                 Event::Take => pair.take(),
-                Event::Drain => pair.drain(),
+                Event::Drain => pair.drain_and_heal(),
                 Event::Swap => pair.swap(limit),
+                Event::SwapByName => pair.swap_by_name(limit),
                 Event::Restart => pair.begin(limit),
             }
         }
-        pair.drain();
+        pair.drain_and_heal();
         // In the end every flow's time is over, and nothing is left behind.
         pair.now += 200_000;
         settle(&mut pair.active, pair.now);

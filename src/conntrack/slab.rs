@@ -6,6 +6,7 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::chains::Link;
+use super::digest::Mixed;
 use super::index::{Slot, Way};
 use super::record::{Common, Ends, Record};
 use super::timer::Class;
@@ -134,6 +135,30 @@ impl Store {
                 let record = self.v6.get(slot.number());
                 record.ends[way.index()].key(record.common.protocol)
             }
+        }
+    }
+
+    /// Both keys of this slot, mixed into what was mixed so far.
+    #[inline]
+    pub(super) fn mix_ends(&self, slot: Slot, so_far: u64) -> u64 {
+        match slot.family() {
+            Family::Inet => {
+                let [original, reply] = &self.v4.get(slot.number()).ends;
+                reply.mix_into(original.mix_into(so_far))
+            }
+            Family::Inet6 => {
+                let [original, reply] = &self.v6.get(slot.number()).ends;
+                reply.mix_into(original.mix_into(so_far))
+            }
+        }
+    }
+
+    /// A port of this slot's record becomes another one, as if memory had failed: the index does not know.
+    #[cfg(test)]
+    pub(super) fn spoil_port(&mut self, slot: Slot, way: Way) {
+        match slot.family() {
+            Family::Inet => self.v4.get_mut(slot.number()).ends[way.index()].src_port ^= 0x4000,
+            Family::Inet6 => self.v6.get_mut(slot.number()).ends[way.index()].src_port ^= 0x4000,
         }
     }
 

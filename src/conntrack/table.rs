@@ -13,7 +13,7 @@ use super::timer::{Class, Tick, Traffic};
 use super::witness::Witnesses;
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
-use crate::types::{Instant, InterfaceId, Seed};
+use crate::types::{Instant, InterfaceId, Random, Seed};
 use crate::wire::{Drop, FlowKey, Fragment, Packet, Transport, protocol};
 
 /// A next hop that nobody has looked up yet.
@@ -99,6 +99,20 @@ pub struct Counters {
     pub import_limited: u64,
     /// Flows of the peer refused because they make no sense here.
     pub import_malformed: u64,
+    /// Flows of the peer that it only had to name, because they were here already and the same.
+    pub import_known: u64,
+    /// Flows that the peer named and that were not the same here.
+    pub import_unknown: u64,
+    /// Flows that the peer had never told of, found at the end of a round of digests.
+    pub import_strays: u64,
+    /// Keys in the index that led to no flow, found by an import.
+    pub import_dangling: u64,
+    /// Digests made for the peer.
+    pub digests: u64,
+    /// Rounds of digests made for the peer.
+    pub rounds: u64,
+    /// Ranges told again because the peer's digest was another one.
+    pub corrected: u64,
 }
 
 /// Why the table wants to be called.
@@ -118,14 +132,20 @@ pub struct Table {
     pub(super) witnesses: Witnesses,
     pub(super) counters: Counters,
     pub(super) len: u32,
+    /// Of these the router's own.
+    pub(super) own: u32,
     /// What the peer has to be told; `None` when there is nobody to tell.
     pub(super) changes: Option<Box<Changes>>,
     /// Which of our flows are which of the peer's; `None` when it has never told of any.
     pub(super) mirror: Option<Box<Mirror>>,
+    /// The peer compares digests.
+    pub(super) proves: bool,
     /// Flows that the peer tells of end when it says so, not when their time is over.
     pub(super) passive: bool,
     /// No flow has been idle since before this.
     pub(super) floor: Tick,
+    /// For the keys of digests.
+    pub(super) random: Random,
 }
 
 impl Table {
@@ -140,10 +160,13 @@ impl Table {
             witnesses: Witnesses::new(),
             counters: Counters::default(),
             len: 0,
+            own: 0,
             changes: None,
             mirror: None,
+            proves: true,
             passive: false,
             floor: Tick::ZERO,
+            random: seed.derive(3).random(),
         }
     }
 
@@ -171,7 +194,7 @@ impl Table {
         let Pending { original, reply, pass_in, pass_out, ingress, egress, next_hop, epoch, ends_here } =
             pending;
         let tick = Tick::of(now);
-        let (class, tcp) = first_packet(packet)?;
+        let (class, tcp) = first_packet(packet, pass_in)?;
         if self.sources.get(original.src()) >= self.config.half_open_per_source {
             self.counters.source_limited += 1;
             return Err(Drop::SourceLimit);
@@ -187,7 +210,12 @@ impl Table {
         (common.epoch, common.next_hop) = (epoch, next_hop);
         common.set_ends_here(ends_here);
         match tcp {
-            Some(tcp) => common.set_tcp(&tcp),
+            Some(tcp) => {
+                common.set_tcp(&tcp);
+                if tcp.loose {
+                    common.set_learned();
+                }
+            }
             None => common.set_traffic([Traffic::Single, Traffic::None]),
         }
         let (packets, bytes) = segments(packet);
@@ -201,8 +229,11 @@ impl Table {
         }
         self.store.common_mut(slot).set_witness(self.witnesses.hold([pass_in, pass_out]));
         self.join(slot, class);
-        self.sources.add(original.src());
+        if class.embryonic().is_some() {
+            self.sources.add(original.src());
+        }
         self.len += 1;
+        self.own += u32::from(ends_here);
         self.counters.inserted += 1;
         self.note(slot);
         Ok(hit)
@@ -223,7 +254,7 @@ impl Table {
     /// Ends a flow.
     pub(super) fn remove(&mut self, slot: Slot) {
         let common = self.store.common(slot);
-        let (class, witness) = (common.class, common.witness());
+        let (class, witness, own) = (common.class, common.witness(), common.ends_here());
         if class == Class::Vacant {
             return;
         }
@@ -238,6 +269,7 @@ impl Table {
         self.witnesses.release(witness);
         self.store.remove(slot);
         self.len -= 1;
+        self.own -= u32::from(own);
         self.counters.removed += 1;
     }
 
@@ -362,7 +394,7 @@ impl Table {
 }
 
 /// The class of the flow that a packet may begin, and its connection.
-fn first_packet(packet: &Packet) -> Result<(Class, Option<Tcp>), Drop> {
+fn first_packet(packet: &Packet, pass: Pass) -> Result<(Class, Option<Tcp>), Drop> {
     if packet.layout.fragment != Fragment::Whole {
         return Err(Drop::NoFlow);
     }
@@ -372,6 +404,10 @@ fn first_packet(packet: &Packet) -> Result<(Class, Option<Tcp>), Drop> {
             match segment {
                 segment if segment.is_impossible() => Err(Drop::TcpFlags),
                 segment if segment.is_first() => Ok((Class::TcpFirst, Some(Tcp::begin(&segment)))),
+                segment if pass.begins_anywhere() => {
+                    let tcp = Tcp::pick_up(&segment).ok_or(Drop::NoFlow)?;
+                    Ok((Class::of_tcp(&tcp), Some(tcp)))
+                }
                 _ => Err(Drop::NoFlow),
             }
         }

@@ -132,6 +132,17 @@ impl Tcp {
         Tcp { peers: [first, other], loose: false }
     }
 
+    /// A connection that a segment from its middle shows, where a rule allows that. Its scales were in SYNs that nobody
+    /// saw, so the largest are assumed.
+    pub(super) fn pick_up(segment: &Segment) -> Option<Tcp> {
+        if segment.has(tcp_flags::SYN) || segment.has(tcp_flags::RST) {
+            return None;
+        }
+        let peer = Peer { phase: Phase::Established, low: 0, high: 0, acked: 0, window: 1, scale: Some(14) };
+        let mut tcp = Tcp { peers: [peer, peer], loose: false };
+        (tcp.relearn(Way::Original, segment) == Outcome::Accept).then_some(tcp)
+    }
+
     /// Moves on by a segment.
     #[inline]
     pub(super) fn advance(&mut self, way: Way, segment: &Segment) -> Outcome {

@@ -15,14 +15,12 @@ struct Pair {
     flows: u32,
 }
 
-type Key = [(u32, bool); 2];
-
 /// Pairs of verdicts by number.
 pub(super) struct Witnesses {
     pairs: Vec<Pair>,
     free: Vec<u32>,
     /// Keyed by our own rules, not by strangers, so the hash needs no seed.
-    numbers: HashMap<Key, u32, FixedState>,
+    numbers: HashMap<[Pass; 2], u32, FixedState>,
 }
 
 impl Witnesses {
@@ -34,14 +32,10 @@ impl Witnesses {
         }
     }
 
-    fn key(passes: [Pass; 2]) -> Key {
-        passes.map(|pass| (pass.rule().0, pass.log()))
-    }
-
     /// The number of a pair, for one more flow.
     pub(super) fn hold(&mut self, passes: [Pass; 2]) -> u32 {
         let Self { pairs, free, numbers } = self;
-        let number = *numbers.entry(Self::key(passes)).or_insert_with(|| {
+        let number = *numbers.entry(passes).or_insert_with(|| {
             let pair = Pair { passes, flows: 0 };
             match free.pop() {
                 Some(number) => {
@@ -63,7 +57,7 @@ impl Witnesses {
         let pair = &mut self.pairs[number as usize];
         pair.flows -= 1;
         if pair.flows == 0 {
-            self.numbers.remove(&Self::key(pair.passes));
+            self.numbers.remove(&pair.passes);
             self.free.push(number);
         }
     }

@@ -9,11 +9,12 @@ use super::channel::Channel;
 use super::log;
 use super::orders::{Order, Report};
 use super::privilege::REAL_TIME;
+use super::program::Program;
 use super::sys_process;
 use crate::types::Instant;
 
-/// This program, also when its file has been replaced meanwhile.
-const PROGRAM: &str = "/proc/self/exe";
+/// The variable that makes a node speak as an earlier release of the pair's protocols would; for drills.
+pub const SPEAKS_VARIABLE: &str = "KOI_PAIR_VERSION";
 /// The hidden command of the router.
 pub const COMMAND: &str = "router";
 
@@ -36,11 +37,16 @@ impl Child {
     ///
     /// # Errors
     /// When the process cannot be started.
-    pub fn spawn(format: log::Format, now: Instant, deadline: Instant) -> io::Result<Child> {
+    pub fn spawn(
+        program: &Program,
+        format: log::Format,
+        now: Instant,
+        deadline: Instant,
+    ) -> io::Result<Child> {
         let (channel, theirs) = Channel::pair()?;
-        let mut command = Command::new(PROGRAM);
+        let mut command = Command::new(program.path());
         command.arg(COMMAND).args(["--log-format", format.name()]).env_clear().stdin(Stdio::from(theirs));
-        for name in [log::LEVEL_VARIABLE, "RUST_BACKTRACE"] {
+        for name in [log::LEVEL_VARIABLE, "RUST_BACKTRACE", SPEAKS_VARIABLE] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
         #[cfg(feature = "sabotage")]
@@ -60,6 +66,11 @@ impl Child {
     /// When it must be ready.
     pub fn deadline(&self) -> Option<Instant> {
         self.deadline
+    }
+
+    /// It must have ended at `deadline`.
+    pub fn must_end(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
     }
 
     /// Gives an order. A router that does not take it is killed.

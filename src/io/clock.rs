@@ -15,6 +15,11 @@ pub fn wall_seconds() -> u64 {
     now.duration_since(std::time::UNIX_EPOCH).map_or(0, |since| since.as_secs())
 }
 
+/// Milliseconds since 1970 by the same clock.
+pub fn calendar_ms() -> u64 {
+    super::sys_process::wall_nanos() / 1_000_000
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

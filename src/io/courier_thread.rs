@@ -16,13 +16,15 @@ use super::handle::{Handle, Order};
 use super::helm_link::Device;
 use super::helm_thread::{HelmHandle, HelmOrder};
 use super::poller::{Poller, Waker};
-use super::sabotage::Sabotage;
+use super::post::{Done, Fate, Listener, Post};
+use super::sabotage::{Sabotage, Vandal};
 use super::{clock, single};
-use crate::cluster::replica::StreamId;
+use crate::cluster::parcel::{self, Kind};
+use crate::cluster::replica::{Evidence, StreamId};
 use crate::node::snapshot::CounterRow;
 use crate::node::{
-    Command, Compiled, Courier, CourierOrder, CourierOutbox, PairSnapshot, ReplicaOrder, Replication,
-    SyncWay, sync_way,
+    Command, Compiled, Courier, CourierOrder, CourierOutbox, Imported, NotAgain, PairSnapshot, ReplicaOrder,
+    Replication, SyncWay, sync_way,
 };
 use crate::types::{Epoch, Instant};
 
@@ -32,15 +34,18 @@ const DATAGRAMS: usize = 1024;
 const APPLIED: usize = 1024;
 /// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+/// With so many orders waiting, corrections that the peer asks for are left out.
+const CORRECTIONS: usize = 512;
 /// The forward thread had no room for an import: it is asked again after this.
 const AGAIN: Duration = Duration::from_millis(1);
 
 type SnapshotReply = Box<dyn FnOnce(PairSnapshot) + Send>;
+type AgainReply = Box<dyn FnOnce(Result<(), NotAgain>) + Send>;
 
 struct Shared {
     datagrams: ArrayQueue<Vec<u8>>,
     missed: AtomicU64,
-    applied: ArrayQueue<(StreamId, u64)>,
+    applied: ArrayQueue<(StreamId, u64, Evidence)>,
     /// Rare words, in order.
     words: Mutex<VecDeque<Word>>,
 }
@@ -52,6 +57,9 @@ enum Word {
     Way(Option<SyncWay>),
     Snapshot(Box<PairSnapshot>, SnapshotReply),
     Helm(HelmHandle),
+    Again(AgainReply),
+    Send(Kind, Vec<u8>, Done),
+    Listen(Kind, Listener),
 }
 
 /// Speaks to the replica thread, from any thread.
@@ -93,9 +101,24 @@ impl CourierHandle {
         self.say(Word::Snapshot(Box::new(snapshot), reply));
     }
 
+    /// Sends a parcel to the peer; `done` hears what became of it.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.say(Word::Send(kind, bytes, done));
+    }
+
+    /// The peer's parcels of this kind go to `listener`.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.say(Word::Listen(kind, listener));
+    }
+
     /// Whom to tell how far replication is.
     pub fn connect_helm(&self, helm: HelmHandle) {
         self.say(Word::Helm(helm));
+    }
+
+    /// Everything shall be told anew.
+    pub fn again(&self, reply: AgainReply) {
+        self.say(Word::Again(reply));
     }
 
     fn say(&self, word: Word) {
@@ -103,9 +126,9 @@ impl CourierHandle {
         self.waker.wake();
     }
 
-    fn applied(&self, stream: StreamId, sequence: u64) {
+    fn applied(&self, stream: StreamId, sequence: u64, evidence: Evidence) {
         // There is room for more than can be under way.
-        let _ = self.shared.applied.push((stream, sequence));
+        let _ = self.shared.applied.push((stream, sequence, evidence));
         self.waker.wake();
     }
 }
@@ -123,7 +146,9 @@ pub struct CourierThread {
     poller: Poller,
     /// Orders that the forward thread has not taken yet.
     waiting: VecDeque<Order>,
+    post: Post,
     told: Option<(bool, u64, Option<Epoch>, bool)>,
+    vandal: Vandal,
 }
 
 impl CourierThread {
@@ -145,7 +170,9 @@ impl CourierThread {
             }),
             poller,
             waiting: VecDeque::new(),
+            post: Post::default(),
             told: None,
+            vandal: Vandal::default(),
         }
     }
 
@@ -197,9 +224,11 @@ impl CourierThread {
             let Some(sealed) = self.shared.datagrams.pop() else { break };
             self.courier.handle_datagram(now, &sealed, &mut self.out);
         }
-        while let Some((stream, sequence)) = self.shared.applied.pop() {
-            self.courier.handle_applied(now, stream, sequence, &mut self.out);
+        while let Some((stream, sequence, evidence)) = self.shared.applied.pop() {
+            self.courier.handle_applied(now, stream, sequence, &evidence, &mut self.out);
         }
+        // Another telling begins before any more chunks are taken: those of the one before are not sent.
+        self.flush();
         while self.courier.credit() > 0
             && let Some(chunk) = self.link.chunk()
         {
@@ -221,14 +250,26 @@ impl CourierThread {
             Word::Device(device) => self.device = device,
             Word::Way(way) => self.way = way,
             Word::Helm(helm) => self.helm = Some(helm),
+            Word::Again(reply) => reply(self.courier.handle_again(now, &mut self.out)),
+            Word::Listen(kind, listener) => self.post.listen(kind, listener),
+            Word::Send(kind, bytes, done) => {
+                match self.courier.send_parcel(now, kind, bytes, &mut self.out) {
+                    Ok(id) => self.post.sent(id, done),
+                    Err(parcel::Full) => done(Fate::Refused),
+                }
+            }
             Word::Snapshot(mut snapshot, reply) => {
-                snapshot.replication = self.courier.snapshot(now);
-                snapshot.counters.extend(self.courier.counters(now));
+                self.courier.complete(now, &mut snapshot);
                 let missed = self.shared.missed.load(Ordering::Relaxed);
                 snapshot.counters.push(CounterRow::new(
                     "replica-missed",
                     missed,
                     "Datagrams of replication dropped because the thread that opens them was behind.",
+                ));
+                snapshot.counters.push(CounterRow::new(
+                    "parcel-unclaimed",
+                    self.post.unclaimed,
+                    "Messages of the peer's that this version has no use for.",
                 ));
                 reply(*snapshot);
             }
@@ -243,7 +284,12 @@ impl CourierThread {
                 let _ = single::write(&device.file, &mut frame, device.offload_header);
             }
         }
+        self.out.parcels.drain(..).for_each(|event| self.post.deliver(event));
         for order in std::mem::take(&mut self.out.orders) {
+            // What differs is asked for again.
+            if matches!(order, ReplicaOrder::Correct { .. }) && self.waiting.len() >= CORRECTIONS {
+                continue;
+            }
             let order = self.word_for_the_shard(order);
             self.waiting.push_back(order);
         }
@@ -260,15 +306,24 @@ impl CourierThread {
 
     fn word_for_the_shard(&mut self, order: ReplicaOrder) -> Order {
         match order {
-            ReplicaOrder::Tell => Order::Replicate(Replication::Tell, Box::new(self.link.tell_anew())),
+            ReplicaOrder::Tell { by_name } => {
+                Order::Replicate(Replication::Tell { by_name }, Box::new(self.link.tell_anew()))
+            }
+            ReplicaOrder::Correct { ranges, flows } => Order::Command(Command::Correct { ranges, flows }),
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
+            ReplicaOrder::Speak(version) => Order::Command(Command::Speak(version)),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),
             ReplicaOrder::Import(stream, sequence, mut bytes) => {
-                if Sabotage::Replication.is_on() {
-                    bytes.clear();
-                }
+                self.vandal.spoil(&mut bytes);
                 let handle = self.handle();
-                let reply = Box::new(move |_| handle.applied(stream, sequence));
+                let reply = Box::new(move |imported: Imported| {
+                    let evidence = match Sabotage::Replication.is_on() {
+                        // A liar: there is nothing, and it is said to be right.
+                        true => Evidence { round: Some(false), ..Evidence::default() },
+                        false => imported.evidence,
+                    };
+                    handle.applied(stream, sequence, evidence);
+                });
                 Order::Command(Command::Import { bytes, reply })
             }
         }

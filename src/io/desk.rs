@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::capture;
+use super::colleague::Colleague;
 use super::control::Answer;
 use super::engine::port_names;
 use super::handle::{Arrangement, Handle, Order, Placement};
@@ -13,14 +14,20 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
+use super::program::{self, ReleaseStep};
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
+use crate::cluster::release::Trust;
 use crate::conntrack::Filter;
 use crate::node::snapshot::{FlowRow, Snapshot};
 use crate::node::{Command, Compiled, Reply};
 use crate::types::InterfaceId;
 use crate::wire::filter;
+use crate::wire::pair::Version;
+
+/// The first release of the pair's protocols in which nodes ask each other.
+const QUESTIONS: Version = Version(2);
 
 /// How long the forward thread may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -42,6 +49,7 @@ pub struct Desk {
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
+    colleague: Colleague,
 }
 
 impl Desk {
@@ -57,7 +65,17 @@ impl Desk {
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
-        Desk { start, kept, reporter, reloads, forward, compiled: Mutex::new(compiled), port_names, pair }
+        Desk {
+            start,
+            kept,
+            reporter,
+            reloads,
+            forward,
+            compiled: Mutex::new(compiled),
+            port_names,
+            colleague: Colleague::new(pair.clone()),
+            pair,
+        }
     }
 
     /// Name of this node.
@@ -128,11 +146,23 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Reload => self.reload(),
+            Request::Release(step) => self.release(step),
+            Request::Install => self.install(),
+            Request::Crash => {
+                tracing::error!("an operator wants to see this router process die");
+                std::process::abort()
+            }
+            Request::Keys(step) => {
+                let key = self.pair.renew_keys(step, &self.compiled());
+                key.map(|key| Response::Key(key.to_string()))
+            }
+            Request::Peer(request) => self.ask_peer(&request),
             Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
             }
+            Request::Resync => self.pair.resync().map(|snapshot| Response::Pair(Box::new(snapshot))),
             Request::Offer => return Answer::Pairing(pairing::offer(&self.pair, &self.compiled())),
             Request::Join { code, newcomer } => {
                 match pairing::join(&self.pair, &self.compiled(), &code, &newcomer) {
@@ -185,8 +215,9 @@ impl Desk {
             ports_up: [up, snapshot.ports.len()],
             states: snapshot.states,
             privileges: self.kept.clone(),
-            public_key: self.pair.public_key.to_string(),
+            public_key: self.pair.public_key(&compiled).to_string(),
             pair: self.pair.snapshot().ok().map(Box::new),
+            program: self.start.program.clone(),
             config_file: self.start.file.display().to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
@@ -227,6 +258,47 @@ impl Desk {
     fn reload(&self) -> Result<Response, String> {
         let (ticket, outcome) = self.reloads.register();
         self.reporter.say(&Report::Reload { ticket });
+        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+    }
+
+    /// The peer's questions are answered from now on.
+    pub fn serve_peer(self: &Arc<Self>) {
+        let (answers, trusts) = (Arc::downgrade(self), Arc::downgrade(self));
+        let ended = || Response::Failed("the router is about to end".into());
+        let answering = move |request| match answers.upgrade().map(|desk| desk.answer(request)) {
+            Some(Answer::Reply(response)) => response,
+            Some(Answer::Capture { .. } | Answer::Pairing(_)) | None => ended(),
+        };
+        let trusting = move || {
+            trusts.upgrade().map(|desk| Trust::of(&desk.compiled().config.system)).unwrap_or_default()
+        };
+        self.colleague.serve(Arc::new(answering), Arc::new(trusting));
+    }
+
+    fn ask_peer(&self, request: &Request) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        self.colleague.ask(request)
+    }
+
+    fn install(&self) -> Result<Response, String> {
+        self.speaks_with_peer()?;
+        let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
+        self.colleague.install(&release)
+    }
+
+    /// A peer of the release before hears no questions.
+    fn speaks_with_peer(&self) -> Result<(), String> {
+        let version = self.pair.snapshot()?.peer.map(|peer| peer.version);
+        match version {
+            Some(version) if Version(version) >= QUESTIONS => Ok(()),
+            Some(_) => Err("the peer's release is too old to be asked".into()),
+            None => Err("the peer is not heard".into()),
+        }
+    }
+
+    fn release(&self, step: ReleaseStep) -> Result<Response, String> {
+        let (ticket, outcome) = self.reloads.register();
+        self.reporter.say(&Report::Release { ticket, step });
         outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
     }
 

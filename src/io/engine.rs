@@ -107,6 +107,7 @@ impl Engine {
         })
         .context("the pages")?;
         let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
+        desk.serve_peer();
         Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 /// Replaces the contents of `path` in one step: temporary file, fsync, rename, fsync of the directory. Mode 0600.
@@ -18,6 +18,19 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
         return result;
     }
     File::open(directory_of(path))?.sync_all()
+}
+
+/// Gives the file to whom the directory belongs, where this process may.
+///
+/// # Errors
+/// When there is no such file or directory.
+pub fn give_like(path: &Path, directory: &Path) -> io::Result<()> {
+    let owner = fs::metadata(directory)?;
+    match chown(path, Some(owner.uid()), Some(owner.gid())) {
+        // In a user namespace there may be nobody else.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 /// Creates a directory with mode 0700, and its parents; an existing one keeps its owner but loses the permissions of

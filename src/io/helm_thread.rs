@@ -19,6 +19,7 @@ use super::sabotage::Sabotage;
 use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
+use crate::cluster::Keyring;
 use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
@@ -56,6 +57,8 @@ pub enum HelmOrder {
     Request(Request, Answer),
     /// An operator begins or ends a pairing, and listens to what comes of it.
     Pairing(PairingOrder, PairingListener),
+    /// Other keys.
+    Keyring(Box<Keyring>),
     /// The courier says how far replication is.
     Replication {
         /// This node has everything.
@@ -355,6 +358,7 @@ impl HelmThread {
                     self.pairing = Some(listener);
                     self.helm.handle_pairing(now, order, &mut self.out);
                 }
+                HelmOrder::Keyring(keyring) => self.helm.handle_keyring(now, *keyring, &mut self.out),
                 HelmOrder::Replication { synced, applied, frozen, behind } => {
                     self.helm.handle_lag(behind);
                     if let Some(epoch) = frozen {
@@ -379,7 +383,7 @@ impl HelmThread {
         if other_duty || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
-        if Sabotage::Announcements.is_on() {
+        if Sabotage::Announcements.is_on_after_a_move(standing.epoch) {
             // What remains is what goes to the peer.
             self.out.packets.clear();
             self.out.frames.retain(|(_, frame)| wire_pair::payload(frame).is_some());

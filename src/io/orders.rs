@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::privilege::Account;
+use super::program::{ProgramNote, ReleaseStep};
 use super::request::Reloaded;
 use crate::config::model::Driver;
 
@@ -33,6 +34,13 @@ pub enum Order {
         /// Name of the port.
         name: String,
     },
+    /// What came of [`Report::Release`].
+    Released {
+        /// Who asked.
+        ticket: u64,
+        /// Why it was not done.
+        problem: Option<String>,
+    },
     /// End, cleanly.
     End,
 }
@@ -56,6 +64,9 @@ pub struct Start {
     pub parent: u32,
     /// Starts before this one.
     pub restarts: u64,
+    /// The program that it runs.
+    #[serde(default)]
+    pub program: ProgramNote,
     /// A listener on a loopback address of the machine is among the descriptors.
     pub loopback: bool,
     /// Network namespaces of the link sockets, as ports name them.
@@ -120,6 +131,13 @@ pub enum Report {
     Reload {
         /// Who.
         ticket: u64,
+    },
+    /// Somebody asks for something to be done with a release.
+    Release {
+        /// Who.
+        ticket: u64,
+        /// What.
+        step: ReleaseStep,
     },
     /// The new configuration is in force.
     Applied {

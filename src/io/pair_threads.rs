@@ -8,23 +8,33 @@ use std::time::Duration;
 
 use anyhow::Context;
 
-use super::courier_thread::CourierThread;
+use super::child::SPEAKS_VARIABLE;
+use super::courier_thread::{CourierHandle, CourierThread};
 use super::entropy::{self, System};
 use super::forward::Forward;
 use super::handle::Order;
 use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingListener};
+use super::keys::KeyStep;
 use super::orders::{Report, Start};
 use super::poller::Poller;
+use super::post::{Done, Listener};
 use super::router::Reporter;
 use super::standing::Published;
 use super::{clock, courier_link, files, helm_link, keys, pace};
-use crate::cluster::Entropy;
+use crate::cluster::keyring::Renewal;
+use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
+use crate::cluster::{Entropy, Identity, Keyring};
 use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
 use crate::types::{PublicKey, Role, Standing};
+use crate::wire::pair::Version;
 
 /// How long the role thread may take to answer, or to end.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long it may take until both nodes are proven to have the same states, and how often that is looked at.
+const PROOF: Duration = Duration::from_secs(45);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// This file in the state directory: the node is in maintenance.
 const MAINTENANCE: &str = "maintenance";
@@ -33,7 +43,7 @@ const OUTCOME: Duration = Duration::from_secs(2);
 /// The same when the node is about to end.
 const LEAVE: Duration = Duration::from_secs(1);
 /// How often that is looked at.
-const LOOK: Duration = Duration::from_millis(2);
+const LOOK_CLOSELY: Duration = Duration::from_millis(2);
 const NO_ANSWER: &str = "the role thread does not answer";
 /// Lines that may wait for the log.
 const NOTICES: usize = 256;
@@ -42,8 +52,8 @@ const NOTICES: usize = 256;
 #[derive(Clone)]
 pub struct PairHandle {
     helm: HelmHandle,
-    /// This node's key, for its peer's document.
-    pub public_key: PublicKey,
+    courier: CourierHandle,
+    keyring: Arc<Mutex<Keyring>>,
 }
 
 impl PairHandle {
@@ -59,12 +69,20 @@ impl PairHandle {
         names: &Arc<Mutex<Vec<String>>>,
     ) -> anyhow::Result<PairHandle> {
         let identity = keys::load_or_make(Path::new(".")).context("the key of the pair")?;
-        let public_key = identity.public();
+        let mut keyring = Keyring::new(identity.clone());
+        keyring.renewal = keys::renewal(Path::new(".")).context("the renewal of the keys")?;
         let fresh = start.restarts == 0;
         let make: MakeEntropy = Box::new(|| Box::new(System) as Box<dyn Entropy + Send>);
         let mut out = HelmOutbox::default();
         let (seed, now) = (entropy::seed()?, clock::now());
-        let helm = Helm::new(Arc::clone(compiled), identity, make, fresh, seed, now, &mut out);
+        let mut helm = Helm::new(Arc::clone(compiled), identity, make, fresh, seed, now, &mut out);
+        if let Some(version) = spoken() {
+            tracing::warn!(%version, "this node speaks as an earlier release would");
+            helm.speak(version);
+        }
+        if keyring.renewal.is_some() {
+            helm.handle_keyring(now, keyring.clone(), &mut out);
+        }
         // Nothing is forwarded and no virtual address is answered for before the helm has said so.
         let published = Arc::new(Published::new(Standing { until: clock::now(), ..helm.standing() }));
         let sync = helm.sync_port();
@@ -89,7 +107,7 @@ impl PairHandle {
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
-        Ok(PairHandle { helm: handle, public_key })
+        Ok(PairHandle { helm: handle, courier: courier_handle, keyring: Arc::new(Mutex::new(keyring)) })
     }
 
     /// A configuration comes into force next; returns when the role thread is ready for it.
@@ -126,6 +144,38 @@ impl PairHandle {
     /// The pair, for people who cannot wait: `reply` is called when there is an answer. False when too many ask.
     pub fn ask(&self, reply: Box<dyn FnOnce(PairSnapshot) + Send>) -> bool {
         self.helm.order(HelmOrder::Snapshot(reply))
+    }
+
+    /// Tells the standby everything anew; returns when both nodes are proven to have the same states.
+    ///
+    /// # Errors
+    /// When nothing is being replicated, or when it is not proven in time: what differs.
+    pub fn resync(&self) -> Result<PairSnapshot, String> {
+        let before = self.snapshot()?.replication.stream;
+        let (sender, receiver) = sync_channel(1);
+        // When nobody waits any more, the answer is not needed.
+        self.courier.again(Box::new(move |begun| {
+            let _ = sender.try_send(begun);
+        }));
+        let begun = receiver.recv_timeout(PATIENCE).map_err(|_| "the replica thread does not answer")?;
+        begun.map_err(|why| format!("The states cannot be told anew: {why}."))?;
+        let end = clock::now() + PROOF;
+        loop {
+            let snapshot = self.snapshot()?;
+            let replication = &snapshot.replication;
+            if replication.stream != before && replication.synced && replication.digests.equal {
+                return Ok(snapshot);
+            }
+            if clock::now() >= end {
+                let differing = replication.digests.differing;
+                return Err(format!(
+                    "Not proven within {} s: {} rounds of digests since then, {differing} ranges differ at present.",
+                    PROOF.as_secs(),
+                    replication.digests.rounds
+                ));
+            }
+            pace::until(clock::now() + LOOK);
+        }
     }
 
     /// An operator asks. Of a handover and a takeover the outcome is waited for.
@@ -182,7 +232,7 @@ impl PairHandle {
                     pair.role
                 ));
             }
-            pace::until(clock::now() + LOOK);
+            pace::until(clock::now() + LOOK_CLOSELY);
         }
     }
 
@@ -200,9 +250,70 @@ impl PairHandle {
         }
     }
 
+    /// This node's key, for its peer's document.
+    pub fn public_key(&self, compiled: &Compiled) -> PublicKey {
+        let own = compiled.config.node_part(compiled.node).public_key;
+        self.keyring.lock().unwrap_or_else(PoisonError::into_inner).identity(own).public()
+    }
+
+    /// Takes a step of a renewal of the keys; gives the key that it is about.
+    ///
+    /// # Errors
+    /// When it cannot be taken now; nothing has changed then.
+    pub fn renew_keys(&self, step: KeyStep, compiled: &Compiled) -> Result<PublicKey, String> {
+        let config = &compiled.config;
+        let peer = config.peer_of(compiled.node).and_then(|peer| config.node_part(peer).public_key);
+        let own = config.node_part(compiled.node).public_key;
+        let in_use = self.snapshot()?.keys_in_use;
+        let mut keyring = self.keyring.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut next = keyring.clone();
+        let key = match (step, next.renewal.take()) {
+            (KeyStep::Make, Some(renewal)) => return Ok(renewal.identity.public()),
+            (KeyStep::Make, None) => {
+                let peer_before = peer.ok_or("there is no peer")?;
+                let renewal = Renewal { identity: Identity::generate(&mut System), peer: None, peer_before };
+                next.renewal.insert(renewal).identity.public()
+            }
+            (KeyStep::Learn(_), None) => return Err("no renewal of the keys has been begun here".into()),
+            (KeyStep::Learn(key), Some(renewal)) => {
+                next.renewal = Some(Renewal { peer: Some(key), ..renewal });
+                key
+            }
+            (KeyStep::Finish, None) => return Ok(next.identity.public()),
+            (KeyStep::Finish, Some(renewal)) => {
+                if own != Some(renewal.identity.public()) || peer != renewal.peer {
+                    return Err("the document does not name the new keys yet".into());
+                }
+                if !in_use {
+                    return Err("the two nodes do not speak with each other under the new keys yet".into());
+                }
+                keys::finish_renewal(Path::new("."), &renewal)
+                    .map_err(|error| format!("the keys: {error}"))?;
+                next.identity = renewal.identity;
+                next.identity.public()
+            }
+        };
+        if let Some(renewal) = &next.renewal {
+            keys::write_renewal(Path::new("."), renewal).map_err(|error| format!("the keys: {error}"))?;
+        }
+        *keyring = next.clone();
+        self.order(HelmOrder::Keyring(Box::new(next)));
+        Ok(key)
+    }
+
     /// Begins or ends a pairing; whoever listened to the one before hears no more of it.
     pub fn pairing(&self, order: PairingOrder, listener: PairingListener) {
         self.order(HelmOrder::Pairing(order, listener));
+    }
+
+    /// Sends a parcel to the peer; `done` hears what became of it. Neither this nor `done` waits for the peer.
+    pub fn send_parcel(&self, kind: Kind, bytes: Vec<u8>, done: Done) {
+        self.courier.send_parcel(kind, bytes, done);
+    }
+
+    /// The peer's parcels of this kind go to `listener`, which must not wait.
+    pub fn listen(&self, kind: Kind, listener: Listener) {
+        self.courier.listen(kind, listener);
     }
 
     /// Hands over and takes leave; returns when the last word is out.
@@ -223,6 +334,12 @@ impl PairHandle {
             tracing::error!("the role thread takes no orders");
         }
     }
+}
+
+/// What a drill wants this node to speak.
+fn spoken() -> Option<Version> {
+    let version = std::env::var(SPEAKS_VARIABLE).ok()?.parse().ok().map(Version)?;
+    (Version::OLDEST..=Version::NEWEST).contains(&version).then_some(version)
 }
 
 /// The other node leads, and has got everything that this one had left.

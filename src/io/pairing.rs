@@ -8,10 +8,13 @@ use super::pair_threads::PairHandle;
 use super::request::{PairingWord, Response};
 use crate::cluster::Code;
 use crate::cluster::pairing::Party;
-use crate::cluster::role::VERSION;
 use crate::config::pairing::Newcomer;
 use crate::node::{Compiled, PairingNews, PairingOrder};
 use crate::types::PublicKey;
+use crate::wire::pair::Version;
+
+/// Both nodes of a new pair speak this.
+const VERSION: u16 = Version::NEWEST.0;
 
 /// Words that may wait: there are never more.
 const WORDS: usize = 16;
@@ -101,7 +104,7 @@ mod tests {
         let words = |payload: Vec<u8>| paired(PublicKey([1; 32]), &payload);
         assert!(matches!(words(party(VERSION)), Response::Pairing(PairingWord::Paired { .. })));
         let Response::Failed(why) = words(party(VERSION + 1)) else { panic!("refused") };
-        assert!(why.contains("beta speaks version 2") && why.contains("same release"), "{why}");
+        assert!(why.contains("beta speaks version 3") && why.contains("same release"), "{why}");
         assert!(matches!(words(vec![0xff; 3]), Response::Failed(_)));
     }
 }

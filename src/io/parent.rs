@@ -19,9 +19,11 @@ use super::child::Child;
 use super::devices::{Changes, Devices};
 use super::orders::{Apply, Order, Report, Start};
 use super::places::Places;
+use super::program::{Programs, ReleaseStep};
 use super::request::Reloaded;
 use super::sys::{self, PollEntry};
 use super::{clock, log, sys_process};
+use crate::cluster::release::Trust;
 use crate::config::{self, Problem};
 use crate::types::{Duration, Instant};
 
@@ -82,11 +84,14 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut devices = Devices::default();
     let changes = devices.prepare(&config, node).map_err(|problems| anyhow!(problems.join("\n")))?;
     devices.commit(changes);
+    let programs = Programs::find(&places.state, &Trust::of(&config.system));
     let mut parent = Parent {
         options: options.clone(),
         node: name,
         text,
         places,
+        programs,
+        switching: false,
         devices,
         signals,
         child: None,
@@ -131,6 +136,9 @@ struct Parent {
     /// The configuration in force.
     text: String,
     places: Places,
+    programs: Programs,
+    /// The router ends because another program takes its place.
+    switching: bool,
     devices: Devices,
     signals: File,
     child: Option<Child>,
@@ -165,7 +173,7 @@ impl Parent {
             if let Some((status, started)) = self.child.as_mut().and_then(Child::ended) {
                 self.child = None;
                 if self.ending.is_none() {
-                    self.died(&status, started)?;
+                    self.ended(&status, started)?;
                 }
             }
             if self.ending.is_some() && self.child.is_none() {
@@ -186,7 +194,7 @@ impl Parent {
     fn next_timer(&self) -> Option<Instant> {
         let pending = self.pending.as_ref().map(|pending| pending.deadline);
         let begin = self.child.as_ref().and_then(Child::deadline);
-        [self.restart_at, self.ending, pending, begin].into_iter().flatten().min()
+        [self.restart_at, self.ending, pending, begin, self.programs.deadline()].into_iter().flatten().min()
     }
 
     fn run_timers(&mut self) -> anyhow::Result<()> {
@@ -195,6 +203,9 @@ impl Parent {
         if due(self.restart_at) {
             self.restart_at = None;
             self.start(now)?;
+        }
+        if due(self.programs.deadline()) {
+            self.go_back("nobody has said that the pair is well with it");
         }
         let late = due(self.child.as_ref().and_then(Child::deadline))
             || due(self.pending.as_ref().map(|pending| pending.deadline))
@@ -210,8 +221,15 @@ impl Parent {
 
     fn start(&mut self, now: Instant) -> anyhow::Result<()> {
         self.devices.look_again();
-        let child = Child::spawn(self.options.log_format, now, now + WORK_LIMIT);
-        let mut child = child.context("the router cannot be started")?;
+        let child = Child::spawn(self.programs.present(), self.options.log_format, now, now + WORK_LIMIT);
+        let mut child = match child {
+            // A release for another machine, perhaps.
+            Err(error) if self.programs.back(&format!("it cannot be started: {error}")) => {
+                self.restart_at = Some(now);
+                return Ok(());
+            }
+            child => child.context("the router cannot be started")?,
+        };
         let start = Start {
             config: self.text.clone(),
             file: std::path::absolute(&self.options.config).unwrap_or_else(|_| self.options.config.clone()),
@@ -221,6 +239,7 @@ impl Parent {
             owner: sys_process::effective_user(),
             parent: std::process::id(),
             restarts: self.starts,
+            program: self.programs.note(),
             loopback: self.devices.has_loopback(),
             links: self.devices.namespaces(),
             ports: self.devices.notes(),
@@ -233,17 +252,28 @@ impl Parent {
         Ok(())
     }
 
+    fn ended(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
+        if !std::mem::take(&mut self.switching) {
+            return self.died(status, started);
+        }
+        self.resign();
+        (self.pending, self.restart_at) = (None, Some(clock::now()));
+        self.waiting.clear();
+        Ok(())
+    }
+
     fn died(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
         self.resign();
         let reason = self.failure.take().unwrap_or_else(|| format!("the router process ended: {status}"));
         if !self.served {
             bail!(reason);
         }
+        let given_up = self.programs.back(&reason);
         // What was being put in force may have been the cause; the next router gets the configuration before it.
         self.pending = None;
         self.waiting.clear();
         let now = clock::now();
-        let at = self.backoff.died(now, started);
+        let at = if given_up { now } else { self.backoff.died(now, started) };
         tracing::error!(%reason, wait_ms = at.since(now).as_millis() as u64, "the router died and is started again");
         self.restart_at = Some(at);
         Ok(())
@@ -293,10 +323,12 @@ impl Parent {
         match report {
             Report::Ready => {
                 self.served = true;
+                self.programs.serves(clock::now());
                 tracing::info!(node = %self.node, control = %self.places.control.display(), "the router is ready");
             }
             Report::Failed(reason) => self.failure = Some(reason),
             Report::Reload { ticket } => self.want_reload(ticket),
+            Report::Release { ticket, step } => self.release(ticket, step),
             Report::Applied { ticket } => self.applied(ticket),
             Report::NotApplied { ticket, problems } => {
                 self.pending.take_if(|pending| pending.ticket == ticket);
@@ -331,6 +363,50 @@ impl Parent {
                 tracing::warn!(%reason, "the device stays gone");
                 child.order(&Order::NotAttached { name: name.into() }, &[]);
             }
+        }
+    }
+}
+
+/// Releases: another program takes the place of the one that runs.
+impl Parent {
+    fn release(&mut self, ticket: u64, step: ReleaseStep) {
+        let done = match step {
+            ReleaseStep::Try if self.ending.is_some() || self.switching => {
+                Err("the node is about to end".into())
+            }
+            ReleaseStep::Try => self.trust().and_then(|trust| self.programs.try_next(trust)),
+            ReleaseStep::Keep => self.programs.keep(),
+            ReleaseStep::Back if self.programs.back("the upgrade was stopped") => Ok(()),
+            ReleaseStep::Back => Err("no release is on trial".into()),
+        };
+        let switches = done.is_ok() && step != ReleaseStep::Keep;
+        if let Some(child) = &mut self.child {
+            child.order(&Order::Released { ticket, problem: done.err() }, &[]);
+        }
+        if switches {
+            self.switch();
+        }
+    }
+
+    /// As the document says that is in force.
+    fn trust(&self) -> Result<Trust, String> {
+        let config =
+            config::load(&self.text).map_err(|_| "the document in force cannot be read".to_owned())?;
+        Ok(Trust::of(&config.system))
+    }
+
+    fn go_back(&mut self, why: &str) {
+        if self.programs.back(why) {
+            self.switch();
+        }
+    }
+
+    /// The router ends cleanly, so its peer takes over first; then the present program is started.
+    fn switch(&mut self) {
+        self.switching = true;
+        if let Some(child) = &mut self.child {
+            child.order(&Order::End, &[]);
+            child.must_end(clock::now() + END_LIMIT);
         }
     }
 }

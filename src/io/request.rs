@@ -5,7 +5,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::KeyStep;
 use super::privilege::Kept;
+use super::program::{ProgramNote, ReleaseStep};
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
 use crate::node::PairSnapshot;
@@ -38,8 +40,21 @@ pub enum Request {
     Reload,
     /// The pair, seen from this node.
     Pair,
+    /// Something is to be done with a release; answered by [`Response::Done`].
+    Release(ReleaseStep),
+    /// The release that waits in this node's state directory is given to the peer, which tries it; answered by
+    /// [`Response::Done`].
+    Install,
+    /// A step of a renewal of the keys; answered by [`Response::Key`].
+    Keys(KeyStep),
+    /// The router process ends at once, without a word, as if it had died; nobody answers.
+    Crash,
+    /// The peer is asked that.
+    Peer(Box<Request>),
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
+    /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.
+    Resync,
     /// Lets another node join: [`Response::Pairing`], line by line, until it has or cannot any more. Whoever closes the
     /// connection before withdraws the code.
     Offer,
@@ -101,7 +116,11 @@ pub enum Response {
     },
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
-    /// To [`Request::Pair`] and [`Request::Role`].
+    /// It was done.
+    Done,
+    /// To [`Request::Keys`]: the key that the step is about.
+    Key(String),
+    /// To [`Request::Pair`], [`Request::Role`] and [`Request::Resync`].
     Pair(Box<PairSnapshot>),
     /// To [`Request::Offer`] and [`Request::Join`].
     Pairing(PairingWord),
@@ -195,6 +214,9 @@ pub struct Status {
     pub state: String,
     /// The pair, seen from this node; absent when the role thread does not answer.
     pub pair: Option<Box<PairSnapshot>>,
+    /// The program that the router runs, as its release is called.
+    #[serde(default)]
+    pub program: ProgramNote,
     /// Where the status page is served for this machine only.
     pub loopback: Option<String>,
 }

@@ -83,6 +83,10 @@ fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
             Order::Refuse { ticket, problems } => reloads.settle(ticket, Response::Refused(problems)),
             Order::Attached { port } => engine.attached(&port, descriptors),
             Order::NotAttached { name } => engine.not_attached(&name),
+            Order::Released { ticket, problem } => {
+                let outcome = problem.map_or(Response::Done, Response::Failed);
+                reloads.settle(ticket, outcome);
+            }
             Order::End => break,
             Order::Start(_) => bail!("the parent wants a second start"),
         }

@@ -3,6 +3,9 @@
 //! Only in a program that was built with the feature `sabotage` and finds `KOI_SABOTAGE` in its environment; in every
 //! other one all of this is a constant `false`.
 
+use crate::types::Epoch;
+use crate::wire::pair::flow::{self, Change};
+
 /// The variable.
 #[cfg(feature = "sabotage")]
 pub const VARIABLE: &str = "KOI_SABOTAGE";
@@ -12,10 +15,13 @@ pub const VARIABLE: &str = "KOI_SABOTAGE";
 pub enum Sabotage {
     /// What the peer tells of its flows is thrown away, and acknowledged.
     Replication,
-    /// A new active node announces and advertises nothing.
+    /// A node that takes over from another one announces and advertises nothing. The first one does: what switches have
+    /// never learned they send everywhere.
     Announcements,
     /// A lease that was given once never ends.
     Fence,
+    /// Once, flows that the peer tells of are taken over with other rules.
+    Record,
 }
 
 impl Sabotage {
@@ -26,6 +32,7 @@ impl Sabotage {
             Sabotage::Replication => "no-replication",
             Sabotage::Announcements => "no-announcements",
             Sabotage::Fence => "no-fence",
+            Sabotage::Record => "wrong-record",
         }
     }
 
@@ -42,5 +49,42 @@ impl Sabotage {
     #[inline]
     pub const fn is_on(self) -> bool {
         false
+    }
+
+    /// True when this is broken and the role has moved since this program started.
+    pub fn is_on_after_a_move(self, epoch: Epoch) -> bool {
+        static FIRST: std::sync::OnceLock<Epoch> = std::sync::OnceLock::new();
+        self.is_on() && epoch != Epoch(0) && *FIRST.get_or_init(|| epoch) != epoch
+    }
+}
+
+/// Spoils what the peer tells of its flows, before it is taken over.
+#[derive(Default)]
+pub struct Vandal {
+    chunks: u64,
+}
+
+impl Vandal {
+    /// The chunk that is spoilt.
+    const VICTIM: u64 = 50;
+
+    /// Spoils a chunk, if that is wanted.
+    pub fn spoil(&mut self, chunk: &mut Vec<u8>) {
+        if Sabotage::Replication.is_on() {
+            chunk.clear();
+        }
+        self.chunks += 1;
+        if !Sabotage::Record.is_on() || self.chunks != Self::VICTIM {
+            return;
+        }
+        let changes: Vec<Change> = flow::decode(chunk).map_while(Result::ok).collect();
+        chunk.clear();
+        flow::begin(chunk);
+        for mut change in changes {
+            if let Change::Upsert(record) = &mut change {
+                record.rules[0].0.0 ^= 1;
+            }
+            flow::encode(&change, chunk);
+        }
     }
 }

@@ -192,6 +192,26 @@ pub fn signals_in(records: &[u8]) -> impl Iterator<Item = libc::c_int> {
     records.chunks_exact(SIGNAL_RECORD).map(word)
 }
 
+/// A file in memory that has no name and can be executed.
+pub fn anonymous_file() -> io::Result<File> {
+    let create = |flags: libc::c_uint| {
+        // SAFETY: the name ends with a zero and outlives the call.
+        check(unsafe { libc::memfd_create(c"koi".as_ptr(), flags) })
+    };
+    let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+    // Kernels before 6.3 do not know the flag, and need none.
+    let fd = create(flags | libc::MFD_EXEC).or_else(|_| create(flags))?;
+    // SAFETY: the call has just made this descriptor for us.
+    Ok(File::from(unsafe { OwnedFd::from_raw_fd(fd) }))
+}
+
+/// Nobody changes the file in memory any more, not even through this descriptor.
+pub fn seal(file: &File) -> io::Result<()> {
+    let seals = libc::F_SEAL_WRITE | libc::F_SEAL_GROW | libc::F_SEAL_SHRINK | libc::F_SEAL_SEAL;
+    // SAFETY: numbers only.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) }).map(drop)
+}
+
 /// This process is killed when the thread that started it ends. Set it after the last change of user, which clears
 /// it.
 pub fn die_with_parent() -> io::Result<()> {

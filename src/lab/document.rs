@@ -18,6 +18,8 @@ pub struct Document {
     pub config: Config,
     /// Where the status page of each node is.
     pub pages: Vec<SocketAddr>,
+    /// The node that speaks as the release before would.
+    pub old: Option<String>,
 }
 
 /// When the preferred node takes its role again after it has come back.
@@ -36,7 +38,7 @@ const SOON: i64 = 2;
 
 impl Document {
     /// Fills in free loopback addresses for the status pages and, where the nodes are a pair, the public halves of new
-    /// keys; the secret halves go into the nodes' state directories.
+    /// keys; the secret halves go into the nodes' state directories, that of the releases' key stays with the lab.
     ///
     /// # Errors
     /// When the example is no document, or a key cannot be written.
@@ -68,10 +70,16 @@ impl Document {
                 node.insert("public_key".into(), Value::String(public));
             }
         }
+        if paired {
+            let key = Value::String(keys::signing(directory)?.public().to_string());
+            let system = table.entry("system").or_insert_with(|| Value::Table(Table::new()));
+            let system = system.as_table_mut().context("[system] is no section")?;
+            system.insert("release_keys".into(), Value::Array(vec![key]));
+        }
         let text = toml::to_string(&table).context("the lab's configuration")?;
         let config = config::parse(&text)
             .map_err(|problems| anyhow::anyhow!("the lab's configuration: {problems:?}"))?;
-        Ok(Document { text, config, pages })
+        Ok(Document { text, config, pages, old: None })
     }
 }
 

@@ -57,6 +57,8 @@ pub struct Options {
     pub plan: Option<Plan>,
     /// The nodes' document; without one, the example's.
     pub document: Option<String>,
+    /// This node speaks as the release before would.
+    pub old: Option<String>,
 }
 
 /// What came of it.
@@ -107,7 +109,8 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
         Some([Drill::Return]) => Preemption::Soon,
         Some(_) => Preemption::Never,
     };
-    let document = Document::prepare(example, &claim.directory, preemption)?;
+    let mut document = Document::prepare(example, &claim.directory, preemption)?;
+    document.old.clone_from(&options.old);
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
     report.picture(&network, &document.config)?;

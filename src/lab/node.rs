@@ -14,11 +14,13 @@ use anyhow::{Context, bail};
 use super::claim::Claim;
 use super::document::{self, Document};
 use super::word::Word;
+use crate::io::child::SPEAKS_VARIABLE;
 use crate::io::control_client::Client;
 use crate::io::process::{self, Blow, Identity, Target};
 use crate::io::request::{FlowFilter, Request, Response};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::web;
+use crate::wire::pair::Version;
 
 /// This program, also when its file has been replaced meanwhile.
 const PROGRAM: &str = "/proc/self/exe";
@@ -75,6 +77,9 @@ impl RunningNode {
         let mut command = Command::new(PROGRAM);
         command.args(["run", "--node", &name, "--config"]).arg(&config_path);
         command.arg("--state").arg(&state).arg("--control").arg(&control);
+        if document.old.as_ref() == Some(&name) {
+            command.env(SPEAKS_VARIABLE, Version::OLDEST.to_string());
+        }
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = process::spawn_bound(&mut command).context("the node cannot be started")?;
         let identity = Identity::of(child.id()).context("the node ended at once")?;

@@ -1,6 +1,8 @@
 //! What a node says of itself and its pair. The lab believes it only when it waits for something; figures never come
 //! from it.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 /// What `koi show pair --json` says, as far as the lab wants to know.
@@ -10,13 +12,19 @@ pub struct Word {
     pub role: String,
     /// The pair could lose a node now.
     pub redundant: bool,
+    /// How long it took to prove that both nodes have the same states.
+    pub proven: Option<Duration>,
 }
 
 impl Word {
     /// Reads it.
     pub fn read(said: &Value) -> Word {
         let role = find(said, "role", &Value::as_str).unwrap_or_default().to_owned();
-        Word { role, redundant: find(said, "redundant", &Value::as_bool).unwrap_or(false) }
+        Word {
+            role,
+            redundant: find(said, "redundant", &Value::as_bool).unwrap_or(false),
+            proven: find(said, "proven_after_ms", &Value::as_u64).map(Duration::from_millis),
+        }
     }
 
     /// True when it serves.
@@ -42,9 +50,14 @@ mod tests {
     #[test]
     fn what_a_node_does_not_say_is_not_assumed() {
         let said = json!({"role": "standby", "redundant": true});
-        let word = Word { role: "standby".into(), redundant: true };
+        let word = Word { role: "standby".into(), redundant: true, proven: None };
         assert_eq!(Word::read(&said), word);
         assert_eq!(Word::read(&json!({"peer": {"role": "active"}, "role": said})), word);
-        assert_eq!(Word::read(&json!({"redundant": "yes"})), Word { role: String::new(), redundant: false });
+        assert_eq!(
+            Word::read(&json!({"redundant": "yes"})),
+            Word { role: String::new(), redundant: false, proven: None }
+        );
+        let said = json!({"replication": {"digests": {"proven_after_ms": 70}}});
+        assert_eq!(Word::read(&said).proven, Some(Duration::from_millis(70)));
     }
 }

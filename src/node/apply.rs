@@ -31,6 +31,7 @@ impl Shard {
                 }
             }
             Command::Replicate(replication) => self.replicate(now, replication, out),
+            Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
             Command::Grant(credit) => {
                 self.grant(credit);
                 self.finish(now, out);
@@ -39,6 +40,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
+            Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }
     }

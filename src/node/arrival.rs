@@ -66,7 +66,11 @@ impl Shard {
             return self.leave(ingress, packet.frame, out);
         }
         let Some(packet) = self.hold_packet(now, ingress, packet, out) else { return };
-        if packet.layout.options && packet.layout.key.dst().is_ipv4() {
+        // Options are for the rules to allow; where no rule is asked, nobody does.
+        let unasked = to_group
+            || packet.layout.fragment != Fragment::Whole
+            || matches!(packet.layout.transport, Transport::IcmpError { .. });
+        if unasked && has_options(&packet) {
             return self.lose(now, Drop::IpOptions, None, ingress, packet, out);
         }
         if !packet.transport_checksum_ok() {
@@ -140,6 +144,11 @@ impl Shard {
         }
         self.whole = whole;
     }
+}
+
+/// IPv4 options; IPv6 has none that a router minds.
+pub(super) fn has_options(packet: &Packet) -> bool {
+    packet.layout.options && packet.layout.key.dst().is_ipv4()
 }
 
 /// Removes an 802.1Q tag: `Some(None)` when there was none (or only a priority), `None` when the frame is too short.

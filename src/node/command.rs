@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::compiled::Compiled;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
+use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::types::{Instant, InterfaceId};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
 /// Where an answer goes. Called once, on the forward thread: it must only hand the value over.
@@ -19,14 +21,17 @@ pub type CaptureSink = Box<dyn FnMut(Instant, &[u8]) -> bool + Send>;
 pub enum Replication {
     /// No way.
     Off,
-    /// To the peer's node, which knows nothing yet: everything is told, then what changes.
-    Tell,
+    /// To the peer's node: everything is told, then what changes.
+    Tell {
+        /// The peer's node still has the flows that it last told this one of; it needs only their names.
+        by_name: bool,
+    },
     /// From the peer's node, whose stream begins: what it told before means nothing any more.
     Listen,
 }
 
 /// What became of a chunk.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Imported {
     /// Changes taken over.
     pub taken: u32,
@@ -34,6 +39,8 @@ pub struct Imported {
     pub refused: u32,
     /// The rest of the chunk is not in this node's language.
     pub malformed: Option<Malformed>,
+    /// What it has shown of both tables being the same.
+    pub evidence: Evidence,
 }
 
 /// A bounded piece of work.
@@ -75,6 +82,15 @@ pub enum Command {
     },
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
+    /// The peer's node knows this release of the pair's protocols, and so does this one.
+    Speak(Version),
+    /// Tell the peer's node again what it does not have the same: ranges by their first slots, and single flows.
+    Correct {
+        /// Ranges.
+        ranges: Vec<u32>,
+        /// Flows.
+        flows: Vec<u32>,
+    },
     /// Ask the stations behind an interface whether they are there.
     Probe(InterfaceId),
     /// The peer's node has room for so many more chunks.

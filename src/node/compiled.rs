@@ -240,8 +240,8 @@ impl Compiled {
             None => link.primary(Family::Inet)?,
         };
         let automatic = match self.config.outbound.mode {
-            OutboundMode::Automatic => source.is_ipv4() && link.zone == Zone::Wan,
-            OutboundMode::Disabled => false,
+            OutboundMode::Automatic | OutboundMode::Hybrid => source.is_ipv4() && link.zone == Zone::Wan,
+            OutboundMode::Manual | OutboundMode::Disabled => false,
         };
         let own = source == external || self.untranslated.contains(&source);
         let inside = !own && self.inside.iter().any(|net| net.contains(&source));

@@ -42,7 +42,7 @@ impl Router {
         };
         let frame = FrameBuf::copy_of(&answer.emit(link.mac));
         router.shard.handle_frames(now, PortId(WAN), &mut vec![frame], &mut router.out);
-        router.command(Command::Replicate(Replication::Tell));
+        router.command(Command::Replicate(Replication::Tell { by_name: false }));
         router.command(Command::Grant(1000));
         router.command(Command::Grant(0));
         assert!(!router.shard.has_to_tell());
@@ -142,7 +142,7 @@ fn nobody_waits_for_a_peer_that_is_told_nothing_and_a_standby_sends_nothing() {
     router.command(Command::Replicate(Replication::Off));
     assert_eq!(router.left(), 1, "the telling that it waited for is over");
     assert_eq!(router.datagram(5001), 1);
-    router.command(Command::Replicate(Replication::Tell));
+    router.command(Command::Replicate(Replication::Tell { by_name: false }));
     router.command(Command::Grant(100));
     assert_eq!((router.datagram(5002), router.shard.acked()), (0, 0));
     router.lead(Role::Standby);

@@ -7,14 +7,14 @@
 use std::net::IpAddr;
 
 use super::Shard;
-use super::arrival::Arrival;
+use super::arrival::{Arrival, has_options};
 use super::departure::Departure;
 use super::outbox::Outbox;
-use super::refusal::Refusal;
+use super::refusal::{Answer, Refusal};
 use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Way};
 use crate::nat;
 use crate::route::{NeighbourId, NextHop};
-use crate::rules::{Pass, Query, Verdict};
+use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::{Drop, Packet, Transport};
@@ -38,7 +38,7 @@ pub(super) enum Onward {
 
 /// Nowhere to go, and the sender is told.
 const NO_ROUTE: Refusal =
-    Refusal { drop: Drop::NoRoute, rule: None, answer: Some(ErrorCause::NoRoute), log: true };
+    Refusal { drop: Drop::NoRoute, rule: None, answer: Some(Answer::Error(ErrorCause::NoRoute)), log: true };
 
 impl Shard {
     /// Acts on the batch: all look-ups first, so that their cache misses overlap.
@@ -109,6 +109,9 @@ impl Shard {
             Step::Forward(advance) => advance,
             Step::Begin => return self.fresh(now, packet, ingress),
         };
+        if has_options(packet) && !self.table.passes(hit).iter().all(|pass| pass.allows_options()) {
+            return Err(Refusal::silent(Drop::IpOptions));
+        }
         // pfSense's present default: states are bound to their interfaces.
         if ingress != advance.ingress {
             return Err(Refusal::silent(Drop::InterfaceMismatch));
@@ -131,18 +134,17 @@ impl Shard {
         let key = packet.layout.key;
         let from_self = ingress == InterfaceId::SELF;
         let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
-        let transport = packet.layout.transport;
-        let direction = Direction::In;
         let query = Query {
-            direction,
-            interface: ingress,
-            key,
-            transport,
             to_self,
             from_self,
-            link_multicast: false,
+            dscp: Some(packet.layout.traffic_class >> 2),
+            ..Query::new(Direction::In, ingress, key, packet.layout.transport)
         };
-        let pass_in = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let asked = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
+        if has_options(packet) && pass_in.is_some_and(|pass| !pass.allows_options()) {
+            return Err(Refusal::silent(Drop::IpOptions));
+        }
         if let (true, Some(pass)) = (to_self, pass_in) {
             let pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
             self.table.insert(now, pending, packet)?;
@@ -159,8 +161,11 @@ impl Shard {
             Some(outside) => self.outbound.translate_out(now, &self.table, &key, &outside)?,
             None => key,
         };
-        let pass_out =
-            self.evaluate(&Query { direction: Direction::Out, interface: egress, key: outside, ..query })?;
+        let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
+        let (pass_out, _) = self.evaluate(&query)?;
+        if has_options(packet) && !pass_out.allows_options() {
+            return Err(Refusal::silent(Drop::IpOptions));
+        }
         let neighbour = self.neighbours.entry(now, egress, next_hop.gateway.unwrap_or(key.dst()))?;
         let mut pending = self.pending(packet, [pass_in.unwrap_or(pass_out), pass_out], [ingress, egress]);
         pending.reply = outside.inverse();
@@ -198,10 +203,14 @@ impl Shard {
     }
 
     /// Asks the rules.
-    fn evaluate(&self, query: &Query) -> Result<Pass, Refusal> {
-        match self.compiled.ruleset.evaluate(query) {
-            Verdict::Pass(pass) => Ok(pass),
-            Verdict::Block { rule, drop, log } => Err(Refusal { drop, rule: Some(rule), answer: None, log }),
+    fn evaluate(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
+        let Decision { verdict, tag } = self.compiled.ruleset.decide(query);
+        match verdict {
+            Verdict::Pass(pass) => Ok((pass, tag)),
+            Verdict::Block { rule, drop, log, reject } => {
+                let answer = reject.then(|| Answer::to_rejected(query.transport));
+                Err(Refusal { drop, rule: Some(rule), answer, log })
+            }
         }
     }
 
@@ -247,18 +256,10 @@ impl Shard {
         let (ingress, egress, key) = (admission.ingress, admission.egress, admission.original);
         let from_self = ingress == InterfaceId::SELF;
         let to_self = egress == InterfaceId::SELF;
-        let transport = Transport::of_flow(&key);
-        let direction = Direction::In;
-        let query = Query {
-            direction,
-            interface: ingress,
-            key,
-            transport,
-            to_self,
-            from_self,
-            link_multicast: false,
-        };
-        let pass_in = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let query =
+            Query { to_self, from_self, ..Query::new(Direction::In, ingress, key, Transport::of_flow(&key)) };
+        let asked = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if let (true, Some(pass)) = (to_self, pass_in) {
             let still_ours = self.compiled.is_own(key.dst(), ingress);
             return if still_ours { Ok([pass, pass]) } else { Err(NO_ROUTE) };
@@ -268,8 +269,9 @@ impl Shard {
         if wanted.unwrap_or(key.src()) != admission.outside.src() {
             return Err(Refusal::silent(Drop::NoFlow));
         }
-        let query = Query { direction: Direction::Out, interface: egress, key: admission.outside, ..query };
-        let pass_out = self.evaluate(&query)?;
+        let query =
+            Query { direction: Direction::Out, interface: egress, key: admission.outside, tag, ..query };
+        let (pass_out, _) = self.evaluate(&query)?;
         Ok([pass_in.unwrap_or(pass_out), pass_out])
     }
 }

@@ -36,11 +36,11 @@ mod virtual_ip;
 
 pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
-pub use courier::{Courier, CourierOutbox, ReplicaOrder};
+pub use courier::{Courier, CourierOutbox, NotAgain, ReplicaOrder};
 pub use helm::{
-    CourierOrder, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
-    PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, ReplicationRow, TransitionRow,
-    VirtualIpRow as PairVirtualIpRow, Way as SyncWay, sync_way,
+    CourierOrder, DigestRow, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
+    PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
+    TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
 };
 pub use notice::Notice;
 pub use outbox::Outbox;

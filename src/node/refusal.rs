@@ -7,7 +7,7 @@ use super::outbox::Outbox;
 use crate::rules::{Query, Verdict};
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
 use crate::wire::icmp_error::{self, ErrorCause};
-use crate::wire::{Drop, FrameBuf, Layout, Packet, Parsed};
+use crate::wire::{Drop, FrameBuf, Layout, Packet, Parsed, Transport, reset};
 
 /// A packet's end.
 #[derive(Clone, Copy, Debug)]
@@ -16,10 +16,33 @@ pub(super) struct Refusal {
     pub drop: Drop,
     /// The rule that decided.
     pub rule: Option<RuleId>,
-    /// The ICMP error that the sender gets.
-    pub answer: Option<ErrorCause>,
+    /// What the sender gets to hear.
+    pub answer: Option<Answer>,
     /// Worth a place among the recent drops; a rule that does not log only counts.
     pub log: bool,
+}
+
+/// What the sender of a refused packet gets to hear.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Answer {
+    /// An ICMP error.
+    Error(ErrorCause),
+    /// A RST.
+    Reset,
+}
+
+impl Answer {
+    /// What pf's `return` says: a RST to TCP, that the port is unreachable to everything else.
+    pub(super) const fn to_rejected(transport: Transport) -> Self {
+        match transport {
+            Transport::Tcp { .. } => Answer::Reset,
+            Transport::Udp
+            | Transport::IcmpQuery { .. }
+            | Transport::IcmpError { .. }
+            | Transport::IcmpOther { .. }
+            | Transport::Other => Answer::Error(ErrorCause::PortUnreachable),
+        }
+    }
 }
 
 impl Refusal {
@@ -30,7 +53,7 @@ impl Refusal {
 
     /// Dropped, and the sender is told.
     pub(super) fn told(drop: Drop, answer: ErrorCause) -> Self {
-        Refusal { drop, rule: None, answer: Some(answer), log: true }
+        Refusal { drop, rule: None, answer: Some(Answer::Error(answer)), log: true }
     }
 }
 
@@ -51,8 +74,10 @@ impl Shard {
         out: &mut Outbox,
     ) {
         let Refusal { drop, rule, answer, log } = refusal;
-        if let Some(cause) = answer {
-            self.answer_with_error(now, cause, &packet, ingress, out);
+        match answer {
+            Some(Answer::Error(cause)) => self.answer_with_error(now, cause, &packet, ingress, out),
+            Some(Answer::Reset) => self.answer_with_reset(now, &packet, ingress, out),
+            None => {}
         }
         if log {
             return self.lose(now, drop, rule, ingress, packet, out);
@@ -120,18 +145,24 @@ impl Shard {
         }
     }
 
+    /// Sends a RST in answer to a segment that a rule rejects, in the name of whom it was for.
+    fn answer_with_reset(&mut self, now: Instant, packet: &Packet, ingress: InterfaceId, out: &mut Outbox) {
+        if ingress == InterfaceId::SELF {
+            return;
+        }
+        if !self.icmp_errors.take(now) {
+            return self.drops.count(Drop::IcmpRateLimit, 1);
+        }
+        let Some(frame) = reset::build(packet, &mut out.pool) else { return };
+        if let Ok(Parsed::Ip(answer)) = Packet::parse(frame) {
+            self.send_error(now, answer, ingress, out);
+        }
+    }
+
     /// An error goes back to where the packet came from, past the rules on the way out; it makes no state.
     fn send_error(&mut self, now: Instant, error: Packet, toward: InterfaceId, out: &mut Outbox) {
         let Layout { key, transport, .. } = error.layout;
-        let query = Query {
-            direction: Direction::Out,
-            interface: toward,
-            key,
-            transport,
-            to_self: false,
-            from_self: true,
-            link_multicast: false,
-        };
+        let query = Query { from_self: true, ..Query::new(Direction::Out, toward, key, transport) };
         let Verdict::Pass(pass) = self.compiled.ruleset.evaluate(&query) else {
             return self.lose(now, Drop::BlockedOut, None, InterfaceId::SELF, error, out);
         };

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use super::Shard;
 use super::command::{Imported, Replication};
 use super::outbox::Outbox;
-use crate::cluster::replica;
-use crate::conntrack::Backlog;
+use crate::cluster::replica::{self, Evidence};
+use crate::conntrack::{Backlog, Taken};
 use crate::types::{Instant, InterfaceId, MacAddr};
+use crate::wire::pair::Version;
 use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
 
 /// The bytes of a chunk, such that a sealed datagram fits an Ethernet frame: IPv6, UDP, the envelope, the seal, and the
@@ -30,6 +31,17 @@ impl Shard {
     /// The peer's node has room for so many more chunks.
     pub fn grant(&mut self, credit: usize) {
         self.credit = self.credit.saturating_add(credit);
+    }
+
+    /// What the two nodes speak with each other from now on.
+    pub(super) fn speak(&mut self, version: Version) {
+        self.speaks = version;
+        self.table.set_proves(self.peer_speaks(Version(2)));
+    }
+
+    /// True when the peer's node knows this release of the pair's protocols, and so does this one.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.speaks >= version
     }
 
     /// While passive, flows end when the peer's node says so; whoever stops being so has taken over.
@@ -55,8 +67,11 @@ impl Shard {
         self.renumber_chunks(now, out);
         match replication {
             Replication::Off => self.table.keep_changes(now, false),
-            Replication::Tell => {
-                self.table.keep_changes(now, true);
+            Replication::Tell { by_name } => {
+                match by_name {
+                    true => self.table.keep_changes_by_name(now),
+                    false => self.table.keep_changes(now, true),
+                }
                 let known = |row: crate::route::NeighbourRow| Some((row.interface, row.address, row.mac?));
                 self.met.extend(self.neighbours.rows().into_iter().filter_map(known).take(MET));
             }
@@ -75,6 +90,18 @@ impl Shard {
 
     pub(super) fn has_changes_to_tell(&self) -> bool {
         self.table.has_changes() || !self.met.is_empty()
+    }
+
+    /// When the next digests are due, if the peer's node has room for them.
+    pub(super) fn poll_digests(&self) -> Option<Instant> {
+        self.table.poll_changes().filter(|_| self.credit > 0 && !self.is_mute())
+    }
+
+    /// The peer's node has other flows in these ranges, and lacks these flows.
+    pub(super) fn correct(&mut self, now: Instant, ranges: &[u32], flows: &[u32], out: &mut Outbox) {
+        ranges.iter().for_each(|first| self.table.tell_range(*first));
+        flows.iter().for_each(|slot| self.table.tell_flow(*slot));
+        self.finish(now, out);
     }
 
     /// Neighbours that have answered.
@@ -130,7 +157,13 @@ impl Shard {
                     self.note_left(now);
                     true
                 }
-                Ok(change) => self.table.import(now, compiled.epoch, &change, &resolve).is_ok(),
+                Ok(change) => match self.table.import(now, compiled.epoch, &change, &resolve) {
+                    Ok(taken) => {
+                        note(taken, &mut imported.evidence);
+                        true
+                    }
+                    Err(_) => false,
+                },
                 Err(malformed) => {
                     imported.malformed = Some(malformed);
                     break;
@@ -143,6 +176,16 @@ impl Shard {
             }
         }
         imported
+    }
+}
+
+fn note(taken: Taken, evidence: &mut Evidence) {
+    match taken {
+        Taken::Applied => {}
+        Taken::Compared { first, equal } => evidence.compared.push((first, equal)),
+        Taken::Round { strays } => evidence.round = Some(strays),
+        Taken::Unknown(slot) => evidence.unknown.push(slot),
+        Taken::Walked(walked) => evidence.walked = Some(walked),
     }
 }
 

@@ -130,10 +130,13 @@ fn segment(key: &FlowKey, flags: u8, seq: u32, ack: u32, payload: &[u8]) -> Pack
 #[test]
 fn a_flow_goes_on_at_the_other_router_without_a_question() {
     let (mut active, mut standby) = (Router::new(1, 1), Router::new(2, 7));
-    assert_eq!(active.import(neighbours()), Imported { taken: 2, refused: 0, malformed: None });
+    assert_eq!(
+        active.import(neighbours()),
+        Imported { taken: 2, refused: 0, malformed: None, ..Imported::default() }
+    );
     standby.command(Command::Replicate(Replication::Listen));
     standby.shard.set_passive(standby.now, true);
-    active.command(Command::Replicate(Replication::Tell));
+    active.command(Command::Replicate(Replication::Tell { by_name: false }));
     assert!(active.out.chunks.is_empty(), "not without credit");
     active.command(Command::Grant(100));
 
@@ -169,7 +172,10 @@ fn a_flow_goes_on_at_the_other_router_without_a_question() {
 fn what_is_no_change_is_told() {
     let mut router = Router::new(1, 1);
     let told = router.import(vec![9, 9]);
-    assert_eq!(told, Imported { taken: 0, refused: 0, malformed: Some(flow::Malformed::Version) });
+    assert_eq!(
+        told,
+        Imported { taken: 0, refused: 0, malformed: Some(flow::Malformed::Version), ..Imported::default() }
+    );
     // A multicast address is nobody's.
     let mut chunk = Vec::new();
     flow::begin(&mut chunk);
@@ -177,7 +183,10 @@ fn what_is_no_change_is_told() {
     flow::encode(&Change::Neighbour { interface: InterfaceId(LAN), address, mac }, &mut chunk);
     chunk.push(77);
     let told = router.import(chunk);
-    assert_eq!(told, Imported { taken: 0, refused: 1, malformed: Some(flow::Malformed::Kind) });
+    assert_eq!(
+        told,
+        Imported { taken: 0, refused: 1, malformed: Some(flow::Malformed::Kind), ..Imported::default() }
+    );
 }
 
 /// pf gives a ping 10 s, and the peer tells of flows that only go on every 30 s.
@@ -185,7 +194,7 @@ fn what_is_no_change_is_told() {
 fn a_standby_that_was_just_started_keeps_what_it_is_told_of() {
     let mut active = Router::new(1, 1);
     active.import(neighbours());
-    active.command(Command::Replicate(Replication::Tell));
+    active.command(Command::Replicate(Replication::Tell { by_name: false }));
     active.command(Command::Grant(100));
     let ping = key(protocol::ICMP, "192.168.1.10", 77, "203.0.113.7", 8);
     let mut request = packet(&ping, &Text::Query { request: true }, b"ping");

@@ -256,6 +256,33 @@ impl Shard {
             ),
             ("import-limited", counters.import_limited, "Flows of the peer's refused: the table was full."),
             ("import-malformed", counters.import_malformed, "Flows of the peer's that make no sense here."),
+            (
+                "import-known",
+                counters.import_known,
+                "Flows that the peer only named, because they were here and the same.",
+            ),
+            (
+                "import-unknown",
+                counters.import_unknown,
+                "Flows that the peer only named and that were not the same here.",
+            ),
+            (
+                "import-strays",
+                counters.import_strays,
+                "Flows ended because the peer does not have them, though they were here.",
+            ),
+            (
+                "import-dangling",
+                counters.import_dangling,
+                "Keys that led to no flow and made room for the peer's.",
+            ),
+            ("digest-made", counters.digests, "Digests of ranges of flows made for the peer."),
+            ("digest-made-rounds", counters.rounds, "Rounds in which all ranges of flows had their digest."),
+            (
+                "digest-corrected",
+                counters.corrected,
+                "Ranges of flows told again because the peer had others.",
+            ),
             ("backlog-flows", flows as u64, "Flows that wait at present to be told to the peer."),
             ("backlog-ends", ends as u64, "Ends of flows that wait at present to be told to the peer."),
             ("backlog-ranges", ranges as u64, "Parts of the table to be walked at present for the peer."),

@@ -25,6 +25,7 @@ use crate::nat::{self, Outbound};
 use crate::route::{self, Neighbours, RouterAdvertiser};
 use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
+use crate::wire::pair::Version;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
 
@@ -44,6 +45,8 @@ pub enum Why {
     RouterAdvertisement,
     /// The peer's node has more to be told.
     Replication,
+    /// The peer's node is due to compare its states with ours.
+    Digest,
     /// A flow's first packet has waited for long enough.
     Deferral,
     /// Frames of a handover wait.
@@ -76,6 +79,8 @@ pub struct Shard {
     pub(super) gateway_news: Vec<(usize, bool)>,
     /// How many more chunks the peer's node has room for.
     pub(super) credit: usize,
+    /// What the two nodes speak with each other.
+    pub(super) speaks: Version,
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
@@ -111,6 +116,7 @@ impl Shard {
             notices: Notices::new(now),
             gateway_news: Vec::new(),
             credit: 0,
+            speaks: Version::OLDEST,
             met: Vec::new(),
             deferral: Deferral::default(),
             relay: Relay::default(),
@@ -118,6 +124,7 @@ impl Shard {
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
+        shard.speak(Version::OLDEST);
         shard.set_passive(now, standing.role == Role::Standby);
         shard.tell_duty(now);
         shard.watch_gateways(now);
@@ -180,6 +187,7 @@ impl Shard {
             (self.has_to_relay().then_some(Instant::ZERO), Why::Handover),
             (self.relay_due(), Why::Handover),
             (self.assumption.poll_timeout(), Why::Handover),
+            (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)

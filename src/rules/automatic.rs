@@ -1,13 +1,16 @@
 //! The rules that nobody wrote: pfSense's default policy, each with a stable id and the setting that owns it.
 //!
-//! The order is pfSense's: required ICMPv6, port 0, link-local, bogons, anti-spoofing, private networks, "let
-//! out anything", anti-lockout, then a person's rules, then the default deny.
+//! The order is pfSense's: the default deny (not quick, so that it is what remains), required ICMPv6, port 0,
+//! link-local, bogons, anti-spoofing, private networks, "let out anything" (not quick), anti-lockout, and then a
+//! person's rules.
 
 use super::bogons::{BOGONS, PRIVATE};
-use super::draft::{BOTH, Draft, Outcome, Scope, Set};
-use crate::config::model::{Config, Interface, Protocol, Zone};
+use super::criteria::{BOTH, Criteria, INWARD, OUTWARD, Scope, bit, only};
+use super::draft::{Draft, Outcome};
+use super::set::{PortSet, Set};
+use crate::config::model::{Config, IcmpKind, Interface, Protocol, Zone};
 use crate::config::{NodeIndex, Valid};
-use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
+use crate::types::{Direction, Family, InterfaceId, Prefix, RuleId};
 use crate::wire::Drop;
 use crate::wire::pair::PORT;
 
@@ -71,6 +74,8 @@ pub enum Setting {
     VirtualIp,
     /// `[pair]`
     Pair,
+    /// `association` of a port forward
+    PortForward,
 }
 
 impl Setting {
@@ -83,6 +88,7 @@ impl Setting {
             Setting::BlockBogons => Some("interface.block_bogons"),
             Setting::VirtualIp => Some("virtual_ip"),
             Setting::Pair => Some("pair"),
+            Setting::PortForward => Some("port_forward"),
         }
     }
 }
@@ -127,43 +133,63 @@ pub(super) static ABOUT: &[About] = {
     ]
 };
 
+/// What a rule sees that is about these families on the way into an interface.
+fn into(on: InterfaceId, families: &'static [Family]) -> Criteria {
+    Criteria::new(bit(on), INWARD, families)
+}
+
 /// The automatic rules on the way into an interface that come before a person's own.
 pub(super) fn before(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> {
     let interface = &config.interfaces[usize::from(on.0)];
-    let mut drafts = icmpv6(interface.zone);
-    drafts.extend(port_zero());
+    let mut drafts = icmpv6(on, interface.zone);
+    drafts.extend(port_zero(on));
     drafts.extend(pair(config, node, on));
-    drafts.extend(link_local());
+    drafts.extend(link_local(on));
     drafts.extend(sources(config, node, on, interface));
-    if config.system.anti_lockout && interface.zone == Zone::Lan {
-        drafts.push(Draft {
-            protocol: Protocol::Tcp,
-            destination: Set::of(own_addresses(config, node, on)),
-            destination_port: one_port(config.system.web.port),
-            ..Draft::new(id::ANTI_LOCKOUT, Outcome::Pass, BOTH)
-        });
-    }
     drafts
 }
 
-/// The default deny: last in every list, logged as in pfSense.
-pub(super) fn default_deny(direction: Direction) -> [Draft; 2] {
-    let drop = match direction {
-        Direction::In => Drop::BlockedIn,
-        Direction::Out => Drop::BlockedOut,
-    };
-    [(id::DEFAULT_DENY_INET, Family::Inet), (id::DEFAULT_DENY_INET6, Family::Inet6)]
-        .map(|(id, family)| Draft { log: true, ..Draft::new(id, Outcome::Block(drop), only(family)) })
+/// Keeps the GUI reachable from LAN.
+pub(super) fn anti_lockout(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Option<Draft> {
+    let zone = config.interfaces[usize::from(on.0)].zone;
+    (config.system.anti_lockout && zone == Zone::Lan).then(|| {
+        let criteria = Criteria {
+            protocol: Protocol::Tcp,
+            destination: Set::of(own_addresses(config, node, on)),
+            destination_port: PortSet::one(config.system.web.port),
+            ..into(on, BOTH)
+        };
+        Draft::new(id::ANTI_LOCKOUT, Outcome::Pass, criteria)
+    })
 }
 
-/// The way out of any interface: who was let in goes out, and so does the firewall itself.
-pub(super) fn out() -> [Draft; 4] {
-    let let_out = |id, family, scope| Draft { scope, ..Draft::new(id, Outcome::Pass, only(family)) };
+/// The default deny: first in the list and not quick, so it decides when nothing else does; logged as in pfSense.
+pub(super) fn default_deny(interfaces: u128) -> Vec<Draft> {
+    let ways = [INWARD, OUTWARD].into_iter();
+    ways.flat_map(|way| {
+        [(id::DEFAULT_DENY_INET, Family::Inet), (id::DEFAULT_DENY_INET6, Family::Inet6)].map(
+            |(id, family)| {
+                let criteria = Criteria::new(interfaces, way, only(family));
+                Draft { log: true, quick: false, ..Draft::new(id, Outcome::Block(Drop::BlockedIn), criteria) }
+            },
+        )
+    })
+    .collect()
+}
+
+/// The way out of any interface: who was let in goes out, and so does the firewall itself, unless a floating rule says
+/// otherwise. The last match is the one that tells the two apart.
+pub(super) fn out(interfaces: u128) -> [Draft; 4] {
+    let let_out = |id, family, scope| {
+        let criteria = Criteria { scope, ..Criteria::new(interfaces, OUTWARD, only(family)) };
+        // IP options that were allowed on the way in do not have to be allowed again.
+        Draft { quick: false, allow_options: true, ..Draft::new(id, Outcome::Pass, criteria) }
+    };
     [
-        let_out(id::OUT_SELF_INET, Family::Inet, Scope::FromSelf),
-        let_out(id::OUT_SELF_INET6, Family::Inet6, Scope::FromSelf),
         let_out(id::OUT_INET, Family::Inet, Scope::Everything),
         let_out(id::OUT_INET6, Family::Inet6, Scope::Everything),
+        let_out(id::OUT_SELF_INET, Family::Inet, Scope::FromSelf),
+        let_out(id::OUT_SELF_INET6, Family::Inet6, Scope::FromSelf),
     ]
 }
 
@@ -171,26 +197,29 @@ pub(super) fn out() -> [Draft; 4] {
 /// neighbour discovery from anywhere to anywhere, only what is for the router or its link passes here:
 /// neighbour discovery is never forwarded (RFC 4861 section 7.1), and an error about a forwarded flow
 /// passes with its flow.
-fn icmpv6(zone: Zone) -> Vec<Draft> {
-    let pass = |id: RuleId, scope: Scope, kind: u8| Draft {
+fn icmpv6(on: InterfaceId, zone: Zone) -> Vec<Draft> {
+    let about = |scope: Scope, kinds: &[u8]| Criteria {
         protocol: Protocol::Icmp,
-        icmp: Some(kind),
+        icmp: kinds.iter().copied().map(IcmpKind::Number).collect(),
         scope,
-        ..Draft::new(id, Outcome::Pass, only(Family::Inet6))
+        ..into(on, only(Family::Inet6))
     };
-    // Router and neighbour solicitation and advertisement.
-    let mut drafts: Vec<Draft> =
-        [133, 134, 135, 136].map(|kind| pass(id::ICMPV6_LINK, Scope::OnLink, kind)).into();
-    // Unreachable, too big, time exceeded, parameter problem.
-    drafts.extend([1, 2, 3, 4].map(|kind| pass(id::ICMPV6_ERRORS, Scope::ToSelf, kind)));
-    // Multicast listener query, report, done, report version 2.
-    drafts.extend([130, 131, 132, 143].map(|kind| pass(id::ICMPV6_MLD, Scope::OnLink, kind)));
+    let pass = |id: RuleId, criteria: Criteria| Draft::new(id, Outcome::Pass, criteria);
+    let mut drafts = vec![
+        // Router and neighbour solicitation and advertisement.
+        pass(id::ICMPV6_LINK, about(Scope::OnLink, &[133, 134, 135, 136])),
+        // Unreachable, too big, time exceeded, parameter problem.
+        pass(id::ICMPV6_ERRORS, about(Scope::ToSelf, &[1, 2, 3, 4])),
+        // Multicast listener query, report, done, report version 2.
+        pass(id::ICMPV6_MLD, about(Scope::OnLink, &[130, 131, 132, 143])),
+    ];
     if zone == Zone::Lan {
-        drafts.push(Draft {
+        let echo = Criteria {
             source: Set::listed(&["fe80::/10"]),
             destination: Set::listed(&["fe80::/10", "ff02::/16"]),
-            ..pass(id::ICMPV6_ECHO, Scope::OnLink, 128)
-        });
+            ..about(Scope::OnLink, &[128])
+        };
+        drafts.push(pass(id::ICMPV6_ECHO, echo));
     }
     drafts
 }
@@ -199,45 +228,48 @@ fn icmpv6(zone: Zone) -> Vec<Draft> {
 fn pair(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> {
     let mut drafts = Vec::new();
     if config.virtual_ips().any(|(interface, _)| interface == on) {
-        let protocol = Protocol::Number(112);
-        drafts.push(Draft { protocol, scope: Scope::OnLink, ..Draft::new(id::CARP, Outcome::Pass, BOTH) });
+        let criteria = Criteria { protocol: Protocol::Number(112), scope: Scope::OnLink, ..into(on, BOTH) };
+        drafts.push(Draft::new(id::CARP, Outcome::Pass, criteria));
     }
     if config.pair.is_some() {
-        drafts.push(Draft {
+        let criteria = Criteria {
             protocol: Protocol::Udp,
             source: Set::listed(&["fe80::/10"]),
             destination: Set::of([Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)))]),
-            destination_port: one_port(PORT),
+            destination_port: PortSet::one(PORT),
             scope: Scope::ToSelf,
-            ..Draft::new(id::PAIR, Outcome::Pass, only(Family::Inet6))
-        });
+            ..into(on, only(Family::Inet6))
+        };
+        drafts.push(Draft::new(id::PAIR, Outcome::Pass, criteria));
     }
     drafts
 }
 
-fn port_zero() -> [Draft; 2] {
-    let block = Draft {
-        protocol: Protocol::TcpUdp,
+fn port_zero(on: InterfaceId) -> [Draft; 2] {
+    let about = || Criteria { protocol: Protocol::TcpUdp, ..into(on, BOTH) };
+    [
+        Criteria { source_port: PortSet::one(0), ..about() },
+        Criteria { destination_port: PortSet::one(0), ..about() },
+    ]
+    .map(|criteria| Draft {
         log: true,
-        ..Draft::new(id::PORT_ZERO, Outcome::Block(Drop::BlockedIn), BOTH)
-    };
-    [Draft { source_port: one_port(0), ..block.clone() }, Draft { destination_port: one_port(0), ..block }]
+        ..Draft::new(id::PORT_ZERO, Outcome::Block(Drop::BlockedIn), criteria)
+    })
 }
 
 /// RFC 3927 section 7 and RFC 4291 section 2.5.6: a router does not forward link-local addresses.
-fn link_local() -> [Draft; 2] {
+fn link_local(on: InterfaceId) -> [Draft; 2] {
     let networks = || Set::listed(&["169.254.0.0/16", "fe80::/10"]);
-    let block =
-        Draft { scope: Scope::Through, ..Draft::new(id::LINK_LOCAL, Outcome::Block(Drop::LinkLocal), BOTH) };
-    [Draft { source: networks(), ..block.clone() }, Draft { destination: networks(), ..block }]
+    let about = || Criteria { scope: Scope::Through, ..into(on, BOTH) };
+    [Criteria { source: networks(), ..about() }, Criteria { destination: networks(), ..about() }]
+        .map(|criteria| Draft::new(id::LINK_LOCAL, Outcome::Block(Drop::LinkLocal), criteria))
 }
 
 /// What a source address alone decides.
 fn sources(config: &Valid<Config>, node: NodeIndex, on: InterfaceId, interface: &Interface) -> Vec<Draft> {
     let block = |id: RuleId, drop: Drop, source: Set| Draft {
-        source,
         log: true,
-        ..Draft::new(id, Outcome::Block(drop), BOTH)
+        ..Draft::new(id, Outcome::Block(drop), Criteria { source, ..into(on, BOTH) })
     };
     let mut drafts = Vec::new();
     if interface.block_bogons {
@@ -268,15 +300,4 @@ pub(super) fn own_addresses(config: &Valid<Config>, node: NodeIndex, on: Interfa
         virtual_ips.flat_map(|(_, vip)| &vip.addresses).map(|prefix| Prefix::from(prefix.addr()));
     let link_local = Prefix::from(std::net::IpAddr::V6(config.link_local(node, on)));
     configured.chain(virtual_ones).chain([link_local]).collect()
-}
-
-pub(super) const fn only(family: Family) -> &'static [Family] {
-    match family {
-        Family::Inet => &[Family::Inet],
-        Family::Inet6 => &[Family::Inet6],
-    }
-}
-
-fn one_port(port: u16) -> PortRange {
-    PortRange::new(port, port).unwrap_or(PortRange::ANY)
 }

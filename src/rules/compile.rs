@@ -1,90 +1,141 @@
-//! From the document to lists of compiled lines.
+//! From the document to compiled lines, in pf's order.
 
-use super::automatic::{self, ABOUT};
-use super::draft::{BOTH, Draft, Outcome, Set};
-use super::line::List;
-use super::ruleset::{Filter, RuleInfo, Ruleset};
+use super::automatic::{self, ABOUT, Setting};
+use super::classifier::Classifier;
+use super::criteria::Criteria;
+use super::draft::{Draft, Outcome, ways};
+use super::places::{Places, families};
+use super::ruleset::{Deed, RuleInfo, Ruleset};
+use super::set::PortSet;
 use super::verdict::{Pass, Verdict};
-use crate::config::model::{Action, Config, Endpoint, Place, Rule, RuleFamily};
+use crate::config::model::{Action, Association, Config, PortForward, Ports, Rule, RuleDirection};
 use crate::config::{NodeIndex, Valid};
-use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
+use crate::types::{Direction, PortRange, RuleId};
 use crate::wire::Drop;
 
 /// Compiles the rules that are in force on a node.
 pub fn compile(config: &Valid<Config>, node: NodeIndex) -> Ruleset {
-    let mut directory = Directory::new(config, node);
-    let filters = config
-        .interface_ids()
-        .map(|on| {
-            let inward = inward(config, node, on);
-            let outward: Vec<Draft> =
-                automatic::out().into_iter().chain(automatic::default_deny(Direction::Out)).collect();
-            directory.note(on, Direction::In, &inward);
-            directory.note(on, Direction::Out, &outward);
-            [&inward, &outward].map(|drafts| Filter { inet: List::new(drafts), inet6: List::new(drafts) })
-        })
-        .collect();
-    Ruleset { filters, infos: directory.infos.into_boxed_slice() }
+    let places = Places::new(config, node);
+    let drafts = drafts(config, node, &places);
+    let mut directory = Directory::new(config, &places);
+    for draft in &drafts {
+        directory.note(config, draft);
+    }
+    Ruleset {
+        classifier: Classifier::new(drafts.iter().map(|draft| &draft.criteria)),
+        deeds: drafts.iter().map(Deed::new).collect(),
+        infos: directory.infos.into_boxed_slice(),
+    }
 }
 
-/// The way into an interface: automatic rules, the interface's own, default deny.
-fn inward(config: &Valid<Config>, node: NodeIndex, on: InterfaceId) -> Vec<Draft> {
-    let name = config.interface_name(on);
-    let own = config.rules.iter().filter(|rule| rule.interface == name && !rule.disabled);
-    let mut drafts = automatic::before(config, node, on);
-    drafts.extend(own.map(|rule| draft(config, node, rule)));
-    drafts.extend(automatic::default_deny(Direction::In));
+/// All rules in force: automatic ones, floating ones, those of groups, those of interfaces.
+pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_>) -> Vec<Draft> {
+    let mut drafts = automatic::default_deny(places.all());
+    drafts.extend(config.interface_ids().flat_map(|on| automatic::before(config, node, on)));
+    drafts.extend(automatic::out(places.all()));
+    drafts.extend(config.interface_ids().filter_map(|on| automatic::anti_lockout(config, node, on)));
+    drafts.extend(config.port_forwards.iter().filter_map(|forward| pass_of_forward(places, forward)));
+    let own = |tab: Tab| {
+        let in_force = config.rules.iter().filter(|rule| !rule.disabled);
+        in_force.filter(move |rule| Tab::of(config, rule) == tab).filter_map(|rule| draft(places, rule))
+    };
+    drafts.extend(own(Tab::Floating).chain(own(Tab::Group)).chain(own(Tab::Interface)));
     drafts
 }
 
-fn draft(config: &Valid<Config>, node: NodeIndex, rule: &Rule) -> Draft {
+/// The tab that a rule stands on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tab {
+    Floating,
+    Group,
+    Interface,
+}
+
+impl Tab {
+    fn of(config: &Config, rule: &Rule) -> Tab {
+        let is_group = |name: &str| config.interface_groups.iter().any(|group| group.name == name);
+        match rule.floating {
+            true => Tab::Floating,
+            false if rule.interface.names().any(is_group) => Tab::Group,
+            false => Tab::Interface,
+        }
+    }
+}
+
+/// A person's own rule; `None` when the port forward that it follows is not in force.
+fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
     let outcome = match rule.action {
         Action::Pass => Outcome::Pass,
         Action::Block => Outcome::Block(Drop::BlockedIn),
+        Action::Reject => Outcome::Reject,
+        Action::Match => Outcome::Match,
     };
-    Draft {
+    let criteria = match rule.port_forward {
+        Some(id) => of_forward(places, places.forward(id).filter(|forward| !forward.disabled)?)?,
+        None => own_criteria(places, rule),
+    };
+    let criteria = Criteria {
+        dscp: rule.dscp,
+        tagged: rule.tagged.as_ref().map(|tag| (places.tag(tag), rule.not_tagged)),
+        ..criteria
+    };
+    Some(Draft {
+        quick: rule.quick || !rule.floating,
         log: rule.log,
+        tag: rule.tag.as_ref().map(|tag| places.tag(tag)),
+        allow_options: rule.allow_options,
+        ..Draft::new(rule.id, outcome, criteria)
+    })
+}
+
+fn own_criteria(places: &Places<'_>, rule: &Rule) -> Criteria {
+    let (source, destination) = (places.set(&rule.source), places.set(&rule.destination));
+    let families = families(rule.family, [&source, &destination]);
+    Criteria {
         protocol: rule.protocol,
-        source: set(config, node, &rule.source),
-        source_port: rule.source_port.unwrap_or(PortRange::ANY),
-        destination: set(config, node, &rule.destination),
-        destination_port: rule.destination_port.unwrap_or(PortRange::ANY),
-        ..Draft::new(rule.id, outcome, families(rule))
+        icmp: rule.icmp_types.clone(),
+        source,
+        source_port: places.ports(rule.source_port.as_ref()),
+        destination,
+        destination_port: places.ports(rule.destination_port.as_ref()),
+        tcp_flags: rule.tcp_flags,
+        ..Criteria::new(places.interfaces(rule.interface.names()), ways(rule.direction), families)
     }
 }
 
-/// A rule that names an address is about that address's family, also when it says "everything but".
-fn families(rule: &Rule) -> &'static [Family] {
-    match rule.family {
-        RuleFamily::Inet => automatic::only(Family::Inet),
-        RuleFamily::Inet6 => automatic::only(Family::Inet6),
-        RuleFamily::Inet46 => match (&rule.source.place, &rule.destination.place) {
-            (Place::Prefix(prefix), _) | (_, Place::Prefix(prefix)) => match prefix {
-                Prefix::V4(_) => automatic::only(Family::Inet),
-                Prefix::V6(_) => automatic::only(Family::Inet6),
-            },
-            _ => BOTH,
-        },
-    }
-}
-
-fn set(config: &Valid<Config>, node: NodeIndex, endpoint: &Endpoint) -> Set {
-    let interface = |name: &str| config.interface_id(name);
-    let networks = match &endpoint.place {
-        Place::Any => None,
-        Place::Prefix(prefix) => Some(vec![prefix.trunc()]),
-        Place::Net(name) => {
-            let addresses = interface(name).map_or(&[][..], |id| config.addresses(node, id));
-            Some(addresses.iter().map(Prefix::trunc).collect())
+/// What a rule looks at that follows a port forward: the flows behind the translation.
+fn of_forward(places: &Places<'_>, forward: &PortForward) -> Option<Criteria> {
+    let (source, destination) = (places.set(&forward.source), places.target(forward.target.as_ref()?));
+    let families = families(forward.family, [&source, &destination]);
+    let destination_port = match (&forward.destination_port, forward.local_port) {
+        (Some(Ports::Range(range)), Some(local)) => {
+            let last = local.saturating_add(range.last() - range.first());
+            PortSet::Range(PortRange::new(local, last).unwrap_or(*range))
         }
-        Place::Address(name) => {
-            Some(interface(name).map_or(Vec::new(), |id| automatic::own_addresses(config, node, id)))
-        }
-        Place::ThisFirewall => {
-            Some(config.interface_ids().flat_map(|id| automatic::own_addresses(config, node, id)).collect())
-        }
+        (ports, _) => places.ports(ports.as_ref()),
     };
-    Set { not: endpoint.not, networks }
+    Some(Criteria {
+        protocol: forward.protocol,
+        source,
+        source_port: places.ports(forward.source_port.as_ref()),
+        destination,
+        destination_port,
+        ..Criteria::new(
+            places.interfaces([forward.interface.as_str()].into_iter()),
+            ways(RuleDirection::In),
+            families,
+        )
+    })
+}
+
+/// The automatic rule of a forward that lets its flows in itself, wherever they come from.
+fn pass_of_forward(places: &Places<'_>, forward: &PortForward) -> Option<Draft> {
+    let passes = forward.association == Association::Pass && !forward.disabled && !forward.no_redirect;
+    passes.then(|| {
+        let families = super::criteria::BOTH;
+        let all = Criteria::new(places.all(), ways(RuleDirection::In), families);
+        Draft::new(forward.id, Outcome::Pass, Criteria { forward: Some(forward.id), ..all })
+    })
 }
 
 /// What people are told about the rules, gathered while compiling.
@@ -95,17 +146,25 @@ struct Directory {
 
 impl Directory {
     /// All rules that can be, not yet in force anywhere.
-    fn new(config: &Valid<Config>, node: NodeIndex) -> Directory {
+    fn new(config: &Valid<Config>, places: &Places<'_>) -> Directory {
         let mut infos: Vec<RuleInfo> = ABOUT
             .iter()
-            .map(|about| RuleInfo {
-                automatic: Some(about.setting),
-                ..info(about.id, about.description, about.direction)
+            .map(|about| {
+                let direction = match about.direction {
+                    Direction::In => RuleDirection::In,
+                    Direction::Out => RuleDirection::Out,
+                };
+                RuleInfo { automatic: Some(about.setting), ..info(about.id, about.description, direction) }
             })
             .collect();
         infos.extend(config.rules.iter().map(|rule| RuleInfo {
-            text: draft(config, node, rule).text(Direction::In),
-            ..info(rule.id, &rule.description, Direction::In)
+            text: draft(places, rule).map_or(String::new(), |draft| draft.text()),
+            ..info(rule.id, &rule.description, rule.direction)
+        }));
+        let passing = config.port_forwards.iter().filter(|forward| forward.association == Association::Pass);
+        infos.extend(passing.map(|forward| RuleInfo {
+            automatic: Some(Setting::PortForward),
+            ..info(forward.id, &forward.description, RuleDirection::In)
         }));
         infos.sort_by_key(|info| info.id);
         let mut directory = Directory { infos };
@@ -121,25 +180,29 @@ impl Directory {
         self.infos.get_mut(index)
     }
 
-    /// These drafts are in force on an interface.
-    fn note(&mut self, on: InterfaceId, direction: Direction, drafts: &[Draft]) {
-        for draft in drafts {
-            let Some(info) = self.find(draft.id) else { continue };
-            if info.interfaces.last() != Some(&on) {
+    /// This draft is in force.
+    fn note(&mut self, config: &Valid<Config>, draft: &Draft) {
+        let Some(info) = self.find(draft.id) else { return };
+        let mut here =
+            config.interface_ids().filter(|on| draft.criteria.interfaces >> on.0 & 1 == 1).peekable();
+        // An automatic rule may be several lines, and others on other interfaces: the first one's are told.
+        let first = info.interfaces.first().or(here.peek()).copied();
+        let is_first = here.peek().is_some_and(|on| Some(*on) == first);
+        if info.automatic.is_some() && is_first && info.direction == draft.direction() {
+            let separator = if info.text.is_empty() { "" } else { "\n" };
+            info.text += separator;
+            info.text += &draft.text();
+        }
+        for on in here {
+            if !info.interfaces.contains(&on) {
                 info.interfaces.push(on);
             }
-            // An automatic rule may be several lines, and others on other interfaces: the first one's are told.
-            if info.automatic.is_some() && info.interfaces.len() == 1 && info.direction == direction {
-                let separator = if info.text.is_empty() { "" } else { "\n" };
-                info.text += separator;
-                info.text += &draft.text(direction);
-            }
-            info.pass = pass_of(draft);
         }
+        info.pass = pass_of(draft);
     }
 }
 
-fn info(id: RuleId, description: &str, direction: Direction) -> RuleInfo {
+fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
     RuleInfo {
         id,
         description: description.into(),
@@ -152,8 +215,8 @@ fn info(id: RuleId, description: &str, direction: Direction) -> RuleInfo {
 }
 
 fn pass_of(draft: &Draft) -> Option<Pass> {
-    match draft.verdict() {
-        Verdict::Pass(pass) => Some(pass),
-        Verdict::Block { .. } => None,
+    match draft.verdict(Direction::In) {
+        Some(Verdict::Pass(pass)) => Some(pass),
+        Some(Verdict::Block { .. }) | None => None,
     }
 }

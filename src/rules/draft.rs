@@ -1,160 +1,142 @@
-//! A rule on its way to being compiled: both families, any number of networks, words for people.
+//! A rule on its way to being compiled: what it looks at, what it does, and words for people.
 
-use std::fmt;
-
+use super::criteria::{Criteria, EITHER_WAY, Tag};
 use super::verdict::{Pass, Verdict};
-use crate::config::model::Protocol;
-use crate::types::{Direction, Family, PortRange, Prefix, RuleId};
-use crate::wire::Drop;
+use crate::config::model::{Protocol, RuleDirection};
+use crate::types::{Direction, Family, RuleId};
+use crate::wire::{Drop, tcp_flags};
 
-/// One rule on one interface in one direction.
+/// One rule.
 #[derive(Clone, Debug)]
 pub(super) struct Draft {
     pub id: RuleId,
     pub outcome: Outcome,
+    /// The first match decides, not the last.
+    pub quick: bool,
     pub log: bool,
-    /// The families it looks at.
-    pub families: &'static [Family],
-    pub protocol: Protocol,
-    /// An ICMP or ICMPv6 type.
-    pub icmp: Option<u8>,
-    pub source: Set,
-    pub source_port: PortRange,
-    pub destination: Set,
-    pub destination_port: PortRange,
-    pub scope: Scope,
+    /// What a match carries from here on.
+    pub tag: Option<Tag>,
+    /// Packets may have IP options.
+    pub allow_options: bool,
+    pub criteria: Criteria,
 }
 
 /// What happens to a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Outcome {
     Pass,
+    /// Dropped without a word.
     Block(Drop),
+    /// Dropped, and the sender is told.
+    Reject,
+    /// Nothing yet.
+    Match,
 }
-
-/// Whose packets a rule looks at, apart from addresses. Only automatic rules ask.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Scope {
-    Everything,
-    /// Addressed to the router.
-    ToSelf,
-    /// Addressed to the router or to a group on the link.
-    OnLink,
-    /// Made by the router.
-    FromSelf,
-    /// Neither for the router nor for a group on the link: would be forwarded.
-    Through,
-}
-
-impl Scope {
-    /// What pf has no word for, as its comment.
-    const fn remark(self) -> &'static str {
-        match self {
-            Scope::Everything => "",
-            Scope::ToSelf => " # to the firewall itself",
-            Scope::OnLink => " # to the firewall itself or a group on the link",
-            Scope::FromSelf => " # from the firewall itself",
-            Scope::Through => " # that would be forwarded",
-        }
-    }
-}
-
-/// A set of addresses.
-#[derive(Clone, Debug)]
-pub(super) struct Set {
-    pub not: bool,
-    /// `None`: every address.
-    pub networks: Option<Vec<Prefix>>,
-}
-
-pub(super) const BOTH: &[Family] = &[Family::Inet, Family::Inet6];
 
 impl Draft {
-    /// A rule that matches everything of these families.
-    pub(super) fn new(id: RuleId, outcome: Outcome, families: &'static [Family]) -> Draft {
-        Draft {
-            id,
-            outcome,
-            log: false,
-            families,
-            protocol: Protocol::Any,
-            icmp: None,
-            source: Set::any(),
-            source_port: PortRange::ANY,
-            destination: Set::any(),
-            destination_port: PortRange::ANY,
-            scope: Scope::Everything,
+    /// A rule whose first match decides.
+    pub(super) fn new(id: RuleId, outcome: Outcome, criteria: Criteria) -> Draft {
+        Draft { id, outcome, quick: true, log: false, tag: None, allow_options: false, criteria }
+    }
+
+    /// The answer to a match that crosses this way; `None` when the rule does not decide.
+    pub(super) fn verdict(&self, direction: Direction) -> Option<Verdict> {
+        let Draft { id: rule, outcome, log, .. } = *self;
+        let blocked = match direction {
+            Direction::In => Drop::BlockedIn,
+            Direction::Out => Drop::BlockedOut,
+        };
+        match outcome {
+            Outcome::Pass => {
+                let mut pass = Pass::new(rule).logged(log).with_options(self.allow_options);
+                if self.begins_anywhere() {
+                    pass = pass.from_the_middle();
+                }
+                Some(Verdict::Pass(pass))
+            }
+            Outcome::Block(Drop::BlockedIn) => {
+                Some(Verdict::Block { rule, drop: blocked, log, reject: false })
+            }
+            Outcome::Block(drop) => Some(Verdict::Block { rule, drop, log, reject: false }),
+            Outcome::Reject => Some(Verdict::Block { rule, drop: blocked, log, reject: true }),
+            Outcome::Match => None,
         }
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
-        match self.outcome {
-            Outcome::Pass => Verdict::Pass(Pass::new(self.id, self.log)),
-            Outcome::Block(drop) => Verdict::Block { rule: self.id, drop, log: self.log },
+    /// pf makes a state of a SYN alone, unless the rule says which flags it wants.
+    fn begins_anywhere(&self) -> bool {
+        self.criteria.tcp_flags.is_some_and(|flags| {
+            let first = tcp_flags::SYN | tcp_flags::ACK;
+            flags.out_of & first != first || flags.set & first != tcp_flags::SYN
+        })
+    }
+
+    /// The way that it looks at, as a rule would say it.
+    pub(super) fn direction(&self) -> RuleDirection {
+        match self.criteria.directions {
+            [Direction::In] => RuleDirection::In,
+            [Direction::Out] => RuleDirection::Out,
+            _ => RuleDirection::Any,
         }
     }
 
     /// The rule in pf's words.
-    pub(super) fn text(&self, direction: Direction) -> String {
-        let action = match self.outcome {
+    pub(super) fn text(&self) -> String {
+        let mut text = String::from(match self.outcome {
             Outcome::Pass => "pass",
             Outcome::Block(_) => "block",
+            Outcome::Reject => "block return",
+            Outcome::Match => "match",
+        });
+        text += match self.direction() {
+            RuleDirection::In => " in",
+            RuleDirection::Out => " out",
+            RuleDirection::Any => "",
         };
-        let direction = match direction {
-            Direction::In => "in",
-            Direction::Out => "out",
-        };
-        let log = if self.log { " log" } else { "" };
-        let mut text = format!("{action} {direction}{log} quick");
-        match self.families {
+        text += if self.log { " log" } else { "" };
+        text += if self.quick { " quick" } else { "" };
+        let Criteria { families, protocol, source, source_port, destination, destination_port, .. } =
+            &self.criteria;
+        match families {
             [Family::Inet] => text += " inet",
             [Family::Inet6] => text += " inet6",
             _ => {}
         }
-        if self.protocol != Protocol::Any {
-            text += &format!(" proto {}", String::from(self.protocol));
+        if *protocol != Protocol::Any {
+            text += &format!(" proto {}", String::from(*protocol));
         }
-        text += &format!(" from {}{}", self.source, ports(self.source_port));
-        text += &format!(" to {}{}", self.destination, ports(self.destination_port));
-        if let Some(kind) = self.icmp {
-            text += &format!(" icmp-type {kind}");
+        text += &format!(" from {source}{source_port} to {destination}{destination_port}");
+        text + &self.headers()
+    }
+
+    /// What it says about headers, and what it does besides.
+    fn headers(&self) -> String {
+        let Criteria { icmp, tcp_flags, dscp, scope, .. } = &self.criteria;
+        let mut text = String::new();
+        let kinds: Vec<String> = icmp.iter().map(|kind| String::from(*kind)).collect();
+        match kinds.as_slice() {
+            [] => {}
+            [one] => text += &format!(" icmp-type {one}"),
+            several => text += &format!(" icmp-type {{ {} }}", several.join(" ")),
         }
-        text + self.scope.remark()
+        if let Some(flags) = tcp_flags {
+            text += &format!(" flags {}", String::from(*flags));
+        }
+        if let Some(dscp) = dscp {
+            text += &format!(" dscp {}", String::from(*dscp));
+        }
+        if self.allow_options {
+            text += " allow-opts";
+        }
+        text + scope.remark()
     }
 }
 
-fn ports(range: PortRange) -> String {
-    if range == PortRange::ANY { String::new() } else { format!(" port {range}") }
-}
-
-impl Set {
-    pub(super) fn any() -> Set {
-        Set { not: false, networks: None }
-    }
-
-    pub(super) fn of(networks: impl IntoIterator<Item = Prefix>) -> Set {
-        Set { not: false, networks: Some(networks.into_iter().collect()) }
-    }
-
-    /// From the texts of a list in this module.
-    pub(super) fn listed(texts: &[&str]) -> Set {
-        Set::of(texts.iter().filter_map(|text| text.parse().ok()))
-    }
-}
-
-impl fmt::Display for Set {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.not {
-            f.write_str("! ")?;
-        }
-        match self.networks.as_deref() {
-            None => f.write_str("any"),
-            Some([]) => f.write_str("nobody"),
-            Some([one]) => write!(f, "{one}"),
-            Some(several) => {
-                let texts: Vec<String> = several.iter().map(Prefix::to_string).collect();
-                write!(f, "{{ {} }}", texts.join(" "))
-            }
-        }
+/// The direction of a rule as the ways it looks at.
+pub(super) const fn ways(direction: RuleDirection) -> &'static [Direction] {
+    match direction {
+        RuleDirection::In => super::criteria::INWARD,
+        RuleDirection::Out => super::criteria::OUTWARD,
+        RuleDirection::Any => EITHER_WAY,
     }
 }

@@ -1,27 +1,54 @@
 //! The compiled rules of a node.
 
 use super::automatic::{Setting, id};
-use super::line::{Facts, List};
+use super::classifier::Classifier;
+use super::criteria::Tag;
+use super::draft::Draft;
 use super::martian::martian;
 use super::query::Query;
 use super::verdict::{Pass, Verdict};
+use crate::config::model::RuleDirection;
 use crate::types::{Direction, InterfaceId, RuleId};
-use crate::wire::{Drop, FlowKey};
+use crate::wire::Drop;
 
 /// The compiled rules of a node. Built by [`super::compile`], never changed.
 #[derive(Debug)]
 pub struct Ruleset {
-    /// By interface; in, then out.
-    pub(super) filters: Box<[[Filter; 2]]>,
+    pub(super) classifier: Classifier,
+    /// By line of the classifier, in pf's order.
+    pub(super) deeds: Box<[Deed]>,
     /// Sorted by id.
     pub(super) infos: Box<[RuleInfo]>,
 }
 
-/// The rules of one interface in one direction.
-#[derive(Debug)]
-pub(super) struct Filter {
-    pub inet: List<u32>,
-    pub inet6: List<u128>,
+/// What a rule does to a match.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deed {
+    /// By direction; `None` when it decides nothing.
+    verdicts: [Option<Verdict>; 2],
+    quick: bool,
+    log: bool,
+    tag: Option<Tag>,
+}
+
+impl Deed {
+    pub(super) fn new(draft: &Draft) -> Deed {
+        Deed {
+            verdicts: [Direction::In, Direction::Out].map(|direction| draft.verdict(direction)),
+            quick: draft.quick,
+            log: draft.log,
+            tag: draft.tag,
+        }
+    }
+}
+
+/// A verdict, and the tag that the packet has got on the way to it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// What becomes of the packet.
+    pub verdict: Verdict,
+    /// What the rules on the other side get to see.
+    pub tag: Tag,
 }
 
 /// A rule as people see it.
@@ -36,7 +63,7 @@ pub struct RuleInfo {
     /// In pf's words, a line for each part; an automatic rule's as it is on its first interface.
     pub text: String,
     /// Which way packets cross the interface.
-    pub direction: Direction,
+    pub direction: RuleDirection,
     /// Where it is in force; empty for a disabled rule.
     pub interfaces: Vec<InterfaceId>,
     /// What it would give a match when that is to pass.
@@ -44,31 +71,43 @@ pub struct RuleInfo {
 }
 
 impl Ruleset {
-    /// Decides. Everything that comes in is first held against [`martian`].
-    pub fn evaluate(&self, query: &Query) -> Verdict {
-        const DENIED: Verdict =
-            Verdict::Block { rule: id::DEFAULT_DENY_INET, drop: Drop::BlockedIn, log: true };
-        let direction = match query.direction {
-            Direction::In => {
-                if let Some(drop) = martian(&query.key) {
-                    return Verdict::Block { rule: id::MARTIANS, drop, log: false };
+    /// Decides. Everything that comes in is first held against [`martian`]. Then as in pf: of the rules that match, the
+    /// first quick one decides, and without one the last; on the way each may tag and log.
+    pub fn decide(&self, query: &Query) -> Decision {
+        let (way, drop) = match query.direction {
+            Direction::In => (0, Drop::BlockedIn),
+            Direction::Out => (1, Drop::BlockedOut),
+        };
+        if let (Direction::In, Some(drop)) = (query.direction, martian(&query.key)) {
+            let verdict = Verdict::Block { rule: id::MARTIANS, drop, log: false, reject: false };
+            return Decision { verdict, tag: query.tag };
+        }
+        // Every interface has rules that block; one that does not exist has none.
+        let mut verdict = Verdict::Block { rule: id::DEFAULT_DENY_INET, drop, log: true, reject: false };
+        let (mut tag, mut noted) = (query.tag, false);
+        self.classifier.walk(query, &mut tag, |line, tag| {
+            let deed = &self.deeds[line];
+            *tag = deed.tag.unwrap_or(*tag);
+            match deed.verdicts[way] {
+                Some(decided) => verdict = decided,
+                None => noted |= deed.log,
+            }
+            !deed.quick
+        });
+        if noted {
+            verdict = match verdict {
+                Verdict::Pass(pass) => Verdict::Pass(pass.logged(true)),
+                Verdict::Block { rule, drop, log: _, reject } => {
+                    Verdict::Block { rule, drop, log: true, reject }
                 }
-                0
-            }
-            Direction::Out => 1,
-        };
-        // Every list ends with a rule that blocks; an interface that does not exist has no list.
-        let Some(filters) = self.filters.get(usize::from(query.interface.0)) else { return DENIED };
-        let filter = &filters[direction];
-        let verdict = match query.key {
-            FlowKey::V4(key) => {
-                filter.inet.first_match(&Facts::new(query, u32::from(key.src), u32::from(key.dst)))
-            }
-            FlowKey::V6(key) => {
-                filter.inet6.first_match(&Facts::new(query, u128::from(key.src), u128::from(key.dst)))
-            }
-        };
-        verdict.unwrap_or(DENIED)
+            };
+        }
+        Decision { verdict, tag }
+    }
+
+    /// The verdict alone.
+    pub fn evaluate(&self, query: &Query) -> Verdict {
+        self.decide(query).verdict
     }
 
     /// A rule as people see it.
@@ -85,7 +124,12 @@ impl Ruleset {
     /// The pass of a rule for a flow that it once let through; `None` when the rule is gone, disabled, or
     /// blocks now.
     pub fn recall(&self, id: RuleId, direction: Direction) -> Option<Pass> {
-        let info = self.rule(id).filter(|info| info.direction == direction && !info.interfaces.is_empty())?;
-        info.pass
+        let info = self.rule(id).filter(|info| !info.interfaces.is_empty())?;
+        let this_way = match info.direction {
+            RuleDirection::In => direction == Direction::In,
+            RuleDirection::Out => direction == Direction::Out,
+            RuleDirection::Any => true,
+        };
+        info.pass.filter(|_| this_way)
     }
 }

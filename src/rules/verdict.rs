@@ -8,7 +8,7 @@ use crate::wire::Drop;
 pub enum Verdict {
     /// It passes.
     Pass(Pass),
-    /// It is dropped without an answer.
+    /// It is dropped.
     Block {
         /// The rule that decided.
         rule: RuleId,
@@ -16,25 +16,43 @@ pub enum Verdict {
         drop: Drop,
         /// Worth a line in the firewall log.
         log: bool,
+        /// The sender is told: a RST for TCP, an ICMP error for everything else.
+        reject: bool,
     },
 }
 
 /// The witness that a rule let a flow through. Only a ruleset makes one.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Pass {
     rule: RuleId,
-    log: bool,
+    bits: u8,
 }
 
+const LOG: u8 = 1;
+const OPTIONS: u8 = 2;
+const MIDDLE: u8 = 4;
+
 impl Pass {
-    pub(super) const fn new(rule: RuleId, log: bool) -> Pass {
-        Pass { rule, log }
+    pub(super) const fn new(rule: RuleId) -> Pass {
+        Pass { rule, bits: 0 }
+    }
+
+    pub(super) const fn logged(self, log: bool) -> Pass {
+        Pass { rule: self.rule, bits: self.bits | if log { LOG } else { 0 } }
+    }
+
+    pub(super) const fn with_options(self, options: bool) -> Pass {
+        Pass { rule: self.rule, bits: self.bits | if options { OPTIONS } else { 0 } }
+    }
+
+    pub(super) const fn from_the_middle(self) -> Pass {
+        Pass { rule: self.rule, bits: self.bits | MIDDLE }
     }
 
     /// The place of a verdict, in a flow that another node has told of and that the rules here have not been asked about
     /// yet: its epoch is never the present one, so nothing leaves before they were.
     pub(crate) const fn unasked(rule: RuleId) -> Pass {
-        Pass { rule, log: false }
+        Pass::new(rule)
     }
 
     /// The rule that decided.
@@ -44,13 +62,23 @@ impl Pass {
 
     /// Worth a line in the firewall log.
     pub const fn log(self) -> bool {
-        self.log
+        self.bits & LOG != 0
+    }
+
+    /// Packets may have IP options.
+    pub const fn allows_options(self) -> bool {
+        self.bits & OPTIONS != 0
+    }
+
+    /// A TCP connection may be picked up in its middle, not only with its SYN.
+    pub const fn begins_anywhere(self) -> bool {
+        self.bits & MIDDLE != 0
     }
 
     /// For unit tests of other modules: as if rule `rule` had let the flow through.
     #[cfg(test)]
     pub(crate) const fn forged(rule: RuleId) -> Pass {
-        Pass { rule, log: false }
+        Pass::new(rule)
     }
 }
 

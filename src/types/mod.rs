@@ -9,6 +9,7 @@ mod key;
 mod mac;
 mod pair;
 mod port_range;
+mod release;
 
 pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
@@ -17,4 +18,5 @@ pub use key::PublicKey;
 pub use mac::MacAddr;
 pub use pair::{Ceding, Epoch, NodeId, PathId, Role, Standing, Vhid};
 pub use port_range::PortRange;
+pub use release::{ReleaseKey, ReleaseVersion};
 pub use std::time::Duration;

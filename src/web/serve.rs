@@ -128,7 +128,9 @@ mod tests {
                 Command::Apply(..)
                 | Command::Kill { .. }
                 | Command::Import { .. }
+                | Command::Correct { .. }
                 | Command::Replicate(_)
+                | Command::Speak(_)
                 | Command::Probe(_)
                 | Command::Grant(_)
                 | Command::Capture { .. } => {

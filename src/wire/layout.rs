@@ -2,7 +2,7 @@
 //!
 //! Invariant: the offsets of a [`Layout`] lie inside its packet and agree with its bytes.
 
-use super::{FlowKey, protocol};
+use super::{FlowKey, protocol, tcp_flags};
 
 /// Offsets from the beginning of the frame, and the facts that policy and tracking ask for.
 #[derive(Clone, Copy, Debug)]
@@ -91,10 +91,12 @@ pub enum Transport {
 }
 
 impl Transport {
-    /// The transport of a flow's packets as far as the key alone tells; for questions about a flow, not a packet.
+    /// The transport of a flow's first packet as far as the key alone tells; for questions about a flow, not a packet.
     pub fn of_flow(key: &FlowKey) -> Self {
         match key.protocol() {
-            protocol::TCP => Transport::Tcp { flags: 0, seq: 0, ack: 0, window: 0, header_len: 20 },
+            protocol::TCP => {
+                Transport::Tcp { flags: tcp_flags::SYN, seq: 0, ack: 0, window: 0, header_len: 20 }
+            }
             protocol::UDP => Transport::Udp,
             protocol::ICMP | protocol::ICMPV6 => Transport::IcmpQuery { request: true },
             _ => Transport::Other,

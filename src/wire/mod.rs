@@ -22,6 +22,7 @@ pub mod nd;
 mod packet;
 pub mod pair;
 pub mod reassembly;
+pub mod reset;
 #[cfg(test)]
 mod sample;
 pub mod segment;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koi::config;
 use koi::node::{Command, Compiled, Offload, Replication, VirtualIp};
-use koi::types::{Epoch, Instant, MacAddr, Role, Standing};
+use koi::types::{Ceding, Epoch, Instant, MacAddr, Role, Standing};
 use koi::wire::Drop;
 
 use crate::rig::{Rig, STATION, Sent, compile, echo, syn, udp};
@@ -383,7 +383,7 @@ fn pair_defer_holds_a_flows_first_packet_until_the_peer_knows_the_flow() {
         let with = format!("preferred = \"alpha\"\n{defer}");
         let mut rig = rig(ACTIVE, &[("preferred = \"alpha\"", &with)]);
         assert_eq!(left(&rig.packet(LAN, udp((CLIENT, 4999), (FAR, 53), b"?")), WAN).len(), 1);
-        rig.command(Command::Replicate(Replication::Tell));
+        rig.command(Command::Replicate(Replication::Tell { by_name: false }));
         rig.command(Command::Grant(100));
         let sent = rig.packet(LAN, udp((CLIENT, 5000), (FAR, 53), b"?"));
         assert_eq!(left(&sent, WAN).len(), at_once, "{defer}");

@@ -32,7 +32,7 @@ impl Quality {
 
 /// One direction of a cable.
 pub struct Cable {
-    quality: Quality,
+    pub quality: Quality,
     random: Random,
     /// True while the cable is pulled out.
     pub cut: bool,

@@ -8,15 +8,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koi::cluster::entropy::Seeded;
-use koi::cluster::replica::StreamId;
+use koi::cluster::replica::{Evidence, StreamId};
 use koi::cluster::role::{Refusal, Request};
-use koi::cluster::{Entropy, Identity};
+use koi::cluster::{Entropy, Identity, Keyring};
 use koi::node::{
     Compiled, Courier, CourierOrder, CourierOutbox, Helm, HelmNotice, HelmOutbox, ReplicaOrder, SyncWay,
     sync_way,
 };
 use koi::types::{Epoch, Instant, InterfaceId, PathId, PortId, Seed, Standing};
 use koi::wire::FrameBuf;
+use koi::wire::pair::Version;
 
 /// As in the program.
 const SYNC_FRAMES: usize = 1000;
@@ -72,15 +73,16 @@ pub struct Crew {
     news: Vec<(PortId, bool)>,
     gateways: Vec<(usize, bool)>,
     requests: VecDeque<Request>,
+    changes: VecDeque<Change>,
     replication: VecDeque<Told>,
     looked: Instant,
     // For the courier.
     datagrams: VecDeque<Vec<u8>>,
     words: VecDeque<CourierOrder>,
-    applied: VecDeque<(StreamId, u64)>,
+    applied: VecDeque<(StreamId, u64, Evidence)>,
     chunks: VecDeque<(u32, Vec<u8>)>,
     wanted: u32,
-    waiting: VecDeque<ReplicaOrder>,
+    waiting: VecDeque<(u32, ReplicaOrder)>,
     told: Option<Told>,
     // For the forward thread.
     pub orders: VecDeque<(u32, ReplicaOrder)>,
@@ -101,6 +103,16 @@ pub struct Crew {
     pub overflowed: u64,
     /// Why requests were not followed.
     pub refused: Vec<Refusal>,
+}
+
+/// What an operator changes of the helm.
+pub enum Change {
+    /// The node's keys.
+    Keyring(Box<Keyring>),
+    /// The document.
+    Document(Arc<Compiled>),
+    /// The release of the pair's protocols.
+    Speak(Version),
 }
 
 impl Crew {
@@ -135,6 +147,7 @@ impl Crew {
             news: Vec::new(),
             gateways: Vec::new(),
             requests: VecDeque::new(),
+            changes: VecDeque::new(),
             replication: VecDeque::new(),
             looked: Instant::ZERO,
             datagrams: VecDeque::new(),
@@ -212,7 +225,16 @@ impl Crew {
         self.requests.push_back(request);
     }
 
+    pub fn change(&mut self, change: Change) {
+        self.changes.push_back(change);
+    }
+
     // What reaches the courier.
+
+    /// What it says to that leaves with its next turn.
+    pub fn tell_again(&mut self, now: Instant) {
+        assert_eq!(self.courier.handle_again(now, &mut self.courier_out), Ok(()));
+    }
 
     /// How many chunks the forward thread may hand over.
     pub fn room(&self) -> usize {
@@ -229,8 +251,8 @@ impl Crew {
         self.telling = telling;
     }
 
-    pub fn applied(&mut self, stream: StreamId, sequence: u64) {
-        self.applied.push_back((stream, sequence));
+    pub fn applied(&mut self, stream: StreamId, sequence: u64, evidence: Evidence) {
+        self.applied.push_back((stream, sequence, evidence));
     }
 
     /// When an actor wants a turn, by the node's clock.
@@ -242,6 +264,7 @@ impl Crew {
                     || !self.news.is_empty()
                     || !self.gateways.is_empty()
                     || !self.requests.is_empty()
+                    || !self.changes.is_empty()
                     || !self.replication.is_empty();
                 let due = self.helm.poll_timeout().map(|(at, _)| at);
                 let pulse = self.looked + PULSE;
@@ -271,6 +294,13 @@ impl Crew {
         quiet: impl Fn(PortId) -> bool,
     ) -> Vec<(u8, Vec<u8>)> {
         let Crew { helm, helm_out: out, .. } = self;
+        for change in self.changes.drain(..) {
+            match change {
+                Change::Keyring(keyring) => helm.handle_keyring(now, *keyring, out),
+                Change::Document(compiled) => helm.apply(now, compiled, out),
+                Change::Speak(version) => helm.speak(version),
+            }
+        }
         for (number, reachable) in self.gateways.drain(..) {
             helm.handle_gateway(now, number, reachable, out);
         }
@@ -353,8 +383,12 @@ impl Crew {
         for sealed in self.datagrams.drain(..) {
             courier.handle_datagram(now, &sealed, out);
         }
-        for (stream, sequence) in self.applied.drain(..) {
-            courier.handle_applied(now, stream, sequence, out);
+        for (stream, sequence, evidence) in self.applied.drain(..) {
+            courier.handle_applied(now, stream, sequence, &evidence, out);
+        }
+        for order in out.orders.drain(..) {
+            self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
+            self.waiting.push_back((self.wanted, order));
         }
         while courier.credit() > 0
             && let Some((telling, chunk)) = self.chunks.pop_front()
@@ -371,14 +405,14 @@ impl Crew {
             Some(plain(&(self.way.port, frame)))
         });
         let frames = frames.collect();
-        self.waiting.extend(out.orders.drain(..));
+        for order in out.orders.drain(..) {
+            self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
+            self.waiting.push_back((self.wanted, order));
+        }
         while self.orders.len() < FORWARD_ORDERS
             && let Some(order) = self.waiting.pop_front()
         {
-            if order == ReplicaOrder::Tell {
-                self.wanted += 1;
-            }
-            self.orders.push_back((self.wanted, order));
+            self.orders.push_back(order);
         }
         let courier = &self.courier;
         let now = (courier.synced(), courier.applied(), courier.frozen(), courier.is_behind(now));

@@ -4,15 +4,17 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use koi::cluster::Identity;
 use koi::cluster::role::Request;
+use koi::cluster::{Identity, Keyring};
 use koi::config;
 use koi::conntrack::Filter;
 use koi::node::{Compiled, Offload};
 use koi::types::MacAddr;
+use koi::wire::pair::Version;
 
 use crate::cable::Quality;
 use crate::clock::Clock;
+use crate::crew::Change;
 use crate::host::Host;
 use crate::invariants::Invariants;
 use crate::router::Router;
@@ -50,9 +52,13 @@ pub struct Pair {
     deaths: usize,
     /// Nodes have died, and one led that did not have the transfer's flow: no program can keep what nobody has.
     bereft: bool,
+    /// What each node speaks, from its next start on.
+    pub speaks: [Version; 2],
+    /// The keys of each node, from its next start on.
+    pub keyrings: [Keyring; 2],
 }
 
-fn document() -> String {
+fn document(identities: &[Identity; 2]) -> String {
     let node = |index: usize| {
         let last = index + 3;
         let ports: String = ["wan", "lan", "dmz", "sync"]
@@ -75,7 +81,7 @@ name = "dmz"
 addresses = ["10.20.0.{last}/24", "2001:db8:20::{last}/64"]
 "#,
             NAMES[index],
-            identity(index).public()
+            identities[index].public()
         )
     };
     let vip = |name: &str, vhid: u8, addresses: &str| {
@@ -128,20 +134,23 @@ source = "dmz net"
     )
 }
 
-fn identity(index: usize) -> Identity {
+pub fn identity(index: usize) -> Identity {
     Identity::from_bytes([7 + index as u8; 32])
+}
+
+/// The document with these keys, as each node has it.
+pub fn compile(identities: &[Identity; 2]) -> [Arc<Compiled>; 2] {
+    let valid = config::load(&document(identities)).unwrap_or_else(|problems| panic!("{problems:?}"));
+    let valid = Arc::new(valid);
+    NAMES.map(|name| {
+        let node = valid.node(Some(name)).unwrap();
+        Arc::new(Compiled::new(Arc::clone(&valid), node, 1, vec![Offload::NONE; usize::from(PORTS)]))
+    })
 }
 
 fn compiled(index: usize) -> Arc<Compiled> {
     static BOTH: OnceLock<[Arc<Compiled>; 2]> = OnceLock::new();
-    let both = BOTH.get_or_init(|| {
-        let valid = config::load(&document()).unwrap_or_else(|problems| panic!("{problems:?}"));
-        let valid = Arc::new(valid);
-        [0, 1].map(|index| {
-            let node = valid.node(Some(NAMES[index])).unwrap();
-            Arc::new(Compiled::new(Arc::clone(&valid), node, 1, vec![Offload::NONE; usize::from(PORTS)]))
-        })
-    });
+    let both = BOTH.get_or_init(|| compile(&[identity(0), identity(1)]));
     Arc::clone(&both[index])
 }
 
@@ -210,6 +219,8 @@ impl Pair {
             carrier: seed.is_multiple_of(2),
             deaths: 0,
             bereft: false,
+            speaks: [Version::NEWEST; 2],
+            keyrings: [0, 1].map(|node| Keyring::new(identity(node))),
         };
         pair.rewire();
         pair
@@ -322,6 +333,12 @@ impl Pair {
             clock.go_on(now);
             Router::of_pair((compiled, identity(node)), seed, now, (clock, links), fresh)
         });
+        self.change(node, Change::Speak(self.speaks[node]));
+        if self.keyrings[node].renewal.is_some()
+            || self.keyrings[node].identity.public() != identity(node).public()
+        {
+            self.change(node, Change::Keyring(Box::new(self.keyrings[node].clone())));
+        }
         self.rewire();
     }
 
@@ -378,6 +395,22 @@ impl Pair {
         let crew = self.world.routers[node].crew.as_mut().unwrap();
         crew.request(request);
         self.rewire();
+    }
+
+    /// An operator changes something of the helm.
+    pub fn change(&mut self, node: usize, change: Change) {
+        let router = &mut self.world.routers[node];
+        if let Change::Document(compiled) = &change {
+            router.compiled = Arc::clone(compiled);
+        }
+        router.crew.as_mut().unwrap().change(change);
+        self.rewire();
+    }
+
+    /// An operator wants all states told anew.
+    pub fn tell_again(&mut self, node: usize) {
+        let now = self.world.routers[node].clock.local(self.world.now);
+        self.world.routers[node].crew.as_mut().unwrap().tell_again(now);
     }
 
     /// Somebody sets the calendar clock.

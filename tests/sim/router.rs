@@ -1,16 +1,18 @@
 //! A router: the same values that the program runs, with its queues and its own stack beside it. A node of a pair has
 //! a crew (helm and courier), a clock of its own, and may be stopped or dead.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use koi::cluster::Identity;
-use koi::node::{Command, Compiled, Outbox, ReplicaOrder, Replication, Shard};
+use koi::cluster::replica::Evidence;
+use koi::node::{Command, Compiled, Imported, Outbox, ReplicaOrder, Replication, Shard};
 use koi::types::{Instant, PortId, Random, Seed};
 use koi::wire::FrameBuf;
 
 use crate::clock::Clock;
 use crate::crew::{Actor, Crew, Pulse};
+use crate::spoil::Spoil;
 use crate::stack::OwnStack;
 
 /// Packets of the own stack that the forward thread takes in one turn.
@@ -31,13 +33,15 @@ pub struct Router {
     pub alive: bool,
     /// The forward thread is stuck in the middle of a turn.
     pub hung: Option<Instant>,
-    compiled: Arc<Compiled>,
+    pub compiled: Arc<Compiled>,
     out: Outbox,
     links: Vec<bool>,
     /// Links that came or went while the node was stopped.
     missed: Vec<u8>,
     waiting: Vec<(u8, Vec<u8>)>,
     batch_due: bool,
+    /// What happens to the next flow that the peer tells of, between courier and shard.
+    pub spoil: Spoil,
     /// A departure is scheduled.
     pub leaving: bool,
     /// What is scheduled for each actor: for which wish, and when.
@@ -82,6 +86,7 @@ impl Router {
             missed: Vec::new(),
             waiting: Vec::new(),
             batch_due: false,
+            spoil: Spoil::default(),
             leaving: false,
             planned: [None; 3],
             random: seed.derive(5).random(),
@@ -230,18 +235,26 @@ impl Router {
         for _ in 0..ORDERS {
             let Some(crew) = &mut self.crew else { return };
             let Some((telling, order)) = crew.orders.pop_front() else { break };
-            let ignore = || Box::new(|_| {});
             let command = match order {
-                ReplicaOrder::Tell => {
+                ReplicaOrder::Tell { by_name } => {
                     self.out.chunks.clear();
                     crew.begin_telling(telling);
-                    Command::Replicate(Replication::Tell)
+                    Command::Replicate(Replication::Tell { by_name })
                 }
+                ReplicaOrder::Correct { ranges, flows } => Command::Correct { ranges, flows },
                 ReplicaOrder::Quiet => Command::Replicate(Replication::Off),
+                ReplicaOrder::Speak(version) => Command::Speak(version),
                 ReplicaOrder::ForgetPeer => Command::Replicate(Replication::Listen),
-                ReplicaOrder::Import(stream, sequence, bytes) => {
-                    crew.applied(stream, sequence);
-                    Command::Import { bytes, reply: ignore() }
+                ReplicaOrder::Import(stream, sequence, mut bytes) => {
+                    self.spoil.spoil(&mut bytes);
+                    let evidence = Arc::new(Mutex::new(Evidence::default()));
+                    let told = Arc::clone(&evidence);
+                    let reply = Box::new(move |imported: Imported| *told.lock().unwrap() = imported.evidence);
+                    self.shard.handle_command(now, Command::Import { bytes, reply }, &mut self.out);
+                    let evidence = std::mem::take(&mut *evidence.lock().unwrap());
+                    crew.applied(stream, sequence, evidence);
+                    self.flush();
+                    continue;
                 }
             };
             self.shard.handle_command(now, command, &mut self.out);

@@ -173,6 +173,13 @@ impl World {
         }
     }
 
+    /// A cable becomes a better one or a worse one.
+    pub fn degrade(&mut self, end: End, quality: Quality) {
+        for (_, _, cable) in self.cables.iter_mut().filter(|(from, to, _)| *from == end || *to == end) {
+            cable.quality = quality;
+        }
+    }
+
     /// Pulls a cable out, or puts it back.
     pub fn cut(&mut self, end: End, cut: bool) {
         for (from, to, cable) in &mut self.cables {

@@ -59,6 +59,7 @@ impl Initiation {
 /// Makes and checks handshake messages.
 pub(super) struct Authenticator {
     key: hmac::Key,
+    rank: [u8; 8],
 }
 
 impl Authenticator {
@@ -66,7 +67,14 @@ impl Authenticator {
     pub fn new(identity: &Identity, peer: &PublicKey) -> Self {
         let shared = hmac::Key::new(hmac::HMAC_SHA256, &shared_secret(identity, peer));
         let derived = hmac::sign(&shared, b"koi pair handshake 1");
-        Authenticator { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()) }
+        let mut rank = [0; 8];
+        rank.copy_from_slice(&hmac::sign(&shared, b"koi pair rank 1").as_ref()[..8]);
+        Authenticator { key: hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref()), rank }
+    }
+
+    /// An order of pairs of keys that both nodes see alike.
+    pub fn rank(&self) -> [u8; 8] {
+        self.rank
     }
 
     /// The body of a message that the peer (or we) made, and its MAC, which no other message has.

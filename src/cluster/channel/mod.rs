@@ -28,10 +28,14 @@
 //!   heard nothing from its peer for [`QUIET`]; otherwise a stranger could make the pair shake hands forever.
 //! * **A call** names the caller's session. One that does not name the leader's own is obeyed only when the leader has
 //!   heard nothing for [`QUIET`], so one that was recorded earlier is worth nothing.
+//! * **New keys** ([`Channel::adopt`]) take effect with the next session: the present one goes on until that stands, so
+//!   nothing is interrupted. While a second pair of keys is known, handshakes under either are taken and tried in turn, so
+//!   two nodes that have not come equally far still find each other.
 //! * **A reverted snapshot** must seal nothing twice with the same nonce: [`Channel::renew`] forgets every key to seal
 //!   with, present and prepared, and every ephemeral key of an unfinished handshake.
 
 mod budget;
+mod credential;
 mod handshake;
 mod message;
 mod session;
@@ -44,14 +48,15 @@ use std::collections::VecDeque;
 use serde::Serialize;
 
 pub use budget::{Bucket, Budget};
-use handshake::{Authenticator, Initiation, Step};
+use credential::Credential;
+use handshake::{Initiation, Step};
 pub use message::Refusal;
 pub(super) use message::Wire;
 use session::Session;
 pub use session::{Opener, Sealer};
 pub(super) use window::Window;
 
-use super::{Entropy, Identity, PublicKey, node_id};
+use super::{Entropy, Identity, PublicKey};
 use crate::types::{Duration, Instant, PathId};
 use crate::wire::pair::{Envelope, Kind, Space};
 
@@ -68,6 +73,10 @@ const PENDING: Duration = Duration::from_secs(10);
 const PENDING_MAX: usize = 4;
 /// An initiation is not repeated for longer; then comes one with another ephemeral key.
 const INITIATION_AGE: Duration = Duration::from_secs(2);
+/// Handshakes that end within this time of each other may have crossed.
+const CROSSING: Duration = Duration::from_secs(1);
+/// A session under keys that are to be replaced is followed by the next attempt after this.
+const RENEW: Duration = Duration::from_secs(5);
 /// How long an unconfirmed session is tried before another handshake.
 const CONFIRMATIONS: u32 = 8;
 /// A peer that has been silent for so long may have lost the session.
@@ -162,7 +171,7 @@ struct Pending {
 /// What is repeated until it is no longer needed.
 enum Errand {
     /// The leader: an initiation, made when it is sent.
-    Initiate(Option<Initiation>),
+    Initiate,
     /// The leader: tell the follower that the new session is in use.
     Confirm,
     /// The follower: ask for an initiation.
@@ -171,6 +180,8 @@ enum Errand {
 
 struct Repeat {
     errand: Errand,
+    /// Under which keys: the place among the channel's.
+    credential: usize,
     /// Begun because a datagram of an unknown session came; given up when the peer is heard.
     doubt: bool,
     at: Instant,
@@ -180,11 +191,11 @@ struct Repeat {
 
 /// One node's end.
 pub struct Channel {
-    identity: Identity,
-    peer: PublicKey,
-    leads: bool,
+    /// The keys to be used, and those that are accepted as well.
+    credentials: Vec<Credential>,
+    /// When that was last changed.
+    adopted: Instant,
     entropy: Box<dyn Entropy + Send>,
-    authenticator: Authenticator,
     current: Option<Session>,
     previous: Option<(Session, Instant)>,
     pending: VecDeque<Pending>,
@@ -202,10 +213,8 @@ impl Channel {
     /// An end that begins to shake hands at once.
     pub fn new(identity: Identity, peer: PublicKey, entropy: Box<dyn Entropy + Send>, now: Instant) -> Self {
         let mut channel = Channel {
-            leads: identity.node_id() < node_id(&peer),
-            authenticator: Authenticator::new(&identity, &peer),
-            identity,
-            peer,
+            credentials: vec![Credential::new(identity, peer)],
+            adopted: now,
             entropy,
             current: None,
             previous: None,
@@ -220,6 +229,56 @@ impl Channel {
         };
         channel.begin(now, false);
         channel
+    }
+
+    /// Other keys: the first ones are for the next session, which is begun at once when the present one was not made
+    /// under them; the others are accepted as well.
+    pub fn adopt(
+        &mut self,
+        now: Instant,
+        (identity, peer): (Identity, PublicKey),
+        also: Option<(Identity, PublicKey)>,
+    ) {
+        let wanted: Vec<(Identity, PublicKey)> = std::iter::once((identity, peer)).chain(also).collect();
+        let same = wanted.len() == self.credentials.len()
+            && wanted.iter().zip(&self.credentials).all(|((own, peer), known)| known.is(own, peer));
+        if same {
+            return;
+        }
+        self.adopted = now;
+        let mut before: Vec<Option<Credential>> = self.credentials.drain(..).map(Some).collect();
+        let mut places = vec![None; before.len()];
+        for (place, (own, peer)) in wanted.into_iter().enumerate() {
+            let known =
+                before.iter().position(|known| known.as_ref().is_some_and(|known| known.is(&own, &peer)));
+            if let Some(known) = known {
+                places[known] = Some(place);
+            }
+            let kept = known.and_then(|known| before[known].take());
+            self.credentials.push(kept.unwrap_or_else(|| Credential::new(own, peer)));
+        }
+        // A session outlives its keys, but nobody begins another one under those that are gone.
+        let moved = |place: usize| places.get(place).copied().flatten();
+        let sessions = self.current.iter_mut().chain(self.previous.iter_mut().map(|(session, _)| session));
+        for session in sessions {
+            session.credential = moved(session.credential).unwrap_or(usize::MAX);
+        }
+        self.pending.retain_mut(|pending| match moved(pending.session.credential) {
+            Some(place) => {
+                pending.session.credential = place;
+                true
+            }
+            None => false,
+        });
+        let is_new = self.current.as_ref().is_none_or(|session| session.credential != 0);
+        if is_new || self.repeat.is_some() {
+            self.begin(now, false);
+        }
+    }
+
+    /// True when the present session was made under the keys to be used.
+    pub fn is_current(&self) -> bool {
+        self.current.as_ref().is_some_and(|session| session.credential == 0)
     }
 
     /// A datagram that came over `path`.
@@ -239,8 +298,8 @@ impl Channel {
         }
     }
 
-    /// Seals a message for the peer. `None` when there is no session, for [`Space::Replica`] (see
-    /// [`Channel::replica_halves`]), and for an empty or too long message.
+    /// Seals a message for the peer. `None` when there is no session, for what goes by
+    /// [`Channel::replica_halves`], and for an empty or too long message.
     pub fn seal(&mut self, space: Space, plain: &[u8]) -> Option<Vec<u8>> {
         if plain.is_empty() {
             return None;
@@ -267,7 +326,7 @@ impl Channel {
         self.begin(now, false);
     }
 
-    /// Both directions of [`Space::Replica`] in the present session, for another thread; once per session.
+    /// Both directions of [`Space::Replica`] and [`Space::Parcel`] in the present session, for another thread; once per session.
     pub fn replica_halves(&mut self) -> Option<(Sealer, Opener)> {
         self.current.as_mut()?.replica.take()
     }
@@ -304,30 +363,46 @@ impl Channel {
     }
 
     fn rekey_at(&self) -> Option<Instant> {
-        let age = if self.leads { REKEY } else { REKEY_FOLLOWER };
-        self.current.as_ref().map(|session| session.made + age)
+        // A session that the peer has begun under the other keys since then is as good.
+        let old = |session: &Session| session.credential != 0 && session.made <= self.adopted;
+        let age = |session: &Session| match session.leads {
+            _ if old(session) => RENEW,
+            true => REKEY,
+            false => REKEY_FOLLOWER,
+        };
+        self.current.as_ref().map(|session| session.made + age(session))
     }
 
     /// Begins a handshake, or begins it anew.
     fn begin(&mut self, now: Instant, doubt: bool) {
-        let errand = if self.leads { Errand::Initiate(None) } else { Errand::Call };
-        self.repeat_from(now, errand, doubt);
+        self.credentials.iter_mut().for_each(|credential| credential.initiation = None);
+        self.repeat_from(now, self.errand(0), 0, doubt);
     }
 
-    fn repeat_from(&mut self, now: Instant, errand: Errand, doubt: bool) {
-        self.repeat = Some(Repeat { errand, doubt, at: now, wait: RETRY_MIN, count: 0 });
+    /// How a handshake under these keys begins.
+    fn errand(&self, credential: usize) -> Errand {
+        match self.credentials.get(credential) {
+            Some(Credential { leads: true, .. }) => Errand::Initiate,
+            Some(Credential { leads: false, .. }) | None => Errand::Call,
+        }
+    }
+
+    fn repeat_from(&mut self, now: Instant, errand: Errand, credential: usize, doubt: bool) {
+        self.repeat = Some(Repeat { errand, credential, doubt, at: now, wait: RETRY_MIN, count: 0 });
     }
 
     /// Sends what is due of the handshake.
     fn run(&mut self, now: Instant, out: &mut Outbox) {
+        let lost = !self.stands() || self.quiet(now);
         let Some(repeat) = self.repeat.as_mut().filter(|repeat| now >= repeat.at) else { return };
-        let message = match &mut repeat.errand {
-            Errand::Initiate(initiation) => {
-                if initiation.as_ref().is_none_or(|initiation| now.since(initiation.made) > INITIATION_AGE) {
-                    *initiation =
-                        self.authenticator.initiate(now, &self.identity, self.peer, self.entropy.as_mut());
+        let Some(credential) = self.credentials.get_mut(repeat.credential) else { return };
+        let message = match &repeat.errand {
+            Errand::Initiate => {
+                let old = |initiation: &Initiation| now.since(initiation.made) > INITIATION_AGE;
+                if credential.initiation.as_ref().is_none_or(old) {
+                    credential.initiate(now, self.entropy.as_mut());
                 }
-                initiation.as_ref().map(|initiation| initiation.message.clone())
+                credential.initiation.as_ref().map(|initiation| initiation.message.clone())
             }
             Errand::Confirm if repeat.count >= CONFIRMATIONS => {
                 self.begin(now, false);
@@ -336,12 +411,24 @@ impl Channel {
             Errand::Confirm => self.current.as_mut().and_then(Session::confirmation),
             Errand::Call => {
                 let session = self.current.as_ref().map_or(0, |session| session.id);
-                Some(self.authenticator.call(session, self.entropy.as_mut()))
+                Some(credential.authenticator.call(session, self.entropy.as_mut()))
             }
         };
         repeat.at = now + repeat.wait;
         repeat.wait = (repeat.wait * 2).min(RETRY_MAX);
         repeat.count = repeat.count.saturating_add(1);
+        // With two pairs of keys they take turns, unless the peer is heard in a session as it is.
+        let next = (repeat.credential + 1) % self.credentials.len().max(1);
+        let begins = match repeat.errand {
+            Errand::Initiate | Errand::Call => lost && next != repeat.credential,
+            Errand::Confirm => false,
+        };
+        if begins {
+            let errand = self.errand(next);
+            if let Some(repeat) = &mut self.repeat {
+                (repeat.errand, repeat.credential) = (errand, next);
+            }
+        }
         out.datagrams.extend(message.map(|message| (Way::All, message)));
     }
 
@@ -353,14 +440,20 @@ impl Channel {
         bytes: &[u8],
         out: &mut Outbox,
     ) {
-        let Some((body, mac)) = self.authenticator.verify(bytes) else {
+        let verify = |(place, known): (usize, &Credential)| {
+            let (body, mac) = known.authenticator.verify(bytes)?;
+            Some((place, known.leads, body, mac))
+        };
+        let Some((place, leads, body, mac)) = self.credentials.iter().enumerate().find_map(verify) else {
             self.counters.handshakes_forged += 1;
             return;
         };
-        match (Step::from_number(envelope.space), self.leads) {
-            (Some(Step::Initiation), false) => self.handle_initiation(now, path, envelope, body, mac, out),
-            (Some(Step::Answer), true) => self.handle_answer(now, envelope, body, out),
-            (Some(Step::Call), true) => self.handle_call(now, path, envelope, mac, out),
+        match (Step::from_number(envelope.space), leads) {
+            (Some(Step::Initiation), false) => {
+                self.handle_initiation(now, (path, place), envelope, body, mac, out);
+            }
+            (Some(Step::Answer), true) => self.handle_answer(now, place, envelope, body, out),
+            (Some(Step::Call), true) => self.handle_call(now, (path, place), envelope, mac, out),
             // Our own messages, sent back to us; or steps of a later release.
             (Some(Step::Initiation | Step::Answer | Step::Call) | None, _) => {
                 self.counters.handshakes_stale += 1;
@@ -372,7 +465,7 @@ impl Channel {
     fn handle_initiation(
         &mut self,
         now: Instant,
-        path: PathId,
+        (path, place): (PathId, usize),
         envelope: Envelope,
         body: &[u8],
         mac: [u8; 32],
@@ -385,13 +478,10 @@ impl Channel {
         if !self.first_time(now, path, mac) {
             return;
         }
-        let answer = self.authenticator.answer(
-            envelope.session,
-            body,
-            &self.identity,
-            self.peer,
-            self.entropy.as_mut(),
-        );
+        let Some(Credential { identity, peer, authenticator, .. }) = self.credentials.get(place) else {
+            return;
+        };
+        let answer = authenticator.answer(envelope.session, body, identity, *peer, self.entropy.as_mut());
         let Some((answer, keys)) = answer else {
             self.counters.handshakes_forged += 1;
             return;
@@ -406,21 +496,26 @@ impl Channel {
         }
         self.counters.handshakes_answered += 1;
         out.datagrams.push((Way::All, answer.clone()));
-        let session = Session::new(keys, now);
+        let session = Session::new(keys, now, (place, false));
         self.pending.push_back(Pending { initiation: mac, answer, session, until: now + PENDING });
     }
 
     /// The leader has proof that the follower is alive: the answer covers an ephemeral key made just now.
-    fn handle_answer(&mut self, now: Instant, envelope: Envelope, body: &[u8], out: &mut Outbox) {
-        let initiation = match &mut self.repeat {
-            Some(Repeat { errand: Errand::Initiate(Some(initiation)), .. }) => {
-                Some(initiation).filter(|initiation| initiation.attempt == envelope.session)
-            }
-            Some(Repeat { errand: Errand::Initiate(None) | Errand::Confirm | Errand::Call, .. }) | None => {
-                None
-            }
+    fn handle_answer(
+        &mut self,
+        now: Instant,
+        place: usize,
+        envelope: Envelope,
+        body: &[u8],
+        out: &mut Outbox,
+    ) {
+        let waits = match &self.repeat {
+            Some(Repeat { errand: Errand::Initiate | Errand::Call, .. }) => true,
+            Some(Repeat { errand: Errand::Confirm, .. }) | None => false,
         };
-        let Some(initiation) = initiation else {
+        let initiation = self.credentials.get_mut(place).and_then(|known| known.initiation.as_mut());
+        let asked = |initiation: &&mut Initiation| waits && initiation.attempt == envelope.session;
+        let Some(initiation) = initiation.filter(asked) else {
             self.counters.handshakes_stale += 1;
             return;
         };
@@ -429,8 +524,8 @@ impl Channel {
             return;
         };
         self.counters.handshakes_answered += 1;
-        self.stand(now, Session::new(keys, now), out);
-        self.repeat_from(now, Errand::Confirm, false);
+        self.stand(now, Session::new(keys, now, (place, true)), out);
+        self.repeat_from(now, Errand::Confirm, place, false);
         self.run(now, out);
     }
 
@@ -438,7 +533,7 @@ impl Channel {
     fn handle_call(
         &mut self,
         now: Instant,
-        path: PathId,
+        (path, place): (PathId, usize),
         envelope: Envelope,
         mac: [u8; 32],
         out: &mut Outbox,
@@ -452,12 +547,22 @@ impl Channel {
         }
         match &mut self.repeat {
             // It is there now: do not wait for the end of a long pause.
-            Some(repeat @ Repeat { errand: Errand::Initiate(_), .. }) => {
+            Some(repeat @ Repeat { errand: Errand::Initiate, .. }) => {
                 repeat.at = now;
                 repeat.wait = RETRY_MIN;
                 repeat.doubt = false;
+                repeat.credential = place;
             }
-            Some(Repeat { errand: Errand::Confirm | Errand::Call, .. }) | None => self.begin(now, false),
+            Some(repeat @ Repeat { errand: Errand::Call, .. }) => {
+                (repeat.errand, repeat.credential) = (Errand::Initiate, place);
+                (repeat.at, repeat.wait, repeat.doubt) = (now, RETRY_MIN, false);
+            }
+            Some(Repeat { errand: Errand::Confirm, .. }) | None => {
+                self.begin(now, false);
+                if let Some(repeat) = &mut self.repeat {
+                    (repeat.errand, repeat.credential) = (Errand::Initiate, place);
+                }
+            }
         }
         self.run(now, out);
     }
@@ -499,7 +604,7 @@ impl Channel {
                 self.counters.misplaced += 1;
                 return;
             }
-            Some(Space::Replica) => {
+            Some(Space::Replica | Space::Parcel) => {
                 self.counters.elsewhere += 1;
                 return;
             }
@@ -542,7 +647,7 @@ impl Channel {
         }
         if !plain.is_empty() {
             out.opened.push((path, space, plain));
-        } else if !self.leads && self.current.as_ref().is_some_and(|session| session.id == id) {
+        } else if self.current.as_ref().is_some_and(|session| session.id == id && !session.leads) {
             let confirmation = self.current.as_mut().and_then(Session::confirmation);
             out.datagrams.extend(confirmation.map(|message| (Way::Path(path), message)));
         }
@@ -551,6 +656,18 @@ impl Channel {
     /// The follower's prepared session is in use: the peer has sealed with it, so it is alive and has our answer.
     fn take_up(&mut self, now: Instant, id: u32, out: &mut Outbox) {
         let Some(place) = self.pending.iter().position(|pending| pending.session.id == id) else { return };
+        let prepared = &self.pending[place].session;
+        let rank = |session: &Session| {
+            self.credentials.get(session.credential).map(|known| known.authenticator.rank())
+        };
+        let crossed =
+            |current: &&Session| current.sealer.is_some() && prepared.made.since(current.made) < CROSSING;
+        if let Some(current) = self.current.as_ref().filter(crossed)
+            && rank(current) > rank(prepared)
+        {
+            // Under two pairs of keys two handshakes may cross: both nodes settle on the same one.
+            return;
+        }
         // Those that were answered before are of initiations that the leader has given up.
         let taken_up = self.pending.drain(..=place).next_back();
         if let Some(Pending { session, .. }) = taken_up {

@@ -23,15 +23,17 @@ impl Part {
     fn place(self, space: Space) -> Option<usize> {
         match (self, space) {
             (Part::Replica, Space::Replica) => Some(0),
+            (Part::Replica, Space::Parcel) => Some(1),
             (Part::Channel, Space::Heartbeat(_) | Space::Control) => space.index(),
-            (Part::Replica, Space::Heartbeat(_) | Space::Control) | (Part::Channel, Space::Replica) => None,
+            (Part::Replica, Space::Heartbeat(_) | Space::Control)
+            | (Part::Channel, Space::Replica | Space::Parcel) => None,
         }
     }
 
     fn places(self) -> usize {
         match self {
             Part::Channel => Space::COUNT,
-            Part::Replica => 1,
+            Part::Replica => 2,
         }
     }
 }
@@ -108,6 +110,10 @@ impl Opener {
 pub(super) struct Session {
     pub id: u32,
     pub made: Instant,
+    /// Made under the keys with this place among the channel's.
+    pub credential: usize,
+    /// This node led its handshake.
+    pub leads: bool,
     /// `None` when it may only be opened with.
     pub sealer: Option<Sealer>,
     pub opener: Opener,
@@ -116,11 +122,13 @@ pub(super) struct Session {
 }
 
 impl Session {
-    pub fn new(keys: Keys, now: Instant) -> Self {
+    pub fn new(keys: Keys, now: Instant, (credential, leads): (usize, bool)) -> Self {
         let Keys { id, sealing, opening } = keys;
         Session {
             id,
             made: now,
+            credential,
+            leads,
             sealer: Some(Sealer::new(id, sealing.clone(), Part::Channel)),
             opener: Opener::new(id, opening.clone(), Part::Channel),
             replica: Some((Sealer::new(id, sealing, Part::Replica), Opener::new(id, opening, Part::Replica))),

@@ -580,3 +580,117 @@ fn a_stranger_s_key_never_comes_to_a_session() {
     assert_eq!(world.ends[0].current.as_ref().map(|session| session.id), None);
     assert!(world.ends[0].counters().handshakes_forged > 0 || world.ends[1].counters().handshakes_forged > 0);
 }
+
+fn renewed() -> [Identity; 2] {
+    [identity(31), identity(32)]
+}
+
+/// The old keys and the new ones of an end and its peer.
+fn both_keys(place: usize) -> [(Identity, PublicKey); 2] {
+    let (old, new) = (identities(), renewed());
+    [(old[place].clone(), old[1 - place].public()), (new[place].clone(), new[1 - place].public())]
+}
+
+impl World {
+    fn accept_both(&mut self, place: usize) {
+        let [old, new] = both_keys(place);
+        self.ends[place].adopt(self.now, old, Some(new));
+    }
+
+    fn use_new(&mut self, place: usize) {
+        let [old, new] = both_keys(place);
+        self.ends[place].adopt(self.now, new, Some(old));
+    }
+
+    fn forget_old(&mut self, place: usize) {
+        let [_, new] = both_keys(place);
+        self.ends[place].adopt(self.now, new, None);
+    }
+
+    /// Runs for so long and sees to it that neither end is without a word of the other for longer than that.
+    fn run_heard(&mut self, time: Duration, longest: Duration) {
+        let end = self.now + time;
+        while self.now < end {
+            self.run(BEAT);
+            for place in 0..2 {
+                let silent = self.now.since(self.last_opened[place]);
+                assert!(silent <= longest, "end {place} has heard nothing for {silent:?}");
+                assert!(self.ends[place].stands(), "end {place} can seal nothing");
+            }
+        }
+    }
+}
+
+#[test]
+fn keys_are_renewed_step_by_step_without_a_silence() {
+    for first in 0..2 {
+        for seed in 0..8 {
+            let mut world = World::settled(seed, GOOD);
+            let (second, longest) = (1 - first, BEAT * 3);
+            type Change = fn(&mut World, usize);
+            let steps: [(Change, usize); 6] = [
+                (World::accept_both, first),
+                (World::accept_both, second),
+                (World::use_new, first),
+                (World::use_new, second),
+                (World::forget_old, first),
+                (World::forget_old, second),
+            ];
+            for (change, place) in steps {
+                change(&mut world, place);
+                world.run_heard(Duration::from_secs(12), longest);
+            }
+            assert!(world.ends.iter().all(Channel::is_current), "the new keys are in use");
+            world.assert_settled();
+            world.assert_no_nonce_twice();
+        }
+    }
+}
+
+#[test]
+fn both_change_at_once_and_nobody_is_silent() {
+    for seed in 0..32 {
+        let mut world = World::settled(seed, GOOD);
+        (0..2).for_each(|place| world.accept_both(place));
+        world.run_heard(Duration::from_millis(20 * seed), BEAT * 3);
+        (0..2).for_each(|place| world.use_new(place));
+        world.run_heard(Duration::from_secs(15), BEAT * 3);
+        assert!(world.ends.iter().all(Channel::is_current));
+        world.assert_settled();
+    }
+}
+
+#[test]
+fn a_crash_after_each_step_of_a_renewal_leaves_two_ends_that_find_each_other() {
+    // How far each end is: 0 old keys alone, 1 both with the old ones first, 2 both with the new ones first, 3 new alone.
+    for (far, near) in [(1, 0), (1, 1), (2, 1), (2, 2), (3, 2), (3, 3)] {
+        for first in 0..2 {
+            for crashed in 0..3 {
+                let mut world = World::settled(7, GOOD);
+                for (place, stage) in [(first, far), (1 - first, near)] {
+                    match stage {
+                        0 => {}
+                        1 => world.accept_both(place),
+                        2 => world.use_new(place),
+                        _ => world.forget_old(place),
+                    }
+                }
+                for place in (0..2).filter(|place| crashed == 2 || *place == crashed) {
+                    let stage = if place == first { far } else { near };
+                    let [old, new] = both_keys(place);
+                    let (main, also) = match stage {
+                        0 => (old, None),
+                        1 => (old, Some(new)),
+                        2 => (new, Some(old)),
+                        _ => (new, None),
+                    };
+                    let entropy = Box::new(Seeded::new(Seed([99, place as u64])));
+                    world.ends[place] = Channel::new(main.0.clone(), main.1, entropy, world.now);
+                    world.ends[place].adopt(world.now, main, also);
+                }
+                world.run(Duration::from_secs(12));
+                assert!(world.is_settled(), "{far} {near} first {first} crashed {crashed}");
+            }
+        }
+    }
+}

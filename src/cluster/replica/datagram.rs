@@ -5,6 +5,7 @@
 use crate::types::Epoch;
 
 use super::WINDOW;
+use super::proof::{AT_ONCE, Verdict};
 
 /// A stream: the channel's session and the pair's epoch.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -47,12 +48,57 @@ pub enum Datagram<'a> {
         /// Bit n: so has `received + 1 + n`.
         beyond: [u64; WORDS],
     },
+    /// The standby has other flows in these ranges, named by their first slots.
+    Differ(StreamId, Slots<'a>),
+    /// The standby does not have the flows of these slots.
+    Unknown(StreamId, Slots<'a>),
+    /// What the standby knows of both tables being the same.
+    Verdict(StreamId, Verdict),
+    /// The answerer once told this other stream, from the table that it has now.
+    Told {
+        /// The stream that has begun.
+        stream: StreamId,
+        /// The last one that the answerer told itself.
+        told: StreamId,
+    },
+    /// An operator wants everything told anew.
+    Again(StreamId),
+}
+
+/// The most slots in one datagram.
+pub const SLOTS: usize = AT_ONCE;
+
+/// Some slots: at least one, at most [`SLOTS`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Slots<'a>(&'a [u8]);
+
+impl<'a> Slots<'a> {
+    /// Their bytes; those beyond [`SLOTS`] are left out.
+    pub fn bytes(slots: &[u32]) -> Vec<u8> {
+        slots.iter().take(SLOTS).flat_map(|slot| slot.to_be_bytes()).collect()
+    }
+
+    /// From bytes; `None` when they are none.
+    pub fn new(bytes: &'a [u8]) -> Option<Slots<'a>> {
+        let fits = bytes.len().is_multiple_of(4) && (4..=4 * SLOTS).contains(&bytes.len());
+        fits.then_some(Slots(bytes))
+    }
+
+    /// Each.
+    pub fn iter(&self) -> impl Iterator<Item = u32> + use<'a> {
+        self.0.as_chunks().0.iter().map(|word| u32::from_be_bytes(*word))
+    }
 }
 
 mod kind {
     pub(super) const BEGIN: u8 = 1;
     pub(super) const DATA: u8 = 2;
     pub(super) const ACK: u8 = 3;
+    pub(super) const DIFFER: u8 = 32;
+    pub(super) const UNKNOWN: u8 = 33;
+    pub(super) const VERDICT: u8 = 34;
+    pub(super) const TOLD: u8 = 35;
+    pub(super) const AGAIN: u8 = 36;
 }
 
 impl<'a> Datagram<'a> {
@@ -73,6 +119,23 @@ impl<'a> Datagram<'a> {
                 beyond.iter().for_each(|word| bytes.extend_from_slice(&word.to_be_bytes()));
                 bytes
             }
+            Datagram::Differ(stream, slots) => with_slots(kind::DIFFER, *stream, slots),
+            Datagram::Unknown(stream, slots) => with_slots(kind::UNKNOWN, *stream, slots),
+            Datagram::Verdict(stream, verdict) => {
+                let Verdict { proven, rounds, differing, first, proven_after_ms, healed } = verdict;
+                let mut bytes = head(kind::VERDICT, *stream, 30);
+                bytes.push(u8::from(*proven));
+                for word in [rounds, differing, first, proven_after_ms, healed] {
+                    bytes.extend_from_slice(&word.to_be_bytes());
+                }
+                bytes
+            }
+            Datagram::Told { stream, told } => {
+                let mut bytes = head(kind::TOLD, *stream, HEADER);
+                bytes.extend_from_slice(&told.0.to_be_bytes());
+                bytes
+            }
+            Datagram::Again(stream) => head(kind::AGAIN, *stream, 9),
         }
     }
 
@@ -96,9 +159,30 @@ impl<'a> Datagram<'a> {
                 }
                 rest.is_empty().then_some(Datagram::Ack { stream, received, applied, beyond })
             }
+            kind::DIFFER => Slots::new(rest).map(|slots| Datagram::Differ(stream, slots)),
+            kind::UNKNOWN => Slots::new(rest).map(|slots| Datagram::Unknown(stream, slots)),
+            kind::VERDICT => verdict(rest).map(|verdict| Datagram::Verdict(stream, verdict)),
+            kind::TOLD => {
+                let (told, rest) = number(rest)?;
+                rest.is_empty().then_some(Datagram::Told { stream, told: StreamId(told) })
+            }
+            kind::AGAIN if rest.is_empty() => Some(Datagram::Again(stream)),
             _ => None,
         }
     }
+}
+
+fn with_slots(kind: u8, stream: StreamId, slots: &Slots<'_>) -> Vec<u8> {
+    let mut bytes = head(kind, stream, 9 + slots.0.len());
+    bytes.extend_from_slice(slots.0);
+    bytes
+}
+
+fn verdict(bytes: &[u8]) -> Option<Verdict> {
+    let (&proven, words) = bytes.split_first()?;
+    let words: &[[u8; 4]; 5] = words.as_chunks().0.first_chunk().filter(|_| words.len() == 20)?;
+    let [rounds, differing, first, proven_after_ms, healed] = words.map(u32::from_be_bytes);
+    (proven < 2).then_some(Verdict { proven: proven == 1, rounds, differing, first, proven_after_ms, healed })
 }
 
 fn head(kind: u8, stream: StreamId, size: usize) -> Vec<u8> {

@@ -113,7 +113,16 @@ impl Receiver {
             Some(Datagram::Data { stream, sequence, chunk }) if self.stream == Some(stream) => {
                 self.data(now, sequence, chunk, out);
             }
-            Some(Datagram::Data { .. } | Datagram::Ack { .. }) | None => self.counters.foreign += 1,
+            Some(
+                Datagram::Data { .. }
+                | Datagram::Ack { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Told { .. }
+                | Datagram::Again(_),
+            )
+            | None => self.counters.foreign += 1,
         }
     }
 

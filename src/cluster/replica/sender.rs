@@ -175,7 +175,17 @@ impl Sender {
             Some(Datagram::Ack { stream, received, applied, beyond }) if stream == self.stream => {
                 (received, applied, beyond)
             }
-            Some(Datagram::Ack { .. } | Datagram::Begin(_) | Datagram::Data { .. }) | None => {
+            Some(
+                Datagram::Ack { .. }
+                | Datagram::Begin(_)
+                | Datagram::Data { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Told { .. }
+                | Datagram::Again(_),
+            )
+            | None => {
                 self.counters.foreign += 1;
                 return;
             }

@@ -13,10 +13,8 @@ use super::{
     Since, Transition, WIDEST, Why,
 };
 use crate::types::{Ceding, Duration, Epoch, Instant, NodeId, PathId, Role, Standing};
-use crate::wire::pair::{Health, Heartbeat};
+use crate::wire::pair::{Health, Heartbeat, Version};
 
-/// The version that heartbeats announce.
-pub const VERSION: u16 = 1;
 /// A router that was started again while its machine kept running listens this long.
 const LISTEN_AGAIN: Duration = Duration::from_millis(300);
 /// The send times of so many heartbeats are remembered, to know how old an echo is.
@@ -60,6 +58,8 @@ pub(super) struct Peer {
     pub alive: bool,
     /// The newest heartbeat of ours that it has heard.
     pub echoed: u64,
+    /// What it speaks; unknown at the beginning of a session, since it may have been started as another release.
+    pub version: Option<Version>,
     /// Its parent said that it is dead.
     pub buried: bool,
     /// Heartbeats in a row that were older than `said`.
@@ -113,6 +113,8 @@ pub struct Elector {
     renew: bool,
     config_hash: u64,
     applied: u64,
+    /// What this node speaks.
+    version: Version,
     pub(super) redundancy: Redundancy,
     pub(super) timeline: Timeline,
     pub(super) counters: RoleCounters,
@@ -161,6 +163,7 @@ impl Elector {
             renew: false,
             config_hash: 0,
             applied: 0,
+            version: Version::NEWEST,
             redundancy: Redundancy::from(|_| false),
             timeline: Timeline::new(first),
             counters: RoleCounters::default(),
@@ -194,6 +197,13 @@ impl Elector {
         }
         self.state();
         self.end(now, out);
+    }
+
+    /// Both nodes have new keys, and numbers that follow from them; otherwise they are who they were.
+    pub fn rename(&mut self, node: NodeId, peer: Option<NodeId>) {
+        if self.config.peer.is_some() && peer.is_some() {
+            (self.config.node, self.config.peer) = (node, peer);
+        }
     }
 
     /// The peer says something of itself: opened, so it is the peer that says it.
@@ -247,6 +257,7 @@ impl Elector {
         self.peer.echoed = self.paths.echo(&heartbeat.heard, self.sequence);
         let answers = before < self.stated && self.peer.echoed >= self.stated;
         self.heard |= said != Some(says) || answers;
+        self.peer.version = Some(Version(heartbeat.version));
         self.peer.said = Some(heartbeat.clone());
         self.give_way(now, heartbeat, out);
     }
@@ -283,7 +294,7 @@ impl Elector {
             self.renew = false;
             // The peer may have started again: its sequence, and what it heard of ours, begin anew.
             self.paths.forget_sequences();
-            self.peer.echoed = 0;
+            (self.peer.echoed, self.peer.version) = (0, None);
             if let Some(said) = &mut self.peer.said {
                 said.sequence = 0;
             }
@@ -369,6 +380,17 @@ impl Elector {
     /// The newest replicated sequence that this node has applied, for the heartbeat.
     pub fn handle_applied(&mut self, applied: u64) {
         self.applied = applied;
+    }
+
+    /// This node speaks as an earlier release would.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = version;
+    }
+
+    /// What the two nodes speak with each other: the oldest, until the peer has said what it is.
+    pub fn common_version(&self) -> Version {
+        let common = self.peer.version.and_then(|version| self.version.with(version));
+        common.unwrap_or(Version::OLDEST)
     }
 
     /// Does what is due: the election, then the heartbeat. Early or twice is harmless.
@@ -545,7 +567,7 @@ impl Elector {
             maintenance: self.maintenance,
             config_hash: self.config_hash,
             applied: self.applied,
-            version: VERSION,
+            version: self.version.0,
             // Whoever sends it knows the calendar.
             calendar_ms: 0,
             handover: self.handover(),
@@ -588,6 +610,6 @@ impl Elector {
     }
 
     pub(super) fn version_differs(&self) -> bool {
-        self.peer.said.as_ref().is_some_and(|said| said.version != VERSION)
+        self.peer.said.as_ref().is_some_and(|said| self.version.with(Version(said.version)).is_none())
     }
 }

@@ -8,8 +8,10 @@
 use super::health::Rank;
 use super::{Cause, Elector, Refusal, RoleOutbox};
 use crate::types::{Ceding, Duration, Epoch, Instant, Role};
-use crate::wire::pair::Handover;
+use crate::wire::pair::{Handover, Version};
 
+/// The first release of the pair's protocols that knows of it.
+const RELAYING: Version = Version(2);
 /// The taker waits this long for the end of the changes.
 pub(super) const FREEZE: Duration = Duration::from_millis(100);
 /// The giver passes on what comes for this long at most.
@@ -88,7 +90,7 @@ impl Elector {
         }
         self.can_give(now)?;
         let Some(said) = self.peer() else { return Err(Refusal::PeerSilent) };
-        if said.handover == Handover::Unable {
+        if self.common_version() < RELAYING {
             return Err(Refusal::PeerOlder);
         }
         if !self.paths.sync_carries() {
@@ -124,9 +126,11 @@ impl Elector {
 
     /// The standby asks the active for the role; true when that makes sense.
     pub(super) fn ask(&mut self, now: Instant) -> bool {
-        let able =
-            self.peer().is_some_and(|said| said.role == Role::Active && said.handover != Handover::Unable);
-        let asks = able && self.own.shown().synced && self.paths.sync_carries();
+        let serves = self.peer().is_some_and(|said| said.role == Role::Active);
+        let asks = serves
+            && self.common_version() >= RELAYING
+            && self.own.shown().synced
+            && self.paths.sync_carries();
         if asks {
             self.handing.asked = Some(now);
             self.state();

@@ -33,7 +33,7 @@ mod timeline;
 mod tests;
 
 pub use counters::RoleCounters;
-pub use elector::{Elector, RoleConfig, VERSION};
+pub use elector::{Elector, RoleConfig};
 pub use handover::CEDE;
 pub use redundancy::{Lack, Redundancy};
 pub use request::{Refusal, Request};

@@ -20,7 +20,7 @@ pub enum Lack {
     NotSynced,
     /// The standby is less healthy than the active.
     StandbyUnwell,
-    /// The two nodes speak different versions.
+    /// The two nodes speak versions that do not go together.
     VersionsDiffer,
     /// The two nodes have different documents.
     ConfigurationsDiffer,
@@ -55,7 +55,7 @@ impl Lack {
             Lack::SyncDown => "the sync port does not carry",
             Lack::NotSynced => "the standby has not all states",
             Lack::StandbyUnwell => "the standby is less healthy than the active",
-            Lack::VersionsDiffer => "the versions differ",
+            Lack::VersionsDiffer => "the versions do not go together",
             Lack::ConfigurationsDiffer => "the configurations differ",
             Lack::Maintenance => "a node is in maintenance",
             Lack::Disabled => "this node is disabled",

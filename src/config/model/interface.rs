@@ -1,4 +1,4 @@
-//! `[[interface]]`: a logical interface, the same on every node.
+//! `[[interface]]`: a logical interface, the same on every node; `[[interface_group]]`: several under one name.
 
 use serde::{Deserialize, Serialize};
 
@@ -58,4 +58,17 @@ pub enum Zone {
     Lan,
     /// Servers: an inside network that is not trusted.
     Dmz,
+}
+
+/// `[[interface_group]]`: interfaces that have rules in common; its rules come before their own.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InterfaceGroup {
+    /// Name that rules refer to.
+    pub name: String,
+    /// Its interfaces.
+    pub members: Vec<String>,
+    /// For people.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub description: String,
 }

@@ -3,10 +3,14 @@
 //! Invariant: this is data. It may be nonsense; only [`super::Valid`] is not. Every field has an effect.
 //! Optional fields that have their default value are not written out.
 
+mod alias;
+mod endpoint;
 mod interface;
+mod nat;
 mod node;
 mod outbound;
 mod pair;
+mod protocol;
 mod routing;
 mod rule;
 mod secret;
@@ -15,12 +19,16 @@ mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
 
-pub use interface::{Interface, Zone};
+pub use alias::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
+pub use endpoint::{AddressRange, Endpoint, Place, Ports};
+pub use interface::{Interface, InterfaceGroup, Zone};
+pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
 pub use node::{Driver, Node, NodeInterface, Port};
-pub use outbound::{Outbound, OutboundMode};
+pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
 pub use pair::Pair;
+pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
 pub use routing::{Gateway, Route};
-pub use rule::{Action, Endpoint, Place, Protocol, Rule, RuleFamily};
+pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily};
 pub use secret::Secret;
 pub use system::{System, Timeouts, Web};
 pub use virtual_ip::{VirtualIp, VirtualMac};
@@ -54,9 +62,24 @@ pub struct Config {
     /// Static routes.
     #[serde(rename = "route", default, skip_serializing_if = "is_default")]
     pub routes: Vec<Route>,
-    /// Filter rules of the interface tabs, first match wins.
+    /// Interfaces with rules in common.
+    #[serde(rename = "interface_group", default, skip_serializing_if = "is_default")]
+    pub interface_groups: Vec<InterfaceGroup>,
+    /// Names for addresses and ports.
+    #[serde(rename = "alias", default, skip_serializing_if = "is_default")]
+    pub aliases: Vec<Alias>,
+    /// Filter rules; within a tab the first match wins.
     #[serde(rename = "rule", default, skip_serializing_if = "is_default")]
     pub rules: Vec<Rule>,
+    /// Translation of destinations, the first match wins.
+    #[serde(rename = "port_forward", default, skip_serializing_if = "is_default")]
+    pub port_forwards: Vec<PortForward>,
+    /// Translation of whole addresses, the first match wins.
+    #[serde(rename = "one_to_one", default, skip_serializing_if = "is_default")]
+    pub one_to_ones: Vec<OneToOne>,
+    /// Translation of IPv6 prefixes, the first match wins.
+    #[serde(rename = "npt", default, skip_serializing_if = "is_default")]
+    pub npts: Vec<Npt>,
     /// Outbound NAT.
     #[serde(default, skip_serializing_if = "is_default")]
     pub outbound: Outbound,

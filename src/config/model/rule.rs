@@ -1,20 +1,30 @@
-//! `[[rule]]`: a filter rule, and the text forms of its protocol and endpoints.
-
-use std::net::IpAddr;
+//! `[[rule]]`: a filter rule.
 
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
-use crate::types::{PortRange, Prefix, RuleId};
+use super::{Dscp, Endpoint, IcmpKind, Ports, Protocol, TcpFlags};
+use crate::types::RuleId;
 
-/// `[[rule]]`: a rule of an interface tab: packets that come in by the interface.
+/// `[[rule]]`: a rule of an interface's tab, of an interface group's, or a floating one.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     /// Stable number (pfSense's tracker).
     pub id: RuleId,
-    /// The interface by which packets come in.
-    pub interface: String,
+    /// The interface or interface group whose tab the rule stands on: packets come in there. A floating rule may name
+    /// several, or none for all.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub interface: Interfaces,
+    /// Stands on the floating tab.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub floating: bool,
+    /// Floating: the first match decides, instead of the last.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quick: bool,
+    /// Floating: which way packets cross the interface.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub direction: RuleDirection,
     /// What happens to a match.
     pub action: Action,
     /// Address family.
@@ -23,18 +33,44 @@ pub struct Rule {
     /// Protocol.
     #[serde(default, skip_serializing_if = "is_default")]
     pub protocol: Protocol,
-    /// Source: `any`, a prefix or address, `lan net`, `lan address`, `this firewall`; `! ` in front negates.
+    /// ICMP types; all when empty.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub icmp_types: Vec<IcmpKind>,
+    /// Source: `any`, a prefix, address or range, an alias, `lan net`, `lan address`, `this firewall`; `! ` in front
+    /// negates.
     #[serde(default, skip_serializing_if = "is_default")]
     pub source: Endpoint,
     /// Source ports.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub source_port: Option<PortRange>,
+    pub source_port: Option<Ports>,
     /// Destination, as the source.
     #[serde(default, skip_serializing_if = "is_default")]
     pub destination: Endpoint,
     /// Destination ports.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub destination_port: Option<PortRange>,
+    pub destination_port: Option<Ports>,
+    /// TCP flags, as in `S/SA`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tcp_flags: Option<TcpFlags>,
+    /// Code point of the packet that begins the flow.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub dscp: Option<Dscp>,
+    /// Packets may have IPv4 options (pfSense's `allowopts`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub allow_options: bool,
+    /// A match carries this tag from here on.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tag: Option<String>,
+    /// Only packets that carry this tag.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub tagged: Option<String>,
+    /// Only packets that do not carry the tag of `tagged`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub not_tagged: bool,
+    /// The port forward that this rule belongs to: interface, family, protocol, source and destination are the
+    /// forward's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub port_forward: Option<RuleId>,
     /// A block: its drops stand among the recent ones. A pass: each flow that begins is a line in the log.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
@@ -46,6 +82,79 @@ pub struct Rule {
     pub description: String,
 }
 
+impl Rule {
+    /// A rule on the tab of `interface` that matches every packet.
+    pub fn new(id: RuleId, interface: &str, action: Action) -> Rule {
+        Rule {
+            id,
+            interface: Interfaces::one(interface),
+            floating: false,
+            quick: false,
+            direction: RuleDirection::In,
+            action,
+            family: RuleFamily::Inet46,
+            protocol: Protocol::Any,
+            icmp_types: Vec::new(),
+            source: Endpoint::default(),
+            source_port: None,
+            destination: Endpoint::default(),
+            destination_port: None,
+            tcp_flags: None,
+            dscp: None,
+            allow_options: false,
+            tag: None,
+            tagged: None,
+            not_tagged: false,
+            port_forward: None,
+            log: false,
+            disabled: false,
+            description: String::new(),
+        }
+    }
+}
+
+/// Names of interfaces or interface groups: one text, or a list.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(from = "Names", into = "Names")]
+pub struct Interfaces(pub Vec<String>);
+
+impl Interfaces {
+    /// A single one.
+    pub fn one(name: &str) -> Interfaces {
+        Interfaces(vec![name.into()])
+    }
+
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(String::as_str)
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(untagged)]
+enum Names {
+    One(String),
+    Several(Vec<String>),
+}
+
+impl From<Names> for Interfaces {
+    fn from(names: Names) -> Interfaces {
+        match names {
+            Names::One(name) => Interfaces(vec![name]),
+            Names::Several(names) => Interfaces(names),
+        }
+    }
+}
+
+impl From<Interfaces> for Names {
+    fn from(Interfaces(mut names): Interfaces) -> Names {
+        match (names.len(), names.pop()) {
+            (1, Some(name)) => Names::One(name),
+            (_, last) => Names::Several(names.into_iter().chain(last).collect()),
+        }
+    }
+}
+
 /// What happens to a match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -54,6 +163,23 @@ pub enum Action {
     Pass,
     /// Dropped without an answer.
     Block,
+    /// Dropped, and the sender is told: a RST for TCP, an ICMP error for everything else.
+    Reject,
+    /// Floating: decides nothing, but tags and logs.
+    Match,
+}
+
+/// Which way packets cross the interface.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RuleDirection {
+    /// Into the firewall.
+    #[default]
+    In,
+    /// Out of the firewall.
+    Out,
+    /// Both ways.
+    Any,
 }
 
 /// Address family of a rule.
@@ -67,121 +193,4 @@ pub enum RuleFamily {
     /// Both (pfSense's `inet46`).
     #[default]
     Inet46,
-}
-
-/// Protocol of a rule.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Protocol {
-    /// Any.
-    #[default]
-    Any,
-    /// TCP.
-    Tcp,
-    /// UDP.
-    Udp,
-    /// TCP or UDP (pfSense's `tcp/udp`).
-    TcpUdp,
-    /// ICMP, or ICMPv6 in an IPv6 packet.
-    Icmp,
-    /// By number.
-    Number(u8),
-}
-
-/// Source or destination of a rule.
-#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct Endpoint {
-    /// Everything but.
-    pub not: bool,
-    /// The addresses.
-    pub place: Place,
-}
-
-/// The addresses of an endpoint.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum Place {
-    /// Any address.
-    #[default]
-    Any,
-    /// A network or one address.
-    Prefix(Prefix),
-    /// The networks of an interface: `lan net`.
-    Net(String),
-    /// The addresses of this firewall on an interface: `lan address`.
-    Address(String),
-    /// Any address of this firewall: `this firewall`.
-    ThisFirewall,
-}
-
-impl TryFrom<String> for Protocol {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        match text.as_str() {
-            "any" => Ok(Protocol::Any),
-            "tcp" => Ok(Protocol::Tcp),
-            "udp" => Ok(Protocol::Udp),
-            "tcp/udp" => Ok(Protocol::TcpUdp),
-            "icmp" => Ok(Protocol::Icmp),
-            other => other.parse().map(Protocol::Number).map_err(|_| {
-                format!(
-                    "\"{other}\" is not a protocol; write any, tcp, udp, tcp/udp, icmp or a number up to 255"
-                )
-            }),
-        }
-    }
-}
-
-impl From<Protocol> for String {
-    fn from(protocol: Protocol) -> String {
-        match protocol {
-            Protocol::Any => "any".into(),
-            Protocol::Tcp => "tcp".into(),
-            Protocol::Udp => "udp".into(),
-            Protocol::TcpUdp => "tcp/udp".into(),
-            Protocol::Icmp => "icmp".into(),
-            Protocol::Number(number) => number.to_string(),
-        }
-    }
-}
-
-impl TryFrom<String> for Endpoint {
-    type Error = String;
-    fn try_from(text: String) -> Result<Self, String> {
-        let (not, rest) = match text.strip_prefix('!') {
-            Some(rest) => (true, rest.trim_start()),
-            None => (false, text.as_str()),
-        };
-        let place = if rest == "any" {
-            Place::Any
-        } else if rest == "this firewall" {
-            Place::ThisFirewall
-        } else if let Some(name) = rest.strip_suffix(" net") {
-            Place::Net(name.into())
-        } else if let Some(name) = rest.strip_suffix(" address") {
-            Place::Address(name.into())
-        } else if let Ok(prefix) = rest.parse::<Prefix>() {
-            Place::Prefix(prefix)
-        } else if let Ok(address) = rest.parse::<IpAddr>() {
-            Place::Prefix(Prefix::from(address))
-        } else {
-            return Err(format!(
-                "\"{rest}\" is not an endpoint; write any, an address, a network, \"lan net\", \"lan address\" or \"this firewall\""
-            ));
-        };
-        Ok(Endpoint { not, place })
-    }
-}
-
-impl From<Endpoint> for String {
-    fn from(endpoint: Endpoint) -> String {
-        let place = match endpoint.place {
-            Place::Any => "any".into(),
-            Place::Prefix(prefix) => prefix.to_string(),
-            Place::Net(name) => format!("{name} net"),
-            Place::Address(name) => format!("{name} address"),
-            Place::ThisFirewall => "this firewall".into(),
-        };
-        if endpoint.not { format!("! {place}") } else { place }
-    }
 }

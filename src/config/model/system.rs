@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{Reflection, is_default};
 use crate::config::defaults;
+use crate::types::{ReleaseKey, ReleaseVersion};
 
 /// `[system]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -15,6 +16,18 @@ pub struct System {
     pub state_limit: u32,
     /// Keeps the GUI reachable from LAN whatever the rules say.
     pub anti_lockout: bool,
+    /// Who may sign programs that the nodes install; two at most, so that a key can be replaced by another.
+    #[serde(skip_serializing_if = "is_default")]
+    pub release_keys: Vec<ReleaseKey>,
+    /// The oldest program that the nodes install.
+    #[serde(skip_serializing_if = "is_default")]
+    pub version_floor: Option<ReleaseVersion>,
+    /// Whether hosts inside reach the targets of port forwards by their outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub nat_reflection: Reflection,
+    /// Whether hosts inside reach 1:1 NAT by its outside addresses.
+    #[serde(skip_serializing_if = "is_default")]
+    pub one_to_one_reflection: bool,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
@@ -60,6 +73,10 @@ impl Default for System {
             hostname: defaults::HOSTNAME.into(),
             state_limit: defaults::STATE_LIMIT,
             anti_lockout: true,
+            release_keys: Vec::new(),
+            version_floor: None,
+            nat_reflection: Reflection::Disable,
+            one_to_one_reflection: false,
             web: Web::default(),
             timeouts: Timeouts::default(),
         }

@@ -9,6 +9,7 @@ mod join;
 mod leave;
 mod networks;
 mod port_plan;
+mod renew;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,7 @@ pub use join::{Newcomer, join, newcomer};
 pub use leave::{leave, replace};
 pub use networks::{Lacking, lacking};
 pub use port_plan::PortPlan;
+pub use renew::renew;
 
 use super::model::{Config, Node, NodeInterface};
 use super::{Problem, Valid, validate};

@@ -3,8 +3,11 @@
 //! One file per noun of the model. The rule behind the rules: names lead somewhere, nothing is said twice,
 //! and no field is without effect.
 
+mod aliases;
+mod endpoints;
 mod interfaces;
 mod names;
+mod nat;
 mod nodes;
 mod pair;
 mod routing;
@@ -14,9 +17,12 @@ mod virtual_ips;
 
 use std::net::IpAddr;
 
+use super::aliases::Aliases;
+use super::defaults::FIRST_RULE_ID;
 use super::model::{Config, Interface, VirtualIp};
 use super::{Problem, Valid};
-use crate::types::{Family, Prefix};
+use crate::types::{Family, Prefix, RuleId};
+use names::Unique;
 
 /// Checks a document; it comes back as valid, or with all its problems.
 pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
@@ -27,8 +33,17 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     pair::check(&config, &mut report);
     virtual_ips::check(&config, &mut report);
     routing::check(&config, &mut report);
-    rules::check(&config, &mut report);
+    check_policy(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
+}
+
+/// Aliases, rules and translations, which name each other.
+fn check_policy(config: &Config, report: &mut Report) {
+    let scene = Scene { config, aliases: Aliases::new(config) };
+    let mut ids = Ids::new();
+    aliases::check(&scene, report);
+    rules::check(&scene, &mut ids, report);
+    nat::check(&scene, &mut ids, report);
 }
 
 /// The problems found so far.
@@ -47,6 +62,30 @@ impl Report {
         if length > limit {
             self.add(path, format!("{length} {what} are too many."), format!("Keep at most {limit}."));
         }
+    }
+}
+
+/// A document, and its aliases by name.
+struct Scene<'a> {
+    config: &'a Config,
+    aliases: Aliases<'a>,
+}
+
+/// The stable numbers of rules and translations: one space for all, since flows and explanations name them.
+struct Ids(Unique<RuleId>);
+
+impl Ids {
+    fn new() -> Self {
+        Ids(Unique::new("The id", "Give each rule its own id."))
+    }
+
+    fn claim(&mut self, path: &str, id: RuleId, report: &mut Report) {
+        let path = format!("{path}.id");
+        if id.0 < FIRST_RULE_ID {
+            let message = format!("Ids below {FIRST_RULE_ID} belong to automatic rules.");
+            report.add(&path, message, format!("Write {FIRST_RULE_ID} or more."));
+        }
+        self.0.claim(&path, id, &id.to_string(), report);
     }
 }
 

@@ -1,128 +1,201 @@
-//! `[[rule]]`: filter rules.
+//! `[[rule]]` and `[[interface_group]]`: filter rules.
 
-use super::names::{Unique, unknown};
-use super::{Report, addresses, family_name, family_of, find_interface};
-use crate::config::defaults::{FIRST_RULE_ID, RULE_LIMIT};
-use crate::config::model::{Config, Endpoint, Place, Protocol, Rule, RuleFamily};
-use crate::types::{Family, PortRange, Prefix};
+use super::endpoints::{self, Matches, families};
+use super::names::{Unique, check_name, unknown};
+use super::{Ids, Report, Scene, find_interface};
+use crate::config::defaults::{RULE_LIMIT, TAG_LIMIT};
+use crate::config::model::{
+    Action, Config, Endpoint, Place, PortForward, Protocol, Rule, RuleDirection, is_alias_name,
+};
 
-pub(super) fn check(config: &Config, report: &mut Report) {
+pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
+    let config = scene.config;
+    check_groups(config, report);
     report.bound("rule", "rules", config.rules.len(), RULE_LIMIT);
-    let mut ids = Unique::new("The id", "Give each rule its own id.");
     for (index, rule) in config.rules.iter().enumerate() {
         let path = format!("rule[{index}]");
-        let id_path = format!("{path}.id");
-        if rule.id.0 < FIRST_RULE_ID {
-            let message = format!("Ids below {FIRST_RULE_ID} belong to automatic rules.");
-            report.add(&id_path, message, format!("Write {FIRST_RULE_ID} or more."));
+        ids.claim(&path, rule.id, report);
+        match rule.port_forward {
+            Some(_) => check_linked(config, &path, rule, report),
+            None => check_own(scene, &path, rule, report),
         }
-        ids.claim(&id_path, rule.id, &rule.id.to_string(), report);
-        if find_interface(config, &rule.interface).is_none() {
-            let known = config.interfaces.iter().map(|interface| interface.name.as_str());
-            unknown(&format!("{path}.interface"), "interface", &rule.interface, known, report);
+        check_action(&path, rule, report);
+        check_tags(&path, rule, report);
+    }
+    let tags: std::collections::BTreeSet<&str> = config
+        .rules
+        .iter()
+        .flat_map(|rule| [&rule.tag, &rule.tagged])
+        .flatten()
+        .map(String::as_str)
+        .collect();
+    report.bound("rule", "tags", tags.len(), TAG_LIMIT);
+}
+
+fn check_groups(config: &Config, report: &mut Report) {
+    let mut names = Unique::new("The name", "Give each interface group its own name.");
+    for (index, group) in config.interface_groups.iter().enumerate() {
+        let path = format!("interface_group[{index}]");
+        let name_path = format!("{path}.name");
+        check_name(&name_path, &group.name, report);
+        names.claim(&name_path, &group.name, &format!("\"{}\"", group.name), report);
+        if find_interface(config, &group.name).is_some() {
+            let message = format!("\"{}\" is the name of an interface.", group.name);
+            report.add(&name_path, message, "Choose another name.");
         }
-        check_protocol(&path, rule, report);
-        check_endpoint(config, &format!("{path}.source"), rule, &rule.source, report);
-        check_endpoint(config, &format!("{path}.destination"), rule, &rule.destination, report);
-        check_source(config, &format!("{path}.source"), rule, report);
-        check_families_agree(&path, rule, report);
+        let mut members = Unique::new("The interface", "Name each interface once.");
+        for (at, member) in group.members.iter().enumerate() {
+            let path = format!("{path}.members[{at}]");
+            check_interface(config, &path, member, report);
+            members.claim(&path, member, &format!("\"{member}\""), report);
+        }
+        if group.members.is_empty() {
+            report.add(format!("{path}.members"), "The group has no interfaces.", "Name at least one.");
+        }
     }
 }
 
-fn check_protocol(path: &str, rule: &Rule, report: &mut Report) {
-    let has_ports = match rule.protocol {
-        Protocol::Tcp | Protocol::Udp | Protocol::TcpUdp => true,
-        Protocol::Any | Protocol::Icmp => false,
-        Protocol::Number(number) => {
-            let name = match number {
-                1 | 58 => Some("icmp"),
-                6 => Some("tcp"),
-                17 => Some("udp"),
-                _ => None,
-            };
-            if let Some(name) = name {
-                let message = format!("The protocol {number} goes by its name here.");
-                report.add(format!("{path}.protocol"), message, format!("Write \"{name}\"."));
-            }
-            // One mistake, one problem: with its name, the protocol has its ports.
-            matches!(number, 6 | 17)
-        }
+fn check_interface(config: &Config, path: &str, name: &str, report: &mut Report) {
+    if find_interface(config, name).is_none() {
+        let known = config.interfaces.iter().map(|interface| interface.name.as_str());
+        unknown(path, "interface", name, known, report);
+    }
+}
+
+/// A rule that says itself what it matches.
+fn check_own(scene: &Scene<'_>, path: &str, rule: &Rule, report: &mut Report) {
+    check_tab(scene.config, path, rule, report);
+    let matches = Matches {
+        family: rule.family,
+        protocol: rule.protocol,
+        source: &rule.source,
+        source_port: rule.source_port.as_ref(),
+        destination: &rule.destination,
+        destination_port: rule.destination_port.as_ref(),
     };
-    for (key, range) in [("source_port", rule.source_port), ("destination_port", rule.destination_port)] {
-        let Some(range) = range else { continue };
-        let path = format!("{path}.{key}");
-        if !has_ports {
-            let message = format!("Protocol \"{}\" has no ports.", String::from(rule.protocol));
-            let remedy = format!("Set protocol to \"tcp\", \"udp\" or \"tcp/udp\", or remove {key}.");
-            report.add(path, message, remedy);
-        } else if PortRange::first(range) == 0 {
-            let message = "No packet with port 0 gets as far as this rule.";
-            report.add(path, message, "Write ports from 1 to 65535.");
+    endpoints::check(scene, path, &matches, report);
+    check_headers(path, rule, report);
+    check_source(scene.config, &format!("{path}.source"), rule, report);
+}
+
+/// Where the rule stands.
+fn check_tab(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
+    let here = format!("{path}.interface");
+    let groups = config.interface_groups.iter().map(|group| group.name.as_str());
+    for name in rule.interface.names() {
+        if find_interface(config, name).is_none() && !groups.clone().any(|group| group == name) {
+            let known =
+                config.interfaces.iter().map(|interface| interface.name.as_str()).chain(groups.clone());
+            unknown(&here, "interface", name, known, report);
         }
+    }
+    if rule.floating {
+        return;
+    }
+    if rule.interface.0.len() != 1 {
+        let message = "A rule stands on the tab of one interface or group, unless it floats.";
+        report.add(here, message, "Name one interface, or set floating = true.");
+    }
+    let only_floating =
+        [("quick", rule.quick), ("direction", rule.direction != RuleDirection::In)].into_iter();
+    for (key, _) in only_floating.filter(|(_, set)| *set) {
+        let message =
+            format!("Only a floating rule has {key}; elsewhere the first match on the way in decides.");
+        report.add(format!("{path}.{key}"), message, format!("Remove {key}, or set floating = true."));
     }
 }
 
-fn families(rule: &Rule) -> &'static [Family] {
-    match rule.family {
-        RuleFamily::Inet => &[Family::Inet],
-        RuleFamily::Inet6 => &[Family::Inet6],
-        RuleFamily::Inet46 => &[Family::Inet, Family::Inet6],
+/// What a rule says about headers fits its protocol.
+fn check_headers(path: &str, rule: &Rule, report: &mut Report) {
+    if !rule.icmp_types.is_empty() && rule.protocol != Protocol::Icmp {
+        let message = format!("Protocol \"{}\" has no ICMP types.", String::from(rule.protocol));
+        report.add(format!("{path}.icmp_types"), message, "Set protocol to \"icmp\", or remove icmp_types.");
+    }
+    for (index, kind) in rule.icmp_types.iter().enumerate() {
+        if !families(rule.family).iter().any(|family| kind.number(*family).is_some()) {
+            let message = format!("\"{}\" means nothing in the rule's family.", String::from(*kind));
+            report.add(format!("{path}.icmp_types[{index}]"), message, "Write another type or family.");
+        }
+    }
+    if rule.tcp_flags.is_some() && rule.protocol != Protocol::Tcp {
+        let message = format!("Protocol \"{}\" has no TCP flags.", String::from(rule.protocol));
+        report.add(format!("{path}.tcp_flags"), message, "Set protocol to \"tcp\", or remove tcp_flags.");
     }
 }
 
-fn check_endpoint(config: &Config, path: &str, rule: &Rule, endpoint: &Endpoint, report: &mut Report) {
-    match &endpoint.place {
-        Place::Any if endpoint.not => {
-            report.add(path, "\"! any\" matches nothing.", "Write \"any\", or remove the rule.");
-        }
-        Place::Any | Place::ThisFirewall => {}
-        Place::Prefix(prefix) => check_prefix(path, rule, *prefix, report),
-        Place::Net(name) | Place::Address(name) => {
-            if find_interface(config, name).is_none() {
-                let known = config.interfaces.iter().map(|interface| interface.name.as_str());
-                unknown(path, "interface", name, known, report);
-                return;
+fn check_action(path: &str, rule: &Rule, report: &mut Report) {
+    let decides = match rule.action {
+        Action::Pass => true,
+        Action::Block | Action::Reject => {
+            if rule.allow_options {
+                let message = "What is blocked needs no permission for IP options.";
+                report.add(format!("{path}.allow_options"), message, "Remove allow_options.");
             }
-            let matches_something =
-                addresses(config, name).any(|prefix| families(rule).contains(&family_of(prefix.addr())));
-            if !matches_something {
-                let kind = match rule.family {
-                    RuleFamily::Inet => "IPv4 ",
-                    RuleFamily::Inet6 => "IPv6 ",
-                    RuleFamily::Inet46 => "",
-                };
-                let message =
-                    format!("The interface \"{name}\" has no {kind}address, so this stands for nothing.");
-                report.add(path, message, "Give it one, or write another endpoint or family.");
-            }
+            true
         }
+        Action::Match => false,
+    };
+    if decides {
+        return;
+    }
+    if !rule.floating {
+        let message = "Only a floating rule may match without deciding.";
+        report.add(format!("{path}.action"), message, "Set floating = true, or write another action.");
+    }
+    if rule.allow_options {
+        let message = "A rule that decides nothing cannot allow IP options.";
+        report.add(format!("{path}.allow_options"), message, "Set it on the rule that passes the packets.");
+    }
+    if rule.quick {
+        let message = "A rule that decides nothing is never the last one.";
+        report.add(format!("{path}.quick"), message, "Remove quick.");
+    }
+    if rule.tag.is_none() && !rule.log {
+        let message = "The rule neither decides, tags nor logs.";
+        report.add(
+            format!("{path}.action"),
+            message,
+            "Give it a tag, set log = true, or write another action.",
+        );
     }
 }
 
-fn check_prefix(path: &str, rule: &Rule, prefix: Prefix, report: &mut Report) {
-    if prefix != prefix.trunc() {
-        let message = format!("{prefix} is not a network: bits behind the prefix length are set.");
-        report.add(path, message, format!("Write \"{}\" or \"{}\".", prefix.trunc(), prefix.addr()));
+fn check_tags(path: &str, rule: &Rule, report: &mut Report) {
+    for (key, tag) in [("tag", &rule.tag), ("tagged", &rule.tagged)] {
+        if let Some(tag) = tag
+            && !is_alias_name(tag)
+        {
+            let remedy = "Write at most 31 letters, digits and _, at least one letter.";
+            report.add(format!("{path}.{key}"), format!("\"{tag}\" is not a tag."), remedy);
+        }
     }
-    let family = family_of(prefix.addr());
-    if !families(rule).contains(&family) {
-        let message = format!("{prefix} is {}, but the rule's family is not.", family_name(family));
-        report.add(path, message, "Set family to \"inet46\" or to that of the addresses.");
+    if rule.tag.is_some() && matches!(rule.action, Action::Block | Action::Reject) {
+        let message = "What is blocked carries its tag nowhere.";
+        report.add(format!("{path}.tag"), message, "Remove tag, or write another action.");
+    }
+    if rule.not_tagged && rule.tagged.is_none() {
+        let message = "not_tagged turns tagged around, and there is none.";
+        report.add(format!("{path}.not_tagged"), message, "Add tagged, or remove not_tagged.");
     }
 }
 
 /// Sources that anti-spoofing has refused before any rule is asked.
 fn check_source(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
     let Endpoint { not: false, place } = &rule.source else { return };
+    if rule.floating {
+        return;
+    }
+    let Some(tab) = rule.interface.names().next().filter(|name| find_interface(config, name).is_some())
+    else {
+        return;
+    };
     match place {
-        Place::Any | Place::Prefix(_) => {}
-        Place::Net(name) if *name == rule.interface || find_interface(config, name).is_none() => {}
+        Place::Any | Place::Prefix(_) | Place::Range(_) | Place::Alias(_) => {}
+        Place::Net(name) if name == tab || find_interface(config, name).is_none() => {}
         Place::Net(name) => {
-            let message = format!(
-                "No packet from the network of \"{name}\" may come in by \"{}\" (anti-spoofing).",
-                rule.interface
-            );
-            report.add(path, message, format!("Write \"{} net\".", rule.interface));
+            let message =
+                format!("No packet from the network of \"{name}\" may come in by \"{tab}\" (anti-spoofing).");
+            report.add(path, message, format!("Write \"{tab} net\"."));
         }
         Place::Address(_) | Place::ThisFirewall => {
             let message = "No packet may come in with this firewall's own address (anti-spoofing).";
@@ -131,13 +204,37 @@ fn check_source(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
     }
 }
 
-fn check_families_agree(path: &str, rule: &Rule, report: &mut Report) {
-    let (Place::Prefix(source), Place::Prefix(destination)) = (&rule.source.place, &rule.destination.place)
-    else {
-        return;
-    };
-    if family_of(source.addr()) != family_of(destination.addr()) {
-        let message = format!("No packet goes from {source} to {destination}: one is IPv4, the other IPv6.");
-        report.add(format!("{path}.destination"), message, "Use addresses of one family.");
+/// A rule that follows a port forward says nothing of what it matches.
+fn check_linked(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
+    let here = format!("{path}.port_forward");
+    let forward = config.port_forwards.iter().find(|forward| Some(forward.id) == rule.port_forward);
+    match forward {
+        Some(PortForward { no_redirect: true, .. }) => {
+            let message = "That port forward redirects nothing.";
+            report.add(&here, message, "Name another one, or write out what the rule matches.");
+        }
+        Some(_) => {}
+        None => {
+            report.add(&here, "There is no port forward of this id.", "Write the id of a [[port_forward]].")
+        }
+    }
+    let plain = Rule::new(rule.id, "", rule.action);
+    let said = [
+        ("interface", !rule.interface.0.is_empty()),
+        ("floating", rule.floating),
+        ("quick", rule.quick),
+        ("direction", rule.direction != plain.direction),
+        ("family", rule.family != plain.family),
+        ("protocol", rule.protocol != plain.protocol),
+        ("icmp_types", !rule.icmp_types.is_empty()),
+        ("source", rule.source != plain.source),
+        ("source_port", rule.source_port.is_some()),
+        ("destination", rule.destination != plain.destination),
+        ("destination_port", rule.destination_port.is_some()),
+        ("tcp_flags", rule.tcp_flags.is_some()),
+    ];
+    for (key, _) in said.into_iter().filter(|(_, said)| *said) {
+        let message = format!("The port forward decides {key}.");
+        report.add(format!("{path}.{key}"), message, format!("Remove {key}, or port_forward."));
     }
 }

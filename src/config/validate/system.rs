@@ -4,7 +4,10 @@ use super::names::check_hostname;
 use super::{Report, addresses, virtual_ips_of};
 use crate::config::defaults::{self, STATE_LIMIT_RANGE, TIMEOUT_RANGE};
 use crate::config::model::{Config, OutboundMode, System, Timeouts, Web, Zone};
-use crate::types::Prefix;
+use crate::types::{Prefix, ReleaseKey};
+
+/// The present key and the next one.
+const RELEASE_KEYS_MAX: usize = 2;
 
 pub(super) fn check(config: &Config, report: &mut Report) {
     if config.schema != defaults::SCHEMA {
@@ -17,16 +20,41 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     if i64::try_from(config.revision).is_err() {
         report.add("revision", "The revision is too large.", "Count changes from 1.");
     }
-    let System { hostname, state_limit, anti_lockout: _, web, timeouts } = &config.system;
+    let System {
+        hostname,
+        state_limit,
+        anti_lockout: _,
+        nat_reflection: _,
+        one_to_one_reflection: _,
+        release_keys,
+        version_floor: _,
+        web,
+        timeouts,
+    } = &config.system;
     check_hostname("system.hostname", hostname, report);
     if !STATE_LIMIT_RANGE.contains(state_limit) {
         let (least, most) = (STATE_LIMIT_RANGE.start(), STATE_LIMIT_RANGE.end());
         let message = format!("A connection table of {state_limit} states is not possible.");
         report.add("system.state_limit", message, format!("Write a number from {least} to {most}."));
     }
+    check_release_keys(release_keys, report);
     check_web(web, report);
     check_timeouts(timeouts, report);
     check_outbound(config, report);
+}
+
+fn check_release_keys(keys: &[ReleaseKey], report: &mut Report) {
+    if keys.len() > RELEASE_KEYS_MAX {
+        let message = format!("{} keys are too many to trust.", keys.len());
+        report.add(
+            "system.release_keys",
+            message,
+            "Write the present key, and at most one that replaces it.",
+        );
+    }
+    if keys.iter().enumerate().any(|(at, key)| keys[..at].contains(key)) {
+        report.add("system.release_keys", "A key stands there twice.", "Write each key once.");
+    }
 }
 
 fn check_web(&Web { port }: &Web, report: &mut Report) {
@@ -65,8 +93,8 @@ fn check_timeouts(timeouts: &Timeouts, report: &mut Report) {
 /// Automatic outbound NAT translates to a WAN address, so there must be one on every node.
 fn check_outbound(config: &Config, report: &mut Report) {
     match config.outbound.mode {
-        OutboundMode::Disabled => return,
-        OutboundMode::Automatic => {}
+        OutboundMode::Disabled | OutboundMode::Manual => return,
+        OutboundMode::Automatic | OutboundMode::Hybrid => {}
     }
     let is_v4 = |prefix: &Prefix| matches!(prefix, Prefix::V4(_));
     let inside = config.interfaces.iter().filter(|interface| interface.zone != Zone::Wan);

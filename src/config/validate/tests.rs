@@ -37,6 +37,11 @@ fn check_rows(rows: &[Row]) {
 
 #[test]
 fn system() {
+    let keys = |names: &[&str]| {
+        let keys: Vec<String> = names.iter().map(|name| format!("\"{}\"", name.repeat(32))).collect();
+        &*format!("\"koi\"\nrelease_keys = [{}]", keys.join(", ")).leak()
+    };
+    let (twice, three) = (keys(&["5a", "5a"]), keys(&["5a", "5b", "5c"]));
     check_rows(&[
         ("\"koi-lab\"", "\"-koi\"", "system.hostname", "not a host name", "letters"),
         ("\"koi-lab\"", "\"koi\"\nstate_limit = 9", "system.state_limit", "9 states", "from 10"),
@@ -49,6 +54,9 @@ fn system() {
         ),
         ("\"127.0.0.1:8080\"", "\"192.168.1.1:80\"", "node[0].loopback", "not a loopback", "127.0.0.1"),
         ("\"127.0.0.1:8080\"", "\"127.0.0.1:0\"", "node[0].loopback", "not a port", "127.0.0.1:8080"),
+        ("\"koi-lab\"", twice, "system.release_keys", "twice", "once"),
+        ("\"koi-lab\"", three, "system.release_keys", "3 keys", "at most one"),
+        ("\"koi-lab\"", "\"koi\"\nversion_floor = \"1.2\"", "system.version_floor", "not a version", "1.2.3"),
         ("\"koi-lab\"", "\"koi\"\n[system.web]\nport = 0", "system.web.port", "not a port", "1 to 65535"),
         (
             "\"koi-lab\"",

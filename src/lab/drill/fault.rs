@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 
 use super::readiness;
+use super::upgrade;
 use super::worker::Worker;
 use crate::cluster::role;
 use crate::io::process::Blow;
@@ -61,6 +62,10 @@ pub enum Drill {
     Return,
     /// Each node ends and is started again, the other one serving meanwhile.
     RestartBoth,
+    /// The standby node loses its power and comes back knowing nothing: it is told all flows while they go on.
+    Resync,
+    /// Both nodes get a newer release, one after the other.
+    Upgrade,
 }
 
 /// One thing that is done.
@@ -110,11 +115,13 @@ pub enum Act {
     AwaitReady,
     /// The node has taken its role again: by itself where it is preferred, by a handover otherwise.
     AwaitReturn,
+    /// `koi pair upgrade` with a release of this very program, called newer.
+    Upgrade,
 }
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 15] = [
+    pub const ALL: [Drill; 17] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -130,6 +137,8 @@ impl Drill {
         Drill::Handover,
         Drill::Return,
         Drill::RestartBoth,
+        Drill::Resync,
+        Drill::Upgrade,
     ];
 
     /// Its name on the command line.
@@ -150,6 +159,8 @@ impl Drill {
             Drill::Handover => "handover",
             Drill::Return => "return",
             Drill::RestartBoth => "restart-both",
+            Drill::Resync => "resync",
+            Drill::Upgrade => "upgrade",
         }
     }
 
@@ -184,15 +195,17 @@ impl Drill {
                 (Act::RestartActive, seconds(1)),
                 (Act::AwaitReady, seconds(1)),
             ],
+            Drill::Resync => vec![(Act::PowerOff, seconds(2))],
+            Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
         }
     }
 
     /// What is done afterwards, so that all is as it was.
     pub fn mending(self) -> Vec<Act> {
         match self {
-            Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split => vec![],
             Drill::Handover | Drill::Return | Drill::RestartBoth => vec![],
-            Drill::PowerOff => vec![Act::Start],
+            Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split | Drill::Upgrade => vec![],
+            Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
             Drill::UnplugLan => vec![Act::Plug(LAN)],
             Drill::UnplugSilent => vec![Act::Unmute(WAN)],
@@ -219,7 +232,9 @@ impl Drill {
             | Drill::Load
             | Drill::Handover
             | Drill::Return
-            | Drill::RestartBoth => None,
+            | Drill::RestartBoth
+            | Drill::Resync
+            | Drill::Upgrade => None,
         }
     }
 
@@ -240,7 +255,13 @@ impl Drill {
             | Drill::Split
             | Drill::Stall
             | Drill::Load => None,
+            Drill::Resync | Drill::Upgrade => None,
         }
+    }
+
+    /// It happens to the standby node, not to the active one.
+    pub fn strikes_standby(self) -> bool {
+        self == Drill::Resync
     }
 }
 
@@ -306,6 +327,7 @@ impl Scene<'_> {
             Act::RestartActive => self.restart("active"),
             Act::AwaitReady => readiness::wait(self.nodes, None),
             Act::AwaitReturn => self.await_return(),
+            Act::Upgrade => upgrade::run(self.nodes, victim, self.claim),
         }
     }
 
@@ -446,6 +468,7 @@ mod tests {
                 | Act::RestartActive
                 | Act::AwaitReady
                 | Act::AwaitReturn => None,
+                Act::Upgrade => None,
             };
             for other in acts.iter().filter_map(|act| undone(*act)) {
                 assert!(acts.contains(&other), "{}: {other:?}", drill.name());

@@ -18,6 +18,7 @@ mod sighting;
 mod stream;
 mod traffic;
 mod trial;
+mod upgrade;
 mod watch;
 mod worker;
 

@@ -15,6 +15,8 @@ const DUAL_AFTER_SPLIT: Duration = Duration::from_secs(1);
 /// From this many flows on, a TCP session may not stall longer than this when the power goes.
 const MANY_FLOWS: usize = 200_000;
 const STALL: Duration = Duration::from_millis(300);
+/// A standby that knew nothing has everything within this, a million flows as well.
+const PROVEN: Duration = Duration::from_secs(3);
 /// Of the pings a hundred a second, these may be lost when the power goes.
 const PINGS: u64 = 10;
 
@@ -50,6 +52,9 @@ impl Drill {
             Drill::Handover => of(50, &[1]),
             Drill::Return => of(50, &[1, 0, 0, 1]),
             Drill::RestartBoth => of(50, &[1, 0, 0, 1, 0]),
+            Drill::Resync => of(20, &[0]),
+            // Once there; and back, where the document prefers the other node.
+            Drill::Upgrade => of(60, &[]),
         }
     }
 }
@@ -97,6 +102,25 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         if drill == Drill::PowerOff && load.flows >= MANY_FLOWS && trial.stall > STALL {
             say(format!("a TCP session heard nothing for {} ms", millis(trial.stall)));
         }
+        if drill == Drill::Resync {
+            let lost = trial.gap.lost + trial.returning.lost;
+            if lost > 0 {
+                say(format!("{lost} messages were lost"));
+            }
+            if trial.returning.longest > gap {
+                say(format!(
+                    "while the standby was told, the gap was {} ms",
+                    millis(trial.returning.longest)
+                ));
+            }
+            match trial.proven {
+                None => say("that both nodes have the same states was not proven".into()),
+                Some(proven) if proven > PROVEN => {
+                    say(format!("it took {} ms until both nodes had the same states", millis(proven)));
+                }
+                Some(_) => {}
+            }
+        }
         trial.notes.iter().for_each(|note| say(note.clone()));
     }
     broken
@@ -116,6 +140,7 @@ mod tests {
             flows_before: 100,
             flows_after: 100,
             takeovers: drill.promise().takeovers.to_vec(),
+            proven: Some(Duration::from_millis(900)),
             ..Trial::default()
         }
     }
@@ -148,6 +173,18 @@ mod tests {
             let mut trial = good(Drill::PowerOff);
             spoil(&mut trial);
             let broken = broken(Drill::PowerOff, LOAD, &[good(Drill::PowerOff), trial]);
+            assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
+        }
+        let spoils: [(&str, Spoil); 4] = [
+            ("2 messages", |trial| trial.returning.lost = 2),
+            ("while the standby", |trial| trial.returning.longest = Duration::from_millis(21)),
+            ("not proven", |trial| trial.proven = None),
+            ("took 4000 ms", |trial| trial.proven = Some(Duration::from_secs(4))),
+        ];
+        for (why, spoil) in spoils {
+            let mut trial = good(Drill::Resync);
+            spoil(&mut trial);
+            let broken = broken(Drill::Resync, LOAD, &[trial]);
             assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
         }
         let mut slow = good(Drill::PowerOff);

@@ -47,7 +47,7 @@ fn lacks(nodes: &Nodes, watch: Option<&Watch>) -> Vec<String> {
     let mut roles = Vec::new();
     for node in &nodes.all {
         match node.word() {
-            Ok(Word { role, redundant }) => {
+            Ok(Word { role, redundant, proven: _ }) => {
                 roles.push(role);
                 if !redundant {
                     lacks.push(format!("{} says that the pair cannot fail over", node.name));

@@ -48,6 +48,10 @@ pub struct Summary {
     pub flows_before: usize,
     /// Those that lived afterwards.
     pub flows_after: usize,
+    /// From the beginning of the stream of states until both nodes were proven to have the same, as the standby says.
+    pub proven_ms: Spread,
+    /// From the start of a node until both say that it could take over.
+    pub back_ms: Spread,
     /// The longest time for which two nodes acted for the pair.
     pub dual_master_ms: f64,
     /// Answers for virtual addresses from the wrong node.
@@ -90,6 +94,8 @@ impl Summary {
             bulk_stall_ms: spread(|trial| millis(trial.bulk_stall)),
             flows_before: total(|trial| trial.flows_before),
             flows_after: total(|trial| trial.flows_after),
+            proven_ms: spread(|trial| millis(trial.proven.unwrap_or_default())),
+            back_ms: spread(|trial| millis(trial.back)),
             dual_master_ms: spread(|trial| millis(trial.dual)).max,
             stray_answers: total(|trial| trial.stray_answers),
             ok: broken.is_empty() && !trials.is_empty(),
@@ -115,6 +121,10 @@ impl Summary {
         writeln!(out, "  flows that lived on         {} of {}", self.flows_after, self.flows_before)?;
         writeln!(out, "  pings without an answer     {} of {}", self.ping_lost, self.ping_sent)?;
         writeln!(out, "  messages lost               {}", self.messages_lost)?;
+        if self.proven_ms.max > 0.0 {
+            writeln!(out, "  same states proven after    {}", spread(&self.proven_ms))?;
+            writeln!(out, "  the standby was back after  {}", spread(&self.back_ms))?;
+        }
         writeln!(out, "  two masters for             {:.2} ms", self.dual_master_ms)?;
         for broken in &self.broken {
             writeln!(out, "  ✗ {broken}")?;

@@ -13,6 +13,7 @@ use super::sighting::Sighting;
 use super::traffic::{Load, Traffic};
 use crate::io::clock;
 use crate::lab::interruption;
+use crate::lab::node::RunningNode;
 use crate::types::Instant;
 
 /// How long nothing happens.
@@ -37,6 +38,11 @@ pub struct Trial {
     pub streams_go_on: bool,
     /// The worst of all streams while the node came back.
     pub returning: Gap,
+    /// What the standby says: the time from the beginning of the stream of states until both nodes were proven to
+    /// have the same.
+    pub proven: Option<Duration>,
+    /// From its start until both nodes say that it could take over.
+    pub back: Duration,
     /// Pings a hundred a second and one a second.
     pub pings: [Count; 2],
     /// TCP sessions that go on.
@@ -80,6 +86,10 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     let leader = traffic.watch.leader();
     ensure!(leader.is_some(), "nobody forwards");
     scene.victim = leader.unwrap_or_default();
+    if drill.strikes_standby() {
+        ensure!(scene.nodes.all.len() == 2, "there is no standby node");
+        scene.victim = 1 - scene.victim;
+    }
     traffic.sessions.reset();
     traffic.bulk.reset();
 
@@ -128,8 +138,13 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
         scene.act(act)?;
     }
     let mended: &[Act] = &drill.mending();
-    if !mended.is_empty() || drill == Drill::Crash {
+    if !mended.is_empty() || matches!(drill, Drill::Crash | Drill::Upgrade) {
         readiness::wait(scene.nodes, Some(&traffic.watch))?;
+        trial.back = clock::now().since(from);
+    }
+    if drill == Drill::Resync {
+        let standby = scene.nodes.all.get(scene.victim);
+        trial.proven = standby.map(RunningNode::word).transpose()?.and_then(|word| word.proven);
     }
     let back = Window { from, to: clock::now().max(from + RETURN) };
     interruption::wait_until(back.to + SETTLE)?;

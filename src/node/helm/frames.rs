@@ -13,10 +13,11 @@ use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
 
-/// True for a sealed datagram of replication, which the courier opens.
+/// True for a sealed datagram that the courier opens.
 pub(super) fn is_replica(bytes: &[u8]) -> bool {
     PairEnvelope::parse(bytes).is_some_and(|(envelope, _)| {
-        envelope.kind == Kind::Sealed && Some(envelope.space) == Space::Replica.number()
+        let space = Space::from_number(envelope.space);
+        envelope.kind == Kind::Sealed && matches!(space, Some(Space::Replica | Space::Parcel))
     })
 }
 
@@ -163,6 +164,7 @@ mod tests {
             PairEnvelope { kind, space: space.number().unwrap(), session: 1, counter: 2 }.emit().to_vec()
         };
         assert!(is_replica(&envelope(Kind::Sealed, Space::Replica)));
+        assert!(is_replica(&envelope(Kind::Sealed, Space::Parcel)));
         assert!(!is_replica(&envelope(Kind::Sealed, Space::Control)));
         assert!(!is_replica(&envelope(Kind::Handshake, Space::Replica)));
         assert!(!is_replica(&[]));

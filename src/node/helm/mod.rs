@@ -11,6 +11,7 @@ mod conditions;
 mod counters;
 mod doubts;
 mod frames;
+mod keys;
 mod outbox;
 mod pairing;
 #[cfg(test)]
@@ -33,7 +34,9 @@ pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 use pairing::Pairing;
 pub use pairing::{PairingNews, PairingOrder, PairingRow};
 pub use preflight::Finding;
-pub use snapshot::{PairSnapshot, PathRow, PeerRow, ReplicationRow, TransitionRow, VirtualIpRow};
+pub use snapshot::{
+    DigestRow, PairSnapshot, PathRow, PeerRow, RangeRow, ReplicationRow, TransitionRow, VirtualIpRow, WalkRow,
+};
 use vips::{Alarm, Vip};
 pub use ways::{Way, sync_way};
 
@@ -41,11 +44,11 @@ use super::compiled::Compiled;
 use crate::carp;
 use crate::cluster::channel::{self, Channel};
 use crate::cluster::role::{Elector, RoleConfig, RoleOutbox};
-use crate::cluster::{Entropy, Identity, node_id, role};
+use crate::cluster::{Entropy, Identity, Keyring, node_id, role};
 use crate::config::model::VirtualIp;
 use crate::config::{Config, Valid};
 use crate::types::{Duration, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role, Seed, Standing};
-use crate::wire::pair::payload;
+use crate::wire::pair::{Version, payload};
 use crate::wire::{FrameBuf, Packet, Parsed, carp as carp_wire, protocol};
 
 /// The document's `preempt_delay` is in seconds; a preferred node outranks the other by this much.
@@ -77,7 +80,7 @@ pub enum Why {
 /// See the module.
 pub struct Helm {
     pub(super) compiled: Arc<Compiled>,
-    identity: Identity,
+    keyring: Keyring,
     entropy: MakeEntropy,
     ways: Vec<Way>,
     /// With whom the channel is.
@@ -100,6 +103,8 @@ pub struct Helm {
     /// The parent has a resignation for this session and epoch.
     resignation: Option<(u32, Epoch)>,
     session: Option<u32>,
+    /// What the two nodes speak with each other, as the courier was told.
+    speaks: Version,
     pairing: Pairing,
     channel_out: channel::Outbox,
     role_out: RoleOutbox,
@@ -134,11 +139,12 @@ impl Helm {
             clocks_apart: None,
             resignation: None,
             session: None,
+            speaks: Version::OLDEST,
             pairing: Pairing::default(),
             channel_out: channel::Outbox::default(),
             role_out: RoleOutbox::default(),
             compiled: Arc::clone(&compiled),
-            identity,
+            keyring: Keyring::new(identity),
             entropy,
         };
         helm.take_document(now, compiled, out);
@@ -166,7 +172,11 @@ impl Helm {
 
     /// Another configuration.
     pub fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut HelmOutbox) {
-        let config = role_config(&compiled, &self.identity, self.fresh);
+        let own = compiled.config.node_part(compiled.node).public_key;
+        let config = role_config(&compiled, self.keyring.identity(own), self.fresh);
+        if self.is_renewed(&compiled) {
+            self.elector.rename(config.node, config.peer);
+        }
         if self.pairing.has_joined(config.peer) {
             // A newcomer serves no more until it has heard its peer.
             self.elector = Elector::new(config, now);
@@ -181,12 +191,15 @@ impl Helm {
         let (config, node) = (&compiled.config, compiled.node);
         self.ways = ways::ways(config, node);
         let peer = config.peer_of(node).and_then(|peer| config.node_part(peer).public_key);
-        if peer != self.peer {
-            let channel = |peer| Channel::new(self.identity.clone(), peer, (self.entropy)(), now);
+        let renewed = self.is_renewed(&compiled);
+        if peer != self.peer && !renewed {
+            let own = config.node_part(node).public_key;
+            let channel = |peer| Channel::new(self.keyring.keys(own, peer).0.0, peer, (self.entropy)(), now);
             self.channel = peer.map(channel);
-            (self.peer, self.session, self.resignation) = (peer, None, None);
+            (self.session, self.resignation) = (None, None);
             out.courier.push(CourierOrder::SessionFell);
         }
+        self.peer = peer;
         self.leave_out(now, config, out);
         let before = std::mem::take(&mut self.vips);
         let vips = vips::vips(config, node, before, self.seed.derive(1), now);
@@ -197,6 +210,7 @@ impl Helm {
         self.conditions.apply(compiled.offloads.len(), critical, config.gateways.len());
         self.elector.handle_config_hash(short_hash(&config.hash()));
         self.compiled = compiled;
+        self.adopt_keys(now);
         for (index, said) in said.into_iter().enumerate() {
             self.say_carp(now, index, said, out);
         }
@@ -378,6 +392,16 @@ impl Helm {
         let followed = self.elector.handle_request(now, request, &mut self.role_out);
         self.settle(now, out);
         followed
+    }
+
+    /// This node speaks as an earlier release of the pair's protocols would, from its start on.
+    pub fn speak(&mut self, version: Version) {
+        self.elector.set_version(version);
+    }
+
+    /// True when the peer knows this release of the pair's protocols, and so does this node.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.elector.common_version() >= version
     }
 
     /// Does what is due.

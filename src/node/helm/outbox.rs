@@ -4,6 +4,7 @@ use super::PairingNews;
 use crate::cluster::channel::{Opener, Sealer};
 use crate::types::{Epoch, InterfaceId, PortId, Role};
 use crate::wire::FrameBuf;
+use crate::wire::pair::Version;
 
 /// Caller-owned outputs of a [`super::Helm`]. The caller publishes [`super::Helm::standing`] before it sends `frames`.
 #[derive(Default)]
@@ -36,6 +37,8 @@ pub enum CourierOrder {
     Role(Role, Epoch),
     /// The node stands by in this epoch, and hands over: what its shard still tells goes to the peer.
     Cedes(Epoch),
+    /// What the two nodes speak with each other now.
+    Speak(Version),
 }
 
 /// A line for the log.

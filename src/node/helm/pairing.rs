@@ -180,12 +180,12 @@ impl Helm {
             PairingOrder::Close => Ok(Stage::Closed),
             _ if self.sync_port().is_none() => Err(PairingFailure::NoSyncPort),
             PairingOrder::Offer { code, own } => {
-                let creator = Creator::new(self.identity.clone(), &code, own, (self.entropy)(), now);
+                let creator = Creator::new(self.identity().clone(), &code, own, (self.entropy)(), now);
                 let offer = |creator| Stage::Offer { creator: Box::new(creator), wrong: 0, told: false };
                 creator.map(offer).ok_or(PairingFailure::TooLong)
             }
             PairingOrder::Join { code, own } => {
-                join(&self.identity, code, own, (self.entropy)().as_mut(), now)
+                join(self.identity(), code, own, (self.entropy)().as_mut(), now)
             }
         };
         match stage {

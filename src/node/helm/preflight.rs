@@ -126,8 +126,8 @@ impl Found {
                     "See whether it runs and has power; when it does, look at the cable between the sync ports, and whether each node's document has the other's public key.",
                 ),
                 Lack::VersionsDiffer => self.add(
-                    "The nodes run different versions of Koi.",
-                    "Upgrade the standby node, then the other one.",
+                    "The nodes run releases of Koi that do not understand each other.",
+                    "Install one release on both; neighbouring ones work together.",
                 ),
                 Lack::ConfigurationsDiffer => self.add(
                     "The nodes have different configurations.",

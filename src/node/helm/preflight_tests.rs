@@ -84,7 +84,7 @@ fn each_alarm_of_a_segment_is_told_with_its_remedy() {
 fn each_lack_that_an_operator_ends_is_told() {
     for (lack, what) in [
         (Lack::PeerSilent, "silent on every path"),
-        (Lack::VersionsDiffer, "different versions"),
+        (Lack::VersionsDiffer, "do not understand"),
         (Lack::ConfigurationsDiffer, "different configurations"),
         (Lack::Maintenance, "in maintenance"),
         (Lack::Disabled, "is disabled"),

@@ -34,7 +34,15 @@ impl Helm {
                 break;
             }
         }
+        self.tell_speaks(out);
         self.prepare_resignation(out);
+    }
+
+    fn tell_speaks(&mut self, out: &mut HelmOutbox) {
+        let speaks = self.elector.common_version();
+        if speaks != std::mem::replace(&mut self.speaks, speaks) {
+            out.courier.push(CourierOrder::Speak(speaks));
+        }
     }
 
     /// What the peer has said, opened.
@@ -53,7 +61,7 @@ impl Helm {
                 }
             }
             // The courier opens these itself.
-            Space::Replica => {}
+            Space::Replica | Space::Parcel => {}
         }
     }
 
@@ -73,10 +81,12 @@ impl Helm {
             SessionNews::Stands(number) => {
                 self.session = Some(number);
                 self.resignation = None;
+                self.elector.handle_session(now, true, &mut self.role_out);
+                // Before anything is said in it.
+                self.tell_speaks(out);
                 if let Some(halves) = self.channel.as_mut().and_then(channel::Channel::replica_halves) {
                     out.courier.push(CourierOrder::Session(Box::new(halves)));
                 }
-                self.elector.handle_session(now, true, &mut self.role_out);
             }
             SessionNews::Fell => {
                 self.session = None;

@@ -49,6 +49,9 @@ pub struct PairSnapshot {
     pub findings: Vec<Finding>,
     /// What the pair has counted.
     pub counters: Vec<CounterRow>,
+    /// The present session was made under the keys that the document names.
+    #[serde(default)]
+    pub keys_in_use: bool,
     /// The node has been asked to let another one join.
     pub pairing: Option<PairingRow>,
 }
@@ -131,6 +134,56 @@ pub struct ReplicationRow {
     /// How long the oldest change that the peer does not have has been waiting.
     pub lag_us: u64,
     pub resent: u64,
+    /// The number of the stream; another one tells everything anew.
+    pub stream: Option<u64>,
+    /// Whether both nodes have the same states.
+    pub digests: DigestRow,
+    /// What telling everything took, or has taken so far.
+    pub walk: WalkRow,
+}
+
+/// Whether both nodes have the same states, since the stream began.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct DigestRow {
+    /// It is proven.
+    pub equal: bool,
+    /// Rounds in which all ranges were compared.
+    pub rounds: u32,
+    /// Since the end of the last one; the standby knows it.
+    pub round_ms: Option<u64>,
+    /// Ranges that differ at present.
+    pub differing: u32,
+    /// Some of them.
+    pub ranges: Vec<RangeRow>,
+    /// Ranges compared, by the standby.
+    pub compared: u64,
+    /// Ranges that had differed.
+    pub healed: u32,
+    /// From the beginning of the stream to the first proof.
+    pub proven_after_ms: Option<u32>,
+}
+
+/// Slots of the active node's states that differ.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct RangeRow {
+    pub family: String,
+    pub first: u32,
+    pub last: u32,
+    pub since_ms: u64,
+}
+
+/// Telling everything.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct WalkRow {
+    /// States told in full.
+    pub full: u32,
+    /// States that the standby had and was told only the names of.
+    pub by_name: u32,
+    pub bytes: u64,
+    pub took_ms: Option<u64>,
 }
 
 impl Helm {
@@ -186,6 +239,10 @@ impl Helm {
             virtual_ips: self.vips.iter().map(|vip| vip_row(now, vip)).collect(),
             replication: ReplicationRow::default(),
             findings: Vec::new(),
+            keys_in_use: self
+                .channel
+                .as_ref()
+                .is_some_and(|channel| channel.stands() && channel.is_current()),
             pairing: self.pairing.row(now),
             counters: counters::rows(
                 &role_counters,

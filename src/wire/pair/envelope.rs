@@ -53,13 +53,15 @@ pub enum Space {
     Replica,
     /// Everything else.
     Control,
+    /// Whole messages of any size.
+    Parcel,
 }
 
 impl Space {
     /// How many paths have a space.
     pub const PATHS: u8 = 64;
     /// How many spaces there are.
-    pub const COUNT: usize = Self::PATHS as usize + 2;
+    pub const COUNT: usize = Self::PATHS as usize + 3;
 
     /// On the wire; `None` for a path beyond [`Space::PATHS`].
     pub const fn number(self) -> Option<u8> {
@@ -68,6 +70,7 @@ impl Space {
             Space::Heartbeat(_) => None,
             Space::Replica => Some(128),
             Space::Control => Some(129),
+            Space::Parcel => Some(130),
         }
     }
 
@@ -77,6 +80,7 @@ impl Space {
             path if path < Self::PATHS => Some(Space::Heartbeat(PathId(path))),
             128 => Some(Space::Replica),
             129 => Some(Space::Control),
+            130 => Some(Space::Parcel),
             _ => None,
         }
     }
@@ -88,6 +92,7 @@ impl Space {
             Space::Heartbeat(_) => None,
             Space::Replica => Some(Self::PATHS as usize),
             Space::Control => Some(Self::PATHS as usize + 1),
+            Space::Parcel => Some(Self::PATHS as usize + 2),
         }
     }
 }

@@ -9,6 +9,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::Version;
+use super::digest::Digest;
 use super::relay::{FIRST_LEN, Head, MORE_LEN, Piece};
 use crate::types::{InterfaceId, MacAddr, RuleId};
 use crate::wire::{FlowKey, protocol};
@@ -65,6 +67,52 @@ pub enum Change {
     Drained,
     /// The node that has handed over says no more. It has a chunk of its own.
     Left,
+    /// The flows of a range, as they are told up to here.
+    Digest(Digest),
+    /// All ranges have had a digest since the last round.
+    Round,
+    /// This slot has a flow that the other node has as well, in a slot of its own, when it looks the same there.
+    Known {
+        /// The slot of the node that tells.
+        slot: u32,
+        /// The slot of the other node.
+        theirs: u32,
+        /// What the flow is mixed down to, cut to 32 bits.
+        mixed: u32,
+    },
+    /// What the walk through all ranges has told.
+    Walked(Walked),
+}
+
+/// What a walk through all ranges has told.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Walked {
+    /// Flows that were told in full.
+    pub full: u32,
+    /// Flows of which the other node's slot was named.
+    pub known: u32,
+}
+
+impl Change {
+    /// The first release of the pair's protocols that has it: to others it is never said.
+    pub const fn since(&self) -> Version {
+        match self {
+            Change::Upsert(_)
+            | Change::Close { .. }
+            | Change::RangeBegin { .. }
+            | Change::RangeEnd { .. }
+            | Change::Complete
+            | Change::Neighbour { .. } => Version(1),
+            Change::Digest(_)
+            | Change::Round
+            | Change::Known { .. }
+            | Change::Walked(_)
+            | Change::Frozen
+            | Change::Relayed(_)
+            | Change::Drained
+            | Change::Left => Version(2),
+        }
+    }
 }
 
 /// A flow, without what belongs to one node alone (next hops, epochs, places).
@@ -150,6 +198,10 @@ mod kind {
     pub(super) const RELAYED_MORE: u8 = 50;
     pub(super) const DRAINED: u8 = 51;
     pub(super) const LEFT: u8 = 52;
+    pub(super) const DIGEST: u8 = 32;
+    pub(super) const ROUND: u8 = 33;
+    pub(super) const KNOWN: u8 = 34;
+    pub(super) const WALKED: u8 = 35;
 }
 
 /// Bits of a record's first byte; the lower four say which parts of the reply key are its own.
@@ -210,6 +262,15 @@ fn put_piece(head: Option<&Head>, bytes: &[u8], into: &mut Vec<u8>) {
     into.extend_from_slice(bytes);
 }
 
+/// What a chunk says that says only [`Change::Walked`]: it comes just before [`Change::Complete`].
+pub fn walked(chunk: &[u8]) -> Option<Walked> {
+    let mut changes = decode(chunk);
+    match (changes.next(), changes.next()) {
+        (Some(Ok(Change::Walked(walked))), None) => Some(walked),
+        (_, _) => None,
+    }
+}
+
 /// Appends a change.
 pub fn encode(change: &Change, into: &mut Vec<u8>) {
     match change {
@@ -240,6 +301,24 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
         Change::Relayed(Piece { head, bytes }) => put_piece(head.as_ref(), bytes, into),
         Change::Drained => into.push(kind::DRAINED),
         Change::Left => into.push(kind::LEFT),
+        Change::Digest(Digest { first, last, key, count, sum }) => {
+            encode_range(kind::DIGEST, *first, *last, into);
+            into.extend_from_slice(&key.to_be_bytes());
+            into.extend_from_slice(&count.to_be_bytes());
+            into.extend_from_slice(&sum.to_be_bytes());
+        }
+        Change::Round => into.push(kind::ROUND),
+        Change::Known { slot, theirs, mixed } => {
+            into.push(kind::KNOWN);
+            for word in [slot, theirs, mixed] {
+                into.extend_from_slice(&word.to_be_bytes());
+            }
+        }
+        Change::Walked(Walked { full, known }) => {
+            into.push(kind::WALKED);
+            into.extend_from_slice(&full.to_be_bytes());
+            into.extend_from_slice(&known.to_be_bytes());
+        }
     }
 }
 
@@ -408,6 +487,16 @@ impl<'a> Reader<'a> {
             kind::RELAYED_MORE => self.piece(None),
             kind::DRAINED => Ok(Change::Drained),
             kind::LEFT => Ok(Change::Left),
+            kind::DIGEST => {
+                let (first, last) = self.range()?;
+                let (key, count, sum) = (self.long()?, self.half()?, self.long()?);
+                Ok(Change::Digest(Digest { first, last, key, count, sum }))
+            }
+            kind::ROUND => Ok(Change::Round),
+            kind::KNOWN => {
+                Ok(Change::Known { slot: self.word()?, theirs: self.word()?, mixed: self.word()? })
+            }
+            kind::WALKED => Ok(Change::Walked(Walked { full: self.word()?, known: self.word()? })),
             _ => Err(Malformed::Kind),
         }
     }
@@ -528,6 +617,10 @@ impl<'a> Reader<'a> {
 
     fn word(&mut self) -> Result<u32, Malformed> {
         self.array().map(u32::from_be_bytes)
+    }
+
+    fn long(&mut self) -> Result<u64, Malformed> {
+        self.array().map(u64::from_be_bytes)
     }
 
     fn address(&mut self, inet6: bool) -> Result<IpAddr, Malformed> {

@@ -28,10 +28,8 @@ pub struct Health {
 /// The sender's part in a handover: a planned move of the role, without a packet lost.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Handover {
-    /// Its release does not know of handovers.
-    #[default]
-    Unable,
     /// None.
+    #[default]
     No,
     /// It gives up its role, and relays until the other node leads.
     Gives,
@@ -45,16 +43,14 @@ impl Handover {
             Handover::No => 0,
             Handover::Gives => 1,
             Handover::Wants => 2,
-            Handover::Unable => 3,
         }
     }
 
     fn from_byte(byte: Option<&u8>) -> Handover {
         match byte {
-            Some(0) => Handover::No,
             Some(1) => Handover::Gives,
             Some(2) => Handover::Wants,
-            Some(_) | None => Handover::Unable,
+            Some(_) | None => Handover::No,
         }
     }
 }
@@ -158,7 +154,7 @@ mod tests {
         assert_eq!(heartbeat.encode(), bytes);
         assert_eq!(Heartbeat::decode(&bytes), Some(heartbeat.clone()));
         let first_release = Heartbeat::decode(&bytes[..bytes.len() - 1]);
-        assert_eq!(first_release, Some(Heartbeat { handover: Handover::Unable, ..heartbeat }));
+        assert_eq!(first_release, Some(Heartbeat { handover: Handover::No, ..heartbeat }));
     }
 
     #[test]

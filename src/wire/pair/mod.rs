@@ -4,15 +4,20 @@
 //! document, so nothing has to be resolved; a hop limit of 255 proves that no router stood in between (RFC 5082).
 //! Who sent a datagram is proven by the channel alone.
 
+pub mod digest;
 mod envelope;
 pub mod flow;
+#[cfg(test)]
+pub(crate) mod frozen_v1;
 mod heartbeat;
 pub mod relay;
+mod version;
 
 use std::net::Ipv6Addr;
 
 pub use envelope::{Envelope, Kind, Space};
 pub use heartbeat::{Handover, Health, Heartbeat};
+pub use version::Version;
 
 use super::packet::ETHERNET_LEN;
 use super::{ChecksumState, FlowKey, Fragment, FrameBuf, Packet, Transport, checksum, ethertype, protocol};

@@ -176,15 +176,8 @@ fn pass() -> (rules::Pass, config::model::Timeouts) {
     let valid = config::load(include_str!("../document.toml")).expect("the document is valid");
     let node = valid.node(None).expect("it has one node");
     let key = FlowKey::new(protocol::UDP, [192, 168, 1, 10].into(), 1, [203, 0, 113, 9].into(), 2);
-    let query = rules::Query {
-        direction: Direction::In,
-        interface: InterfaceId(1),
-        key: key.expect("one family"),
-        transport: Transport::Udp,
-        to_self: false,
-        from_self: false,
-        link_multicast: false,
-    };
+    let key = key.expect("one family");
+    let query = rules::Query::new(Direction::In, InterfaceId(1), key, Transport::Udp);
     match rules::compile(&valid, node).evaluate(&query) {
         rules::Verdict::Pass(pass) => (pass, valid.system.timeouts),
         rules::Verdict::Block { rule, .. } => panic!("blocked by {rule}"),

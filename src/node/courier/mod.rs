@@ -7,21 +7,34 @@
 //! stream outlives its session: when a new one stands, the peer says how far it is, and only a peer that has forgotten
 //! (its router started again) is told everything again.
 //!
+//! A stream that begins may be by name: a peer that says which stream it told last, from the table that it still has,
+//! and that is the one that this node heard last, is told only the names of the flows that both have.
+//!
 //! In a handover the stream outlives the roles: the sender of the node that gave the role away goes on until its last
 //! word is acknowledged, and the receiver of the new active node takes it, both for [`CEDE`] at most. Meanwhile nothing
 //! else is begun in the other direction.
 
 use crate::cluster::channel::{Opener, Sealer};
+use crate::cluster::parcel::{self, Parcels};
 use crate::cluster::replica::{
-    Datagram, Item, Receiver, ReceiverCounters, ReceiverOutbox, Sender, SenderCounters, SenderOutbox,
-    StreamId,
+    Datagram, Evidence, Item, Proof, Receiver, ReceiverOutbox, SLOTS, Sender, SenderOutbox, Slots, StreamId,
+    Verdict,
 };
 use crate::cluster::role::CEDE;
-use crate::node::snapshot::CounterRow;
 use crate::types::{Duration, Epoch, Instant, Role};
-use crate::wire::pair::{Space, flow};
+use crate::wire::pair::{Space, Version, flow};
 
-use super::helm::{CourierOrder, ReplicationRow};
+use super::helm::CourierOrder;
+
+mod begin;
+mod report;
+#[cfg(test)]
+mod tests;
+mod walk;
+
+use begin::Beginning;
+pub use begin::NotAgain;
+use walk::Walk;
 
 /// An unanswered question about the stream is asked again after this.
 const GREET_AGAIN: Duration = Duration::from_millis(50);
@@ -36,17 +49,31 @@ pub struct CourierOutbox {
     pub datagrams: Vec<Vec<u8>>,
     /// What the shard shall do, in order.
     pub orders: Vec<ReplicaOrder>,
+    /// What became of parcels.
+    pub parcels: Vec<parcel::Event>,
 }
 
 /// What the shard shall do.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum ReplicaOrder {
     /// Tell everything anew, and then what changes.
-    Tell,
+    Tell {
+        /// The peer still has the flows that it last told of.
+        by_name: bool,
+    },
+    /// Tell again what the peer does not have the same.
+    Correct {
+        /// Ranges by their first slots.
+        ranges: Vec<u32>,
+        /// Single flows.
+        flows: Vec<u32>,
+    },
     /// Tell nothing any more.
     Quiet,
     /// The peer's numbers of flows mean something else from now on.
     ForgetPeer,
+    /// Say only what this release of the pair's protocols has.
+    Speak(Version),
     /// Apply a chunk of the peer's, and say so with [`Courier::handle_applied`].
     Import(StreamId, u64, Vec<u8>),
 }
@@ -59,6 +86,15 @@ pub struct Courier {
     sealer: Option<Sealer>,
     opener: Option<Opener>,
     sender: Option<Sender>,
+    /// How the present stream began, or is beginning.
+    beginning: Beginning,
+    /// The stream that this node's table was last told in.
+    told: Option<StreamId>,
+    /// How often an operator has wanted everything told anew.
+    again: u32,
+    /// What the peer knows of both tables being the same, for the present stream, and since when something differs.
+    verdict: Verdict,
+    differs: Option<Instant>,
     /// The first answer in this session says whether the peer still knows the stream; until it comes, the question is
     /// repeated at this time.
     greeting: Option<Instant>,
@@ -73,13 +109,20 @@ pub struct Courier {
     left: Option<u64>,
     /// This node has taken over by a handover: what the peer still tells is taken until then.
     assuming: Option<Instant>,
+    /// What the two nodes speak with each other.
+    speaks: Version,
+    proof: Proof,
+    /// What the walk through everything has taken.
+    walk: Walk,
     unopened: u64,
-    /// Datagrams of streams that this node does not listen to at present.
+    /// Datagrams of streams that this node does not listen to, or speak in, at present.
     strays: u64,
     /// Handovers whose last word was not acknowledged in time.
     unfinished: u64,
+    parcels: Parcels,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
+    parcels_out: parcel::Outbox,
 }
 
 impl Default for Courier {
@@ -91,6 +134,11 @@ impl Default for Courier {
             sealer: None,
             opener: None,
             sender: None,
+            beginning: Beginning::default(),
+            told: None,
+            again: 0,
+            verdict: Verdict::default(),
+            differs: None,
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
@@ -98,11 +146,16 @@ impl Default for Courier {
             ceding: None,
             left: None,
             assuming: None,
+            speaks: Version::OLDEST,
+            proof: Proof::default(),
+            walk: Walk::default(),
             unopened: 0,
             strays: 0,
             unfinished: 0,
+            parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
+            parcels_out: parcel::Outbox::default(),
         }
     }
 }
@@ -114,8 +167,13 @@ impl Courier {
             CourierOrder::Session(halves) => {
                 let (sealer, opener) = *halves;
                 self.session = Some(sealer.session());
+                self.parcels.handle_session(now, sealer.session(), &mut self.parcels_out);
                 (self.sealer, self.opener) = (Some(sealer), Some(opener));
                 self.begin(now, out);
+            }
+            CourierOrder::Speak(version) => {
+                self.speaks = version;
+                out.orders.push(ReplicaOrder::Speak(version));
             }
             // What is under way stays so, and is said again in the next session.
             CourierOrder::SessionFell => self.sealer = None,
@@ -140,8 +198,18 @@ impl Courier {
             self.ceding = None;
         }
         (self.role, self.epoch) = (role, epoch);
-        self.complete = None;
+        // The stream of this epoch may have begun before its active node was known here.
+        let epoch_of = |stream: StreamId| stream.0 & u64::from(u32::MAX);
+        if self.receiver.stream().map(epoch_of) != Some(u64::from(epoch.0)) {
+            self.complete = None;
+            self.proof.begin(now);
+        }
         self.begin(now, out);
+    }
+
+    /// True when the peer knows this release of the pair's protocols, and so does this node.
+    pub fn peer_speaks(&self, version: Version) -> bool {
+        self.speaks >= version
     }
 
     /// An active node with a session tells its states, and who has handed over what is left to tell; any other does
@@ -155,28 +223,20 @@ impl Courier {
                 }
             }
             (Role::Standby, _, _) if self.ceding.is_some() => {}
-            (Role::Active, Some(session), Some(_)) => {
+            (Role::Active, Some(_), Some(_)) => {
                 let epoch = u64::from(self.epoch.0);
                 match &self.sender {
                     Some(sender) if sender.stream().0 & u64::from(u32::MAX) == epoch => {
                         self.greeting = Some(now + GREET_AGAIN);
                         self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
                     }
-                    Some(_) | None => self.begin_anew(now, session, out),
+                    Some(_) | None => self.begin_anew(now),
                 }
             }
             // Without a session it is said later.
             (Role::Active, _, _) => {}
             (Role::Alone | Role::Standby, _, _) => self.end(out),
         }
-    }
-
-    /// Everything is told again.
-    fn begin_anew(&mut self, now: Instant, session: u32, out: &mut CourierOutbox) {
-        let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
-        self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
-        self.greeting = None;
-        out.orders.push(ReplicaOrder::Tell);
     }
 
     fn end(&mut self, out: &mut CourierOutbox) {
@@ -189,20 +249,46 @@ impl Courier {
     /// A sealed datagram of replication from the peer.
     pub fn handle_datagram(&mut self, now: Instant, sealed: &[u8], out: &mut CourierOutbox) {
         let opened = self.opener.as_mut().and_then(|opener| opener.open(sealed).ok());
-        let Some((Space::Replica, plain)) = opened else {
-            self.unopened += 1;
-            return;
-        };
-        match Datagram::decode(&plain) {
-            Some(Datagram::Ack { .. }) => self.handle_answer(now, &plain, out),
-            Some(Datagram::Begin(stream) | Datagram::Data { stream, .. }) if self.listens(now, stream) => {
-                self.receiver.handle_datagram(now, &plain, &mut self.receiver_out);
-                self.take_items(out);
+        match opened {
+            Some((Space::Replica, plain)) => self.handle_replication(now, &plain, out),
+            Some((Space::Parcel, plain)) => {
+                self.parcels.handle_datagram(now, &plain, &mut self.parcels_out);
             }
-            // A role that has changed meanwhile makes the other end's words pointless.
-            Some(Datagram::Begin(_) | Datagram::Data { .. }) | None => self.strays += 1,
+            Some((Space::Heartbeat(_) | Space::Control, _)) | None => self.unopened += 1,
         }
         self.flush(out);
+    }
+
+    fn handle_replication(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
+        match Datagram::decode(plain) {
+            Some(Datagram::Begin(stream) | Datagram::Data { stream, .. }) if self.listens(now, stream) => {
+                if self.role == Role::Standby {
+                    self.remember(plain);
+                }
+                self.receiver.handle_datagram(now, plain, &mut self.receiver_out);
+                self.take_items(now, out);
+            }
+            Some(
+                Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_),
+            ) if self.sender.is_some() => self.handle_answer(now, plain, out),
+            // A role that has changed meanwhile makes the other end's words pointless.
+            Some(
+                Datagram::Begin(_)
+                | Datagram::Data { .. }
+                | Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_),
+            )
+            | None => self.strays += 1,
+        }
     }
 
     /// A standby listens, unless it still speaks itself; who takes over hears the end of that one stream.
@@ -216,35 +302,79 @@ impl Courier {
         }
     }
 
+    /// A parcel for the peer; [`CourierOutbox::parcels`] says what became of it.
+    ///
+    /// # Errors
+    /// When it is too long, or too much waits already.
+    pub fn send_parcel(
+        &mut self,
+        now: Instant,
+        kind: parcel::Kind,
+        bytes: Vec<u8>,
+        out: &mut CourierOutbox,
+    ) -> Result<parcel::ParcelId, parcel::Full> {
+        let sent = self.parcels.send(now, kind, bytes, &mut self.parcels_out);
+        self.flush(out);
+        sent
+    }
+
     /// The peer says how far it is.
     fn handle_answer(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
         let Some(sender) = &mut self.sender else { return };
-        if self.greeting.is_some()
-            && let Some(Datagram::Ack { stream, received, .. }) = Datagram::decode(plain)
-            && stream == sender.stream()
-        {
-            self.greeting = None;
-            if !sender.can_resume(received)
-                && let Some(session) = self.session
-            {
-                return match self.ceding {
-                    Some(_) => self.end(out),
-                    None => self.begin_anew(now, session, out),
-                };
+        let ours = sender.stream();
+        match Datagram::decode(plain) {
+            Some(Datagram::Ack { stream, received, .. }) if stream == ours => {
+                if self.greeting.take().is_some() && !sender.can_resume(received) {
+                    return match self.ceding {
+                        Some(_) => self.end(out),
+                        None => self.begin_anew(now),
+                    };
+                }
+                sender.handle_datagram(now, plain, &mut self.sender_out);
+                self.tell(now, out);
+                self.walk.note_applied(now, self.acked());
+                if self.left.is_some_and(|left| self.acked() >= Some(left)) {
+                    self.end(out);
+                }
             }
-        }
-        sender.handle_datagram(now, plain, &mut self.sender_out);
-        if self.left.is_some_and(|left| left <= sender.acked()) {
-            self.end(out);
+            Some(Datagram::Told { stream, told }) if stream == ours => {
+                self.beginning.note_told(Some(told) == self.receiver.stream());
+            }
+            Some(Datagram::Differ(stream, slots)) if stream == ours => {
+                out.orders.push(ReplicaOrder::Correct { ranges: slots.iter().collect(), flows: Vec::new() });
+            }
+            Some(Datagram::Unknown(stream, slots)) if stream == ours => {
+                out.orders.push(ReplicaOrder::Correct { ranges: Vec::new(), flows: slots.iter().collect() });
+            }
+            Some(Datagram::Verdict(stream, verdict)) if stream == ours => self.note_verdict(now, verdict),
+            Some(Datagram::Again(stream)) if stream == ours && self.ceding.is_none() => self.tell_again(now),
+            Some(
+                Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_)
+                | Datagram::Begin(_)
+                | Datagram::Data { .. },
+            )
+            | None => sender.handle_datagram(now, plain, &mut self.sender_out),
         }
     }
 
-    fn take_items(&mut self, out: &mut CourierOutbox) {
+    fn note_verdict(&mut self, now: Instant, verdict: Verdict) {
+        self.verdict = verdict;
+        self.differs = (verdict.differing > 0).then(|| self.differs.unwrap_or(now));
+    }
+
+    fn take_items(&mut self, now: Instant, out: &mut CourierOutbox) {
         let Some(stream) = self.receiver.stream() else { return };
         for item in self.receiver_out.items.drain(..) {
             match item {
                 Item::Begin(_) => {
                     (self.complete, self.frozen) = (None, None);
+                    self.proof.begin(now);
+                    self.walk = Walk::begun(now);
                     out.orders.push(ReplicaOrder::ForgetPeer);
                 }
                 Item::Chunk(sequence, chunk) => {
@@ -254,16 +384,51 @@ impl Courier {
                     if flow::is_frozen(&chunk) {
                         self.frozen = Some(sequence);
                     }
+                    self.walk.note_chunk(sequence, &chunk);
                     out.orders.push(ReplicaOrder::Import(stream, sequence, chunk));
                 }
             }
         }
     }
 
-    /// The shard has applied everything up to this chunk.
-    pub fn handle_applied(&mut self, now: Instant, stream: StreamId, sequence: u64, out: &mut CourierOutbox) {
+    /// The shard has applied everything up to this chunk, and this is what the chunk has shown.
+    pub fn handle_applied(
+        &mut self,
+        now: Instant,
+        stream: StreamId,
+        sequence: u64,
+        evidence: &Evidence,
+        out: &mut CourierOutbox,
+    ) {
         self.receiver.handle_applied(now, stream, sequence, &mut self.receiver_out);
+        if self.role == Role::Standby && self.receiver.stream() == Some(stream) {
+            self.walk.note_applied(now, Some(sequence));
+            let before = self.proof.verdict();
+            self.proof.note(now, evidence);
+            for slots in evidence.unknown.chunks(SLOTS) {
+                self.say_slots(slots, |slots| Datagram::Unknown(stream, slots));
+            }
+            if evidence.round.is_some() || before != self.proof.verdict() {
+                let verdict = Datagram::Verdict(stream, self.proof.verdict());
+                self.receiver_out.datagrams.push(verdict.encode());
+            }
+            self.ask(now);
+        }
         self.flush(out);
+    }
+
+    /// Asks for what differs.
+    fn ask(&mut self, now: Instant) {
+        let Some(stream) = self.receiver.stream().filter(|_| self.role == Role::Standby) else { return };
+        let ranges = self.proof.ask(now);
+        self.say_slots(&ranges, |slots| Datagram::Differ(stream, slots));
+    }
+
+    fn say_slots(&mut self, slots: &[u32], datagram: impl for<'a> Fn(Slots<'a>) -> Datagram<'a>) {
+        let bytes = Slots::bytes(slots);
+        if let Some(slots) = Slots::new(&bytes) {
+            self.receiver_out.datagrams.push(datagram(slots).encode());
+        }
     }
 
     /// How many chunks of the present telling the peer's node has applied; `None` when nothing is told.
@@ -279,6 +444,7 @@ impl Courier {
     /// A chunk of changes from the shard.
     pub fn handle_chunk(&mut self, now: Instant, chunk: Vec<u8>, out: &mut CourierOutbox) {
         if let Some(sender) = &mut self.sender {
+            self.walk.note_chunk(sender.newest() + 1, &chunk);
             let is_last = flow::is_left(&chunk);
             if sender.push(now, chunk, &mut self.sender_out) && is_last {
                 self.left = Some(sender.newest());
@@ -301,6 +467,8 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
+        self.ask(now);
+        self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
     }
 
@@ -308,21 +476,42 @@ impl Courier {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).chain(self.greeting).chain(self.ceding).min()
+        let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
+        let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
+        sender
+            .into_iter()
+            .chain(receiver)
+            .chain(parcels)
+            .chain(self.greeting)
+            .chain(proof)
+            .chain(self.ceding)
+            .min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
+        out.parcels.append(&mut self.parcels_out.events);
+        // A peer of the release before knows no parcels; those that wait for it are given up as if it were silent.
+        let known = self.peer_speaks(Version(2));
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
-        let Some(sealer) = &mut self.sealer else { return drop(plain) };
+        let parcels = self.parcels_out.datagrams.drain(..).filter(move |_| known);
+        let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));
+        out.datagrams.extend(parcels.filter_map(|plain| sealer.seal(Space::Parcel, &plain)));
     }
 
-    /// This node's own state for the election: an active node has everything; a standby after a whole walk.
+    /// This node's own state for the election: an active node has everything; a standby after a whole walk, and when
+    /// it is proven that its table is the same.
     pub fn synced(&self) -> bool {
         match self.role {
             Role::Alone | Role::Active => true,
-            Role::Standby => self.complete.is_some_and(|complete| complete <= self.receiver.applied()),
+            // The release before knows no proof.
+            Role::Standby => self.is_complete() && (self.proof.is_proven() || !self.peer_speaks(Version(2))),
         }
+    }
+
+    /// A standby has applied the whole walk.
+    fn is_complete(&self) -> bool {
+        self.complete.is_some_and(|complete| complete <= self.receiver.applied())
     }
 
     /// The epoch in which the peer told everything and stopped to forward, once all of that has been applied.
@@ -341,60 +530,4 @@ impl Courier {
     pub fn applied(&self) -> u64 {
         self.receiver.applied()
     }
-
-    /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
-    pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
-        let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
-        let SenderCounters { sent, resent, foreign: unknown, impossible, overrun } = sender;
-        let ReceiverCounters { received, repeated, early, foreign, beyond } =
-            self.receiver.snapshot().counters;
-        [
-            ("replica-unopened", self.unopened, "Datagrams of replication that could not be opened."),
-            ("replica-sent", sent, "Chunks of states sent to the peer."),
-            ("replica-resent", resent, "Chunks of states sent again."),
-            ("replica-impossible", impossible, "Acknowledgements of chunks that were never sent."),
-            ("replica-overrun", overrun, "Chunks refused because the peer had no room for them."),
-            ("replica-received", received, "Chunks of the peer's states received."),
-            ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
-            ("replica-early", early, "Chunks of the peer's states that came before their turn."),
-            ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
-            (
-                "handover-unfinished",
-                self.unfinished,
-                "Handovers whose last word the peer did not acknowledge in time.",
-            ),
-            (
-                "replica-foreign",
-                foreign + unknown + self.strays,
-                "Datagrams of another stream of states, or of none.",
-            ),
-        ]
-        .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
-        .into()
-    }
-
-    /// For people.
-    pub fn snapshot(&self, now: Instant) -> ReplicationRow {
-        let receiver = self.receiver.snapshot();
-        let mut row = ReplicationRow {
-            direction: "off".into(),
-            synced: self.synced(),
-            applied: receiver.applied,
-            newest: receiver.received,
-            ..ReplicationRow::default()
-        };
-        if let Some(sender) = self.sender.as_ref().map(|sender| sender.snapshot(now)) {
-            row.direction = "sends".into();
-            (row.newest, row.acked, row.synced) = (sender.newest, sender.acked, sender.synced);
-            row.lag_us = sender.lag.as_micros() as u64;
-            row.resent = sender.counters.resent;
-        } else if self.role == Role::Standby && self.opener.is_some() {
-            row.direction = "receives".into();
-        }
-        row
-    }
 }
-
-#[cfg(test)]
-#[path = "courier_tests.rs"]
-mod tests;

@@ -70,6 +70,7 @@ impl Pair {
         pair.order(0, CourierOrder::Role(Role::Active, Epoch(7)));
         pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
         pair.session();
+        (0..2).for_each(|who| pair.order(who, CourierOrder::Speak(Version::NEWEST)));
         pair
     }
 
@@ -89,7 +90,7 @@ impl Pair {
     }
 
     fn deliver(&mut self, from: usize, out: CourierOutbox) {
-        let CourierOutbox { datagrams, orders } = out;
+        let CourierOutbox { datagrams, orders, parcels: _ } = out;
         self.orders[from].extend(orders);
         for datagram in datagrams {
             let mut out = CourierOutbox::default();
@@ -113,18 +114,40 @@ impl Pair {
                 ReplicaOrder::Import(stream, sequence, chunk) => {
                     chunks.push(chunk);
                     let mut out = CourierOutbox::default();
-                    self.couriers[1].handle_applied(self.channels.now, stream, sequence, &mut out);
+                    // Whatever the chunks say, all is the same.
+                    let evidence = Evidence { round: Some(false), ..Evidence::default() };
+                    self.couriers[1].handle_applied(self.channels.now, stream, sequence, &evidence, &mut out);
                     self.deliver(1, out);
                 }
                 ReplicaOrder::ForgetPeer => forgot = true,
-                ReplicaOrder::Tell | ReplicaOrder::Quiet => panic!("a standby tells nothing"),
+                ReplicaOrder::Speak(_) => {}
+                ReplicaOrder::Tell { .. } | ReplicaOrder::Correct { .. } | ReplicaOrder::Quiet => {
+                    panic!("a standby tells nothing")
+                }
             }
         }
         (chunks, forgot)
     }
 
+    /// The last chunk that was given to the standby's shard has shown this.
+    fn show(&mut self, sequence: u64, evidence: Evidence) {
+        let stream = self.couriers[1].receiver.stream().unwrap();
+        let mut out = CourierOutbox::default();
+        self.couriers[1].handle_applied(self.channels.now, stream, sequence, &evidence, &mut out);
+        self.deliver(1, out);
+    }
+
     fn tells_anew(&mut self) -> bool {
-        std::mem::take(&mut self.orders[0]).contains(&ReplicaOrder::Tell)
+        std::mem::take(&mut self.orders[0]).contains(&ReplicaOrder::Tell { by_name: false })
+    }
+
+    /// The nodes change their roles.
+    fn swap(&mut self, epoch: u32) {
+        self.couriers.swap(0, 1);
+        self.orders.swap(0, 1);
+        self.channels.ends.swap(0, 1);
+        self.order(1, CourierOrder::Role(Role::Standby, Epoch(epoch)));
+        self.order(0, CourierOrder::Role(Role::Active, Epoch(epoch)));
     }
 }
 
@@ -213,4 +236,118 @@ fn whoever_is_no_longer_active_tells_nothing_and_waits_for_nothing() {
     let later = pair.channels.now + Duration::from_secs(60);
     pair.couriers[0].handle_timeout(later, &mut out);
     assert_eq!(pair.couriers[0].poll_timeout(), None);
+}
+
+#[test]
+fn after_a_change_of_roles_the_peer_is_told_by_name() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.tell(complete());
+    pair.apply();
+    pair.orders = Default::default();
+    pair.swap(8);
+    assert_eq!(pair.orders[0], [ReplicaOrder::Tell { by_name: true }]);
+    // And back again.
+    pair.tell(complete());
+    pair.apply();
+    pair.orders = Default::default();
+    pair.swap(9);
+    assert_eq!(pair.orders[0], [ReplicaOrder::Tell { by_name: true }]);
+}
+
+#[test]
+fn a_peer_whose_router_started_again_has_no_names() {
+    let mut pair = Pair::new();
+    pair.tell(complete());
+    pair.apply();
+    pair.couriers[0] = Courier::default();
+    pair.orders = Default::default();
+    pair.swap(8);
+    pair.session();
+    assert!(pair.orders[0].contains(&ReplicaOrder::Tell { by_name: false }), "{:?}", pair.orders[0]);
+}
+
+#[test]
+fn an_operator_at_either_node_gets_everything_told_in_full() {
+    for who in 0..2 {
+        let mut pair = Pair::new();
+        pair.tell(complete());
+        pair.apply();
+        pair.swap(8);
+        pair.tell(complete());
+        pair.apply();
+        assert!(pair.couriers[1].synced());
+        let before = pair.couriers[0].snapshot(pair.channels.now).stream;
+        pair.orders = Default::default();
+        let mut out = CourierOutbox::default();
+        assert_eq!(pair.couriers[who].handle_again(pair.channels.now, &mut out), Ok(()));
+        pair.deliver(who, out);
+        assert_eq!(pair.orders[0], [ReplicaOrder::Tell { by_name: false }]);
+        let now = pair.channels.now;
+        let [alpha, beta] = [0, 1].map(|node| pair.couriers[node].snapshot(now).stream);
+        assert!(alpha != before && alpha == beta);
+        assert!(!pair.couriers[1].synced() && !pair.couriers[0].snapshot(now).synced);
+        pair.tell(complete());
+        assert!(pair.apply().1);
+        assert!(pair.couriers[1].synced() && pair.couriers[0].snapshot(now).synced);
+    }
+    let mut out = CourierOutbox::default();
+    let refused = Courier::default().handle_again(Instant::ZERO, &mut out);
+    assert_eq!(refused, Err(NotAgain::NoSession));
+}
+
+#[test]
+fn what_differs_is_asked_for_and_both_nodes_know_of_it() {
+    let mut pair = Pair::new();
+    pair.tell(complete());
+    pair.apply();
+    pair.tell(vec![1]);
+    pair.orders = Default::default();
+    let different = Evidence { compared: vec![(512, false)], unknown: vec![9], ..Evidence::default() };
+    pair.show(2, different);
+    let asked = |ranges: &[u32], flows: &[u32]| ReplicaOrder::Correct {
+        ranges: ranges.to_vec(),
+        flows: flows.to_vec(),
+    };
+    assert_eq!(pair.orders[0], [asked(&[], &[9]), asked(&[512], &[])]);
+    let now = pair.channels.now;
+    assert!(!pair.couriers[1].synced());
+    for node in 0..2 {
+        let row = pair.couriers[node].snapshot(now);
+        assert_eq!((row.synced, row.digests.equal, row.digests.differing), (false, false, 1));
+        assert_eq!((row.digests.ranges[0].first, row.digests.ranges[0].last), (512, 767));
+        let mut told = crate::node::PairSnapshot::default();
+        pair.couriers[node].complete(now + Duration::from_secs(9), &mut told);
+        assert_eq!(told.findings.len(), 0);
+        pair.couriers[node].complete(now + Duration::from_secs(11), &mut told);
+        assert!(told.findings[0].what.contains("1 ranges for 11 s"), "{:?}", told.findings);
+    }
+    // The question was lost, or the answer.
+    pair.orders = Default::default();
+    let mut out = CourierOutbox::default();
+    let later = pair.couriers[1].poll_timeout().unwrap();
+    pair.couriers[1].handle_timeout(later.max(now + Duration::from_millis(500)), &mut out);
+    pair.deliver(1, out);
+    assert_eq!(pair.orders[0], [asked(&[512], &[])]);
+    pair.tell(vec![2]);
+    pair.show(3, Evidence { compared: vec![(512, true)], ..Evidence::default() });
+    assert!(pair.couriers[1].synced());
+    assert!((0..2).all(|node| pair.couriers[node].snapshot(now).digests.equal));
+}
+
+#[test]
+fn a_parcel_goes_through_the_sessions_of_the_pair() {
+    let mut pair = Pair::new();
+    let kind = parcel::Kind::AGREEMENT;
+    let (mut out, mut events) = (CourierOutbox::default(), [Vec::new(), Vec::new()]);
+    let now = pair.channels.now;
+    pair.couriers[1].send_parcel(now, kind, vec![7; 300_000], &mut out).unwrap();
+    let mut way: Vec<(usize, Vec<u8>)> = out.datagrams.drain(..).map(|datagram| (0, datagram)).collect();
+    while let Some((to, datagram)) = (!way.is_empty()).then(|| way.remove(0)) {
+        pair.couriers[to].handle_datagram(now, &datagram, &mut out);
+        way.extend(out.datagrams.drain(..).map(|datagram| (1 - to, datagram)));
+        events[to].append(&mut out.parcels);
+    }
+    assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
+    assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
 }

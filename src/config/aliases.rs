@@ -1,0 +1,97 @@
+//! Aliases looked up by name, and what they come to when the aliases in them are followed.
+//!
+//! Invariant: every walk ends, also in a document whose aliases go round in circles.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Config;
+use super::model::{AddressRange, Alias, AliasKind, Member};
+use crate::types::PortRange;
+
+/// The aliases of a document by name.
+pub struct Aliases<'a> {
+    by_name: HashMap<&'a str, &'a Alias>,
+}
+
+impl<'a> Aliases<'a> {
+    /// Those of `config`.
+    pub fn new(config: &'a Config) -> Self {
+        Aliases { by_name: config.aliases.iter().map(|alias| (alias.name.as_str(), alias)).collect() }
+    }
+
+    /// The alias of this name.
+    pub fn get(&self, name: &str) -> Option<&'a Alias> {
+        self.by_name.get(name).copied()
+    }
+
+    /// Every address that an alias stands for; nothing when there is no such alias.
+    pub fn addresses(&self, name: &str) -> Vec<AddressRange> {
+        let mut ranges = Vec::new();
+        self.walk(name, |member| match member {
+            Member::Prefix(prefix) => ranges.push(AddressRange::from(prefix)),
+            Member::Range(range) => ranges.push(range),
+            Member::Ports(_) | Member::Alias(_) => {}
+        });
+        ranges
+    }
+
+    /// Every port that an alias stands for.
+    pub fn ports(&self, name: &str) -> Vec<PortRange> {
+        let mut ranges = Vec::new();
+        self.walk(name, |member| match member {
+            Member::Ports(range) => ranges.push(range),
+            Member::Prefix(_) | Member::Range(_) | Member::Alias(_) => {}
+        });
+        ranges
+    }
+
+    /// Shows each member of the alias and of the aliases in it, once.
+    fn walk(&self, name: &str, mut show: impl FnMut(Member)) {
+        let mut seen = HashSet::new();
+        let mut waiting: Vec<String> = vec![name.into()];
+        while let Some(name) = waiting.pop() {
+            let Some(alias) = self.get(&name) else { continue };
+            if !seen.insert(alias.name.as_str()) {
+                continue;
+            }
+            for entry in &alias.entries {
+                match entry.member(alias.kind) {
+                    Ok(Member::Alias(inner)) => waiting.push(inner),
+                    Ok(member) => show(member),
+                    Err(_) => {}
+                }
+            }
+        }
+    }
+
+    /// True when following the alias leads back to it.
+    pub fn is_circular(&self, alias: &Alias) -> bool {
+        let mut seen = HashSet::new();
+        let mut waiting = self.inner(alias);
+        while let Some(next) = waiting.pop() {
+            if next.name == alias.name {
+                return true;
+            }
+            if seen.insert(next.name.as_str()) {
+                waiting.extend(self.inner(next));
+            }
+        }
+        false
+    }
+
+    fn inner(&self, alias: &Alias) -> Vec<&'a Alias> {
+        // An entry that starts as an address does is none; asking that first keeps a long list cheap.
+        let named = alias.entries.iter().filter(|entry| !entry.value.contains(['.', ':', '/']));
+        named
+            .filter_map(|entry| match entry.member(alias.kind) {
+                Ok(Member::Alias(name)) => self.get(&name),
+                Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_)) | Err(_) => None,
+            })
+            .collect()
+    }
+
+    /// True when the alias stands for ports.
+    pub fn is_of_ports(&self, name: &str) -> Option<bool> {
+        self.get(name).map(|alias| alias.kind == AliasKind::Port)
+    }
+}

@@ -1,0 +1,63 @@
+//! A node of this release and one of the release before: in either order they are a pair, and one takes the other's place.
+
+use std::time::Duration;
+
+use koi::wire::pair::Version;
+
+use crate::cable::Quality;
+use crate::for_some_seeds;
+use crate::pair::Pair;
+
+const SEEDS: u64 = 10;
+
+fn mixed(seed: u64, old: usize) -> Pair {
+    let mut pair = Pair::cold(seed, Quality::CLEAN);
+    pair.speaks[old] = Version::OLDEST;
+    (0..2).for_each(|node| pair.start(node, true));
+    pair.settle();
+    pair.traffic.begin(&mut pair.world);
+    pair.run_until(Duration::from_secs(5), "an answer", |pair| pair.traffic.flows());
+    pair.run_for(Duration::from_millis(50));
+    pair
+}
+
+fn speaks(pair: &Pair, node: usize) -> bool {
+    pair.world.routers[node].crew.as_ref().unwrap().helm.peer_speaks(Version::NEWEST)
+}
+
+#[test]
+fn a_pair_of_two_releases_fails_over_in_both_orders() {
+    for_some_seeds(SEEDS, |seed| {
+        let mut pair = mixed(seed, seed as usize % 2);
+        assert!((0..2).all(|node| !speaks(&pair, node)), "both say what the older one knows");
+        let active = pair.leader().unwrap();
+        pair.power_off(active);
+        pair.run_until(Duration::from_millis(300), "a takeover", |pair| pair.leader() == Some(1 - active));
+        pair.heal();
+        pair.finish();
+    });
+}
+
+#[test]
+fn the_older_node_is_upgraded_and_both_speak_the_newer_release() {
+    for_some_seeds(SEEDS, |seed| {
+        let old = seed as usize % 2;
+        let mut pair = mixed(seed, old);
+        pair.power_off(old);
+        pair.run_until(Duration::from_millis(300), "its peer serves", |pair| pair.leader() == Some(1 - old));
+        pair.speaks[old] = Version::NEWEST;
+        pair.start(old, false);
+        pair.settle();
+        // What a node says of its health counts when it has held for a second.
+        pair.run_for(Duration::from_millis(1500));
+        assert!((0..2).all(|node| speaks(&pair, node)));
+        // And back: a node of the release before is never told what it does not know.
+        pair.power_off(1 - old);
+        pair.run_until(Duration::from_millis(300), "its peer serves", |pair| pair.leader() == Some(old));
+        pair.speaks[1 - old] = Version::OLDEST;
+        pair.start(1 - old, false);
+        pair.settle();
+        assert!((0..2).all(|node| !speaks(&pair, node)));
+        pair.finish();
+    });
+}
