@@ -181,7 +181,8 @@ impl PairHandle {
     /// An operator asks. Of a handover and a takeover the outcome is waited for.
     ///
     /// # Errors
-    /// When that is refused, or does not happen; or when a wish that shall outlive a restart cannot be written down; nothing has changed then.
+    /// When that is refused, or does not happen; or when a wish that shall outlive a restart cannot be written down:
+    /// nothing has changed then.
     pub fn request(&self, request: Request) -> Result<(), String> {
         let written = match request {
             Request::Maintenance(true) => files::write_atomically(Path::new(MAINTENANCE), b""),

@@ -47,7 +47,7 @@ impl Pair {
         let mut pair = Pair { nodes, now, told: Vec::new() };
         pair.stand(0, Role::Active, Ceding::No);
         pair.stand(1, Role::Standby, Ceding::No);
-        pair.command(0, Command::Replicate(Replication::Tell));
+        pair.command(0, Command::Replicate(Replication::Tell { by_name: false }));
         pair.command(1, Command::Replicate(Replication::Listen));
         pair.command(0, Command::Grant(1000));
         for node in 0..2 {
@@ -213,7 +213,7 @@ fn a_superpacket_is_passed_on_whole() {
 fn a_role_that_comes_back_brings_what_was_not_passed_on() {
     let mut pair = Pair::new();
     // The peer has no room: nothing is handed over.
-    pair.command(0, Command::Replicate(Replication::Tell));
+    pair.command(0, Command::Replicate(Replication::Tell { by_name: false }));
     pair.told.clear();
     pair.hand_over();
     pair.frames(0, LAN, vec![datagram(1), datagram(2)]);
@@ -269,7 +269,7 @@ fn a_giver_that_dies_leaves_what_it_has_passed_on() {
 #[test]
 fn what_waits_is_bounded() {
     let mut pair = Pair::new();
-    pair.command(0, Command::Replicate(Replication::Tell));
+    pair.command(0, Command::Replicate(Replication::Tell { by_name: false }));
     pair.told.clear();
     pair.hand_over();
     for _ in 0..2000 {
