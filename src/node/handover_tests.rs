@@ -6,6 +6,7 @@ use super::*;
 use crate::config;
 use crate::conntrack::testing::{Text, key, packet};
 use crate::types::{Ceding, Duration, Epoch, Instant, MacAddr, PortId, Role, Seed, Standing};
+use crate::wire::pair::Version;
 use crate::wire::{ChecksumState, Drop, FrameBuf, Gso, GsoKind, Packet, Parsed, arp};
 
 const WAN: u8 = 0;
@@ -47,12 +48,17 @@ impl Pair {
         let mut pair = Pair { nodes, now, told: Vec::new() };
         pair.stand(0, Role::Active, Ceding::No);
         pair.stand(1, Role::Standby, Ceding::No);
+        for node in 0..2 {
+            pair.command(node, Command::Speak(Version::NEWEST));
+        }
         pair.command(0, Command::Replicate(Replication::Tell { by_name: false }));
         pair.command(1, Command::Replicate(Replication::Listen));
         pair.command(0, Command::Grant(1000));
         for node in 0..2 {
             pair.meet_gateway(node);
         }
+        // The walk, and the first round of digests.
+        pair.pass(5);
         pair.tell();
         pair
     }
