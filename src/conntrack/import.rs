@@ -118,7 +118,11 @@ impl Table {
                 }
             }
             Change::Complete => self.mirror_mut().sweep = self.passive.then_some(None),
-            Change::Neighbour { .. } => {}
+            Change::Neighbour { .. }
+            | Change::Frozen
+            | Change::Relayed(_)
+            | Change::Drained
+            | Change::Left => {}
         }
         Ok(Taken::Applied)
     }

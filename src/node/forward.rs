@@ -62,7 +62,7 @@ impl Shard {
         let Arrival { mut packet, ingress, hit } = arrival;
         let original = packet.layout.key;
         if self.stands_by(ingress, &original) {
-            return self.stand_by(packet, out);
+            return self.leave(ingress, packet.frame, out);
         }
         // An earlier packet of the batch may have begun the flow.
         let hit = hit.or_else(|| self.table.find(&original));

@@ -7,6 +7,7 @@
 
 mod apply;
 mod arrival;
+mod assumption;
 mod command;
 mod compiled;
 mod courier;
@@ -15,6 +16,8 @@ mod departure;
 mod drops;
 mod explain;
 mod forward;
+#[cfg(test)]
+mod handover_tests;
 mod helm;
 mod local;
 mod notice;
@@ -24,6 +27,7 @@ mod policy;
 mod rate;
 mod refusal;
 mod related;
+mod relay;
 mod replication;
 mod report;
 mod shard;

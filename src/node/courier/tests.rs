@@ -380,3 +380,51 @@ fn a_parcel_goes_through_the_sessions_of_the_pair() {
     assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
     assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
 }
+
+fn only(change: &Change) -> Vec<u8> {
+    let mut chunk = Vec::new();
+    flow::begin(&mut chunk);
+    flow::encode(change, &mut chunk);
+    chunk
+}
+
+#[test]
+fn in_a_handover_the_stream_outlives_the_role_until_its_last_word() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.tell(complete());
+    pair.apply();
+    pair.order(0, CourierOrder::Cedes(Epoch(7)));
+    pair.tell(only(&Change::Frozen));
+    assert_eq!(pair.couriers[1].frozen(), None, "not before it is applied");
+    pair.apply();
+    assert_eq!(pair.couriers[1].frozen(), Some(Epoch(7)));
+    // The peer leads, begins a stream of its own that nobody hears yet, and still takes what the first one says.
+    pair.order(1, CourierOrder::Role(Role::Active, Epoch(8)));
+    assert!(!pair.orders[0].contains(&ReplicaOrder::ForgetPeer));
+    pair.tell(vec![7]);
+    pair.tell(only(&Change::Left));
+    let taken: Vec<_> = std::mem::take(&mut pair.orders[1]);
+    assert_eq!(taken.len(), 2, "{taken:?}");
+    for order in taken {
+        let ReplicaOrder::Import(stream, sequence, _) = order else { panic!("{order:?}") };
+        let mut out = CourierOutbox::default();
+        let now = pair.channels.now;
+        pair.couriers[1].handle_applied(now, stream, sequence, &Evidence::default(), &mut out);
+        pair.deliver(1, out);
+    }
+    assert!(pair.orders[0].contains(&ReplicaOrder::Quiet), "{:?}", pair.orders[0]);
+    assert_eq!(pair.couriers[0].snapshot(pair.channels.now).direction, "receives");
+}
+
+#[test]
+fn a_last_word_that_nobody_acknowledges_is_given_up() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.order(0, CourierOrder::Cedes(Epoch(7)));
+    assert!(pair.couriers[0].acked().is_some());
+    let mut out = CourierOutbox::default();
+    pair.couriers[0].handle_timeout(pair.channels.now + CEDE, &mut out);
+    assert!(out.orders.contains(&ReplicaOrder::Quiet) && pair.couriers[0].acked().is_none());
+    assert_eq!(pair.couriers[0].unfinished, 1);
+}
