@@ -121,9 +121,9 @@ impl Changes {
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    fn is_waiting(&self, proves: bool) -> bool {
         let told = self.ends.is_empty() && self.line.is_empty() && !self.is_walking();
-        !told || self.incomplete || self.rounds.hurries()
+        !told || self.incomplete || proves && self.rounds.hurries()
     }
 
     /// When all is told for the first time: what was told, then that it was all.
@@ -339,14 +339,14 @@ impl Table {
     /// True when [`Table::take_changes`] has something to tell.
     #[inline]
     pub fn has_changes(&self) -> bool {
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting())
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves))
     }
 
     /// True when it has, or when flows with traffic may be told again.
     #[inline]
     pub fn has_news(&self, now: Instant) -> bool {
         let due = |changes: &Changes| changes.refresh.1 <= now || self.proves && changes.rounds.due() <= now;
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || due(changes))
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves) || due(changes))
     }
 
     /// When the next digests are due.

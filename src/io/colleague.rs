@@ -73,7 +73,6 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Release(_)
         | Request::Role(_)
         | Request::Keys(_)
-        | Request::Resync
         | Request::Crash => true,
         Request::Snapshot
         | Request::Flows { .. }
