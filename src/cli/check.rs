@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::fail;
-use crate::config::{self, Problem};
+use crate::config::{self, Config, Problem, Valid};
+use crate::rules;
 
 /// Read a configuration file and name every problem.
 #[derive(Debug, Args)]
@@ -27,6 +28,7 @@ impl Check {
         match config::load(&text) {
             Ok(config) => {
                 println!("{}: OK, revision {}, hash {}", file.display(), config.revision, config.hash());
+                print_oddities(&file, &config);
                 ExitCode::SUCCESS
             }
             Err(problems) => {
@@ -34,6 +36,15 @@ impl Check {
                 ExitCode::FAILURE
             }
         }
+    }
+}
+
+/// What is no mistake, but perhaps not what was meant: on standard error, so that the answer stays one line. Both nodes
+/// of a pair have the same rules, so the first one will do.
+fn print_oddities(file: &Path, config: &Valid<Config>) {
+    let node = config.nodes.first().and_then(|node| config.node(Some(&node.name)).ok());
+    for finding in node.map(|node| rules::lint(config, node)).unwrap_or_default() {
+        eprintln!("{}: look at {finding}", file.display());
     }
 }
 

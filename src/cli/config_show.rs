@@ -65,13 +65,14 @@ pub(super) fn print_difference(rows: &[Row], problems: &[String]) -> ExitCode {
 }
 
 pub(super) fn print_history(records: &[Record]) -> ExitCode {
-    let mut table = Table::new(&["revision", "when (UTC)", "who", "from", "label", "why"]);
+    let mut table = Table::new(&[">number", ">revision", "when (UTC)", "who", "from", "label", "why"]);
     for record in records {
         let why = match &record.undoes {
             Some(_) => format!("(by itself) {}", record.why),
             None => record.why.clone(),
         };
         table.row([
+            record.sequence.to_string(),
             record.revision.to_string(),
             date(record.at_ms / 1000),
             record.author.who.clone(),

@@ -23,14 +23,20 @@ enum Command {
     Kill(Kill),
 }
 
+/// The options of [`Which`].
+const WHICH: [&str; 7] = ["src", "dst", "port", "proto", "id", "address", "rule"];
+
 /// End flows. A flow must match all that is given.
 #[derive(Debug, Args)]
 struct Kill {
     #[command(flatten)]
     which: Which,
     /// Every flow
-    #[arg(long, conflicts_with_all = ["src", "dst", "port", "proto", "id"], required_unless_present_any = ["src", "dst", "port", "proto", "id"])]
+    #[arg(long, conflicts_with_all = WHICH, required_unless_present_any = WHICH)]
     all: bool,
+    /// Only say how many would end
+    #[arg(long)]
+    preview: bool,
     #[command(flatten)]
     control: Control,
 }
@@ -53,13 +59,19 @@ pub struct Which {
     /// Number of the flow, as "koi show flows" prints it
     #[arg(long, value_name = "NUMBER")]
     id: Option<u64>,
+    /// Any of the flow's addresses, before or after translation
+    #[arg(long, value_name = "NETWORK", value_parser = network)]
+    address: Option<Prefix>,
+    /// Number of the rule that let it in or out
+    #[arg(long, value_name = "NUMBER")]
+    rule: Option<u32>,
 }
 
 impl Which {
     /// As the router is asked.
     pub fn filter(&self) -> FlowFilter {
-        let Which { src, dst, port, proto, id } = *self;
-        FlowFilter { src, dst, port, protocol: proto, id }
+        let Which { src, dst, port, proto, id, address, rule } = *self;
+        FlowFilter { src, dst, port, protocol: proto, id, address, rule }
     }
 }
 
@@ -67,7 +79,13 @@ impl Flows {
     /// Prints how many flows have ended.
     pub fn run(self) -> ExitCode {
         let Command::Kill(kill) = self.command;
-        match kill.control.ask(&Request::Kill { filter: kill.which.filter() }) {
+        let filter = kill.which.filter();
+        let request = if kill.preview { Request::Count { filter } } else { Request::Kill { filter } };
+        match kill.control.ask(&request) {
+            Ok(Response::Counted { count }) => {
+                println!("{count} {} would end", if count == 1 { "flow" } else { "flows" });
+                ExitCode::SUCCESS
+            }
             Ok(Response::Killed { count }) => {
                 println!("{count} {} ended", if count == 1 { "flow" } else { "flows" });
                 ExitCode::SUCCESS
@@ -78,12 +96,12 @@ impl Flows {
     }
 }
 
-fn network(text: &str) -> Result<Prefix, String> {
+pub(super) fn network(text: &str) -> Result<Prefix, String> {
     let address = || text.parse::<IpAddr>().map(Prefix::from);
     text.parse::<Prefix>().or_else(|_| address()).map_err(|_| "not an address or a network".to_owned())
 }
 
-fn protocol_number(text: &str) -> Result<u8, String> {
+pub(super) fn protocol_number(text: &str) -> Result<u8, String> {
     match text {
         "tcp" => Ok(protocol::TCP),
         "udp" => Ok(protocol::UDP),
@@ -118,6 +136,8 @@ mod tests {
             port: Some(53),
             protocol: Some(17),
             id: Some(7),
+            address: None,
+            rule: None,
         };
         assert_eq!(filter, Some(expected));
         assert!(parse("kill --proto ftp").is_err() && parse("kill --src example.org").is_err());

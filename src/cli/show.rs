@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 
 use super::flows::Which;
 use super::show_pair::{heading, pair_text, redundancy, replication};
+use super::show_policy::{rules_text, tables_text, translations_text};
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
 use crate::io::program::ProgramNote;
@@ -60,6 +61,12 @@ enum What {
     },
     /// The recent drops
     Drops,
+    /// Filter rules with their counters, automatic ones included
+    Rules,
+    /// Aliases and interface groups
+    Tables,
+    /// Port forwards, 1:1, NPt and outbound mappings
+    Translations,
     /// The pair: roles, paths, replication, and what a fail-over would lack
     Pair,
 }
@@ -74,6 +81,7 @@ impl Show {
             What::Interfaces | What::Routes | What::Neighbours | What::Counters { .. } => Request::Snapshot,
             What::Flows { which, limit } => Request::Flows { filter: which.filter(), limit: *limit },
             What::Drops => Request::Drops,
+            What::Rules | What::Tables | What::Translations => Request::Policy,
             What::Pair => Request::Pair,
         };
         match control.ask(&request) {
@@ -97,6 +105,11 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
             print_json(&serde_json::json!({ "flows": rows, "total": total, "more": more }))
         }
         (What::Drops, Response::Drops(drops)) => print_json(&drops),
+        (What::Rules, Response::Policy(policy)) => print_json(&policy.rules),
+        (What::Tables, Response::Policy(policy)) => {
+            print_json(&serde_json::json!({ "tables": policy.tables, "groups": policy.groups }))
+        }
+        (What::Translations, Response::Policy(policy)) => print_json(&policy.translations),
         (What::Pair, Response::Pair(pair)) => print_json(&pair),
         _ => unexpected(),
     }
@@ -111,6 +124,9 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
         (What::Counters { all }, Response::Snapshot(snapshot)) => counters_text(&snapshot, *all),
         (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
         (What::Drops, Response::Drops(drops)) => drops_text(&drops),
+        (What::Rules, Response::Policy(policy)) => rules_text(&policy),
+        (What::Tables, Response::Policy(policy)) => tables_text(&policy),
+        (What::Translations, Response::Policy(policy)) => translations_text(&policy),
         (What::Pair, Response::Pair(pair)) => pair_text(&pair),
         _ => return unexpected(),
     };

@@ -31,8 +31,23 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, String> {
     let Some((section, key)) = path.rsplit_once('.') else {
         return Ok(format!("{path} = {written}\n{text}"));
     };
-    let at = line_for(text, section).ok_or_else(|| format!("there is no section \"{section}\""))?;
-    Ok(format!("{}{key} = {written}\n{}", &text[..at], &text[at..]))
+    match line_for(text, section) {
+        Some(at) => Ok(format!("{}{key} = {written}\n{}", &text[..at], &text[at..])),
+        None if section.contains('[') => Err(format!("there is no section \"{section}\"")),
+        None => Ok(format!("{}\n\n[{section}]\n{key} = {written}\n", text.trim_end())),
+    }
+}
+
+/// The text without the line of this value; `None` when it has none.
+pub fn remove(text: &str, path: &str) -> Option<String> {
+    let root = DeTable::parse(text).ok()?;
+    let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
+    let (key, value) = section_at(root.get_ref(), section)?.get_key_value(key)?;
+    let start = text[..key.span().start].rfind('\n').map_or(0, |newline| newline + 1);
+    let end =
+        text[value.span().end..].find('\n').map_or(text.len(), |newline| value.span().end + newline + 1);
+    // What shares its line with others stays.
+    (text[start..key.span().start].trim().is_empty()).then(|| format!("{}{}", &text[..start], &text[end..]))
 }
 
 /// The text without its secrets.
@@ -68,6 +83,11 @@ pub fn unmask(edited: &Config, original: &Config) -> Config {
             |known: &&super::model::VirtualIp| (&known.interface, known.vhid) == (&vip.interface, vip.vhid);
         if let Some(known) = original.virtual_ips.iter().find(same) {
             vip.password = known.password.clone();
+        }
+    }
+    for user in edited.users.iter_mut().filter(|user| user.password_hash.reveal() == MASK) {
+        if let Some(known) = original.users.iter().find(|known| known.name == user.name) {
+            user.password_hash = known.password_hash.clone();
         }
     }
     edited
@@ -160,7 +180,11 @@ mod tests {
         let rule = &before.rules[0];
         let path = format!("rule[{}].log", rule.id.0);
         assert!(!rule.log && parse(&set(TEXT, &path, "true").unwrap()).unwrap().rules[0].log);
-        assert!(set(TEXT, "nowhere.log", "true").is_err());
+        assert_eq!(remove(&set(TEXT, &path, "true").unwrap(), &path).as_deref(), Some(TEXT));
+        assert!(set(TEXT, "rule[nothing].log", "true").is_err());
+        // A section that was not there.
+        let edited = set(TEXT, "system.web.port", "8443").unwrap();
+        assert_eq!(parse(&edited).unwrap().system.web.port, 8443);
     }
 
     #[test]

@@ -130,8 +130,10 @@ fn rule() -> impl Strategy<Value = Rule> {
     let floats = (any::<(bool, bool)>(), direction());
     let headers = (list(icmp_kind()), option::of(tcp_flags()), option::of(dscp()), any::<bool>());
     let tags = (option::of(alias_name()), option::of(alias_name()), any::<bool>(), option::of(rule_id()));
-    let rest = (any::<bool>(), any::<bool>(), text());
+    let rest = (any::<bool>(), any::<bool>(), text(), state_type(), option::of(state_policy()));
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
+        state_type: rest.3,
+        state_policy: rest.4,
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,
@@ -330,13 +332,31 @@ fn virtual_ip() -> impl Strategy<Value = VirtualIp> {
     })
 }
 
+fn optimization() -> impl Strategy<Value = Optimization> {
+    prop_oneof![
+        Just(Optimization::Normal),
+        Just(Optimization::HighLatency),
+        Just(Optimization::Aggressive),
+        Just(Optimization::Conservative)
+    ]
+}
+
+fn state_policy() -> impl Strategy<Value = StatePolicy> {
+    prop_oneof![Just(StatePolicy::IfBound), Just(StatePolicy::Floating)]
+}
+
+pub(crate) fn state_type() -> impl Strategy<Value = StateType> {
+    prop_oneof![Just(StateType::Keep), Just(StateType::Sloppy), Just(StateType::None)]
+}
+
 fn system() -> impl Strategy<Value = System> {
     let web = any::<u16>().prop_map(|port| Web { port });
-    let timeouts = (any::<u32>(), any::<u32>()).prop_map(|(udp_first, frag)| Timeouts {
+    let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
         udp_first,
         frag,
-        ..Timeouts::default()
+        ..SetTimeouts::default()
     });
+    let states = (optimization(), state_policy());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
         proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
@@ -344,8 +364,8 @@ fn system() -> impl Strategy<Value = System> {
             minor,
             patch,
         }));
-    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, timeouts).prop_map(
-        |(hostname, state_limit, flags, (release_keys, version_floor), web, timeouts)| {
+    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states)).prop_map(
+        |(hostname, state_limit, flags, (release_keys, version_floor), web, (timeouts, states))| {
             let (anti_lockout, one_to_one_reflection, reflection) = flags;
             System {
                 hostname,
@@ -353,11 +373,26 @@ fn system() -> impl Strategy<Value = System> {
                 anti_lockout,
                 nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
                 one_to_one_reflection,
+                optimization: states.0,
+                state_policy: states.1,
                 release_keys,
                 version_floor,
                 web,
                 timeouts,
             }
+        },
+    )
+}
+
+fn user() -> impl Strategy<Value = User> {
+    let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
+    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
+        |(name, role, password_hash, disabled, description)| User {
+            name,
+            role,
+            password_hash,
+            disabled,
+            description,
         },
     )
 }
@@ -385,24 +420,27 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
     let names = (list(group), list(alias()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()));
+    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips), lists, names, nat)| Config {
-        schema: super::defaults::SCHEMA,
-        revision,
-        system,
-        pair,
-        nodes: lists.0,
-        interfaces: lists.1,
-        virtual_ips,
-        gateways: lists.2,
-        routes: lists.3,
-        interface_groups: names.0,
-        aliases: names.1,
-        rules: lists.4,
-        port_forwards: nat.0,
-        one_to_ones: nat.1,
-        npts: nat.2,
-        outbound: nat.3,
+    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
+        Config {
+            schema: super::defaults::SCHEMA,
+            revision,
+            system,
+            pair,
+            nodes: lists.0,
+            interfaces: lists.1,
+            virtual_ips,
+            gateways: lists.2,
+            routes: lists.3,
+            interface_groups: names.0,
+            aliases: names.1,
+            rules: lists.4,
+            port_forwards: nat.0,
+            one_to_ones: nat.1,
+            npts: nat.2,
+            outbound: nat.3,
+            users,
+        }
     })
 }

@@ -8,8 +8,9 @@ use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
-    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, OutboundMode,
-    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Target, TcpFlags, VirtualMac, Zone,
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, Optimization,
+    OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, StatePolicy,
+    StateType, Target, TcpFlags, UserRole, VirtualMac, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -83,6 +84,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("one_to_one", Tables(ONE_TO_ONE), "sections [[one_to_one]]"),
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
+    optional("user", Tables(USER), "sections [[user]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -97,6 +99,12 @@ static SYSTEM: &[Field] = &[
     optional("version_floor", Value(is::<ReleaseVersion>), "a version in quotes, as in \"1.2.3\""),
     optional("nat_reflection", Value(is::<Reflection>), REFLECTION),
     optional("one_to_one_reflection", FLAG, "true or false"),
+    optional(
+        "optimization",
+        Value(is::<Optimization>),
+        "\"normal\", \"high-latency\", \"aggressive\" or \"conservative\"",
+    ),
+    optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
     optional("web", Table(WEB), "a section [system.web]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
@@ -229,6 +237,7 @@ const DESTINATION_PORT: Field = optional("destination_port", Value(is::<Ports>),
 const DISABLED: Field = optional("disabled", FLAG, "true or false");
 const ONE_INTERFACE: Field = required("interface", TEXT, "the name of an [[interface]] in quotes");
 const REFLECTION: &str = "\"disable\" or \"purenat\"";
+const STATE_POLICY: &str = "\"if-bound\" or \"floating\"";
 const TARGET: &str = "an address, a network, a range or an alias in quotes";
 
 static RULE: &[Field] = &[
@@ -259,6 +268,8 @@ static RULE: &[Field] = &[
     optional("tag", TEXT, "a tag in quotes"),
     optional("tagged", TEXT, "a tag in quotes"),
     optional("not_tagged", FLAG, "true or false"),
+    optional("state_type", Value(is::<StateType>), "\"keep\", \"sloppy\" or \"none\""),
+    optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
     optional("log", FLAG, "true or false"),
     DISABLED,
@@ -342,5 +353,17 @@ static OUTBOUND_RULE: &[Field] = &[
     optional("static_port", FLAG, "true or false"),
     optional("no_nat", FLAG, "true or false"),
     DISABLED,
+    DESCRIPTION,
+];
+
+static USER: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"alice\""),
+    required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
+    required(
+        "password_hash",
+        Value(is::<Secret>),
+        "a hash of Argon2id in quotes; \"koi user password\" makes it",
+    ),
+    optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

@@ -8,6 +8,7 @@ const STORY: &str = include_str!("../../configs/lab.toml");
 const PAIR: &str = include_str!("../../configs/pair.toml");
 const SINGLE: &str = include_str!("../../configs/single.toml");
 const DMZ: &str = include_str!("../../configs/dmz.toml");
+const POLICY: &str = include_str!("../../configs/policy.toml");
 const JOIN: &str = include_str!("../../configs/join.toml");
 
 /// Every key with a value that is not its default.
@@ -22,6 +23,8 @@ release_keys = ["5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5a5
 version_floor = "1.2.3"
 nat_reflection = "purenat"
 one_to_one_reflection = true
+optimization = "aggressive"
+state_policy = "floating"
 [system.web]
 port = 8443
 [system.timeouts]
@@ -119,7 +122,7 @@ description = "d"
 [[alias]]
 name = "web"
 type = "port"
-entries = ["443", { value = "8000-8080", description = "d" }]
+entries = ["444", { value = "8000-8080", description = "d" }]
 description = "d"
 [[rule]]
 id = 1000000
@@ -141,6 +144,8 @@ allow_options = true
 tag = "t"
 tagged = "u"
 not_tagged = true
+state_type = "sloppy"
+state_policy = "floating"
 port_forward = 1000001
 log = true
 disabled = true
@@ -178,13 +183,25 @@ source = "fd00:1::/48"
 destination = "2001:db8:1::/48"
 disabled = true
 description = "d"
+[[user]]
+name = "alice"
+role = "operator"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+disabled = true
+description = "d"
 "#;
 
 #[test]
 fn the_examples_are_valid() {
-    for (name, text) in
-        [("one", LAB), ("lab", STORY), ("pair", PAIR), ("single", SINGLE), ("dmz", DMZ), ("join", JOIN)]
-    {
+    for (name, text) in [
+        ("one", LAB),
+        ("lab", STORY),
+        ("pair", PAIR),
+        ("single", SINGLE),
+        ("dmz", DMZ),
+        ("join", JOIN),
+        ("policy", POLICY),
+    ] {
         let config = load(text).unwrap_or_else(|problems| {
             panic!("{name}: {}", problems.iter().map(|p| format!("{p}\n")).collect::<String>())
         });

@@ -6,6 +6,7 @@ use super::segment::Segment;
 use super::table::{NO_HOP, Table, segments};
 use super::tcp::{Outcome, Tcp};
 use super::timer::{Class, Tick, Traffic};
+use super::witness::Witnesses;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::{Drop, FlowKey, Packet, Transport, protocol};
@@ -53,10 +54,10 @@ impl Table {
         let common = self.store.common_mut(slot);
         let (before, phases) = (common.class, common.phases());
         let class = match common.protocol {
-            protocol::TCP => match advance_tcp(common, way, packet)? {
+            protocol::TCP => match advance_tcp(common, &self.witnesses, way, packet)? {
                 Outcome::Accept => Class::of_tcp(&common.tcp()),
                 Outcome::Ignore => {
-                    count(common, way, packet);
+                    count(common, &mut self.witnesses, way, packet);
                     return Ok(Step::Forward(self.describe(hit, &packet.layout.key)));
                 }
                 Outcome::Restart => {
@@ -77,7 +78,7 @@ impl Table {
             }
             _ => advance_other(common, way),
         };
-        count(common, way, packet);
+        count(common, &mut self.witnesses, way, packet);
         let tick = Tick::of(now);
         let moved = common.seen != tick;
         common.seen = tick;
@@ -135,12 +136,24 @@ impl Table {
 }
 
 #[inline]
-fn advance_tcp(common: &mut Common, way: Way, packet: &Packet) -> Result<Outcome, Drop> {
+fn advance_tcp(
+    common: &mut Common,
+    witnesses: &Witnesses,
+    way: Way,
+    packet: &Packet,
+) -> Result<Outcome, Drop> {
     let segment = Segment::of(packet).ok_or(Drop::StateMismatch)?;
     if segment.is_impossible() {
         return Err(Drop::TcpFlags);
     }
     let mut tcp = common.tcp();
+    if witnesses.get(common.witness())[0].is_sloppy() {
+        let outcome = tcp.advance_sloppily(way, &segment);
+        if outcome == Outcome::Accept {
+            common.set_tcp(&tcp);
+        }
+        return Ok(outcome);
+    }
     if common.relearns() {
         return Ok(relearn_tcp(common, tcp, way, &segment));
     }
@@ -231,7 +244,8 @@ fn is_own_query(packet: &Packet, way: Way) -> bool {
 }
 
 #[inline]
-fn count(common: &mut Common, way: Way, packet: &Packet) {
+fn count(common: &mut Common, witnesses: &mut Witnesses, way: Way, packet: &Packet) {
     let (packets, bytes) = segments(packet);
     common.count(way, packets, bytes);
+    witnesses.count(common.witness(), packets, bytes);
 }

@@ -68,3 +68,4 @@ pub use list::{Cursor, Filter, FlowState};
 pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
+pub use witness::RuleTotals;

@@ -10,10 +10,10 @@ use super::slab::Store;
 use super::sources::Sources;
 use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
-use super::witness::Witnesses;
+use super::witness::{RuleTotals, Witnesses};
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
-use crate::types::{Instant, InterfaceId, Random, Seed};
+use crate::types::{Instant, InterfaceId, Random, RuleId, Seed};
 use crate::wire::{Drop, FlowKey, Fragment, Packet, Transport, protocol};
 
 /// A next hop that nobody has looked up yet.
@@ -227,7 +227,10 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        self.store.common_mut(slot).set_witness(self.witnesses.hold([pass_in, pass_out]));
+        let witness = self.witnesses.hold([pass_in, pass_out]);
+        self.witnesses.begun(witness);
+        self.witnesses.count(witness, packets, bytes);
+        self.store.common_mut(slot).set_witness(witness);
         self.join(slot, class);
         if class.embryonic().is_some() {
             self.sources.add(original.src());
@@ -365,6 +368,11 @@ impl Table {
         }
         let tick = queued.chain(self.chains.next_bucket()).min()?;
         Some((tick.instant(), Why::FlowTimeout))
+    }
+
+    /// What the flows of each rule have come to, in no order.
+    pub fn rule_totals(&self) -> Vec<(RuleId, RuleTotals)> {
+        self.witnesses.totals()
     }
 
     /// How many flows there are.

@@ -340,6 +340,46 @@ impl Tcp {
         Outcome::Accept
     }
 
+    /// Moves on without looking at numbers (pf's sloppy tracking): what is known is what flags say, and of one end
+    /// perhaps nothing is ever seen.
+    pub(super) fn advance_sloppily(&mut self, way: Way, segment: &Segment) -> Outcome {
+        if segment.has(tcp_flags::RST) {
+            self.reset();
+            return Outcome::Accept;
+        }
+        let over = self.peers.iter().all(|peer| peer.phase >= Phase::FinWait2);
+        if segment.is_first() && over {
+            return Outcome::Restart;
+        }
+        let [from, to] = self.split(way);
+        if segment.has(tcp_flags::SYN) {
+            from.phase = from.phase.max(Phase::SynSent);
+        }
+        if segment.has(tcp_flags::FIN) {
+            from.phase = from.phase.max(Phase::Closing);
+        }
+        if segment.has(tcp_flags::ACK) {
+            match (from.phase, to.phase) {
+                (_, Phase::SynSent) => to.phase = Phase::Established,
+                (_, Phase::Closing) => to.phase = Phase::FinWait2,
+                // The other end goes another way.
+                (Phase::SynSent, Phase::Closed) if !segment.has(tcp_flags::SYN) => {
+                    (from.phase, to.phase) = (Phase::Established, Phase::Established);
+                }
+                (
+                    Phase::Closed
+                    | Phase::SynSent
+                    | Phase::Established
+                    | Phase::Closing
+                    | Phase::FinWait2
+                    | Phase::TimeWait,
+                    Phase::Closed | Phase::Established | Phase::FinWait2 | Phase::TimeWait,
+                ) => {}
+            }
+        }
+        Outcome::Accept
+    }
+
     fn reset(&mut self) {
         for peer in &mut self.peers {
             peer.phase = Phase::TimeWait;

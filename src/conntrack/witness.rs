@@ -7,12 +7,46 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use crate::rules::Pass;
+use crate::types::RuleId;
 
 /// A rule on the way in and a rule on the way out.
 #[derive(Clone, Copy)]
 struct Pair {
     passes: [Pass; 2],
     flows: u32,
+    /// Flows that have begun here.
+    made: u64,
+    packets: u64,
+    bytes: u64,
+}
+
+/// What the flows of a rule have come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RuleTotals {
+    /// Flows that exist.
+    pub states: u64,
+    /// Flows that have begun here.
+    pub made: u64,
+    /// Packets of all of them, both ways.
+    pub packets: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+impl Pair {
+    /// Each rule of the pair once.
+    fn rules(&self) -> impl Iterator<Item = RuleId> + use<> {
+        let [one, other] = self.passes.map(Pass::rule);
+        std::iter::once(one).chain((one != other).then_some(other))
+    }
+
+    fn add_to(&self, totals: &mut RuleTotals) {
+        let RuleTotals { states, made, packets, bytes } = totals;
+        *states += u64::from(self.flows);
+        *made += self.made;
+        *packets += self.packets;
+        *bytes += self.bytes;
+    }
 }
 
 /// Pairs of verdicts by number.
@@ -21,6 +55,8 @@ pub(super) struct Witnesses {
     free: Vec<u32>,
     /// Keyed by our own rules, not by strangers, so the hash needs no seed.
     numbers: HashMap<[Pass; 2], u32, FixedState>,
+    /// What pairs had come to that no flow refers to any more, by rule.
+    past: HashMap<RuleId, RuleTotals, FixedState>,
 }
 
 impl Witnesses {
@@ -29,14 +65,15 @@ impl Witnesses {
             pairs: Vec::new(),
             free: Vec::new(),
             numbers: HashMap::with_hasher(FixedState::default()),
+            past: HashMap::with_hasher(FixedState::default()),
         }
     }
 
     /// The number of a pair, for one more flow.
     pub(super) fn hold(&mut self, passes: [Pass; 2]) -> u32 {
-        let Self { pairs, free, numbers } = self;
+        let Self { pairs, free, numbers, past: _ } = self;
         let number = *numbers.entry(passes).or_insert_with(|| {
-            let pair = Pair { passes, flows: 0 };
+            let pair = Pair { passes, flows: 0, made: 0, packets: 0, bytes: 0 };
             match free.pop() {
                 Some(number) => {
                     pairs[number as usize] = pair;
@@ -59,7 +96,34 @@ impl Witnesses {
         if pair.flows == 0 {
             self.numbers.remove(&pair.passes);
             self.free.push(number);
+            for rule in pair.rules() {
+                pair.add_to(self.past.entry(rule).or_default());
+            }
         }
+    }
+
+    /// A flow of the pair has begun.
+    pub(super) fn begun(&mut self, number: u32) {
+        self.pairs[number as usize].made += 1;
+    }
+
+    /// Packets of the pair's flows.
+    #[inline]
+    pub(super) fn count(&mut self, number: u32, packets: u32, bytes: u32) {
+        let pair = &mut self.pairs[number as usize];
+        pair.packets += u64::from(packets);
+        pair.bytes += u64::from(bytes);
+    }
+
+    /// What the flows of each rule have come to.
+    pub(super) fn totals(&self) -> Vec<(RuleId, RuleTotals)> {
+        let mut totals = self.past.clone();
+        for pair in self.pairs.iter().filter(|pair| pair.flows > 0) {
+            for rule in pair.rules() {
+                pair.add_to(totals.entry(rule).or_default());
+            }
+        }
+        totals.into_iter().collect()
     }
 
     /// The verdicts of a pair: in, out.

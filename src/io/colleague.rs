@@ -75,12 +75,14 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Keys(_)
         | Request::Crash => true,
         Request::Snapshot
+        | Request::Count { .. }
+        | Request::Policy
+        | Request::Explain(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::Drops
         | Request::Reload
         | Request::Config(_)
-        | Request::Resync
         | Request::Offer
         | Request::Join { .. }
         | Request::Peer(_)

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
+use crate::node::Finding;
 
 /// Which text.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -125,6 +126,40 @@ pub struct Standing {
     pub conflicts: usize,
     /// What the pair says of itself, when this node belongs to one.
     pub pair: Option<String>,
+}
+
+impl Standing {
+    /// What somebody should know of who looks at the pair.
+    pub fn findings(&self) -> Vec<Finding> {
+        let Standing {
+            revision,
+            confirm_within,
+            unseen,
+            conflicts,
+            hash: _,
+            candidate: _,
+            stale: _,
+            pair: _,
+        } = self;
+        let waits = confirm_within.map(|seconds| Finding {
+            what: format!("Revision {revision} of the configuration goes back by itself in {seconds} s."),
+            remedy: "Run `koi config confirm` on either node to keep it.".into(),
+        });
+        let missed = unseen.map(|(first, last)| Finding {
+            what: match first == last {
+                true => format!("The peer has not seen revision {last} of the configuration."),
+                false => format!("The peer has not seen revisions {first} to {last} of the configuration."),
+            },
+            remedy: "It is told when it returns; see `koi config history`.".into(),
+        });
+        let lost = (*conflicts > 0).then(|| Finding {
+            what: format!(
+                "Both nodes were changed while they could not speak; {conflicts} versions of this node lost."
+            ),
+            remedy: "See `koi config conflicts` and `koi config diff running conflict:NUMBER`.".into(),
+        });
+        waits.into_iter().chain(missed).chain(lost).collect()
+    }
 }
 
 /// What comes back.

@@ -4,8 +4,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::capture;
 use super::colleague::Colleague;
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
 use super::handle::{Arrangement, Handle, Order, Placement};
@@ -21,8 +24,8 @@ use super::router::Reporter;
 use crate::cluster::release::Trust;
 use crate::conntrack::Filter;
 use crate::node::snapshot::{FlowRow, Snapshot};
-use crate::node::{Command, Compiled, Reply};
-use crate::types::InterfaceId;
+use crate::node::{self, Command, Compiled, Reply};
+use crate::types::{InterfaceId, RuleId};
 use crate::wire::filter;
 use crate::wire::pair::Version;
 
@@ -45,7 +48,8 @@ pub struct Desk {
     reporter: Reporter,
     reloads: Arc<Reloads>,
     forward: Handle,
-    compiled: Mutex<Arc<Compiled>>,
+    /// The configuration; shared with the pages.
+    in_force: Arc<ArcSwap<Compiled>>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
@@ -61,7 +65,7 @@ impl Desk {
         reporter: Reporter,
         reloads: Arc<Reloads>,
         forward: Handle,
-        compiled: Arc<Compiled>,
+        in_force: Arc<ArcSwap<Compiled>>,
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
@@ -71,7 +75,7 @@ impl Desk {
             reporter,
             reloads,
             forward,
-            compiled: Mutex::new(compiled),
+            in_force,
             port_names,
             colleague: Colleague::new(pair.clone()),
             pair,
@@ -95,7 +99,7 @@ impl Desk {
 
     /// The configuration in force.
     pub fn compiled(&self) -> Arc<Compiled> {
-        Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
+        self.in_force.load_full()
     }
 
     /// Puts a configuration and its ports in force between two batches; returns when they are.
@@ -121,7 +125,7 @@ impl Desk {
         let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
-        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+        self.in_force.store(compiled);
         Ok(())
     }
 
@@ -145,6 +149,16 @@ impl Desk {
                 rows.reverse();
                 Response::Drops(rows)
             }),
+            Request::Count { filter } => self.count(&filter),
+            Request::Policy => self.ask(Command::Rules).map(|counts| {
+                let policy = node::policy(&self.compiled(), &counts);
+                Response::Policy(Box::new(policy))
+            }),
+            Request::Explain(asked) => {
+                let compiled = self.compiled();
+                let question = asked.question(&compiled);
+                question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
+            }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
             Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
@@ -158,7 +172,7 @@ impl Desk {
                 key.map(|key| Response::Key(key.to_string()))
             }
             Request::Peer(request) => self.ask_peer(&request),
-            Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
+            Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
@@ -243,6 +257,19 @@ impl Desk {
         Ok(Response::Flows { rows, total, more })
     }
 
+    fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
+        let filter = conntrack_filter(wanted);
+        let (mut count, mut cursor) = (0, None);
+        loop {
+            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
+            count += page.len() as u64;
+            cursor = next;
+            if cursor.is_none() {
+                return Ok(Response::Counted { count });
+            }
+        }
+    }
+
     fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
         let filter = conntrack_filter(wanted);
         let (mut count, mut cursor) = (0, None);
@@ -256,10 +283,20 @@ impl Desk {
         }
     }
 
+    /// The pair, and what the parent knows of its configuration.
+    fn pair_with_configuration(&self) -> Result<Response, String> {
+        let mut snapshot = self.pair.snapshot()?;
+        let request = Box::new(ConfigRequest::Standing);
+        if let Ok(Response::Config(answer)) = self.ask_parent(|ticket| Report::Config { ticket, request })
+            && let ConfigAnswer::Standing(standing) = *answer
+        {
+            snapshot.findings.extend(standing.findings());
+        }
+        Ok(Response::Pair(Box::new(snapshot)))
+    }
+
     fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&report(ticket));
-        outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+        ask_parent(&self.reporter, &self.reloads, report)
     }
 
     /// The peer's questions are answered from now on.
@@ -313,7 +350,19 @@ impl Desk {
     }
 }
 
+/// Asks the parent and waits.
+pub(super) fn ask_parent(
+    reporter: &Reporter,
+    reloads: &Reloads,
+    report: impl FnOnce(u64) -> Report,
+) -> Result<Response, String> {
+    let (ticket, outcome) = reloads.register();
+    reporter.say(&report(ticket));
+    outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+}
+
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id } = *wanted;
-    Filter { id, protocol, source: src, destination: dst, port, ..Filter::default() }
+    let FlowFilter { src, dst, port, protocol, id, address, rule } = *wanted;
+    let rule = rule.map(RuleId);
+    Filter { id, protocol, source: src, destination: dst, address, port, rule, ..Filter::default() }
 }

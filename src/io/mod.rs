@@ -72,6 +72,7 @@ mod sys;
 mod sys_process;
 mod tally;
 pub mod tap;
+pub mod terminal;
 #[cfg(test)]
 mod testbed;
 mod upkeep;

@@ -93,7 +93,11 @@ impl Parent {
         if *base == (life.main().revision, life.main().hash.clone()) {
             return None;
         }
-        let record = life.records().find(|record| record.hash == base.1);
+        let meant = |record: &&Record| match base.1.as_str() {
+            "" => record.revision == base.0,
+            hash => record.hash == hash,
+        };
+        let record = life.records().rev().find(meant);
         let bytes = record.and_then(|record| self.archive.read(&Life::file_of(record)).ok());
         let before = bytes.and_then(|bytes| config::parse(&Life::text_in(&bytes)?).ok());
         let now = config::parse(&life.main().text).ok();
@@ -135,7 +139,7 @@ impl Parent {
             None => self.edit(None),
             Some(number) => {
                 let text = steward::without(life, number)?;
-                self.edit(Some(Candidate { text, ..candidate }))
+                self.edit(text.map(|text| Candidate { text, ..candidate }))
             }
         }
     }
@@ -216,8 +220,8 @@ impl Parent {
     /// An edited file is a change of both nodes, when it still describes both and the other one is there.
     pub(super) fn is_for_both(&self, text: &str) -> bool {
         let nodes = |config: &Config| {
-            let node = |node: &config::model::Node| (node.name.clone(), node.public_key);
-            config.pair.as_ref().map(|_| config.nodes.iter().map(node).collect::<Vec<_>>())
+            let name = |node: &config::model::Node| node.name.clone();
+            config.pair.as_ref().map(|_| config.nodes.iter().map(name).collect::<Vec<_>>())
         };
         let (Ok(new), Ok(old)) = (config::load(text), config::parse(&self.text)) else { return false };
         let same = nodes(&new).is_some_and(|both| both.len() == 2 && Some(both) == nodes(&old));
@@ -325,7 +329,8 @@ impl Parent {
     }
 
     pub(super) fn run_agreement_timers(&mut self, now: Instant) {
-        if self.next_agreement_timer().is_some_and(|at| at <= now) {
+        let due = self.agreement.poll_timeout(now, steward::now_ms());
+        if due.is_some_and(|(at, _)| at <= now) {
             self.agree(|agreement, ground, out| agreement.handle_timeout(now, ground, out));
         }
     }

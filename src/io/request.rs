@@ -11,8 +11,8 @@ use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
-use crate::node::PairSnapshot;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
+use crate::node::{Asked, Explanation, PairSnapshot, Policy};
 use crate::types::Prefix;
 
 /// A question or an order.
@@ -37,6 +37,15 @@ pub enum Request {
     },
     /// The recent drops.
     Drops,
+    /// How many flows there are of a kind.
+    Count {
+        /// Which.
+        filter: FlowFilter,
+    },
+    /// Rules with their counters, aliases, translations.
+    Policy,
+    /// What would become of a packet.
+    Explain(Asked),
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
     /// The life of the configuration.
@@ -93,6 +102,10 @@ pub struct FlowFilter {
     pub protocol: Option<u8>,
     /// Number of the flow.
     pub id: Option<u64>,
+    /// Any of its addresses, before or after translation.
+    pub address: Option<Prefix>,
+    /// The rule that let it in or out.
+    pub rule: Option<u32>,
 }
 
 /// What comes back.
@@ -117,6 +130,15 @@ pub enum Response {
         /// How many flows ended.
         count: u64,
     },
+    /// To [`Request::Count`].
+    Counted {
+        /// How many.
+        count: u64,
+    },
+    /// To [`Request::Policy`].
+    Policy(Box<Policy>),
+    /// To [`Request::Explain`].
+    Explained(Box<Explanation>),
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
     /// It was done.
@@ -243,7 +265,7 @@ mod tests {
                         ..Default::default()
                     },
                 },
-                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null}}}"#,
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null}}}"#,
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);

@@ -211,21 +211,26 @@ fn is_risky(change: &diff::Change, old: &Config) -> bool {
     sections.iter().any(|section| of(&section)) || (path.starts_with("rule") && !old.system.anti_lockout)
 }
 
-/// The candidate with one change taken out of it.
+/// The candidate with one change taken out of it; `None` when nothing is left. Comments stay where that can be.
 ///
 /// # Errors
 /// When there is no such change.
-pub fn without(life: &Life, number: usize) -> Result<String, String> {
+pub fn without(life: &Life, number: usize) -> Result<Option<String>, String> {
     let candidate = life.candidate().ok_or("there is no candidate")?;
     let parse = |text: &str| config::parse(text).map_err(|problems| texts(problems).join("; "));
     let (old, new) = (parse(&life.main().text)?, parse(&candidate.text)?);
     let changes = diff::changes(&old, &new);
-    if number == 0 || number > changes.len() {
-        return Err(format!("there is no change {number}; see koi config diff"));
+    let change = number.checked_sub(1).and_then(|at| changes.get(at));
+    let change = change.ok_or_else(|| format!("there is no change {number}; see koi config diff"))?;
+    if changes.len() == 1 {
+        return Ok(None);
     }
     let kept = changes.iter().enumerate().filter(|(at, _)| at + 1 != number).map(|(_, change)| change);
     let left = diff::apply(&old, kept).ok_or("the other changes need this one")?;
-    Ok(left.to_toml())
+    let text = change
+        .undo_in(&candidate.text)
+        .filter(|text| config::parse(text).is_ok_and(|config| diff::changes(&left, &config).is_empty()));
+    Ok(Some(text.unwrap_or_else(|| left.to_toml())))
 }
 
 /// The text that somebody has edited, with the secrets that they did not see.

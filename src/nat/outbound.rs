@@ -6,8 +6,11 @@ use std::net::IpAddr;
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
+use super::addresses::Addresses;
+use super::translations::Source;
+use crate::config::model::Pool;
 use crate::conntrack::Table;
-use crate::types::{Duration, Instant, PortRange, Random, Seed};
+use crate::types::{Duration, Family, Instant, PortRange, Random, Seed};
 use crate::wire::{Drop, FlowKey, protocol};
 
 /// IKE wants its own port (RFC 3947); pfSense keeps it static.
@@ -19,6 +22,9 @@ const DRY: usize = 64;
 /// How long that is believed.
 const DRY_TIME: Duration = Duration::from_millis(250);
 
+/// Lines whose turns are told apart; lines beyond share them.
+const TURNS: usize = 256;
+
 /// What flows are translated to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Outside {
@@ -26,12 +32,14 @@ pub struct Outside {
     pub address: IpAddr,
     /// The ports that TCP and UDP may leave with.
     pub ports: PortRange,
+    /// They keep the port that they have.
+    pub static_port: bool,
 }
 
 impl Outside {
     /// With pf's range of ports, all but the well-known ones.
     pub fn new(address: IpAddr) -> Self {
-        Outside { address, ports: PortRange::new(1024, u16::MAX).unwrap_or(PortRange::ANY) }
+        Outside { address, ports: Source::PORTS, static_port: false }
     }
 }
 
@@ -47,6 +55,8 @@ pub struct Outbound {
     dry: [(u64, Instant); DRY],
     /// Flows refused.
     exhausted: u64,
+    /// Whose turn it is, by line of the translations.
+    turns: [u32; TURNS],
 }
 
 impl Outbound {
@@ -54,12 +64,47 @@ impl Outbound {
     pub fn new(seed: Seed) -> Self {
         let mut random = seed.derive(3).random();
         let (seed, shared) = (random.next(), SharedSeed::from_u64(random.next()));
-        Outbound { random, seed, shared, dry: [(0, Instant::ZERO); DRY], exhausted: 0 }
+        Outbound { random, seed, shared, dry: [(0, Instant::ZERO); DRY], exhausted: 0, turns: [0; TURNS] }
     }
 
     /// Flows that were refused because no port, or for protocols without ports no address, was left.
     pub const fn exhausted(&self) -> u64 {
         self.exhausted
+    }
+
+    /// The next of these addresses, one after the other; each line has its own turn.
+    pub fn take_turn(&mut self, line: usize, addresses: &Addresses, family: Family) -> Option<IpAddr> {
+        let turn = &mut self.turns[line % TURNS];
+        let address = addresses.nth(family, u64::from(*turn));
+        *turn = turn.wrapping_add(1);
+        address
+    }
+
+    /// One of these addresses for the source of a flow. The same source gets the same address when the pool says so
+    /// by itself (a hash) or by `sticky`.
+    pub fn pick(
+        &mut self,
+        line: usize,
+        addresses: &Addresses,
+        (pool, sticky): (Pool, bool),
+        key: &FlowKey,
+    ) -> Option<IpAddr> {
+        let family = key.family();
+        match pool {
+            Pool::RoundRobin | Pool::Random if sticky => addresses.nth(family, self.hash(key.src())),
+            Pool::SourceHash => addresses.nth(family, self.hash(key.src())),
+            Pool::RoundRobin => self.take_turn(line, addresses, family),
+            Pool::Random => addresses.nth(family, self.random.next()),
+        }
+    }
+
+    fn hash(&self, source: IpAddr) -> u64 {
+        let mut hasher = FoldHasher::with_seed(self.seed, &self.shared);
+        match source {
+            IpAddr::V4(address) => hasher.write_u32(u32::from(address)),
+            IpAddr::V6(address) => hasher.write_u128(u128::from(address)),
+        }
+        hasher.finish()
     }
 
     /// The key with which the first packet of a flow leaves, such that its answers are nobody else's.
@@ -82,6 +127,9 @@ impl Outbound {
             FlowKey::new(key.protocol(), outside.address, port, key.dst(), key.dst_port())
                 .filter(|sent| table.find(&sent.inverse()).is_none())
         };
+        if outside.static_port {
+            return with_port(key.src_port());
+        }
         let (first, last) = match key.protocol() {
             protocol::TCP | protocol::UDP => (outside.ports.first(), outside.ports.last()),
             protocol::ICMP | protocol::ICMPV6 => (1, u16::MAX),

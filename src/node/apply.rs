@@ -23,6 +23,7 @@ impl Shard {
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
             Command::Replicate(replication) => self.replicate(now, replication, out),
             Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
@@ -49,6 +50,7 @@ impl Shard {
         self.traffic.resize(interfaces);
         self.departures.apply(&compiled);
         self.links_up.resize(compiled.offloads.len(), false);
+        self.tallies.apply(&self.compiled.ruleset, &compiled.ruleset);
         self.compiled = compiled;
         // Who is no longer in a pair needs nobody's leave.
         if self.compiled.pair.is_none() {

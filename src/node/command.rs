@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::compiled::Compiled;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
+use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::types::{Instant, InterfaceId};
@@ -73,6 +74,8 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// What was counted by rule.
+    Rules(Reply<RuleCounts>),
     /// Changes that the peer's node tells, in the order of its stream.
     Import {
         /// A chunk.

@@ -11,10 +11,10 @@ use foldhash::{HashMap, HashMapExt};
 use super::pair::PairPart;
 use super::virtual_ip::{self, VirtualIp};
 
-use crate::config::model::{OutboundMode, Zone};
+use crate::config::model::Zone;
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::conntrack::ConntrackConfig;
-use crate::nat::Outside;
+use crate::nat::{self, Surroundings, Translations};
 use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop, VirtualAddress};
 use crate::rules::{self, Ruleset};
 use crate::types::{Duration, Family, InterfaceId, MacAddr, PortId, Prefix};
@@ -113,6 +113,8 @@ pub struct Compiled {
     pub pair: Option<PairPart>,
     /// Rules.
     pub ruleset: Ruleset,
+    /// Translations.
+    pub translations: Translations,
     /// Routes.
     pub fib: Fib,
     /// The routes again, as rows for people.
@@ -123,10 +125,9 @@ pub struct Compiled {
     own: HashMap<IpAddr, InterfaceId>,
     /// By address, except the link-local ones: which virtual IP.
     virtual_owners: HashMap<IpAddr, u8>,
-    /// What the nodes of a pair send by themselves is never translated.
-    untranslated: Vec<IpAddr>,
     broadcasts: HashMap<Ipv4Addr, InterfaceId>,
-    inside: Vec<Prefix>,
+    /// By interface the IPv4 and the IPv6 address that flows leave with.
+    outside: Vec<[Option<IpAddr>; 2]>,
     gateways: Vec<(InterfaceId, IpAddr)>,
 }
 
@@ -164,12 +165,21 @@ impl Compiled {
             .iter()
             .filter_map(|g| gateway(&g.interface).map(|index| (InterfaceId(index as u8), g.address)))
             .collect();
+        let outside: Vec<_> = links.iter().map(|link| outside_addresses(&config, link)).collect();
         Compiled {
             ruleset: rules::compile(&config, node),
             fib: Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop))),
-            inside: inside_networks(&links, &routes),
+            translations: nat::compile(
+                &config,
+                node,
+                &Surroundings {
+                    inside: &inside_networks(&links, &routes),
+                    untranslated: &untranslated(&config),
+                    outside: &outside,
+                },
+            ),
+            outside,
             pair: PairPart::new(&config, node),
-            untranslated: untranslated(&config),
             virtual_bits: virtual_ips.iter().fold(0, |bits, vip| bits | vip.bit()),
             virtual_ips,
             virtual_owners,
@@ -231,21 +241,13 @@ impl Compiled {
         }
     }
 
-    /// The address that a new flow from `source` leaves `egress` with, when outbound NAT translates it.
-    pub fn outbound_translation(&self, source: IpAddr, egress: InterfaceId) -> Option<Outside> {
-        let link = self.link(egress)?;
-        // The nodes' own addresses do not move with the role, so a pair translates to a virtual one.
-        let external = match self.pair {
-            Some(_) => link.moving(Family::Inet)?,
-            None => link.primary(Family::Inet)?,
-        };
-        let automatic = match self.config.outbound.mode {
-            OutboundMode::Automatic | OutboundMode::Hybrid => source.is_ipv4() && link.zone == Zone::Wan,
-            OutboundMode::Manual | OutboundMode::Disabled => false,
-        };
-        let own = source == external || self.untranslated.contains(&source);
-        let inside = !own && self.inside.iter().any(|net| net.contains(&source));
-        (automatic && inside).then(|| Outside::new(external))
+    /// The address that translated flows leave an interface with.
+    pub fn outside_address(&self, interface: InterfaceId, family: Family) -> Option<IpAddr> {
+        let [inet, inet6] = *self.outside.get(usize::from(interface.0))?;
+        match family {
+            Family::Inet => inet,
+            Family::Inet6 => inet6,
+        }
     }
 
     /// Where answers to a flow that came in by `ingress` go: the route when it leads there, else the network of
@@ -277,7 +279,7 @@ impl Compiled {
 
     /// What the connection table is told.
     pub(super) fn conntrack_config(&self) -> ConntrackConfig {
-        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timeouts)
+        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timers())
     }
 
     /// What the neighbour tables are told.
@@ -314,7 +316,7 @@ impl Compiled {
     /// How much may be half received.
     pub(super) fn reassembly_limits(&self) -> reassembly::Limits {
         reassembly::Limits {
-            timeout: Duration::from_secs(self.config.system.timeouts.frag.into()),
+            timeout: Duration::from_secs(self.config.system.timers().frag.into()),
             ..reassembly::Limits::default()
         }
     }
@@ -340,6 +342,14 @@ fn owners(virtual_ips: &[VirtualIp]) -> HashMap<IpAddr, u8> {
 fn virtual_addresses(vip: &VirtualIp) -> impl Iterator<Item = VirtualAddress> + '_ {
     let VirtualIp { index, mac, foreign, .. } = *vip;
     vip.addresses.iter().map(move |prefix| VirtualAddress { address: prefix.addr(), mac, index, foreign })
+}
+
+/// The nodes' own addresses do not move with the role, so a pair translates to virtual ones.
+fn outside_addresses(config: &Config, link: &Link) -> [Option<IpAddr>; 2] {
+    [Family::Inet, Family::Inet6].map(|family| match config.pair {
+        Some(_) => link.moving(family),
+        None => link.primary(family),
+    })
 }
 
 /// The addresses of both nodes of a pair, which must not leave as the virtual one.

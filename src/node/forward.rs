@@ -11,13 +11,14 @@ use super::arrival::{Arrival, has_options};
 use super::departure::Departure;
 use super::outbox::Outbox;
 use super::refusal::{Answer, Refusal};
+use super::translate::Inside;
 use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Way};
 use crate::nat;
 use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, Packet, Transport};
+use crate::wire::{Drop, FlowKey, Packet, Transport};
 
 /// What becomes of a packet that may go on.
 pub(super) enum Onward {
@@ -113,11 +114,14 @@ impl Shard {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         // pfSense's present default: states are bound to their interfaces.
-        if ingress != advance.ingress {
+        if ingress != advance.ingress && !self.table.passes(hit)[0].floats() {
             return Err(Refusal::silent(Drop::InterfaceMismatch));
         }
         let egress = advance.egress;
         if egress == InterfaceId::SELF {
+            if advance.rewrite {
+                nat::rewrite(packet, &advance.to);
+            }
             return Ok(Onward::Deliver);
         }
         self.check_forwardable(packet, ingress, egress)?;
@@ -131,24 +135,29 @@ impl Shard {
 
     /// The first packet of a flow.
     fn fresh(&mut self, now: Instant, packet: &mut Packet, ingress: InterfaceId) -> Result<Onward, Refusal> {
-        let key = packet.layout.key;
+        let original = packet.layout.key;
         let from_self = ingress == InterfaceId::SELF;
-        let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
         let query = Query {
-            to_self,
             from_self,
             dscp: Some(packet.layout.traffic_class >> 2),
-            ..Query::new(Direction::In, ingress, key, packet.layout.transport)
+            ..Query::new(Direction::In, ingress, original, packet.layout.transport)
         };
-        let asked = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let Inside { key, forward, reflected } = self.translate_in(&query);
+        let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
+        let query = Query { key, forward, to_self, ..query };
+        let asked = if from_self { None } else { Some(self.evaluate(now, &query)?) };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if has_options(packet) && pass_in.is_some_and(|pass| !pass.allows_options()) {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         if let (true, Some(pass)) = (to_self, pass_in) {
-            let pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
+            let mut pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
+            pending.reply = key.inverse();
             self.table.insert(now, pending, packet)?;
             self.log_pass(now, ingress, &key, pass);
+            if key != original {
+                nat::rewrite(packet, &key);
+            }
             return Ok(Onward::Deliver);
         }
         if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
@@ -157,12 +166,10 @@ impl Shard {
         let next_hop = self.compiled.fib.lookup(key.dst()).ok_or(NO_ROUTE)?;
         let egress = next_hop.interface;
         self.check_forwardable(packet, ingress, egress)?;
-        let outside = match self.compiled.outbound_translation(key.src(), egress) {
-            Some(outside) => self.outbound.translate_out(now, &self.table, &key, &outside)?,
-            None => key,
-        };
-        let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
-        let (pass_out, _) = self.evaluate(&query)?;
+        let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
+        let outside = self.translate_out(now, &query, reflected.then_some(ingress))?;
+        let query = Query { key: outside, ..query };
+        let (pass_out, _) = self.evaluate(now, &query)?;
         if has_options(packet) && !pass_out.allows_options() {
             return Err(Refusal::silent(Drop::IpOptions));
         }
@@ -170,15 +177,18 @@ impl Shard {
         let mut pending = self.pending(packet, [pass_in.unwrap_or(pass_out), pass_out], [ingress, egress]);
         pending.reply = outside.inverse();
         pending.next_hop[0] = neighbour.raw();
-        self.table.insert(now, pending, packet)?;
+        let stateless = outside == original && pass_in.is_some_and(Pass::is_stateless);
+        if !stateless {
+            self.table.insert(now, pending, packet)?;
+        }
         if let Some(pass) = pass_in {
             self.log_pass(now, ingress, &key, pass);
         }
         self.clamp_mss(packet, [ingress, egress]);
-        if outside != key {
+        if outside != original {
             nat::rewrite(packet, &outside);
         }
-        Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: true })
+        Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: !stateless })
     }
 
     /// An untranslated flow without next hops.
@@ -202,16 +212,10 @@ impl Shard {
         }
     }
 
-    /// Asks the rules.
-    fn evaluate(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
-        let Decision { verdict, tag } = self.compiled.ruleset.decide(query);
-        match verdict {
-            Verdict::Pass(pass) => Ok((pass, tag)),
-            Verdict::Block { rule, drop, log, reject } => {
-                let answer = reject.then(|| Answer::to_rejected(query.transport));
-                Err(Refusal { drop, rule: Some(rule), answer, log })
-            }
-        }
+    /// Asks the rules about a new flow, and counts.
+    fn evaluate(&mut self, now: Instant, query: &Query) -> Result<(Pass, Tag), Refusal> {
+        let Self { compiled, tallies, .. } = self;
+        judge(query, compiled.ruleset.decide_seen(query, |place| tallies.evaluated(place, now)))
     }
 
     /// The flow's next hop, looked up when it is unknown, has gone stale, or was never needed.
@@ -250,29 +254,50 @@ impl Shard {
         }
     }
 
+    /// Asks the rules about a flow that exists.
+    fn ask_again(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
+        judge(query, self.compiled.ruleset.decide(query))
+    }
+
     /// Would the flow's first packet still pass, the same way, with the same translation?
     fn reconsider(&self, hit: Hit) -> Result<[Pass; 2], Refusal> {
         let admission = self.table.admission(hit);
-        let (ingress, egress, key) = (admission.ingress, admission.egress, admission.original);
+        let (ingress, egress, original) = (admission.ingress, admission.egress, admission.original);
+        let outside = admission.outside;
         let from_self = ingress == InterfaceId::SELF;
         let to_self = egress == InterfaceId::SELF;
-        let query =
-            Query { to_self, from_self, ..Query::new(Direction::In, ingress, key, Transport::of_flow(&key)) };
-        let asked = if from_self { None } else { Some(self.evaluate(&query)?) };
+        let query = Query {
+            from_self,
+            ..Query::new(Direction::In, ingress, original, Transport::of_flow(&original))
+        };
+        if !self.still_translated(&query, &outside, egress) {
+            return Err(Refusal::silent(Drop::NoFlow));
+        }
+        // Behind the translation of the destination, before that of the source.
+        let inner = (original.src(), original.src_port(), outside.dst(), outside.dst_port());
+        let key = FlowKey::new(original.protocol(), inner.0, inner.1, inner.2, inner.3).unwrap_or(original);
+        let forward = self.compiled.translations.inward(&query).map(|(_, deed)| deed.id());
+        let query = Query { key, to_self, forward, ..query };
+        let asked = if from_self { None } else { Some(self.ask_again(&query)?) };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if let (true, Some(pass)) = (to_self, pass_in) {
             let still_ours = self.compiled.is_own(key.dst(), ingress);
             return if still_ours { Ok([pass, pass]) } else { Err(NO_ROUTE) };
         }
         self.compiled.fib.lookup(key.dst()).filter(|hop| hop.interface == egress).ok_or(NO_ROUTE)?;
-        let wanted = self.compiled.outbound_translation(key.src(), egress).map(|outside| outside.address);
-        if wanted.unwrap_or(key.src()) != admission.outside.src() {
-            return Err(Refusal::silent(Drop::NoFlow));
-        }
-        let query =
-            Query { direction: Direction::Out, interface: egress, key: admission.outside, tag, ..query };
-        let (pass_out, _) = self.evaluate(&query)?;
+        let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
+        let (pass_out, _) = self.ask_again(&query)?;
         Ok([pass_in.unwrap_or(pass_out), pass_out])
+    }
+}
+
+fn judge(query: &Query, Decision { verdict, tag }: Decision) -> Result<(Pass, Tag), Refusal> {
+    match verdict {
+        Verdict::Pass(pass) => Ok((pass, tag)),
+        Verdict::Block { rule, drop, log, reject } => {
+            let answer = reject.then(|| Answer::to_rejected(query.transport));
+            Err(Refusal { drop, rule: Some(rule), answer, log })
+        }
     }
 }
 

@@ -13,12 +13,14 @@ mod courier;
 mod deferral;
 mod departure;
 mod drops;
+mod explain;
 mod forward;
 mod helm;
 mod local;
 mod notice;
 mod outbox;
 mod pair;
+mod policy;
 mod rate;
 mod refusal;
 mod related;
@@ -27,12 +29,15 @@ mod report;
 mod shard;
 mod size;
 pub mod snapshot;
+mod tally;
 mod traffic;
+mod translate;
 mod virtual_ip;
 
 pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, NotAgain, ReplicaOrder};
+pub use explain::{Asked, Explanation, Leaving, Question, Step, explain};
 pub use helm::{
     CourierOrder, DigestRow, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
     PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
@@ -41,8 +46,10 @@ pub use helm::{
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use pair::PairPart;
+pub use policy::{GroupRow, Policy, RuleRow, TableRow, TranslationRow, policy};
 pub use replication::CHUNK;
 pub use shard::{Shard, Why};
+pub use tally::{RuleCounts, Tally};
 pub use virtual_ip::VirtualIp;
 
 pub use crate::wire::Offload;

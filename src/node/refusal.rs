@@ -74,6 +74,9 @@ impl Shard {
         out: &mut Outbox,
     ) {
         let Refusal { drop, rule, answer, log } = refusal;
+        if let Some(place) = rule.and_then(|rule| self.compiled.ruleset.place(rule)) {
+            self.tallies.blocked(place, packet.ip().len() as u64);
+        }
         match answer {
             Some(Answer::Error(cause)) => self.answer_with_error(now, cause, &packet, ingress, out),
             Some(Answer::Reset) => self.answer_with_reset(now, &packet, ingress, out),

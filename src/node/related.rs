@@ -42,6 +42,7 @@ impl Shard {
             return Err(Refusal::silent(Drop::IcmpUnmatched));
         }
         if route.egress == InterfaceId::SELF {
+            nat::rewrite_error(packet, quoted, related);
             return Ok(Onward::Deliver);
         }
         self.check_forwardable(packet, ingress, route.egress)?;

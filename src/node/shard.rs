@@ -17,6 +17,7 @@ use super::pair::{self, Duty};
 use super::rate::Rate;
 use super::refusal::Refusal;
 use super::replication::Met;
+use super::tally::Tallies;
 use super::traffic::Traffic;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
@@ -61,6 +62,7 @@ pub struct Shard {
     pub(super) reassembly: Reassembly,
     pub(super) departures: Departures,
     pub(super) drops: Drops,
+    pub(super) tallies: Tallies,
     pub(super) traffic: Traffic,
     pub(super) outbound: Outbound,
     pub(super) icmp_errors: Rate,
@@ -99,6 +101,7 @@ impl Shard {
             reassembly: Reassembly::new(compiled.reassembly_limits()),
             departures: Departures::new(&compiled, fragment_id),
             drops: Drops::new(),
+            tallies: Tallies::new(&compiled.ruleset),
             traffic: Traffic::new(interfaces),
             icmp_errors: Rate::new(ICMP_ERRORS_PER_SECOND, now),
             links_up: vec![false; compiled.offloads.len()],

@@ -23,7 +23,7 @@ pub fn compile(config: &Valid<Config>, node: NodeIndex) -> Ruleset {
     }
     Ruleset {
         classifier: Classifier::new(drafts.iter().map(|draft| &draft.criteria)),
-        deeds: drafts.iter().map(Deed::new).collect(),
+        deeds: drafts.iter().map(|draft| Deed::new(draft, &directory.infos)).collect(),
         infos: directory.infos.into_boxed_slice(),
     }
 }
@@ -39,6 +39,8 @@ pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_
         let in_force = config.rules.iter().filter(|rule| !rule.disabled);
         in_force.filter(move |rule| Tab::of(config, rule) == tab).filter_map(|rule| draft(places, rule))
     };
+    // What the document says of all states holds for those of automatic rules as well.
+    drafts.iter_mut().for_each(|draft| draft.state.1 = config.system.state_policy);
     drafts.extend(own(Tab::Floating).chain(own(Tab::Group)).chain(own(Tab::Interface)));
     drafts
 }
@@ -84,6 +86,7 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
         log: rule.log,
         tag: rule.tag.as_ref().map(|tag| places.tag(tag)),
         allow_options: rule.allow_options,
+        state: (rule.state_type, rule.state_policy.unwrap_or(places.state_policy())),
         ..Draft::new(rule.id, outcome, criteria)
     })
 }

@@ -2,7 +2,7 @@
 
 use super::criteria::{Criteria, EITHER_WAY, Tag};
 use super::verdict::{Pass, Verdict};
-use crate::config::model::{Protocol, RuleDirection};
+use crate::config::model::{Protocol, RuleDirection, StatePolicy, StateType};
 use crate::types::{Direction, Family, RuleId};
 use crate::wire::{Drop, tcp_flags};
 
@@ -18,6 +18,8 @@ pub(super) struct Draft {
     pub tag: Option<Tag>,
     /// Packets may have IP options.
     pub allow_options: bool,
+    /// How flows are tracked.
+    pub state: (StateType, StatePolicy),
     pub criteria: Criteria,
 }
 
@@ -36,7 +38,8 @@ pub(super) enum Outcome {
 impl Draft {
     /// A rule whose first match decides.
     pub(super) fn new(id: RuleId, outcome: Outcome, criteria: Criteria) -> Draft {
-        Draft { id, outcome, quick: true, log: false, tag: None, allow_options: false, criteria }
+        let state = (StateType::Keep, StatePolicy::IfBound);
+        Draft { id, outcome, quick: true, log: false, tag: None, allow_options: false, state, criteria }
     }
 
     /// The answer to a match that crosses this way; `None` when the rule does not decide.
@@ -48,7 +51,9 @@ impl Draft {
         };
         match outcome {
             Outcome::Pass => {
-                let mut pass = Pass::new(rule).logged(log).with_options(self.allow_options);
+                let (state, policy) = self.state;
+                let pass = Pass::new(rule).logged(log).with_options(self.allow_options);
+                let mut pass = pass.tracked(state, policy);
                 if self.begins_anywhere() {
                     pass = pass.from_the_middle();
                 }
@@ -128,6 +133,15 @@ impl Draft {
         if self.allow_options {
             text += " allow-opts";
         }
+        text += match self.state.0 {
+            StateType::Keep => "",
+            StateType::Sloppy => " sloppy state",
+            StateType::None => " no state",
+        };
+        text += match self.state.1 {
+            StatePolicy::IfBound => "",
+            StatePolicy::Floating => " (floating)",
+        };
         text + scope.remark()
     }
 }

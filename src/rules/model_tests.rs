@@ -7,9 +7,10 @@ use proptest::sample::select;
 
 use super::automatic::id;
 use super::*;
-use crate::config::arbitrary::{action, direction, dscp, family, icmp_kind, protocol, tcp_flags};
+use crate::config::arbitrary::{action, direction, dscp, family, icmp_kind, protocol, state_type, tcp_flags};
 use crate::config::model::{
-    Action, Endpoint, Interfaces, Place, Ports, Protocol, Rule, RuleDirection, RuleFamily,
+    Action, Endpoint, Interfaces, Place, Ports, Protocol, Rule, RuleDirection, RuleFamily, StatePolicy,
+    StateType,
 };
 use crate::config::{self, Aliases, Config, Valid};
 use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
@@ -164,6 +165,7 @@ fn naive(config: &Valid<Config>, bare: &Ruleset, query: &Query) -> Verdict {
         verdict = match rule.action {
             Action::Pass => {
                 let pass = Pass::new(rule.id).logged(rule.log).with_options(rule.allow_options);
+                let pass = pass.tracked(rule.state_type, StatePolicy::IfBound);
                 let anywhere =
                     rule.tcp_flags.is_some_and(|flags| flags.out_of & 0x12 != 0x12 || flags.set & 0x12 != 2);
                 Verdict::Pass(if anywhere { pass.from_the_middle() } else { pass })
@@ -252,7 +254,7 @@ fn some_rule() -> impl Strategy<Value = Rule> {
     let what = (interfaces, action(), family(), protocol());
     let who = (place(), some_ports(), place(), some_ports());
     let headers = (proptest::collection::vec(icmp_kind(), 0..3), rarely(tcp_flags()), rarely(dscp()));
-    let tags = (tag(), tag(), any::<bool>());
+    let tags = (tag(), tag(), any::<bool>(), state_type());
     let flags = (any::<[bool; 6]>(), direction());
     (what, who, headers, tags, flags).prop_map(|(what, who, headers, tags, (flags, direction))| {
         let floating = flags[0];
@@ -272,6 +274,7 @@ fn some_rule() -> impl Strategy<Value = Rule> {
             tcp_flags: headers.1.filter(|_| what.3 == Protocol::Tcp),
             dscp: headers.2,
             allow_options: flags[5] && what.1 == Action::Pass,
+            state_type: if what.1 == Action::Pass { tags.3 } else { StateType::Keep },
             not_tagged: tags.2 && tags.1.is_some(),
             tag: tags.0.filter(|_| matches!(what.1, Action::Pass | Action::Match)),
             tagged: tags.1,

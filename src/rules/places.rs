@@ -8,7 +8,7 @@ use super::automatic::own_addresses;
 use super::criteria::{BOTH, Tag, bit, only};
 use super::set::{Members, PortSet, PortTable, Set, Table};
 use super::spans::Spans;
-use crate::config::model::{AddressRange, Config, Endpoint, Place, Ports, RuleFamily, Target};
+use crate::config::model::{AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target};
 use crate::config::{Aliases, NodeIndex, Valid};
 use crate::types::{Family, PortRange, Prefix, RuleId};
 
@@ -123,6 +123,11 @@ impl<'a> Places<'a> {
     /// The bits of all interfaces.
     pub fn all(&self) -> u128 {
         self.config.interface_ids().fold(0, |bits, id| bits | bit(id))
+    }
+
+    /// Whether flows are bound to their interfaces, where a rule does not say.
+    pub fn state_policy(&self) -> StatePolicy {
+        self.config.system.state_policy
     }
 
     /// A tag by its name.

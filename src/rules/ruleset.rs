@@ -29,11 +29,15 @@ pub(super) struct Deed {
     quick: bool,
     log: bool,
     tag: Option<Tag>,
+    /// The rule's place in the directory.
+    place: usize,
 }
 
 impl Deed {
-    pub(super) fn new(draft: &Draft) -> Deed {
+    pub(super) fn new(draft: &Draft, infos: &[RuleInfo]) -> Deed {
+        let place = infos.binary_search_by_key(&draft.id, |info| info.id);
         Deed {
+            place: place.unwrap_or(usize::MAX),
             verdicts: [Direction::In, Direction::Out].map(|direction| draft.verdict(direction)),
             quick: draft.quick,
             log: draft.log,
@@ -74,6 +78,11 @@ impl Ruleset {
     /// Decides. Everything that comes in is first held against [`martian`]. Then as in pf: of the rules that match, the
     /// first quick one decides, and without one the last; on the way each may tag and log.
     pub fn decide(&self, query: &Query) -> Decision {
+        self.decide_seen(query, |_| {})
+    }
+
+    /// Decides, and shows the place of each rule that matched on the way; see [`Ruleset::place`].
+    pub fn decide_seen(&self, query: &Query, mut seen: impl FnMut(usize)) -> Decision {
         let (way, drop) = match query.direction {
             Direction::In => (0, Drop::BlockedIn),
             Direction::Out => (1, Drop::BlockedOut),
@@ -87,6 +96,7 @@ impl Ruleset {
         let (mut tag, mut noted) = (query.tag, false);
         self.classifier.walk(query, &mut tag, |line, tag| {
             let deed = &self.deeds[line];
+            seen(deed.place);
             *tag = deed.tag.unwrap_or(*tag);
             match deed.verdicts[way] {
                 Some(decided) => verdict = decided,
@@ -112,8 +122,12 @@ impl Ruleset {
 
     /// A rule as people see it.
     pub fn rule(&self, id: RuleId) -> Option<&RuleInfo> {
-        let index = self.infos.binary_search_by_key(&id, |info| info.id).ok()?;
-        self.infos.get(index)
+        self.infos.get(self.place(id)?)
+    }
+
+    /// The place of a rule among all of them.
+    pub fn place(&self, id: RuleId) -> Option<usize> {
+        self.infos.binary_search_by_key(&id, |info| info.id).ok()
     }
 
     /// All rules, automatic ones included, by id.

@@ -1,5 +1,6 @@
 //! What the rules answer, and the witnesses that they did.
 
+use crate::config::model::{StatePolicy, StateType};
 use crate::types::RuleId;
 use crate::wire::Drop;
 
@@ -31,6 +32,9 @@ pub struct Pass {
 const LOG: u8 = 1;
 const OPTIONS: u8 = 2;
 const MIDDLE: u8 = 4;
+const SLOPPY: u8 = 8;
+const STATELESS: u8 = 16;
+const FLOATING: u8 = 32;
 
 impl Pass {
     pub(super) const fn new(rule: RuleId) -> Pass {
@@ -47,6 +51,19 @@ impl Pass {
 
     pub(super) const fn from_the_middle(self) -> Pass {
         Pass { rule: self.rule, bits: self.bits | MIDDLE }
+    }
+
+    pub(super) const fn tracked(self, state: StateType, policy: StatePolicy) -> Pass {
+        let state = match state {
+            StateType::Keep => 0,
+            StateType::Sloppy => SLOPPY,
+            StateType::None => STATELESS,
+        };
+        let policy = match policy {
+            StatePolicy::IfBound => 0,
+            StatePolicy::Floating => FLOATING,
+        };
+        Pass { rule: self.rule, bits: self.bits | state | policy }
     }
 
     /// The place of a verdict, in a flow that another node has told of and that the rules here have not been asked about
@@ -73,6 +90,21 @@ impl Pass {
     /// A TCP connection may be picked up in its middle, not only with its SYN.
     pub const fn begins_anywhere(self) -> bool {
         self.bits & MIDDLE != 0
+    }
+
+    /// TCP's windows and numbers are not looked at.
+    pub const fn is_sloppy(self) -> bool {
+        self.bits & SLOPPY != 0
+    }
+
+    /// No flow is made.
+    pub const fn is_stateless(self) -> bool {
+        self.bits & STATELESS != 0
+    }
+
+    /// The flow's packets may come in by any interface.
+    pub const fn floats(self) -> bool {
+        self.bits & FLOATING != 0
     }
 
     /// For unit tests of other modules: as if rule `rule` had let the flow through.

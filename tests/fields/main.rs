@@ -4,9 +4,13 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod explain;
+mod nat;
 mod pair;
+mod policy;
 mod rig;
 mod shown;
+mod states;
 mod timers;
 
 use std::time::Duration;

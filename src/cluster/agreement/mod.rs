@@ -300,7 +300,9 @@ impl Agreement {
                 let name = document.hash.clone();
                 let problems =
                     result.and_then(|()| self.commit(*document, ground, out)).err().unwrap_or_default();
-                if !problems.is_empty() {
+                if problems.is_empty() {
+                    self.seen = Some(self.life.main().revision);
+                } else {
                     self.abort(ground);
                 }
                 out.messages.push(Message::Committed(name, problems).encode());
@@ -309,6 +311,8 @@ impl Agreement {
                 if let Err(problems) = result.and_then(|()| self.commit(*document, ground, out)) {
                     out.notes.push(format!("the peer's configuration: {}", problems.join("; ")));
                     self.abort(ground);
+                } else {
+                    self.seen = Some(self.life.main().revision);
                 }
                 self.hello(now, true, out);
             }

@@ -280,7 +280,9 @@ fn a_change_is_made_on_both_nodes() {
         assert_eq!(pair.one(), new.hash);
         assert_eq!(pair.nodes[at].outcomes.pop(), Some(Outcome::Done(Peer::Same)));
         assert!(pair.knows(0, &new.hash) && pair.knows(1, &new.hash));
-        assert_eq!(pair.nodes[at].agreement.unseen(), None);
+        assert!(pair.nodes.iter().all(|node| node.agreement.unseen().is_none()));
+        let words = pair.nodes.iter().map(|node| node.agreement.words());
+        assert!(words.into_iter().all(|words| words.unwrap().contains("both nodes have the same")));
     }
 }
 

@@ -12,7 +12,7 @@ mod words;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::Config;
+use super::{Config, amend};
 pub use text::unified;
 pub use words::{MASK, is_secret};
 
@@ -104,7 +104,36 @@ pub fn apply<'c>(old: &Config, changes: impl IntoIterator<Item = &'c Change>) ->
 
 fn value_of(config: &Config) -> Value {
     // Every field has a JSON form; see `Config::hash`.
-    serde_json::to_value(config).unwrap_or_default()
+    let mut value = serde_json::to_value(config).unwrap_or_default();
+    // Whole sections with their default values are not written out; their fields are what people look for.
+    if let Value::Object(document) = &mut value {
+        fill(document, "outbound", &config.outbound);
+        if let Value::Object(system) = fill(document, "system", &config.system) {
+            fill(system, "web", &config.system.web);
+            fill(system, "timeouts", &config.system.timeouts);
+        }
+    }
+    value
+}
+
+fn fill<'v>(section: &'v mut Map<String, Value>, key: &str, what: &impl Serialize) -> &'v mut Value {
+    section.entry(key).or_insert_with(|| serde_json::to_value(what).unwrap_or_default())
+}
+
+impl Change {
+    /// The text without this change, when it is a single value.
+    pub fn undo_in(&self, text: &str) -> Option<String> {
+        let plain = |value: &Value| match value {
+            Value::String(text) => Some(toml::Value::String(text.clone()).to_string()),
+            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        match &self.kind {
+            Kind::Set(Some(before), _) => amend::set(text, &self.path(), &plain(before)?).ok(),
+            Kind::Set(None, Some(_)) => amend::remove(text, &self.path()),
+            Kind::Set(None, None) | Kind::Added(..) | Kind::Removed(_) | Kind::Moved(_) => None,
+        }
+    }
 }
 
 fn compare(path: &mut Vec<Step>, old: &Value, new: &Value, about: &Value, found: &mut Vec<Change>) {
@@ -113,7 +142,10 @@ fn compare(path: &mut Vec<Step>, old: &Value, new: &Value, about: &Value, found:
     for field in fields {
         path.push(Step::Field(field.clone()));
         let pair = (before.get(&field), after.get(&field));
-        if is_items(pair.0) || is_items(pair.1) {
+        if is_items(pair.0)
+            && is_items(pair.1)
+            && [pair.0, pair.1].iter().flatten().any(|side| side.is_array())
+        {
             let items = |side: Option<&Value>| side.and_then(Value::as_array).cloned().unwrap_or_default();
             list::compare(path, &field, &items(pair.0), &items(pair.1), found);
         } else if let (Some(section @ Value::Object(_)), Some(other @ Value::Object(_))) = pair {
@@ -126,10 +158,13 @@ fn compare(path: &mut Vec<Step>, old: &Value, new: &Value, about: &Value, found:
     }
 }
 
-/// A list of sections.
+/// A list of sections, or none.
 fn is_items(value: Option<&Value>) -> bool {
-    let items = value.and_then(Value::as_array);
-    items.is_some_and(|items| !items.is_empty() && items.iter().all(Value::is_object))
+    match value {
+        Some(Value::Array(items)) => items.iter().all(Value::is_object),
+        Some(_) => false,
+        None => true,
+    }
 }
 
 /// The section that holds what the path ends with.

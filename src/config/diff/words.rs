@@ -13,7 +13,7 @@ pub const MASK: &str = "***";
 const SHOWN: usize = 120;
 
 /// Keys whose values must not be seen.
-const SECRETS: [&str; 2] = ["password", "secret"];
+const SECRETS: [&str; 3] = ["password", "password_hash", "secret"];
 
 /// True for the name of a field that holds a secret.
 pub fn is_secret(field: &str) -> bool {
@@ -89,7 +89,8 @@ impl fmt::Display for Change {
                 if self.is_secret() {
                     return write!(f, "{} changed", self.field());
                 }
-                write!(f, "{}: {} -> {}", self.field(), shown(before.as_ref()), shown(after.as_ref()))
+                let (was, is) = (before.as_ref(), after.as_ref());
+                write!(f, "{}: {} -> {}", self.field(), beside(was, is), beside(is, was))
             }
         }
     }
@@ -131,6 +132,16 @@ fn item(list: &str, name: &str, about: &Value) -> String {
     match text("interface").filter(|_| list == "rule") {
         Some(interface) => format!("{} {called} on {interface}", noun(list)),
         None => format!("{} {called}", noun(list)),
+    }
+}
+
+/// A value; a default in the words that fit the other one.
+fn beside(value: Option<&Value>, other: Option<&Value>) -> String {
+    match (value, other) {
+        (None, Some(Value::Bool(true))) => "off".into(),
+        (None, Some(Value::Bool(false))) => "on".into(),
+        (None, Some(Value::String(_) | Value::Array(_) | Value::Object(_))) => "none".into(),
+        (None, Some(Value::Number(_) | Value::Null) | None) | (Some(_), _) => shown(value),
     }
 }
 

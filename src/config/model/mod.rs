@@ -15,6 +15,8 @@ mod routing;
 mod rule;
 mod secret;
 mod system;
+mod timeouts;
+mod user;
 mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
@@ -28,9 +30,11 @@ pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
 pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
 pub use routing::{Gateway, Route};
-pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily};
+pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
 pub use secret::Secret;
-pub use system::{System, Timeouts, Web};
+pub use system::{System, Web};
+pub use timeouts::{Optimization, SetTimeouts, Timeouts};
+pub use user::{User, UserRole};
 pub use virtual_ip::{VirtualIp, VirtualMac};
 
 /// The whole document, shared by all nodes; each node takes its own `[[node]]` part.
@@ -83,6 +87,9 @@ pub struct Config {
     /// Outbound NAT.
     #[serde(default, skip_serializing_if = "is_default")]
     pub outbound: Outbound,
+    /// Who may see and change this firewall.
+    #[serde(rename = "user", default, skip_serializing_if = "is_default")]
+    pub users: Vec<User>,
 }
 
 /// For `skip_serializing_if`: what has its default value is not written out.

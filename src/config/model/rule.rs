@@ -67,6 +67,12 @@ pub struct Rule {
     /// Only packets that do not carry the tag of `tagged`.
     #[serde(default, skip_serializing_if = "is_default")]
     pub not_tagged: bool,
+    /// How flows are tracked (pfSense's `statetype`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub state_type: StateType,
+    /// Whether flows are bound to the interfaces by which they began; as `system.state_policy` says when absent.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub state_policy: Option<StatePolicy>,
     /// The port forward that this rule belongs to: interface, family, protocol, source and destination are the
     /// forward's.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -105,6 +111,8 @@ impl Rule {
             tag: None,
             tagged: None,
             not_tagged: false,
+            state_type: StateType::Keep,
+            state_policy: None,
             port_forward: None,
             log: false,
             disabled: false,
@@ -167,6 +175,30 @@ pub enum Action {
     Reject,
     /// Floating: decides nothing, but tags and logs.
     Match,
+}
+
+/// How flows are tracked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum StateType {
+    /// With TCP's windows and numbers.
+    #[default]
+    Keep,
+    /// Without them, for connections of which only one way comes by here.
+    Sloppy,
+    /// Not at all: each packet is for the rules, and answers need a rule of their own. What is translated is tracked.
+    None,
+}
+
+/// Whether flows are bound to the interfaces by which they began.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StatePolicy {
+    /// They are.
+    #[default]
+    IfBound,
+    /// Their packets may come in anywhere.
+    Floating,
 }
 
 /// Which way packets cross the interface.

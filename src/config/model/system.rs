@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Reflection, is_default};
+use super::{Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
 use crate::config::defaults;
 use crate::types::{ReleaseKey, ReleaseVersion};
 
@@ -28,12 +28,18 @@ pub struct System {
     /// Whether hosts inside reach 1:1 NAT by its outside addresses.
     #[serde(skip_serializing_if = "is_default")]
     pub one_to_one_reflection: bool,
+    /// How long idle flows are remembered.
+    #[serde(skip_serializing_if = "is_default")]
+    pub optimization: Optimization,
+    /// Whether flows are bound to the interfaces by which they began.
+    #[serde(skip_serializing_if = "is_default")]
+    pub state_policy: StatePolicy,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
-    /// pf's timers.
+    /// pf's timers, where they are to be others than the profile's.
     #[serde(skip_serializing_if = "is_default")]
-    pub timeouts: Timeouts,
+    pub timeouts: SetTimeouts,
 }
 
 /// `[system.web]`
@@ -44,27 +50,11 @@ pub struct Web {
     pub port: u16,
 }
 
-/// `[system.timeouts]`: pf's timers in seconds, pf's defaults.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-#[allow(missing_docs, reason = "the names are pf's own")]
-pub struct Timeouts {
-    pub tcp_first: u32,
-    pub tcp_opening: u32,
-    pub tcp_established: u32,
-    pub tcp_closing: u32,
-    pub tcp_finwait: u32,
-    pub tcp_closed: u32,
-    pub udp_first: u32,
-    pub udp_single: u32,
-    pub udp_multiple: u32,
-    pub icmp_first: u32,
-    pub icmp_error: u32,
-    pub other_first: u32,
-    pub other_single: u32,
-    pub other_multiple: u32,
-    /// Reassembly gives up on a datagram after this long.
-    pub frag: u32,
+impl System {
+    /// The timers in force.
+    pub fn timers(&self) -> Timeouts {
+        self.timeouts.under(self.optimization)
+    }
 }
 
 impl Default for System {
@@ -78,7 +68,9 @@ impl Default for System {
             nat_reflection: Reflection::Disable,
             one_to_one_reflection: false,
             web: Web::default(),
-            timeouts: Timeouts::default(),
+            optimization: Optimization::Normal,
+            state_policy: StatePolicy::IfBound,
+            timeouts: SetTimeouts::default(),
         }
     }
 }
@@ -86,27 +78,5 @@ impl Default for System {
 impl Default for Web {
     fn default() -> Self {
         Web { port: defaults::WEB_PORT }
-    }
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            tcp_first: 120,
-            tcp_opening: 30,
-            tcp_established: 86_400,
-            tcp_closing: 900,
-            tcp_finwait: 45,
-            tcp_closed: 90,
-            udp_first: 60,
-            udp_single: 30,
-            udp_multiple: 60,
-            icmp_first: 20,
-            icmp_error: 10,
-            other_first: 60,
-            other_single: 30,
-            other_multiple: 60,
-            frag: 30,
-        }
     }
 }

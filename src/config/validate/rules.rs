@@ -5,7 +5,7 @@ use super::names::{Unique, check_name, unknown};
 use super::{Ids, Report, Scene, find_interface};
 use crate::config::defaults::{RULE_LIMIT, TAG_LIMIT};
 use crate::config::model::{
-    Action, Config, Endpoint, Place, PortForward, Protocol, Rule, RuleDirection, is_alias_name,
+    Action, Config, Endpoint, Place, PortForward, Protocol, Rule, RuleDirection, StateType, is_alias_name,
 };
 
 pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
@@ -124,6 +124,17 @@ fn check_headers(path: &str, rule: &Rule, report: &mut Report) {
 }
 
 fn check_action(path: &str, rule: &Rule, report: &mut Report) {
+    let without_flows = rule.action != Action::Pass;
+    let said =
+        [("state_type", rule.state_type != StateType::Keep), ("state_policy", rule.state_policy.is_some())];
+    for (key, _) in said.into_iter().filter(|(_, said)| *said && without_flows) {
+        let message = "Only a rule that passes makes flows.";
+        report.add(format!("{path}.{key}"), message, format!("Remove {key}."));
+    }
+    if rule.state_type == StateType::None && rule.state_policy.is_some() {
+        let message = "Where no flow is made, none is bound to anything.";
+        report.add(format!("{path}.state_policy"), message, "Remove state_policy.");
+    }
     let decides = match rule.action {
         Action::Pass => true,
         Action::Block | Action::Reject => {

@@ -3,7 +3,7 @@
 use super::names::check_hostname;
 use super::{Report, addresses, virtual_ips_of};
 use crate::config::defaults::{self, STATE_LIMIT_RANGE, TIMEOUT_RANGE};
-use crate::config::model::{Config, OutboundMode, System, Timeouts, Web, Zone};
+use crate::config::model::{Config, OutboundMode, SetTimeouts, System, Web, Zone};
 use crate::types::{Prefix, ReleaseKey};
 
 /// The present key and the next one.
@@ -25,6 +25,8 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         state_limit,
         anti_lockout: _,
         nat_reflection: _,
+        optimization: _,
+        state_policy: _,
         one_to_one_reflection: _,
         release_keys,
         version_floor: _,
@@ -63,25 +65,8 @@ fn check_web(&Web { port }: &Web, report: &mut Report) {
     }
 }
 
-fn check_timeouts(timeouts: &Timeouts, report: &mut Report) {
-    let t = timeouts;
-    for (name, seconds) in [
-        ("tcp_first", t.tcp_first),
-        ("tcp_opening", t.tcp_opening),
-        ("tcp_established", t.tcp_established),
-        ("tcp_closing", t.tcp_closing),
-        ("tcp_finwait", t.tcp_finwait),
-        ("tcp_closed", t.tcp_closed),
-        ("udp_first", t.udp_first),
-        ("udp_single", t.udp_single),
-        ("udp_multiple", t.udp_multiple),
-        ("icmp_first", t.icmp_first),
-        ("icmp_error", t.icmp_error),
-        ("other_first", t.other_first),
-        ("other_single", t.other_single),
-        ("other_multiple", t.other_multiple),
-        ("frag", t.frag),
-    ] {
+fn check_timeouts(timeouts: &SetTimeouts, report: &mut Report) {
+    for (name, seconds) in timeouts.set() {
         if !TIMEOUT_RANGE.contains(&seconds) {
             let message = format!("A timer of {seconds} seconds is not possible.");
             let remedy = format!("Write 1 to {} seconds.", TIMEOUT_RANGE.end());

@@ -179,7 +179,7 @@ fn pass() -> (rules::Pass, config::model::Timeouts) {
     let key = key.expect("one family");
     let query = rules::Query::new(Direction::In, InterfaceId(1), key, Transport::Udp);
     match rules::compile(&valid, node).evaluate(&query) {
-        rules::Verdict::Pass(pass) => (pass, valid.system.timeouts),
+        rules::Verdict::Pass(pass) => (pass, valid.system.timers()),
         rules::Verdict::Block { rule, .. } => panic!("blocked by {rule}"),
     }
 }

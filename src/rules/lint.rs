@@ -1,0 +1,375 @@
+//! Rules that do less, or more, than their author thinks: shadowed, duplicate, never matching, wider than they look.
+//!
+//! Each finding has an example packet, and is true for that packet by construction: a rule is called shadowed only when
+//! one earlier rule that decides at once sees everything that it sees. What several earlier rules cover together is not
+//! looked for.
+
+use std::fmt;
+
+use super::compile::drafts;
+use super::criteria::{Criteria, Scope, only};
+use super::draft::{Draft, Outcome};
+use super::line::protocols;
+use super::places::Places;
+use super::set::{FamilySpans, Set};
+use super::spans::{Number, Spans};
+use crate::config::model::{Config, Protocol};
+use crate::config::{NodeIndex, Valid};
+use crate::types::{Direction, Family, RuleId};
+
+/// Something that an author of rules should look at.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Finding {
+    /// The rule.
+    pub rule: RuleId,
+    /// Where it stands in the document: `rule[3]`.
+    pub path: String,
+    /// What is odd about it.
+    pub kind: Kind,
+    /// A packet that shows it.
+    pub example: Option<String>,
+}
+
+/// What is odd about a rule.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// This earlier rule decides everything that it could match.
+    Shadowed(RuleId),
+    /// This earlier rule matches the same and does the same.
+    Duplicate(RuleId),
+    /// No packet can match it.
+    NeverMatches,
+    /// It says "everything but", and of this family that is everything.
+    WholeFamily(Family),
+    /// It lets everybody outside reach everything.
+    Open,
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Finding { rule, path, kind, example } = self;
+        write!(f, "{path} ({rule}): ")?;
+        match kind {
+            Kind::Shadowed(by) => write!(f, "Rule {by} before it decides all that it could match."),
+            Kind::Duplicate(of) => write!(f, "Rule {of} matches the same and does the same."),
+            Kind::NeverMatches => {
+                f.write_str("No packet can match it: its sets of addresses or ports are empty.")
+            }
+            Kind::WholeFamily(Family::Inet) => {
+                f.write_str("What it leaves out has no IPv4 address, so it matches all of IPv4.")
+            }
+            Kind::WholeFamily(Family::Inet6) => {
+                f.write_str("What it leaves out has no IPv6 address, so it matches all of IPv6.")
+            }
+            Kind::Open => f.write_str("It lets anybody outside reach everything."),
+        }?;
+        example.as_ref().map_or(Ok(()), |example| write!(f, " For example: {example}."))
+    }
+}
+
+/// Looks at the rules in force on a node, in the order of the document.
+pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
+    let drafts = drafts(config, node, &Places::new(config, node));
+    let seen: Vec<Seen> = drafts.iter().map(Seen::new).collect();
+    let mut findings = Vec::new();
+    for (index, rule) in config.rules.iter().enumerate() {
+        let Some(at) = drafts.iter().position(|draft| draft.id == rule.id) else { continue };
+        let (draft, here) = (&drafts[at], &seen[at]);
+        let mut find = |kind, example| {
+            findings.push(Finding { rule: rule.id, path: format!("rule[{index}]"), kind, example });
+        };
+        let Some(example) = here.example(config, draft) else {
+            find(Kind::NeverMatches, None);
+            continue;
+        };
+        let cover = drafts[..at]
+            .iter()
+            .zip(&seen)
+            .find(|(earlier, seen)| earlier.quick && earlier.outcome != Outcome::Match && seen.covers(here));
+        if let Some((earlier, seen)) = cover {
+            let same = earlier.outcome == draft.outcome && here.covers(seen) && !is_automatic(earlier.id);
+            let kind = if same { Kind::Duplicate(earlier.id) } else { Kind::Shadowed(earlier.id) };
+            find(kind, Some(example));
+            continue;
+        }
+        if draft.outcome == Outcome::Pass {
+            for family in [Family::Inet, Family::Inet6] {
+                if here.is_wider_than_it_looks(family) {
+                    let (mut narrow, mut only_this) = (draft.clone(), here.clone());
+                    narrow.criteria.families = only(family);
+                    only_this.keep(family);
+                    find(Kind::WholeFamily(family), only_this.example(config, &narrow));
+                }
+            }
+            if here.is_open(config) {
+                find(Kind::Open, Some(example));
+            }
+        }
+    }
+    findings
+}
+
+const fn is_automatic(id: RuleId) -> bool {
+    id.0 < crate::config::defaults::FIRST_RULE_ID
+}
+
+/// What a rule sees, as sets that can be compared.
+#[derive(Clone)]
+struct Seen {
+    criteria: Criteria,
+    inet: Option<View<u32>>,
+    inet6: Option<View<u128>>,
+    ports: [Spans<u16>; 2],
+}
+
+/// What it sees of a family.
+#[derive(Clone)]
+struct View<A> {
+    /// `None` for any.
+    protocols: Option<Vec<u8>>,
+    /// `None` for any.
+    icmp: Option<Vec<u8>>,
+    source: Spans<A>,
+    destination: Spans<A>,
+}
+
+impl<A: FamilySpans> View<A> {
+    fn new(criteria: &Criteria) -> Option<View<A>> {
+        let icmp = criteria.icmp.iter().filter_map(|kind| kind.number(A::FAMILY));
+        criteria.families.contains(&A::FAMILY).then(|| View {
+            protocols: protocols(criteria.protocol, A::FAMILY),
+            icmp: (!criteria.icmp.is_empty()).then(|| icmp.collect()),
+            source: criteria.source.spans(),
+            destination: criteria.destination.spans(),
+        })
+    }
+
+    fn is_empty(&self) -> bool {
+        let none = |kinds: &Option<Vec<u8>>| kinds.as_ref().is_some_and(Vec::is_empty);
+        self.source.ranges().is_empty() || self.destination.ranges().is_empty() || none(&self.icmp)
+    }
+
+    fn covers(&self, other: &View<A>) -> bool {
+        contains(&self.protocols, &other.protocols)
+            && contains(&self.icmp, &other.icmp)
+            && covers(&self.source, &other.source)
+            && covers(&self.destination, &other.destination)
+    }
+}
+
+/// Is every kind of the second among the first?
+fn contains(all: &Option<Vec<u8>>, some: &Option<Vec<u8>>) -> bool {
+    match (all, some) {
+        (None, _) => true,
+        (Some(_), None) => false,
+        (Some(all), Some(some)) => some.iter().all(|kind| all.contains(kind)),
+    }
+}
+
+/// Is every number of the second in the first?
+fn covers<K: Number>(all: &Spans<K>, some: &Spans<K>) -> bool {
+    some.ranges().iter().all(|(first, last)| {
+        let index = all.ranges().partition_point(|(start, _)| start <= first);
+        let around = index.checked_sub(1).and_then(|index| all.ranges().get(index));
+        around.is_some_and(|(_, end)| last <= end)
+    })
+}
+
+impl Seen {
+    fn new(draft: &Draft) -> Seen {
+        let criteria = draft.criteria.clone();
+        Seen {
+            inet: View::new(&criteria).filter(|view| !view.is_empty()),
+            inet6: View::new(&criteria).filter(|view| !view.is_empty()),
+            ports: [criteria.source_port.spans(), criteria.destination_port.spans()],
+            criteria,
+        }
+    }
+
+    fn keep(&mut self, family: Family) {
+        match family {
+            Family::Inet => self.inet6 = None,
+            Family::Inet6 => self.inet = None,
+        }
+    }
+
+    /// Does it see everything that the other sees?
+    fn covers(&self, other: &Seen) -> bool {
+        let (all, some) = (&self.criteria, &other.criteria);
+        let indifferent = all.scope == Scope::Everything
+            && all.forward.is_none()
+            && (all.dscp.is_none() || all.dscp == some.dscp)
+            && (all.tagged.is_none() || all.tagged == some.tagged)
+            && (all.tcp_flags.is_none_or(|flags| flags.out_of == 0) || all.tcp_flags == some.tcp_flags);
+        indifferent
+            && some.interfaces & !all.interfaces == 0
+            && some.directions.iter().all(|way| all.directions.contains(way))
+            && covers(&self.ports[0], &other.ports[0])
+            && covers(&self.ports[1], &other.ports[1])
+            && family_covers(&self.inet, &other.inet)
+            && family_covers(&self.inet6, &other.inet6)
+    }
+
+    /// It names exceptions that do not exist in this family, and looks at the other one as well.
+    fn is_wider_than_it_looks(&self, family: Family) -> bool {
+        let both = self.inet.is_some() && self.inet6.is_some();
+        let whole = |set: &Set| {
+            set.not
+                && match family {
+                    Family::Inet => set.spans::<u32>().complement().ranges().is_empty(),
+                    Family::Inet6 => set.spans::<u128>().complement().ranges().is_empty(),
+                }
+        };
+        both && (whole(&self.criteria.source) || whole(&self.criteria.destination))
+    }
+
+    /// Anybody from a WAN, to anything.
+    fn is_open(&self, config: &Config) -> bool {
+        let Criteria { source, source_port, destination, destination_port, tagged, scope, .. } =
+            &self.criteria;
+        let wan = |index: usize| self.criteria.interfaces >> index & 1 == 1;
+        let on_wan = config
+            .interfaces
+            .iter()
+            .enumerate()
+            .any(|(index, interface)| interface.zone == crate::config::model::Zone::Wan && wan(index));
+        on_wan
+            && self.criteria.directions.contains(&Direction::In)
+            && self.criteria.protocol == Protocol::Any
+            && source.is_any()
+            && destination.is_any()
+            && source_port.is_any()
+            && destination_port.is_any()
+            && tagged.is_none()
+            && *scope == Scope::Everything
+    }
+
+    /// A packet that it sees.
+    fn example(&self, config: &Valid<Config>, draft: &Draft) -> Option<String> {
+        let number = draft.criteria.interfaces.trailing_zeros() as usize;
+        let interface = config.interfaces.get(number).map(|interface| interface.name.as_str())?;
+        let (protocol, source, destination) = match (&self.inet, &self.inet6) {
+            (Some(view), _) => {
+                let (source, destination) =
+                    (lowest(&view.source, 0x0100_0001)?, lowest(&view.destination, 0x0100_0001)?);
+                let address = |number: u32| std::net::Ipv4Addr::from(number).to_string();
+                (&view.protocols, address(source), address(destination))
+            }
+            (None, Some(view)) => {
+                let global = 0x2000u128 << 112 | 1;
+                let (source, destination) =
+                    (lowest(&view.source, global)?, lowest(&view.destination, global)?);
+                let address = |number: u128| std::net::Ipv6Addr::from(number).to_string();
+                (&view.protocols, address(source), address(destination))
+            }
+            (None, None) => return None,
+        };
+        let ports = [lowest(&self.ports[0], 1024)?, lowest(&self.ports[1], 1)?];
+        let protocol = protocol.as_ref().map_or(Some(17), |numbers| numbers.first().copied())?;
+        let (name, ports) = match protocol {
+            6 => ("tcp".into(), ports.map(|port| format!(" port {port}"))),
+            17 => ("udp".into(), ports.map(|port| format!(" port {port}"))),
+            1 | 58 => ("icmp".into(), [const { String::new() }; 2]),
+            other => (format!("protocol {other}"), [const { String::new() }; 2]),
+        };
+        let way = match draft.criteria.directions.first()? {
+            Direction::In => "in by",
+            Direction::Out => "out by",
+        };
+        Some(format!("{name} from {source}{} to {destination}{} {way} {interface}", ports[0], ports[1]))
+    }
+}
+
+fn family_covers<A: FamilySpans>(all: &Option<View<A>>, some: &Option<View<A>>) -> bool {
+    match (all, some) {
+        (_, None) => true,
+        (None, Some(_)) => false,
+        (Some(all), Some(some)) => all.covers(some),
+    }
+}
+
+/// The lowest number of a set, or this one when it is in it.
+fn lowest<K: Number>(spans: &Spans<K>, liked: K) -> Option<K> {
+    if spans.contains(liked) { Some(liked) } else { spans.ranges().first().map(|(first, _)| *first) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config;
+
+    const LAB: &str = include_str!("../../tests/lab/one.toml");
+
+    fn found(rules: &str) -> Vec<String> {
+        let base = LAB.find("[[rule]]").unwrap();
+        let text = format!("{}{rules}", &LAB[..base]);
+        let config = config::load(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        lint(&config, config.node(None).unwrap()).iter().map(Finding::to_string).collect()
+    }
+
+    fn rule(id: u32, rest: &str) -> String {
+        format!("[[rule]]\nid = {id}\ninterface = \"lan\"\n{rest}\n")
+    }
+
+    #[test]
+    fn odd_rules_are_found_and_others_are_not() {
+        let wide = rule(1_000_001, "action = \"pass\"\nprotocol = \"tcp\"\nsource = \"192.168.0.0/16\"");
+        for (second, expected) in [
+            (
+                "action = \"block\"\nprotocol = \"tcp\"\nsource = \"192.168.1.5\"\ndestination_port = \"80\"",
+                "decides all",
+            ),
+            (
+                "action = \"pass\"\nprotocol = \"tcp\"\nsource = \"192.168.0.0/16\"\nlog = true",
+                "does the same",
+            ),
+            ("action = \"block\"\nprotocol = \"tcp/udp\"\nsource = \"192.168.1.5\"", ""),
+            ("action = \"block\"\nprotocol = \"tcp\"\nsource = \"10.0.0.0/8\"", ""),
+            ("action = \"block\"\nprotocol = \"tcp\"", ""),
+            ("action = \"pass\"\nsource = \"nobody\"", "No packet can match"),
+            ("action = \"pass\"\ndestination = \"! some\"", "all of IPv6"),
+            ("action = \"pass\"\nfamily = \"inet\"\ndestination = \"! some\"", ""),
+        ] {
+            let aliases = "[[alias]]\nname = \"nobody\"\ntype = \"host\"\n\
+                           [[alias]]\nname = \"some\"\ntype = \"network\"\nentries = [\"10.0.0.0/8\"]\n";
+            let found = found(&format!("{wide}{}{aliases}", rule(1_000_002, second)));
+            match expected {
+                "" => assert!(found.is_empty(), "{second}: {found:?}"),
+                expected => {
+                    assert_eq!(found.len(), 1, "{second}: {found:?}");
+                    assert!(
+                        found[0].starts_with("rule[1] (1000002): ") && found[0].contains(expected),
+                        "{found:?}"
+                    );
+                }
+            }
+        }
+        let blocked = rule(1_000_002, "action = \"block\"\nprotocol = \"tcp\"\nsource = \"192.168.1.5\"");
+        let found = found(&format!("{wide}{blocked}"));
+        assert!(
+            found[0].ends_with("For example: tcp from 192.168.1.5 port 1024 to 1.0.0.1 port 1 in by lan."),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_rule_that_opens_everything_is_told() {
+        let open = rule(1_000_001, "action = \"pass\"").replace("lan", "wan");
+        assert!(found(&open)[0].contains("anybody outside"));
+        assert!(found(&rule(1_000_001, "action = \"pass\"")).is_empty());
+    }
+
+    #[test]
+    fn the_examples_have_nothing_odd() {
+        for text in [
+            include_str!("../../configs/single.toml"),
+            include_str!("../../configs/dmz.toml"),
+            include_str!("../../configs/policy.toml"),
+            LAB,
+        ] {
+            let config = config::load(text).unwrap();
+            let found = lint(&config, config.node(None).unwrap());
+            assert!(found.is_empty(), "{found:?}");
+        }
+    }
+}
