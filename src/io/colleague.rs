@@ -82,6 +82,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Kill { .. }
         | Request::Drops
         | Request::Reload
+        | Request::Resync
         | Request::Config(_)
         | Request::Offer
         | Request::Join { .. }
