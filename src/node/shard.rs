@@ -101,7 +101,7 @@ impl Shard {
             started: now,
             standing,
             duty: Duty::new(now, &standing, &compiled),
-            table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
+            table: untold_table(&compiled, seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
             reassembly: Reassembly::new(compiled.reassembly_limits()),
@@ -272,4 +272,11 @@ impl Shard {
                 .retain_mut(|(wanted, sink)| wanted.is_some_and(|id| id != interface) || sink(now, frame));
         }
     }
+}
+
+/// A table for a peer that has not said yet what it knows: it is told no proofs.
+fn untold_table(compiled: &Compiled, seed: Seed, now: Instant) -> Table {
+    let mut table = Table::new(compiled.conntrack_config(), seed, now);
+    table.set_proves(false);
+    table
 }
