@@ -146,6 +146,9 @@ tagged = "u"
 not_tagged = true
 state_type = "sloppy"
 state_policy = "floating"
+max_states = 100
+max_src_nodes = 10
+max_src_states = 5
 port_forward = 1000001
 log = true
 disabled = true
@@ -223,7 +226,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "e75ea351593eb859916801a00d093729e1d0f3ea613050506ece3589a1c75e5a"
+        "46aef2b71220f2164811f048b9b8fb29bf72e6c9ac125153e2734432d33523d7"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

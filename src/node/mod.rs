@@ -16,6 +16,7 @@ mod drops;
 mod explain;
 mod forward;
 mod helm;
+mod limit;
 mod local;
 mod notice;
 mod outbox;
