@@ -62,6 +62,12 @@
 //! it is proven that both tables are the same, and what differs is told again. The packet path
 //! waits for neither of them; with `defer` a flow's first packet does, for 10 ms at most (`node/deferral.rs`).
 //!
+//! Two releases in a row work together: a node says to its peer only what both know ([`wire::pair::Version`], the helm tells
+//! courier and shard), and the release before is kept frozen in the tests (`wire/pair/frozen_v1.rs`). A new program is
+//! signed ([`cluster::release`]), run by the parent from a sealed copy and on trial first ([`io::program`]); both nodes get
+//! it one after the other ([`cluster::upgrade`] decides, `koi pair upgrade` has the hands). The nodes' keys are renewed
+//! while the channel goes on ([`cluster::keyring`]). What one node asks of the other goes through `io::colleague`.
+//!
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).
 

@@ -7,6 +7,8 @@
 
 mod capture;
 mod check;
+mod config;
+mod config_show;
 mod drill;
 mod explain;
 mod flows;
@@ -23,6 +25,7 @@ mod show_pair;
 mod show_policy;
 mod table;
 mod upgrade;
+mod user;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -53,8 +56,12 @@ enum Command {
     Show(show::Show),
     /// Read the configuration file again; returns when it is in force
     Reload(reload::Reload),
+    /// Change the configuration: try a change, confirm it, go back, see what was
+    Config(config::Config),
     /// Say what would become of a packet, and which rule or setting decides
     Explain(explain::Explain),
+    /// Work on the accounts for the pages
+    User(user::User),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -74,7 +81,7 @@ enum Command {
 #[derive(Debug, Args)]
 struct Control {
     /// Control socket of the node; the only one in /run/koi when not given
-    #[arg(long, value_name = "SOCKET")]
+    #[arg(long, global = true, value_name = "SOCKET")]
     control: Option<PathBuf>,
 }
 
@@ -111,7 +118,9 @@ pub fn main() -> ExitCode {
         Command::Check(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
+        Command::Config(command) => command.run(),
         Command::Explain(command) => command.run(),
+        Command::User(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

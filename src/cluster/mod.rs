@@ -9,10 +9,12 @@
 //! * [`release`]: signed programs, of which a node installs no others.
 //! * [`upgrade`]: one program after the other, the standby first.
 //! * [`replica`]: the ordered stream of states from the active node to the standby.
+//! * [`agreement`]: one configuration for both nodes.
 //! * [`parcel`]: whole messages of any size, in either direction.
 //!
 //! Invariant: nothing here believes a message that the channel has not opened, and nothing here knows a socket.
 
+pub mod agreement;
 pub mod channel;
 pub mod code;
 pub mod entropy;

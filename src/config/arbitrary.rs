@@ -394,6 +394,19 @@ fn system() -> impl Strategy<Value = System> {
     )
 }
 
+fn user() -> impl Strategy<Value = User> {
+    let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
+    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
+        |(name, role, password_hash, disabled, description)| User {
+            name,
+            role,
+            password_hash,
+            disabled,
+            description,
+        },
+    )
+}
+
 /// Any document with at least one node and one interface that can be written as TOML.
 pub(crate) fn config() -> impl Strategy<Value = Config> {
     let gateway = (name(), name(), any::<IpAddr>(), any::<bool>(), text()).prop_map(
@@ -417,24 +430,27 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
     let names = (list(group), list(alias()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()));
+    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips), lists, names, nat)| Config {
-        schema: super::defaults::SCHEMA,
-        revision,
-        system,
-        pair,
-        nodes: lists.0,
-        interfaces: lists.1,
-        virtual_ips,
-        gateways: lists.2,
-        routes: lists.3,
-        interface_groups: names.0,
-        aliases: names.1,
-        rules: lists.4,
-        port_forwards: nat.0,
-        one_to_ones: nat.1,
-        npts: nat.2,
-        outbound: nat.3,
+    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
+        Config {
+            schema: super::defaults::SCHEMA,
+            revision,
+            system,
+            pair,
+            nodes: lists.0,
+            interfaces: lists.1,
+            virtual_ips,
+            gateways: lists.2,
+            routes: lists.3,
+            interface_groups: names.0,
+            aliases: names.1,
+            rules: lists.4,
+            port_forwards: nat.0,
+            one_to_ones: nat.1,
+            npts: nat.2,
+            outbound: nat.3,
+            users,
+        }
     })
 }

@@ -54,6 +54,12 @@ pub const ADDRESS_LIMIT: usize = 32;
 pub const GATEWAY_LIMIT: usize = 256;
 /// The most static routes.
 pub const ROUTE_LIMIT: usize = 100_000;
+/// The most users.
+pub const USER_LIMIT: usize = 256;
+/// The most memory that a hash of a password may cost, in KiB.
+pub const ARGON2_MEMORY_LIMIT: u32 = 256 << 10;
+/// The most passes over it.
+pub const ARGON2_PASSES_LIMIT: u32 = 10;
 /// The most filter rules.
 pub const RULE_LIMIT: usize = 10_000;
 /// The most aliases.

@@ -4,11 +4,17 @@
 //! [`Valid`] one, and either may instead return every [`Problem`] it found, each with its path, its line and
 //! its remedy.
 //!
+//! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
+//! confirmed or rolled back, history.
+//!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
 mod aliases;
+pub mod amend;
 mod canonical;
 pub mod defaults;
+pub mod diff;
+pub mod life;
 pub mod model;
 mod nearest;
 pub mod pairing;

@@ -10,7 +10,7 @@ use toml::de::{DeValue, Error, ValueDeserializer};
 use super::model::{
     Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, Optimization,
     OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, StatePolicy,
-    StateType, Target, TcpFlags, VirtualMac, Zone,
+    StateType, Target, TcpFlags, UserRole, VirtualMac, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -61,6 +61,11 @@ const fn seconds(key: &'static str) -> Field {
     Field { key, ..SECONDS }
 }
 
+/// The place of a section of the document among the others; of any other key, the last one.
+pub(super) fn place(key: &str) -> usize {
+    DOCUMENT.iter().position(|field| field.key == key).unwrap_or(DOCUMENT.len())
+}
+
 /// The whole document.
 pub(super) static DOCUMENT: &[Field] = &[
     required("schema", Value(is::<u32>), "schema = 1, the version of this format"),
@@ -79,6 +84,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("one_to_one", Tables(ONE_TO_ONE), "sections [[one_to_one]]"),
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
+    optional("user", Tables(USER), "sections [[user]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -350,5 +356,17 @@ static OUTBOUND_RULE: &[Field] = &[
     optional("static_port", FLAG, "true or false"),
     optional("no_nat", FLAG, "true or false"),
     DISABLED,
+    DESCRIPTION,
+];
+
+static USER: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"alice\""),
+    required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
+    required(
+        "password_hash",
+        Value(is::<Secret>),
+        "a hash of Argon2id in quotes; \"koi user password\" makes it",
+    ),
+    optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

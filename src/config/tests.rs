@@ -186,6 +186,12 @@ source = "fd00:1::/48"
 destination = "2001:db8:1::/48"
 disabled = true
 description = "d"
+[[user]]
+name = "alice"
+role = "operator"
+password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+disabled = true
+description = "d"
 "#;
 
 #[test]
@@ -226,7 +232,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "46aef2b71220f2164811f048b9b8fb29bf72e6c9ac125153e2734432d33523d7"
+        "6015983929f00c419be00f58a33627cb2b6dbfabc70d01b4df3cf6a3d603e531"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

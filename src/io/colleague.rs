@@ -76,13 +76,14 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Resync
         | Request::Crash => true,
         Request::Snapshot
-        | Request::Flows { .. }
-        | Request::Kill { .. }
-        | Request::Drops
         | Request::Count { .. }
         | Request::Policy
         | Request::Explain(_)
+        | Request::Flows { .. }
+        | Request::Kill { .. }
+        | Request::Drops
         | Request::Reload
+        | Request::Config(_)
         | Request::Offer
         | Request::Join { .. }
         | Request::Peer(_)

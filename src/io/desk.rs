@@ -4,8 +4,11 @@ use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
+
 use super::capture;
 use super::colleague::Colleague;
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
 use super::handle::{Arrangement, Handle, Order, Placement};
@@ -14,7 +17,7 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
-use super::program::{self, ReleaseStep};
+use super::program;
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
@@ -33,8 +36,8 @@ const QUESTIONS: Version = Version(2);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// What is said then.
 const NO_ANSWER: &str = "the router does not answer";
-/// How long a reload may take.
-const RELOAD_PATIENCE: Duration = Duration::from_secs(50);
+/// How long the parent may take, a reload included.
+const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
@@ -45,7 +48,8 @@ pub struct Desk {
     reporter: Reporter,
     reloads: Arc<Reloads>,
     forward: Handle,
-    compiled: Mutex<Arc<Compiled>>,
+    /// The configuration; shared with the pages.
+    in_force: Arc<ArcSwap<Compiled>>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
@@ -61,7 +65,7 @@ impl Desk {
         reporter: Reporter,
         reloads: Arc<Reloads>,
         forward: Handle,
-        compiled: Arc<Compiled>,
+        in_force: Arc<ArcSwap<Compiled>>,
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
     ) -> Self {
@@ -71,7 +75,7 @@ impl Desk {
             reporter,
             reloads,
             forward,
-            compiled: Mutex::new(compiled),
+            in_force,
             port_names,
             colleague: Colleague::new(pair.clone()),
             pair,
@@ -95,7 +99,7 @@ impl Desk {
 
     /// The configuration in force.
     pub fn compiled(&self) -> Arc<Compiled> {
-        Arc::clone(&self.compiled.lock().unwrap_or_else(PoisonError::into_inner))
+        self.in_force.load_full()
     }
 
     /// Puts a configuration and its ports in force between two batches; returns when they are.
@@ -121,7 +125,7 @@ impl Desk {
         let arrangement = Box::new(Arrangement { ports, links, command, sync });
         self.forward.order(Order::Arrange(arrangement)).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
-        *self.compiled.lock().unwrap_or_else(PoisonError::into_inner) = compiled;
+        self.in_force.store(compiled);
         Ok(())
     }
 
@@ -155,8 +159,9 @@ impl Desk {
                 let question = asked.question(&compiled);
                 question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
             }
-            Request::Reload => self.reload(),
-            Request::Release(step) => self.release(step),
+            Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
+            Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
             Request::Install => self.install(),
             Request::Crash => {
                 tracing::error!("an operator wants to see this router process die");
@@ -167,7 +172,7 @@ impl Desk {
                 key.map(|key| Response::Key(key.to_string()))
             }
             Request::Peer(request) => self.ask_peer(&request),
-            Request::Pair => self.pair.snapshot().map(|snapshot| Response::Pair(Box::new(snapshot))),
+            Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
                 done.map(|snapshot| Response::Pair(Box::new(snapshot)))
@@ -278,10 +283,20 @@ impl Desk {
         }
     }
 
-    fn reload(&self) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Reload { ticket });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
+    /// The pair, and what the parent knows of its configuration.
+    fn pair_with_configuration(&self) -> Result<Response, String> {
+        let mut snapshot = self.pair.snapshot()?;
+        let request = Box::new(ConfigRequest::Standing);
+        if let Ok(Response::Config(answer)) = self.ask_parent(|ticket| Report::Config { ticket, request })
+            && let ConfigAnswer::Standing(standing) = *answer
+        {
+            snapshot.findings.extend(standing.findings());
+        }
+        Ok(Response::Pair(Box::new(snapshot)))
+    }
+
+    fn ask_parent(&self, report: impl FnOnce(u64) -> Report) -> Result<Response, String> {
+        ask_parent(&self.reporter, &self.reloads, report)
     }
 
     /// The peer's questions are answered from now on.
@@ -319,12 +334,6 @@ impl Desk {
         }
     }
 
-    fn release(&self, step: ReleaseStep) -> Result<Response, String> {
-        let (ticket, outcome) = self.reloads.register();
-        self.reporter.say(&Report::Release { ticket, step });
-        outcome.recv_timeout(RELOAD_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
-    }
-
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {
         let filter: filter::Filter = filter.parse().map_err(|error| format!("the filter: {error}"))?;
         let compiled = self.compiled();
@@ -339,6 +348,17 @@ impl Desk {
         self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
     }
+}
+
+/// Asks the parent and waits.
+pub(super) fn ask_parent(
+    reporter: &Reporter,
+    reloads: &Reloads,
+    report: impl FnOnce(u64) -> Report,
+) -> Result<Response, String> {
+    let (ticket, outcome) = reloads.register();
+    reporter.say(&report(ticket));
+    outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
 }
 
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {

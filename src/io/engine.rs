@@ -8,25 +8,28 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use anyhow::{Context, anyhow};
+use arc_swap::ArcSwap;
 
+use super::config_request::ConfigRequest;
 use super::control::Answering;
-use super::desk::Desk;
+use super::desk::{Desk, ask_parent};
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
-use super::orders::{Apply, Change, PortNote, Start};
+use super::orders::{Apply, Change, PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
 use super::reloads::Reloads;
+use super::request::Response;
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
-use super::{clock, entropy, host_link};
+use super::{clock, council, entropy, host_link};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
@@ -46,6 +49,10 @@ pub struct PagesSeat {
     pub ask: Box<dyn Fn(Command) -> bool + Send + Sync>,
     /// Asks how the pair is; false when too many ask.
     pub ask_pair: Box<dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync>,
+    /// The configuration in force.
+    pub in_force: Box<dyn Fn() -> Arc<Compiled> + Send + Sync>,
+    /// Asks about the configuration, or for a change of it, and waits.
+    pub configure: Box<dyn Fn(ConfigRequest) -> Response + Send + Sync>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -91,12 +98,20 @@ impl Engine {
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
+        council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         let stack =
             Stack::new(vec![config.system.web.port], usize::from(mtu), entropy::seed()?, clock::now());
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
         let thread = std::thread::Builder::new().name("forward".into());
         let thread = thread.spawn(move || forward.run()).context("the forward thread")?;
         let (asking, asking_pair) = (handle.clone(), pair.clone());
+        let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
+        let looked_at = Arc::clone(&in_force);
+        let (telling, waiting) = (reporter.clone(), Arc::clone(&reloads));
+        let configure = move |request: ConfigRequest| {
+            let report = |ticket| Report::Config { ticket, request: Box::new(request) };
+            ask_parent(&telling, &waiting, report).unwrap_or_else(Response::Failed)
+        };
         pages(PagesSeat {
             config: Arc::clone(&config),
             node,
@@ -104,9 +119,11 @@ impl Engine {
             loopback,
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
+            in_force: Box::new(move || looked_at.load_full()),
+            configure: Box::new(configure),
         })
         .context("the pages")?;
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, compiled, names, pair.clone()));
+        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone()));
         desk.serve_peer();
         Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
@@ -179,6 +196,11 @@ impl Engine {
                 held.stack().abort_local(own.addr());
             }
         }
+    }
+
+    /// The parent has something to say to the peer.
+    pub fn tell_peer(&self, message: &str) {
+        council::tell(&self.pair, message);
     }
 
     /// The parent has opened a device again.

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
@@ -14,8 +15,10 @@ mod channel;
 pub mod child;
 pub mod clock;
 mod colleague;
+pub mod config_request;
 pub mod control;
 pub mod control_client;
+mod council;
 mod courier_link;
 mod courier_thread;
 mod desk;
@@ -44,6 +47,7 @@ pub mod pace;
 pub mod pair_threads;
 mod pairing;
 pub mod parent;
+mod parent_config;
 mod places;
 pub mod plain;
 pub mod poller;
@@ -63,10 +67,12 @@ mod single;
 mod spec;
 pub mod stamped;
 mod standing;
+mod steward;
 mod sys;
 mod sys_process;
 mod tally;
 pub mod tap;
+pub mod terminal;
 #[cfg(test)]
 mod testbed;
 mod upkeep;

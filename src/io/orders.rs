@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+use super::config_request::ConfigRequest;
 use super::privilege::Account;
 use super::program::{ProgramNote, ReleaseStep};
-use super::request::Reloaded;
+use super::request::{Reloaded, Response};
 use crate::config::model::Driver;
 
 /// From the parent to the router.
@@ -33,6 +34,18 @@ pub enum Order {
     NotAttached {
         /// Name of the port.
         name: String,
+    },
+    /// The answer to [`Report::Config`], or of a reload that became a change of the pair.
+    Answer {
+        /// Who asked.
+        ticket: u64,
+        /// What to say.
+        response: Box<Response>,
+    },
+    /// For the peer, about the configuration.
+    Tell {
+        /// In base 64.
+        message: String,
     },
     /// What came of [`Report::Release`].
     Released {
@@ -131,6 +144,25 @@ pub enum Report {
     Reload {
         /// Who.
         ticket: u64,
+    },
+    /// Somebody asks about the configuration.
+    Config {
+        /// Who.
+        ticket: u64,
+        /// What.
+        request: Box<ConfigRequest>,
+    },
+    /// Whether the peer can be spoken to, and the pair's epoch.
+    Peer {
+        /// It can.
+        present: bool,
+        /// The epoch.
+        epoch: u32,
+    },
+    /// The peer has said something about the configuration.
+    Heard {
+        /// In base 64.
+        message: String,
     },
     /// Somebody asks for something to be done with a release.
     Release {

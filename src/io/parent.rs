@@ -21,9 +21,12 @@ use super::orders::{Apply, Order, Report, Start};
 use super::places::Places;
 use super::program::{Programs, ReleaseStep};
 use super::request::Reloaded;
+use super::steward;
 use super::sys::{self, PollEntry};
-use super::{clock, log, sys_process};
+use super::{archive::Archive, clock, log, sys_process};
+use crate::cluster::agreement::Agreement;
 use crate::cluster::release::Trust;
+use crate::config::life::Document;
 use crate::config::{self, Problem};
 use crate::types::{Duration, Instant};
 
@@ -31,12 +34,14 @@ use crate::types::{Duration, Instant};
 const CONFIG_MAX: u64 = 32 << 20;
 /// How long a router may take to begin, or to put a configuration in force.
 const WORK_LIMIT: Duration = Duration::from_secs(60);
+/// How long a router goes on that another program replaces.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long a router may take to end.
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// Reloads that wait for the one under way.
 const RELOADS_MAX: usize = 16;
 /// The ticket of a reload that a signal asks for; nobody waits for its answer.
-const NOBODY: u64 = 0;
+pub(super) const NOBODY: u64 = 0;
 
 /// What the command line says.
 #[derive(Clone, Debug)]
@@ -76,7 +81,9 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     // Before any thread is started, so that no thread takes a signal.
     let signals = [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD];
     let signals = sys_process::signal_descriptor(&signals).context("signals")?;
-    let text = read_config(&options.config)?;
+    let archive = Archive::of(&options.config);
+    let life = steward::open(&archive, read_config(&options.config)?).map_err(Failure::Config)?;
+    let text = life.main().text.clone();
     let config = config::load(&text).map_err(Failure::Config)?;
     let node = config.node(options.node.as_deref()).map_err(|problem| Failure::Config(vec![problem]))?;
     let name = config.node_part(node).name.clone();
@@ -84,14 +91,21 @@ pub fn run(options: &Options) -> Result<(), Failure> {
     let mut devices = Devices::default();
     let changes = devices.prepare(&config, node).map_err(|problems| anyhow!(problems.join("\n")))?;
     devices.commit(changes);
+    let paired = config.peer_of(node).is_some();
     let programs = Programs::find(&places.state, &Trust::of(&config.system));
     let mut parent = Parent {
+        agreement: Agreement::new(life, paired, clock::now()),
+        archive,
+        present: false,
+        waiting_for_outcome: None,
+        later: None,
         options: options.clone(),
         node: name,
         text,
         places,
         programs,
         switching: false,
+        switch_at: None,
         devices,
         signals,
         child: None,
@@ -122,26 +136,40 @@ fn read_config(path: &Path) -> anyhow::Result<String> {
 }
 
 /// A configuration that the router is putting in force.
-struct Pending {
-    ticket: u64,
-    text: String,
-    changes: Changes,
-    revision: u64,
+pub(super) struct Pending {
+    pub ticket: u64,
+    /// It is a change that the agreement wants, and no reload.
+    pub agreed: bool,
+    pub text: String,
+    pub hash: String,
+    pub changes: Changes,
+    pub revision: u64,
     deadline: Instant,
 }
 
-struct Parent {
+pub(super) struct Parent {
     options: Options,
-    node: String,
+    pub node: String,
     /// The configuration in force.
-    text: String,
+    pub text: String,
+    /// The life of the configuration, with the peer.
+    pub agreement: Agreement,
+    pub archive: Archive,
+    /// The peer can be spoken to.
+    pub present: bool,
+    /// Who waits for what becomes of the change under way.
+    pub waiting_for_outcome: Option<Waiter>,
+    /// What the agreement wants in force while something else comes into force.
+    pub later: Option<Document>,
     places: Places,
     programs: Programs,
     /// The router ends because another program takes its place.
     switching: bool,
-    devices: Devices,
+    /// When it is told so; whoever has asked hears first that it was done.
+    switch_at: Option<Instant>,
+    pub devices: Devices,
     signals: File,
-    child: Option<Child>,
+    pub child: Option<Child>,
     /// When to start a router, while there is none.
     restart_at: Option<Instant>,
     backoff: Backoff,
@@ -152,11 +180,20 @@ struct Parent {
     failure: Option<String>,
     /// What is said to the peer when the router dies; see [`Report::Resignation`].
     resignation: Vec<(String, Vec<u8>)>,
-    pending: Option<Pending>,
+    pub pending: Option<Pending>,
     /// Tickets of those who want a reload after the one under way.
     waiting: Vec<u64>,
     /// The clean end has begun: when patience ends.
     ending: Option<Instant>,
+}
+
+/// Who waits for what becomes of a change.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Waiter {
+    /// Somebody who changes the configuration.
+    Change(u64),
+    /// Somebody who has edited the file, in a pair.
+    Reload(u64),
 }
 
 impl Parent {
@@ -194,15 +231,22 @@ impl Parent {
     fn next_timer(&self) -> Option<Instant> {
         let pending = self.pending.as_ref().map(|pending| pending.deadline);
         let begin = self.child.as_ref().and_then(Child::deadline);
-        [self.restart_at, self.ending, pending, begin, self.programs.deadline()].into_iter().flatten().min()
+        let agreed = self.next_agreement_timer();
+        let release = [self.switch_at, self.programs.deadline()].into_iter().flatten().min();
+        let timers = [self.restart_at, self.ending, pending, begin, release, agreed];
+        timers.into_iter().flatten().min()
     }
 
     fn run_timers(&mut self) -> anyhow::Result<()> {
         let now = clock::now();
+        self.run_agreement_timers(now);
         let due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         if due(self.restart_at) {
             self.restart_at = None;
             self.start(now)?;
+        }
+        if due(self.switch_at) {
+            self.switch();
         }
         if due(self.programs.deadline()) {
             self.go_back("nobody has said that the pair is well with it");
@@ -213,7 +257,7 @@ impl Parent {
         if late && let Some(child) = &mut self.child {
             tracing::error!("the router does not answer in time and is killed");
             child.kill();
-            self.pending = None;
+            self.lose_pending("the router does not answer");
             self.ending = self.ending.map(|_| now + END_LIMIT);
         }
         Ok(())
@@ -253,12 +297,15 @@ impl Parent {
     }
 
     fn ended(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
+        self.switch_at = None;
         if !std::mem::take(&mut self.switching) {
             return self.died(status, started);
         }
         self.resign();
-        (self.pending, self.restart_at) = (None, Some(clock::now()));
+        self.lose_pending("another program takes the router's place");
         self.waiting.clear();
+        self.restart_at = Some(clock::now());
+        self.peer_is(false, None);
         Ok(())
     }
 
@@ -270,12 +317,13 @@ impl Parent {
         }
         let given_up = self.programs.back(&reason);
         // What was being put in force may have been the cause; the next router gets the configuration before it.
-        self.pending = None;
+        self.lose_pending(&reason);
         self.waiting.clear();
         let now = clock::now();
         let at = if given_up { now } else { self.backoff.died(now, started) };
         tracing::error!(%reason, wait_ms = at.since(now).as_millis() as u64, "the router died and is started again");
         self.restart_at = Some(at);
+        self.peer_is(false, None);
         Ok(())
     }
 
@@ -328,11 +376,17 @@ impl Parent {
             }
             Report::Failed(reason) => self.failure = Some(reason),
             Report::Reload { ticket } => self.want_reload(ticket),
+            Report::Config { ticket, request } => self.config(ticket, *request),
+            Report::Peer { present, epoch } => self.peer_is(present, Some(epoch)),
+            Report::Heard { message } => self.peer_says(&message),
             Report::Release { ticket, step } => self.release(ticket, step),
             Report::Applied { ticket } => self.applied(ticket),
             Report::NotApplied { ticket, problems } => {
-                self.pending.take_if(|pending| pending.ticket == ticket);
+                let pending = self.pending.take_if(|pending| pending.ticket == ticket);
                 log_refusal(ticket, &problems);
+                if pending.is_some_and(|pending| pending.agreed) {
+                    self.enforced(Err(problems));
+                }
                 self.next_reload();
             }
             Report::Gone { name } => {
@@ -384,7 +438,7 @@ impl Parent {
             child.order(&Order::Released { ticket, problem: done.err() }, &[]);
         }
         if switches {
-            self.switch();
+            self.switch_at = Some(clock::now() + FAREWELL);
         }
     }
 
@@ -403,7 +457,7 @@ impl Parent {
 
     /// The router ends cleanly, so its peer takes over first; then the present program is started.
     fn switch(&mut self) {
-        self.switching = true;
+        (self.switching, self.switch_at) = (true, None);
         if let Some(child) = &mut self.child {
             child.order(&Order::End, &[]);
             child.must_end(clock::now() + END_LIMIT);
@@ -417,7 +471,7 @@ impl Parent {
         if self.ending.is_some() || self.child.is_none() {
             // A router that starts now gets the configuration that was in force; its operator asks again.
             tracing::warn!("no reload: there is no router at present");
-        } else if self.pending.is_none() {
+        } else if self.pending.is_none() && self.agreement.is_idle() {
             self.reload(ticket);
         } else if self.waiting.len() < RELOADS_MAX {
             self.waiting.push(ticket);
@@ -426,33 +480,51 @@ impl Parent {
         }
     }
 
-    fn next_reload(&mut self) {
-        while self.pending.is_none() && !self.waiting.is_empty() {
+    pub(super) fn next_reload(&mut self) {
+        if self.pending.is_none()
+            && let Some(document) = self.later.take()
+        {
+            self.enforce(document);
+        }
+        while self.pending.is_none() && self.agreement.is_idle() && !self.waiting.is_empty() {
             let ticket = self.waiting.remove(0);
             self.reload(ticket);
         }
     }
 
     fn reload(&mut self, ticket: u64) {
-        match self.prepare(ticket) {
-            Ok((pending, apply)) => {
-                let descriptors = pending.changes.descriptors();
-                if let Some(child) = &mut self.child {
-                    child.order(&Order::Apply(Box::new(apply)), &descriptors);
-                }
-                drop(descriptors);
-                self.pending = Some(pending);
-            }
+        let text = match read_config(&self.options.config) {
+            Ok(text) => text,
+            Err(error) => return self.refuse(ticket, vec![format!("{error:#}")]),
+        };
+        if self.is_for_both(&text) {
+            return self.propose_file(ticket, text);
+        }
+        match self.prepare(ticket, text) {
+            Ok((pending, apply)) => self.put_in_force(pending, apply),
             Err(problems) => self.refuse(ticket, problems),
         }
     }
 
-    /// Reads the file and opens what it wants in addition; nothing changes yet.
-    fn prepare(&self, ticket: u64) -> Result<(Pending, Apply), Vec<String>> {
-        let text = read_config(&self.options.config).map_err(|error| vec![format!("{error:#}")])?;
-        let texts = |problems: Vec<Problem>| problems.iter().map(Problem::to_string).collect::<Vec<_>>();
-        let config = config::load(&text).map_err(texts)?;
-        let node = config.node(Some(&self.node)).map_err(|problem| texts(vec![problem]))?;
+    /// The router is told; with none, the next one begins with it.
+    pub(super) fn put_in_force(&mut self, pending: Pending, apply: Apply) {
+        let descriptors = pending.changes.descriptors();
+        if let Some(child) = &mut self.child {
+            child.order(&Order::Apply(Box::new(apply)), &descriptors);
+            drop(descriptors);
+            self.pending = Some(pending);
+            return;
+        }
+        drop(descriptors);
+        let ticket = pending.ticket;
+        self.pending = Some(pending);
+        self.applied(ticket);
+    }
+
+    /// Opens what the text wants in addition; nothing changes yet.
+    pub(super) fn prepare(&self, ticket: u64, text: String) -> Result<(Pending, Apply), Vec<String>> {
+        let config = config::load(&text).map_err(steward::texts)?;
+        let node = config.node(Some(&self.node)).map_err(|problem| steward::texts(vec![problem]))?;
         let changes = self.devices.prepare(&config, node)?;
         let reloaded = Reloaded {
             revision: config.revision,
@@ -469,18 +541,25 @@ impl Parent {
             reloaded,
         };
         let deadline = clock::now() + WORK_LIMIT;
-        Ok((Pending { ticket, text, changes, revision: config.revision, deadline }, apply))
+        let (revision, hash) = (config.revision, apply.reloaded.hash.clone());
+        Ok((Pending { ticket, agreed: false, text, hash, changes, revision, deadline }, apply))
     }
 
     fn applied(&mut self, ticket: u64) {
         let Some(pending) = self.pending.take_if(|pending| pending.ticket == ticket) else { return };
-        self.text = pending.text;
-        self.devices.commit(pending.changes);
-        tracing::info!(revision = pending.revision, "the new configuration is in force");
+        let Pending { ticket: _, agreed, text, hash, changes, revision, deadline: _ } = pending;
+        self.text = text.clone();
+        self.devices.commit(changes);
+        tracing::info!(revision, "the new configuration is in force");
+        self.look_for_peer();
+        match agreed {
+            true => self.enforced(Ok(())),
+            false => self.adopted(Document { revision, hash, text }),
+        }
         self.next_reload();
     }
 
-    fn refuse(&mut self, ticket: u64, problems: Vec<String>) {
+    pub(super) fn refuse(&mut self, ticket: u64, problems: Vec<String>) {
         log_refusal(ticket, &problems);
         if let Some(child) = &mut self.child {
             child.order(&Order::Refuse { ticket, problems }, &[]);

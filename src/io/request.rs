@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::keys::KeyStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
@@ -47,6 +48,8 @@ pub enum Request {
     Explain(Asked),
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
+    /// The life of the configuration.
+    Config(Box<ConfigRequest>),
     /// The pair, seen from this node.
     Pair,
     /// Something is to be done with a release; answered by [`Response::Done`].
@@ -148,6 +151,8 @@ pub enum Response {
     Pairing(PairingWord),
     /// To [`Request::Reload`]: the new policy is in force.
     Reloaded(Reloaded),
+    /// To [`Request::Config`].
+    Config(Box<ConfigAnswer>),
     /// To [`Request::Capture`]: chunks follow.
     Capturing,
     /// The capture has ended.

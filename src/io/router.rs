@@ -81,6 +81,8 @@ fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
                 }
             }
             Order::Refuse { ticket, problems } => reloads.settle(ticket, Response::Refused(problems)),
+            Order::Answer { ticket, response } => reloads.settle(ticket, *response),
+            Order::Tell { message } => engine.tell_peer(&message),
             Order::Attached { port } => engine.attached(&port, descriptors),
             Order::NotAttached { name } => engine.not_attached(&name),
             Order::Released { ticket, problem } => {

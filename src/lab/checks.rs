@@ -177,7 +177,7 @@ fn is_of(drop: &DropRow, attempt: &Attempt, sources: &[IpAddr]) -> bool {
         && (to.port() == 0 || destination.port() == to.port())
 }
 
-/// The status page of this machine: shown with the password, refused without it and under a foreign name.
+/// The page of this machine: shown with the password, which is asked for without it; refused under a foreign name.
 pub fn page(node: &RunningNode) -> Outcome {
     Outcome::of("status-page", try_page(node))
 }
@@ -188,7 +188,7 @@ fn try_page(node: &RunningNode) -> anyhow::Result<String> {
     let shown = get(node.page, &own, Some(&credentials))?;
     ensure!(shown == 200, "with the password, the page answers {shown}");
     let bare = get(node.page, &own, None)?;
-    ensure!(bare == 401, "without the password, the page answers {bare}");
+    ensure!(bare == 303, "without the password, the page answers {bare}");
     let foreign = get(node.page, "koi.example", Some(&credentials))?;
     ensure!((400..500).contains(&foreign), "under a foreign name, the page answers {foreign}");
     Ok(format!("http://{own}/ is shown with the password, and neither without it nor under another name"))

@@ -144,7 +144,7 @@ impl ResolvesServerCert for InUse {
 }
 
 /// The calendar date of a day since 1970 (Howard Hinnant's `civil_from_days`).
-fn civil(days: u64) -> (i32, u8, u8) {
+pub(super) fn civil(days: u64) -> (i32, u8, u8) {
     let shifted = days + 719_468;
     let (era, of_era) = (shifted / 146_097, shifted % 146_097);
     let year_of_era = (of_era - of_era / 1460 + of_era / 36_524 - of_era / 146_096) / 365;

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use crate::conntrack::{Cursor, Filter};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
-use crate::node::{Command, PairSnapshot, Reply};
+use crate::node::{Command, Compiled, PairSnapshot, Reply};
 
 /// Flows on a page.
 pub const PAGE: usize = 100;
@@ -27,20 +27,31 @@ type Ask = dyn Fn(Command) -> bool + Send + Sync;
 /// Asks the role thread; false when too many wait.
 type AskPair = dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync;
 
+/// Says what is in force.
+type InForce = dyn Fn() -> Arc<Compiled> + Send + Sync;
+
 /// Asks the router, from any task.
 #[derive(Clone)]
 pub struct Handle {
     ask: Arc<Ask>,
     ask_pair: Arc<AskPair>,
+    in_force: Arc<InForce>,
 }
 
 impl Handle {
-    /// A handle that hands its commands to `ask`, and questions about the pair to `ask_pair`.
+    /// A handle that hands its commands to `ask`, and questions about the pair to `ask_pair`; `in_force` knows the
+    /// configuration.
     pub fn new(
         ask: impl Fn(Command) -> bool + Send + Sync + 'static,
         ask_pair: impl Fn(Reply<PairSnapshot>) -> bool + Send + Sync + 'static,
+        in_force: impl Fn() -> Arc<Compiled> + Send + Sync + 'static,
     ) -> Self {
-        Handle { ask: Arc::new(ask), ask_pair: Arc::new(ask_pair) }
+        Handle { ask: Arc::new(ask), ask_pair: Arc::new(ask_pair), in_force: Arc::new(in_force) }
+    }
+
+    /// The configuration in force.
+    pub fn in_force(&self) -> Arc<Compiled> {
+        (self.in_force)()
     }
 
     /// The pair; `None` when the threads of the pair are too busy to answer.

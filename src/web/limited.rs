@@ -1,8 +1,8 @@
 //! A listener whose connections are bounded in number, and whose clients may not dawdle.
 //!
 //! axum and hyper wait for a slow client for ever. Here a request must be complete and under way to its answer in
-//! [`REQUEST`], an idle connection ends after [`IDLE`], a client that does not take its answer too, and a request's head
-//! has at most [`HEAD`] bytes. Nothing here knows HTTP: whatever is read before something is written is a request.
+//! [`REQUEST`], an idle connection ends after [`IDLE`], a client that does not take its answer too, and a request with
+//! its form has at most [`LARGEST`] bytes. Nothing here knows HTTP: whatever is read before something is written is a request.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,8 +21,8 @@ use tokio::time::{Sleep, sleep};
 const REQUEST: Duration = Duration::from_secs(20);
 /// Between an answer and the next request, and for a client to take some of its answer.
 const IDLE: Duration = Duration::from_secs(30);
-/// Bytes of a request.
-const HEAD: usize = 16 << 10;
+/// Bytes of a request, its form included.
+const LARGEST: usize = 256 << 10;
 
 /// A listener with limits.
 pub(super) struct Limited<L> {
@@ -101,7 +101,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timely<S> {
             self.deadline.set(sleep(REQUEST));
         }
         self.unanswered += count;
-        if self.unanswered > HEAD {
+        if self.unanswered > LARGEST {
             into.set_filled(before);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -199,8 +199,8 @@ mod tests {
             let (near, far) = duplex(1024);
             assert_eq!(timely(near).read(&mut [0; 16]).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
             drop(far);
-            let (near, mut far) = duplex(HEAD + 1);
-            far.write_all(&vec![b'a'; HEAD + 1]).await.unwrap();
+            let (near, mut far) = duplex(LARGEST + 1);
+            far.write_all(&vec![b'a'; LARGEST + 1]).await.unwrap();
             let error = timely(near).read_to_end(&mut Vec::new()).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData);
             let (near, far) = duplex(1024);

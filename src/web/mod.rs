@@ -1,18 +1,50 @@
-//! The web page: status of ports, routes, neighbours, flows and counters.
+//! The pages: pfSense's menu and words, served with TLS on the router's own addresses, and plainly on a loopback address
+//! of the machine when asked.
 //!
-//! Served with TLS on the router's own addresses, and plainly on a loopback address of the machine when asked. A page is
-//! one struct, one handler, one template; handlers know no networking, they ask a handle and render. Complete
-//! without script.
+//! A page is one struct, one thin handler, one template; most are tables. A list of the document with the form of its
+//! entries is a [`collection`], a form for a fixed part is [`settings`]; `pages/` has one table for each, and [`form`]
+//! turns tables into forms and forms into changes of the document. [`routes`] has every path with the right that it
+//! needs; [`guard`] holds every request to it. Handlers know no networking: they ask a [`handle`] what the router does,
+//! and an [`edit::Editor`] to change what it shall do. Complete without script.
 
+mod account;
+mod audit;
 mod auth;
+mod backup;
 mod certificate;
+mod change;
+mod collection;
+mod components;
+pub mod edit;
+mod entries;
+mod form;
+mod frame;
+mod guard;
 mod handle;
-mod headers;
+mod hash;
+mod history;
+mod journal;
 mod limited;
-mod page;
+mod login;
+mod menu;
+mod message;
+mod pages;
+mod pending;
+mod routes;
 mod serve;
+mod session;
+mod settings;
+mod site;
 mod start;
+mod status;
+mod steward;
 mod throttle;
+mod visitor;
 
 pub use auth::{Password, USER};
+pub use frame::role_name;
+pub use hash::{acceptable_password, hash_password};
 pub use start::{PASSWORD, start};
+
+#[cfg(test)]
+mod tests;

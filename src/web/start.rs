@@ -13,7 +13,9 @@ use tokio_rustls::TlsAcceptor;
 use super::auth::Password;
 use super::certificate::{Certificate, InUse, Subject};
 use super::handle::Handle;
-use super::serve::{self, Site};
+use super::serve;
+use super::site::Site;
+use super::steward::Steward;
 use crate::config::{Config, NodeIndex, Valid};
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
@@ -27,6 +29,8 @@ const CERTIFICATE: &str = "web-cert.pem";
 const KEY: &str = "web-key.pem";
 /// For which name and addresses the certificate was made, and until when.
 const NOTE: &str = "web-cert.note";
+/// Threads for what takes long.
+const BLOCKING: usize = 4;
 /// How often the certificate is looked at.
 const RENEWAL: Duration = Duration::from_secs(60);
 
@@ -35,15 +39,17 @@ const RENEWAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
-    let PagesSeat { config, node, host, loopback, ask, ask_pair } = seat;
-    let handle = Handle::new(ask, ask_pair);
-    let site = Site::new(handle, password().context("the password of the pages")?, clock::now);
+    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force, configure } = seat;
+    let handle = Handle::new(ask, ask_pair, in_force);
+    let editor = Arc::new(Steward::new(handle.clone(), configure));
+    let site = Site::new(handle, Some(editor), password().context("the password of the pages")?, clock::now);
     let subject = Subject::new(&config.system.hostname, addresses(&config, node));
     let certificate = InUse::new(certificate(&subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);
     let own = subject.addresses.first().copied().unwrap_or([0, 0, 0, 0].into());
     let local = SocketAddr::new(own, config.system.web.port);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
     let run = move || {
         runtime.block_on(async move {
             tokio::spawn(renew(site.handle.clone(), certificate, subject));

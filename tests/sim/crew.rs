@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use koi::cluster::entropy::Seeded;
+use koi::cluster::parcel;
 use koi::cluster::replica::{Evidence, StreamId};
 use koi::cluster::role::Request;
 use koi::cluster::{Entropy, Identity, Keyring};
@@ -94,6 +95,8 @@ pub struct Crew {
     /// What the parent sends when the router dies.
     pub resignation: Vec<(u8, Vec<u8>)>,
     pub notices: Vec<(Instant, HelmNotice)>,
+    /// What became of parcels.
+    pub parcels: Vec<parcel::Event>,
     /// The calendar clock is wrong by this much.
     pub calendar: u64,
     /// What found a queue full.
@@ -160,6 +163,7 @@ impl Crew {
             published: VecDeque::from([(now, standing)]),
             resignation: Vec::new(),
             notices: Vec::new(),
+            parcels: Vec::new(),
             calendar: 0,
             overflowed: 0,
         }
@@ -228,6 +232,11 @@ impl Crew {
     /// What it says to that leaves with its next turn.
     pub fn tell_again(&mut self, now: Instant) {
         assert_eq!(self.courier.handle_again(now, &mut self.courier_out), Ok(()));
+    }
+
+    /// A parcel for the peer; it leaves with the next turn.
+    pub fn send_parcel(&mut self, now: Instant, kind: parcel::Kind, bytes: Vec<u8>) {
+        self.courier.send_parcel(now, kind, bytes, &mut self.courier_out).unwrap();
     }
 
     /// How many chunks the forward thread may hand over.
@@ -395,6 +404,7 @@ impl Crew {
             Some(plain(&(self.way.port, frame)))
         });
         let frames = frames.collect();
+        self.parcels.append(&mut out.parcels);
         for order in out.orders.drain(..) {
             self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
             self.waiting.push_back((self.wanted, order));

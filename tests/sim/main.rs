@@ -13,6 +13,7 @@
 
 mod audit;
 mod cable;
+mod changes;
 mod chaos;
 mod clock;
 mod crew;

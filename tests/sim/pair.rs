@@ -145,6 +145,16 @@ pub fn compile(identities: &[Identity; 2]) -> [Arc<Compiled>; 2] {
     })
 }
 
+/// The document of both nodes.
+pub fn text() -> String {
+    document(&[identity(0), identity(1)])
+}
+
+/// A node's name in it.
+pub fn name(node: usize) -> &'static str {
+    NAMES[node]
+}
+
 fn compiled(index: usize) -> Arc<Compiled> {
     static BOTH: OnceLock<[Arc<Compiled>; 2]> = OnceLock::new();
     let both = BOTH.get_or_init(|| compile(&[identity(0), identity(1)]));

@@ -57,6 +57,7 @@ fn the_older_node_is_upgraded_and_both_speak_the_newer_release() {
         pair.speaks[1 - old] = Version::OLDEST;
         pair.start(1 - old, false);
         pair.settle();
+        pair.run_for(Duration::from_millis(1500));
         assert!((0..2).all(|node| !speaks(&pair, node)));
         pair.finish();
     });

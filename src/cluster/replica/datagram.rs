@@ -3,6 +3,7 @@
 //! Nine bytes in front of a chunk: kind and stream. Data adds its number, an acknowledgement what it knows.
 
 use crate::types::Epoch;
+use crate::wire::pair::Version;
 
 use super::WINDOW;
 use super::proof::{AT_ONCE, Verdict};
@@ -136,6 +137,14 @@ impl<'a> Datagram<'a> {
                 bytes
             }
             Datagram::Again(stream) => head(kind::AGAIN, *stream, 9),
+        }
+    }
+
+    /// The first release of the pair's protocols that has the datagram of these bytes: to others it is never said.
+    pub fn since(bytes: &[u8]) -> Version {
+        match bytes.first() {
+            Some(&(kind::BEGIN | kind::DATA | kind::ACK)) => Version(1),
+            Some(_) | None => Version(2),
         }
     }
 

@@ -357,7 +357,7 @@ impl Elector {
             Lack::NotSynced => standby.is_some_and(|(_, synced)| !synced),
             Lack::StandbyUnwell => standby.zip(active).is_some_and(|(standby, active)| standby.0 < active.0),
             Lack::VersionsDiffer => self.version_differs(),
-            Lack::ConfigurationsDiffer => self.config_hash_differs(),
+            Lack::ConfigurationsDiffer => self.configurations_differ(),
             Lack::Maintenance => self.maintenance || self.peer().is_some_and(|said| said.maintenance),
             Lack::Disabled => self.disabled,
             Lack::NobodyActive => !served && !changing,

@@ -14,6 +14,8 @@ use super::{
 use crate::types::{Duration, Epoch, Instant, NodeId, PathId, Role, Standing};
 use crate::wire::pair::{Health, Heartbeat, Version};
 
+/// A change of the configuration takes effect on one node before the other; so long, that is no difference.
+const DIFFER: Duration = Duration::from_secs(3);
 /// A router that was started again while its machine kept running listens this long.
 const LISTEN_AGAIN: Duration = Duration::from_millis(300);
 /// The send times of so many heartbeats are remembered, to know how old an echo is.
@@ -108,6 +110,8 @@ pub struct Elector {
     late: Worst,
     renew: bool,
     config_hash: u64,
+    /// Since when the peer's document has been another one.
+    differ: Option<Instant>,
     applied: u64,
     /// What this node speaks.
     version: Version,
@@ -156,6 +160,7 @@ impl Elector {
             late: Worst::default(),
             renew: false,
             config_hash: 0,
+            differ: None,
             applied: 0,
             version: Version::NEWEST,
             redundancy: Redundancy::from(|_| false),
@@ -456,6 +461,7 @@ impl Elector {
             if self.news {
                 self.speak(now, out);
             }
+            self.differ = self.config_hash_differs().then(|| self.differ.unwrap_or(now));
             let redundancy = self.redundancy_now();
             if redundancy != self.redundancy {
                 self.redundancy = redundancy;
@@ -585,7 +591,12 @@ impl Elector {
         }
     }
 
-    pub(super) fn config_hash_differs(&self) -> bool {
+    /// The documents differ, and not only because one is being changed on both nodes.
+    pub(super) fn configurations_differ(&self) -> bool {
+        self.differ.is_some_and(|since| self.seen.since(since) >= DIFFER)
+    }
+
+    fn config_hash_differs(&self) -> bool {
         self.peer.said.as_ref().is_some_and(|said| said.config_hash != self.config_hash)
     }
 

@@ -16,6 +16,7 @@ mod rule;
 mod secret;
 mod system;
 mod timeouts;
+mod user;
 mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,7 @@ pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy,
 pub use secret::Secret;
 pub use system::{System, Web};
 pub use timeouts::{Optimization, SetTimeouts, Timeouts};
+pub use user::{User, UserRole};
 pub use virtual_ip::{VirtualIp, VirtualMac};
 
 /// The whole document, shared by all nodes; each node takes its own `[[node]]` part.
@@ -85,6 +87,9 @@ pub struct Config {
     /// Outbound NAT.
     #[serde(default, skip_serializing_if = "is_default")]
     pub outbound: Outbound,
+    /// Who may see and change this firewall.
+    #[serde(rename = "user", default, skip_serializing_if = "is_default")]
+    pub users: Vec<User>,
 }
 
 /// For `skip_serializing_if`: what has its default value is not written out.

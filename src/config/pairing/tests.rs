@@ -232,6 +232,21 @@ fn a_replaced_node_knows_no_password_any_more() {
 }
 
 #[test]
+fn new_keys_change_nothing_else() {
+    let pair = join(&created(), &beta()).unwrap().into_inner();
+    let new = [PublicKey([0x11; 32]), PublicKey([0x22; 32])];
+    let named = |key: [PublicKey; 2]| [("koi".to_owned(), key[0]), ("beta".to_owned(), key[1])];
+    let renewed = renew(&pair, &named(new)).unwrap().into_inner();
+    assert_eq!(renewed.revision, pair.revision + 1);
+    assert_eq!(renewed.nodes.iter().filter_map(|node| node.public_key).collect::<Vec<_>>(), new);
+    let mut back = renew(&renewed, &named(KEYS)).unwrap().into_inner();
+    back.revision = pair.revision;
+    assert_eq!(back, pair);
+    assert!(texts(&renew(&pair, &[("gamma".into(), new[0])]).unwrap_err()).contains("gamma"));
+    assert!(renew(&single(), &named(new)).is_err(), "a node without a key has none to renew");
+}
+
+#[test]
 fn the_smallest_document_waits_for_a_pair_and_nothing_else_does() {
     load(WAITING).unwrap();
     let without = WAITING.replace("[pair]\nsync = \"cable\"\npreferred = \"beta\"\n", "");

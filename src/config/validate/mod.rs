@@ -13,6 +13,7 @@ mod pair;
 mod routing;
 mod rules;
 mod system;
+mod users;
 mod virtual_ips;
 
 use std::net::IpAddr;
@@ -34,6 +35,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     virtual_ips::check(&config, &mut report);
     routing::check(&config, &mut report);
     check_policy(&config, &mut report);
+    users::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
 }
 

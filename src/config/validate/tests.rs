@@ -636,3 +636,24 @@ fn a_vhid_is_taken_once_on_a_wire() {
     let problems = validate(config).unwrap_err();
     assert_eq!((problems.len(), problems[0].path.as_str()), (1, "virtual_ip"), "{problems:#?}");
 }
+
+#[test]
+fn users() {
+    const USER: &str = "\n[[user]]\nname = \"alice\"\nrole = \"administrator\"\npassword_hash = \"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"\n";
+    assert!(load(&format!("{LAB}{USER}")).is_ok());
+    for (from, to, path, message) in [
+        ("\"alice\"", "\"al ice\"", "user[0].name", "not a usable name"),
+        ("\"alice\"", "\"\"", "user[0].name", "not a usable name"),
+        ("$argon2id", "$2y", "user[0].password_hash", "not the hash"),
+        ("\"administrator\"", "\"operator\"", "user", "Nobody could administer"),
+        ("\"administrator\"", "\"administrator\"\ndisabled = true", "user", "Nobody could administer"),
+    ] {
+        let problems = load(&format!("{LAB}{}", edit(USER, from, to))).unwrap_err();
+        assert_eq!(problems.len(), 1, "{to}: {problems:?}");
+        assert_eq!(problems[0].path, path);
+        assert!(problems[0].message.contains(message), "{to}: {problems:?}");
+        assert!(!format!("{problems:?}").contains("c2Fs"), "a hash is not shown");
+    }
+    let problems = load(&format!("{LAB}{USER}{USER}")).unwrap_err();
+    assert_eq!((problems.len(), problems[0].path.as_str()), (1, "user[1].name"), "{problems:?}");
+}

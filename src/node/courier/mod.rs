@@ -390,9 +390,10 @@ impl Courier {
 
     fn flush(&mut self, out: &mut CourierOutbox) {
         out.parcels.append(&mut self.parcels_out.events);
-        // A peer of the release before knows no parcels; those that wait for it are given up as if it were silent.
+        // A peer of the release before hears what it knows. Parcels that wait for it are given up as if it were silent.
         let known = self.peer_speaks(Version(2));
         let plain = self.sender_out.datagrams.drain(..).chain(self.receiver_out.datagrams.drain(..));
+        let plain = plain.filter(|plain| known || Datagram::since(plain) == Version(1));
         let parcels = self.parcels_out.datagrams.drain(..).filter(move |_| known);
         let Some(sealer) = &mut self.sealer else { return drop((plain, parcels)) };
         out.datagrams.extend(plain.filter_map(|plain| sealer.seal(Space::Replica, &plain)));

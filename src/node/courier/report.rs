@@ -54,6 +54,12 @@ impl Courier {
             ("digest-healed", healed, "Ranges of states that had differed and were the same again."),
             ("digest-asked", asked, "Ranges of states that this node asked the active one to tell again."),
             ("digest-rounds", rounds, "Rounds in which all ranges of states were compared."),
+            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
+            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
+            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
+            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
+            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
+            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
             (
                 "digest-unknown",
                 unknown,

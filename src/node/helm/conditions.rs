@@ -35,11 +35,18 @@ impl Conditions {
         }
     }
 
-    /// Another configuration; what is known stays known.
-    pub fn apply(&mut self, ports: usize, critical: Vec<(InterfaceId, PortId)>, gateways: usize) {
+    /// Another configuration; what is known stays known. `gateways` says of each which one it was before.
+    pub fn apply(
+        &mut self,
+        ports: usize,
+        critical: Vec<(InterfaceId, PortId)>,
+        gateways: impl Iterator<Item = Option<usize>>,
+    ) {
         self.links.resize(ports, false);
         self.critical = critical;
-        self.gateways = vec![true; gateways];
+        let known =
+            |before: Option<usize>| before.and_then(|at| self.gateways.get(at)).copied().unwrap_or(true);
+        self.gateways = gateways.map(known).collect();
     }
 
     /// The link of a port came or went. The port may be one of a configuration that is still to come.
@@ -112,7 +119,8 @@ mod tests {
         assert_eq!(conditions.health().links, 1);
         // Ports are told before the configuration that has them.
         conditions.set_link(PortId(5), true);
-        conditions.apply(6, vec![(InterfaceId(0), PortId(5))], 0);
+        conditions.apply(6, vec![(InterfaceId(0), PortId(5))], [None, Some(1), Some(0)].into_iter());
+        assert_eq!(conditions.health().gateways, 2, "the one that was silent still is");
         assert_eq!((conditions.health().links, conditions.link(PortId(4))), (1, false));
     }
 }

@@ -207,7 +207,9 @@ impl Helm {
         self.vips = vips;
         let paired = self.vips.iter().filter(|vip| !vip.place.foreign);
         let critical = paired.map(|vip| (vip.place.interface, vip.place.port)).collect();
-        self.conditions.apply(compiled.offloads.len(), critical, config.gateways.len());
+        let known = self.compiled.gateways();
+        let before = compiled.gateways().iter().map(|new| known.iter().position(|old| old == new));
+        self.conditions.apply(compiled.offloads.len(), critical, before);
         self.elector.handle_config_hash(short_hash(&config.hash()));
         self.compiled = compiled;
         self.adopt_keys(now);

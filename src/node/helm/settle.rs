@@ -228,11 +228,11 @@ impl Helm {
             out.resignation = Some(Vec::new());
             return;
         };
-        let [a, b, c, d] = epoch.0.to_be_bytes();
+        let said = resignation(epoch);
         let mut frames: Vec<(PortId, FrameBuf)> = Vec::new();
         for way in &self.ways {
             let channel = self.channel.as_mut();
-            let sealed = channel.and_then(|channel| channel.seal(Space::Control, &[RESIGNATION, a, b, c, d]));
+            let sealed = channel.and_then(|channel| channel.seal(Space::Control, &said));
             frames.extend(sealed.and_then(|sealed| Some((way.port, way.frame(&sealed)?))));
         }
         out.resignation = Some(frames);
@@ -250,4 +250,22 @@ fn notice(event: Event) -> HelmNotice {
         Event::StaleResignation { .. } | Event::Refused { .. } => true,
     };
     HelmNotice { wrong, place: "pair".into(), text: event.to_string() }
+}
+
+/// What the parent says for a router that died in this epoch.
+fn resignation(epoch: Epoch) -> [u8; 5] {
+    let [a, b, c, d] = epoch.0.to_be_bytes();
+    [RESIGNATION, a, b, c, d]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::pair::frozen_v1;
+
+    #[test]
+    fn a_resignation_is_that_of_version_1() {
+        let epoch = Epoch(0x0102_0304);
+        assert_eq!(resignation(epoch)[..], frozen_v1::resignation(epoch.0));
+    }
 }

@@ -1,0 +1,35 @@
+//! `[[user]]`: who may see and change this firewall.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Secret, is_default};
+
+/// `[[user]]`: an account for the pages.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct User {
+    /// What is typed to log in.
+    pub name: String,
+    /// What it may do.
+    pub role: UserRole,
+    /// Argon2id in the PHC text form.
+    pub password_hash: Secret,
+    /// Kept, but may not log in.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub disabled: bool,
+    /// For people.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub description: String,
+}
+
+/// What a user may do; each role may do all that the ones before it may.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UserRole {
+    /// Looks.
+    ReadOnly,
+    /// Changes what packets meet: interfaces, addresses, routes, rules, translation.
+    Operator,
+    /// Changes everything: also the system, the pair and the users.
+    Administrator,
+}

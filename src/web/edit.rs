@@ -1,0 +1,96 @@
+//! The life of a change, as the pages see it: a draft beside what is in force, and what may be done with it.
+
+use std::sync::Arc;
+
+use crate::config::diff::Row;
+use crate::config::life::{Author, Record};
+use crate::config::{Config, Problem, Valid};
+
+/// Keeps the draft. Calls may take as long as files take, and are made where waiting is allowed.
+pub trait Editor: Send + Sync {
+    /// What is being edited.
+    fn draft(&self) -> Draft;
+
+    /// Makes this document the draft.
+    ///
+    /// # Errors
+    /// When the draft is not the edition any more that this is based on, or cannot be kept.
+    fn save(&self, who: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected>;
+
+    /// Puts the draft in force; with a number of seconds, only until then unless somebody confirms.
+    ///
+    /// # Errors
+    /// When it cannot be put in force; then nothing has changed.
+    fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected>;
+
+    /// What was put in force on trial stays.
+    ///
+    /// # Errors
+    /// When nothing is on trial.
+    fn confirm(&self) -> Result<(), Rejected>;
+
+    /// What is on trial goes back at once; when nothing is, the draft is forgotten.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    fn discard(&self, who: &Author) -> Result<(), Rejected>;
+
+    /// What was in force, the newest last.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    fn history(&self) -> Result<Vec<Record>, Rejected>;
+
+    /// How what is in force differs from a revision.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    fn since(&self, revision: &str) -> Result<Vec<Row>, Rejected>;
+
+    /// Puts a revision in force again.
+    ///
+    /// # Errors
+    /// When that is not possible.
+    fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected>;
+
+    /// The text in force, secrets included.
+    ///
+    /// # Errors
+    /// When nobody knows.
+    fn text(&self) -> Result<String, Rejected>;
+}
+
+/// What is being edited.
+#[derive(Clone)]
+pub struct Draft {
+    /// The document.
+    pub document: Arc<Valid<Config>>,
+    /// Which one it is: an edit says what it was based on.
+    pub edition: String,
+    /// How it differs from what is in force, in words.
+    pub changes: Vec<String>,
+    /// What is in force goes back after so many seconds, unless somebody confirms.
+    pub trial: Option<u32>,
+}
+
+impl Draft {
+    /// A draft that changes nothing.
+    pub fn of(document: Arc<Valid<Config>>) -> Draft {
+        Draft { edition: document.hash(), document, changes: Vec::new(), trial: None }
+    }
+}
+
+/// Why nothing was changed.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Rejected {
+    /// Somebody else has edited in between.
+    Stale,
+    /// The document would not make sense.
+    Problems(Vec<Problem>),
+    /// It was not possible, in words.
+    Failed(String),
+    /// What it is about is not there any more.
+    Gone,
+    /// This router's pages edit nothing.
+    NotHere,
+}

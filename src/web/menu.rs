@@ -1,0 +1,105 @@
+//! pfSense's menu: what is where.
+
+use super::visitor::{Right, Visitor};
+use crate::config::Config;
+
+/// A page of the menu.
+pub(super) struct Entry {
+    pub label: &'static str,
+    pub path: &'static str,
+    right: Right,
+}
+
+const fn entry(label: &'static str, path: &'static str, right: Right) -> Entry {
+    Entry { label, path, right }
+}
+
+/// Menus and their pages, in pfSense's order.
+static MENU: &[(&str, &[Entry])] = {
+    use Right::{Administer, Look};
+    &[
+        (
+            "System",
+            &[
+                entry("Advanced", "/system/advanced", Look),
+                entry("General Setup", "/system/general", Look),
+                entry("High Availability", "/system/high-availability", Look),
+                entry("Routing", "/system/gateways", Look),
+                entry("User Manager", "/system/users", Administer),
+            ],
+        ),
+        ("Interfaces", &[entry("Assignments", "/interfaces", Look)]),
+        (
+            "Firewall",
+            &[
+                entry("Aliases", "/firewall/aliases", Look),
+                entry("NAT", "/firewall/nat/port-forward", Look),
+                entry("Rules", "/firewall/rules", Look),
+                entry("Virtual IPs", "/firewall/virtual-ips", Look),
+            ],
+        ),
+        (
+            "Status",
+            &[
+                entry("Audit Log", "/status/audit", Administer),
+                entry("CARP (failover)", "/status/carp", Look),
+                entry("Counters", "/status/counters", Look),
+                entry("Dashboard", "/", Look),
+                entry("Dropped Packets", "/status/drops", Look),
+                entry("Interfaces", "/status/interfaces", Look),
+            ],
+        ),
+        (
+            "Diagnostics",
+            &[
+                entry("ARP and NDP Table", "/diagnostics/neighbours", Look),
+                entry("Backup & Restore", "/diagnostics/backup", Administer),
+                entry("Config History", "/diagnostics/config-history", Look),
+                entry("Routes", "/diagnostics/routes", Look),
+                entry("States", "/diagnostics/states", Look),
+            ],
+        ),
+        ("Help", &[entry("Components", "/help/components", Look)]),
+    ]
+};
+
+/// A menu as it is shown.
+pub(super) struct Menu {
+    pub label: &'static str,
+    pub links: Vec<Link>,
+    /// The page that is shown is one of it.
+    pub current: bool,
+}
+
+/// A link.
+pub(super) struct Link {
+    pub label: String,
+    pub path: String,
+    pub current: bool,
+}
+
+/// The menu of a visitor on a page.
+pub(super) fn menu(visitor: &Visitor, config: &Config, here: &str) -> Vec<Menu> {
+    let mut menus = Vec::new();
+    for (label, entries) in MENU {
+        let link = |label: &str, path: String| Link { label: label.into(), current: path == here, path };
+        let mut links: Vec<Link> = entries
+            .iter()
+            .filter(|entry| visitor.may(entry.right))
+            .map(|entry| link(entry.label, entry.path.to_owned()))
+            .collect();
+        if *label == "Interfaces" {
+            let one = |name: &str| link(&name.to_uppercase(), format!("/interfaces/edit/{name}"));
+            links.extend(config.interfaces.iter().map(|interface| one(&interface.name)));
+        }
+        let current = links.iter().any(|link| link.current);
+        menus.push(Menu { label, links, current });
+    }
+    menus
+}
+
+/// Every path of the menu.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    MENU.iter().flat_map(|(_, entries)| *entries).map(|entry| entry.path)
+}

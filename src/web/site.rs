@@ -1,0 +1,176 @@
+//! What the pages share: the router, who is logged in, who guesses, what was done.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Semaphore;
+
+use super::account::Account;
+use super::audit::{Audit, Deed};
+use super::auth::Password;
+use super::edit::{Draft, Editor, Rejected};
+use super::handle::Handle;
+use super::session::Sessions;
+use super::throttle::{Throttle, network};
+use crate::config::model::Zone;
+use crate::config::{Config, Valid};
+use crate::io::clock;
+use crate::types::{Duration, Instant};
+
+/// Hashes of passwords, and documents that are read, at a time: more would starve everybody else.
+const WORKERS: usize = 2;
+/// Bytes of a name that are looked at.
+const NAME: usize = 64;
+
+/// What the handlers need.
+#[derive(Clone)]
+pub struct Site {
+    /// Asks the router.
+    pub handle: Handle,
+    /// The password of the first start.
+    pub first: Password,
+    /// Tells the time.
+    pub clock: fn() -> Instant,
+    /// The loopback address on which this is served, if it is.
+    pub loopback: Option<SocketAddr>,
+    pub(super) sessions: Arc<Mutex<Sessions>>,
+    editor: Option<Arc<dyn Editor>>,
+    sources: Arc<Mutex<Throttle<IpAddr>>>,
+    accounts: Arc<Mutex<Throttle<String>>>,
+    audit: Arc<Mutex<Audit>>,
+    workers: Arc<Semaphore>,
+}
+
+/// Why somebody is not logged in.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Refused {
+    /// After so many mistakes, only in a while.
+    Wait(Duration),
+    /// There is no such name with such a password.
+    Wrong,
+}
+
+impl Site {
+    /// A site in front of this router. Without an editor its pages change nothing.
+    pub fn new(
+        handle: Handle,
+        editor: Option<Arc<dyn Editor>>,
+        first: Password,
+        clock: fn() -> Instant,
+    ) -> Self {
+        Site {
+            handle,
+            first,
+            clock,
+            loopback: None,
+            sessions: Arc::default(),
+            editor,
+            sources: Arc::default(),
+            accounts: Arc::default(),
+            audit: Arc::default(),
+            workers: Arc::new(Semaphore::new(WORKERS)),
+        }
+    }
+
+    /// The configuration in force.
+    pub(super) fn config(&self) -> Arc<Valid<Config>> {
+        Arc::clone(&self.handle.in_force().config)
+    }
+
+    /// True when pages can change something.
+    pub(super) fn is_editable(&self) -> bool {
+        self.editor.is_some()
+    }
+
+    /// Whose name and password these are.
+    pub(super) async fn log_in(&self, from: IpAddr, name: &str, password: &str) -> Result<Account, Refused> {
+        let name = name.chars().take(NAME).collect::<String>();
+        self.may_try(from, &name)?;
+        let permit = self.workers.acquire().await;
+        // Whoever asks many times at once finds the doors shut by the first answers.
+        self.may_try(from, &name)?;
+        let (config, first) = (self.config(), self.first.clone());
+        let (asked, password) = (name.clone(), password.to_owned());
+        let verify = move || Account::verify(&config, &first, &asked, &password);
+        let found = tokio::task::spawn_blocking(verify).await.ok().flatten();
+        drop(permit);
+        match found {
+            Some(account) => {
+                lock(&self.sources).succeeded(&network(from));
+                lock(&self.accounts).succeeded(&name);
+                Ok(account)
+            }
+            None => {
+                let now = (self.clock)();
+                lock(&self.sources).failed(now, network(from));
+                if !self.is_inside(from) {
+                    lock(&self.accounts).failed(now, name.clone());
+                }
+                tracing::warn!(%from, "a wrong password for the pages");
+                self.note(&name, from, "gave a wrong name or password");
+                Err(Refused::Wrong)
+            }
+        }
+    }
+
+    /// Mistakes from outside slow an account down for everybody outside, and never for its owner on a LAN.
+    fn may_try(&self, from: IpAddr, name: &str) -> Result<(), Refused> {
+        let now = (self.clock)();
+        let of_source = lock(&self.sources).wait(now, &network(from));
+        let of_account = lock(&self.accounts).wait(now, &name.to_owned()).filter(|_| !self.is_inside(from));
+        match of_source.max(of_account) {
+            Some(wait) => Err(Refused::Wait(wait)),
+            None => Ok(()),
+        }
+    }
+
+    /// On this machine, or in a network of a LAN.
+    fn is_inside(&self, address: IpAddr) -> bool {
+        let config = self.config();
+        let is_lan = |name: &str| {
+            config.interfaces.iter().any(|interface| interface.name == name && interface.zone == Zone::Lan)
+        };
+        let parts = config.nodes.iter().flat_map(|node| &node.interfaces).filter(|part| is_lan(&part.name));
+        address.is_loopback()
+            || parts.flat_map(|part| &part.addresses).any(|prefix| prefix.contains(&address))
+    }
+
+    /// Writes down what somebody did.
+    pub(super) fn note(&self, who: &str, from: IpAddr, what: impl Into<String>) {
+        let deed = Deed { at: clock::wall_seconds(), who: who.to_owned(), from, what: what.into() };
+        lock(&self.audit).note(deed);
+    }
+
+    /// What was done of late, the newest first.
+    pub(super) fn deeds(&self) -> Vec<Deed> {
+        lock(&self.audit).deeds().cloned().collect()
+    }
+
+    /// What is being edited: what is in force, when there is no editor.
+    pub(super) async fn draft(&self) -> Draft {
+        match &self.editor {
+            Some(editor) => {
+                let editor = Arc::clone(editor);
+                let drafted = tokio::task::spawn_blocking(move || editor.draft()).await;
+                drafted.unwrap_or_else(|_| Draft::of(self.config()))
+            }
+            None => Draft::of(self.config()),
+        }
+    }
+
+    /// Edits; what takes long is done elsewhere, and a few at a time.
+    pub(super) async fn edit<T: Send + 'static>(
+        &self,
+        edit: impl FnOnce(&dyn Editor) -> Result<T, Rejected> + Send + 'static,
+    ) -> Result<T, Rejected> {
+        let Some(editor) = self.editor.clone() else { return Err(Rejected::NotHere) };
+        let _permit = self.workers.acquire().await;
+        let done = tokio::task::spawn_blocking(move || edit(&*editor)).await;
+        done.unwrap_or_else(|_| Err(Rejected::Failed("The change has failed; the log says why.".into())))
+    }
+}
+
+/// The value is whole whatever a panicking handler was doing.
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

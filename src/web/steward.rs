@@ -1,0 +1,232 @@
+//! The editor of a running router: the draft is the parent's candidate, shared with `koi config` and both nodes.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use serde_json::Value;
+
+use super::edit::{Draft, Editor, Rejected};
+use super::handle::Handle;
+use super::site::lock;
+use crate::config::diff::{self, Kind, Row};
+use crate::config::life::{Author, Record};
+use crate::config::{self, Config, Valid, amend};
+use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Standing, Version};
+use crate::io::request::Response;
+
+/// Asks about the configuration, and waits.
+type Configure = dyn Fn(ConfigRequest) -> Response + Send + Sync;
+
+/// What the candidate is at this moment.
+struct Candidate {
+    /// With the comments of whoever wrote it.
+    text: String,
+    /// What it is based on.
+    base: (u64, String),
+    document: Arc<Valid<Config>>,
+}
+
+/// Asks the parent.
+pub(super) struct Steward {
+    handle: Handle,
+    configure: Box<Configure>,
+    /// One edit at a time; and the candidate that was read last, which is seldom another one.
+    last: Mutex<Option<(String, Arc<Valid<Config>>)>>,
+    editing: Mutex<()>,
+}
+
+impl Steward {
+    pub fn new(handle: Handle, configure: Box<Configure>) -> Self {
+        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default() }
+    }
+
+    fn ask(&self, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
+        match (self.configure)(request) {
+            Response::Config(answer) => match *answer {
+                ConfigAnswer::Stale { .. } => Err(Rejected::Stale),
+                answer @ (ConfigAnswer::Standing(_)
+                | ConfigAnswer::Text { .. }
+                | ConfigAnswer::Difference { .. }
+                | ConfigAnswer::Applied { .. }
+                | ConfigAnswer::History(_)) => Ok(answer),
+            },
+            Response::Refused(problems) => Err(Rejected::Failed(problems.join(" "))),
+            Response::Failed(why) => Err(Rejected::Failed(why)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn standing(&self) -> Result<Standing, Rejected> {
+        match self.ask(ConfigRequest::Standing)? {
+            ConfigAnswer::Standing(standing) => Ok(standing),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn shown(&self, version: Version) -> Result<(String, (u64, String)), Rejected> {
+        match self.ask(ConfigRequest::Show { version, secrets: true })? {
+            ConfigAnswer::Text { text, base } => Ok((text, base)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn difference(&self, from: Version, to: Version) -> Result<Vec<Row>, Rejected> {
+        match self.ask(ConfigRequest::Diff { from, to })? {
+            ConfigAnswer::Difference { rows, .. } => Ok(rows),
+            _ => Err(unexpected()),
+        }
+    }
+
+    /// The candidate, or what is in force when there is none.
+    fn candidate(&self) -> Result<Candidate, Rejected> {
+        let (text, base) = self.shown(Version::Candidate)?;
+        let mut last = lock(&self.last);
+        if let Some((known, document)) = &*last
+            && *known == text
+        {
+            return Ok(Candidate { text, base, document: Arc::clone(document) });
+        }
+        let document = Arc::new(config::load(&text).map_err(Rejected::Problems)?);
+        *last = Some((text.clone(), Arc::clone(&document)));
+        Ok(Candidate { text, base, document })
+    }
+
+    /// What pages show. A candidate that makes no sense was made elsewhere, and is not edited here.
+    fn drafted(&self) -> Result<Draft, Rejected> {
+        let standing = self.standing()?;
+        let trial = standing.confirm_within.map(|seconds| u32::try_from(seconds).unwrap_or(u32::MAX));
+        if standing.candidate.is_none() {
+            return Ok(Draft { trial, ..Draft::of(Arc::clone(&self.handle.in_force().config)) });
+        }
+        let rows = self.difference(Version::Running, Version::Candidate)?;
+        let mut changes: Vec<String> = rows.into_iter().map(|row| row.words).collect();
+        match self.candidate() {
+            Ok(Candidate { document, .. }) => Ok(Draft { changes, trial, ..Draft::of(document) }),
+            Err(Rejected::Problems(problems)) => {
+                changes.extend(problems.iter().map(ToString::to_string));
+                let running = Draft::of(Arc::clone(&self.handle.in_force().config));
+                Ok(Draft { changes, trial, edition: "none".into(), ..running })
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    /// The candidate must be the edition that an edit is based on.
+    fn based_on(&self, edition: &str) -> Result<(MutexGuard<'_, ()>, Candidate), Rejected> {
+        let guard = lock(&self.editing);
+        let candidate = self.candidate()?;
+        if candidate.document.hash() == edition { Ok((guard, candidate)) } else { Err(Rejected::Stale) }
+    }
+
+    fn apply_version(
+        &self,
+        who: &Author,
+        version: Version,
+        confirmation: Confirmation,
+    ) -> Result<(), Rejected> {
+        let (why, author) = (String::new(), who.clone());
+        self.ask(ConfigRequest::Apply { version, confirmation, why, author }).map(drop)
+    }
+}
+
+impl Editor for Steward {
+    fn draft(&self) -> Draft {
+        self.drafted().unwrap_or_else(|rejected| {
+            tracing::warn!(?rejected, "the candidate cannot be read");
+            Draft::of(Arc::clone(&self.handle.in_force().config))
+        })
+    }
+
+    fn save(&self, who: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
+        let (_guard, candidate) = self.based_on(edition)?;
+        if document == *self.handle.in_force().config {
+            return match self.standing()?.candidate {
+                Some(_) => self.ask(ConfigRequest::Discard { change: None }).map(drop),
+                None => Ok(()),
+            };
+        }
+        let text = rewritten(&candidate.text, &candidate.document, &document);
+        self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() }).map(drop)
+    }
+
+    fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
+        let _guard = self.based_on(edition)?;
+        let within = |seconds: u32| Confirmation::Seconds(seconds.into());
+        self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))
+    }
+
+    fn confirm(&self) -> Result<(), Rejected> {
+        self.ask(ConfigRequest::Confirm).map(drop)
+    }
+
+    fn discard(&self, who: &Author) -> Result<(), Rejected> {
+        let request = match self.standing()?.confirm_within {
+            Some(_) => ConfigRequest::Rollback { author: who.clone() },
+            None => ConfigRequest::Discard { change: None },
+        };
+        self.ask(request).map(drop)
+    }
+
+    fn history(&self) -> Result<Vec<Record>, Rejected> {
+        match self.ask(ConfigRequest::History)? {
+            ConfigAnswer::History(records) => Ok(records),
+            _ => Err(unexpected()),
+        }
+    }
+
+    fn since(&self, revision: &str) -> Result<Vec<Row>, Rejected> {
+        self.difference(Version::Revision(revision.to_owned()), Version::Running)
+    }
+
+    fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected> {
+        self.apply_version(who, Version::Revision(revision.to_owned()), Confirmation::WhenRisky)
+    }
+
+    fn text(&self) -> Result<String, Rejected> {
+        self.shown(Version::Running).map(|(text, _)| text)
+    }
+}
+
+fn unexpected() -> Rejected {
+    Rejected::Failed("The router answers something else than it was asked.".into())
+}
+
+/// The new document as a text: the old text with other values where that says it, so that comments stay.
+fn rewritten(text: &str, old: &Config, new: &Config) -> String {
+    let amended =
+        diff::changes(old, new).iter().try_fold(text.to_owned(), |text, change| match &change.kind {
+            Kind::Set(_, Some(value)) => amend::set(&text, &change.path(), &written(value)).ok(),
+            Kind::Set(_, None) | Kind::Added(..) | Kind::Removed(_) | Kind::Moved(_) => None,
+        });
+    amended.filter(|text| config::parse(text).is_ok_and(|read| read == *new)).unwrap_or_else(|| new.to_toml())
+}
+
+/// A value as TOML; JSON's form is the same for all that the document has but texts with odd letters.
+fn written(value: &Value) -> String {
+    match value {
+        Value::String(text) => toml::Value::String(text.clone()).to_string(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn comments_stay_where_values_change_and_no_change_is_lost() {
+        let text = include_str!("../../configs/pair.toml");
+        let old = config::load(text).unwrap();
+        let mut new = old.clone().into_inner();
+        new.system.hostname = "other".into();
+        new.gateways[0].description = "Unsere \"Adresse\"".into();
+        let rewritten = |new: &Config| super::rewritten(text, &old, new);
+        let kept = rewritten(&new);
+        assert!(kept.contains("# no other CARP or VRRP host"), "{kept}");
+        assert_eq!(config::parse(&kept).unwrap(), new);
+        new.rules.clear();
+        assert_eq!(config::parse(&rewritten(&new)).unwrap(), new);
+        new.interfaces[1].router_advertisements = false;
+        new.gateways.swap(0, 1);
+        assert_eq!(config::parse(&rewritten(&new)).unwrap(), new);
+    }
+}

@@ -1,0 +1,11 @@
+//! The pages as a browser sees them: a router that answers, a document that can be edited, and requests over TCP.
+
+mod browser;
+mod editing;
+mod html;
+mod logins;
+mod rights;
+mod router;
+
+use browser::Browser;
+use router::DOCUMENT;

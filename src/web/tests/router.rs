@@ -1,0 +1,170 @@
+//! A router that answers, and an editor that keeps its draft in memory.
+
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use crate::config::diff::Row;
+use crate::config::life::{Author, Record};
+use crate::config::{self, Config, Valid};
+use crate::node::snapshot::{CounterRow, Snapshot};
+use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
+use crate::types::Instant;
+use crate::web::auth::Password;
+use crate::web::edit::{Draft, Editor, Rejected};
+use crate::web::handle::Handle;
+use crate::web::hash::hash_password;
+use crate::web::site::Site;
+
+/// A pair with something on every page.
+pub(super) const DOCUMENT: &str = include_str!("../../../configs/pair.toml");
+
+/// Compiled for the first node.
+fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
+    let node = document.node(Some("alpha")).unwrap();
+    let ports = document.node_part(node).ports.len();
+    Arc::new(Compiled::new(document, node, 1, vec![Offload::NONE; ports]))
+}
+
+/// Users of each role by name, all with the password `correct horse`.
+pub(super) fn users() -> String {
+    let hash = hash_password("correct horse").unwrap();
+    let user = |name: &str, role: &str| {
+        format!(
+            "\n[[user]]\nname = \"{name}\"\nrole = \"{role}\"\npassword_hash = \"{hash}\"\ndescription = \"The {role}\"\n"
+        )
+    };
+    [user("ada", "administrator"), user("otto", "operator"), user("rita", "read-only")].concat()
+}
+
+/// A draft in memory beside what is in force.
+pub(super) struct Paper {
+    pub in_force: Arc<ArcSwap<Compiled>>,
+    draft: Mutex<Option<Arc<Valid<Config>>>>,
+    trial: Mutex<Option<u32>>,
+}
+
+impl Paper {
+    pub fn new(text: &str) -> Arc<Paper> {
+        let document = config::load(text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let in_force = Arc::new(ArcSwap::from(compile(Arc::new(document))));
+        Arc::new(Paper { in_force, draft: Mutex::default(), trial: Mutex::default() })
+    }
+
+    /// What is being edited.
+    pub fn document(&self) -> Arc<Valid<Config>> {
+        self.draft().document
+    }
+
+    /// Puts another document in force.
+    pub fn put_in_force(&self, text: &str) {
+        self.in_force.store(compile(Arc::new(config::load(text).unwrap())));
+    }
+}
+
+impl Editor for Paper {
+    fn draft(&self) -> Draft {
+        let running = Arc::clone(&self.in_force.load().config);
+        let trial = *self.trial.lock().unwrap();
+        match &*self.draft.lock().unwrap() {
+            Some(draft) => Draft {
+                document: Arc::clone(draft),
+                edition: draft.hash(),
+                changes: vec!["Something is <different>.".into()],
+                trial,
+            },
+            None => Draft { trial, ..Draft::of(running) },
+        }
+    }
+
+    fn save(&self, _: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
+        if self.draft().edition != edition {
+            return Err(Rejected::Stale);
+        }
+        let same = document == *self.in_force.load().config;
+        *self.draft.lock().unwrap() = (!same).then(|| Arc::new(document));
+        Ok(())
+    }
+
+    fn apply(&self, _: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
+        if self.draft().edition != edition {
+            return Err(Rejected::Stale);
+        }
+        let draft = self.draft.lock().unwrap().take().ok_or(Rejected::Gone)?;
+        self.in_force.store(compile(draft));
+        *self.trial.lock().unwrap() = confirm_within;
+        Ok(())
+    }
+
+    fn confirm(&self) -> Result<(), Rejected> {
+        self.trial.lock().unwrap().take().map(drop).ok_or(Rejected::Gone)
+    }
+
+    fn discard(&self, _: &Author) -> Result<(), Rejected> {
+        self.draft.lock().unwrap().take();
+        self.trial.lock().unwrap().take();
+        Ok(())
+    }
+
+    fn history(&self) -> Result<Vec<Record>, Rejected> {
+        let record = |revision, who: &str| Record {
+            revision,
+            author: Author { who: who.into(), from: "192.0.2.7".into() },
+            why: "because <of it>".into(),
+            ..Record::default()
+        };
+        Ok(vec![record(1, "ada"), record(2, "otto")])
+    }
+
+    fn since(&self, revision: &str) -> Result<Vec<Row>, Rejected> {
+        let row =
+            Row { number: 1, path: "system.hostname".into(), words: "the <name> is another one".into() };
+        if revision == "1" { Ok(vec![row]) } else { Err(Rejected::Gone) }
+    }
+
+    fn restore(&self, _: &Author, revision: &str) -> Result<(), Rejected> {
+        if revision == "1" { Ok(()) } else { Err(Rejected::Gone) }
+    }
+
+    fn text(&self) -> Result<String, Rejected> {
+        Ok(self.in_force.load().config.to_toml())
+    }
+}
+
+fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
+    let pair = |reply: Reply<PairSnapshot>| {
+        let counters = vec![CounterRow::new("channel-forged", 4242, "Forged.")];
+        let lacks = vec!["there is no <session>".into()];
+        let role = "standby".into();
+        reply(PairSnapshot { paired: true, role, epoch: 77, lacks, counters, ..PairSnapshot::default() });
+        true
+    };
+    let shard = |command| {
+        match command {
+            Command::Snapshot(reply) => {
+                reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
+            }
+            Command::Flows { reply, .. } => reply((Vec::new(), None)),
+            Command::Drops(reply) => reply(Vec::new()),
+            Command::Rules(reply) => reply(RuleCounts::default()),
+            Command::Apply(..)
+            | Command::Kill { .. }
+            | Command::Import { .. }
+            | Command::Replicate(_)
+            | Command::Speak(_)
+            | Command::Correct { .. }
+            | Command::Probe(_)
+            | Command::Grant(_)
+            | Command::Capture { .. } => panic!("not asked by pages"),
+        }
+        true
+    };
+    Handle::new(shard, pair, move || in_force.load_full())
+}
+
+/// The site of this router; `admin` has the password of the first start `bbbb...`.
+pub(super) fn site(paper: &Arc<Paper>) -> Site {
+    let editor: Arc<dyn Editor> = Arc::clone(paper) as _;
+    let handle = handle(Arc::clone(&paper.in_force));
+    Site::new(handle, Some(editor), Password::from_random([1; 24]), || Instant::from_secs(1000))
+}
