@@ -17,9 +17,9 @@
 //! | [`types`] | time, addresses, ids: words without logic |
 //! | [`wire`] | packets as bytes, one file per protocol; [`wire::FrameBuf`] and [`wire::Packet`] travel down the packet path |
 //! | [`config`] | the one document: model, `validate`, canonical hash; pfSense's files in and out; a node as one file |
-//! | [`rules`] | the filter: `compile`, `evaluate`; [`rules::Pass`] is the proof that a packet may go on |
+//! | [`rules`] | the filter in pf's order, compiled into a classifier; [`rules::Pass`] is the proof that a packet may go on |
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
-//! | [`nat`] | chooses a translation and rewrites in place |
+//! | [`nat`] | port forwards, 1:1, prefixes, outbound mappings: chooses a translation and rewrites in place |
 //! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
 //! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
 //! | [`cluster`] | the pair: its authenticated channel, who serves, the stream of states, pairing by a one-time code |

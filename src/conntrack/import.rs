@@ -303,7 +303,8 @@ impl Table {
             self.store.remove(slot);
             return Err(Refused::Malformed);
         }
-        self.store.common_mut(slot).set_witness(self.witnesses.hold(passes));
+        let witness = self.hold(passes, record.original.src());
+        self.store.common_mut(slot).set_witness(witness);
         self.recount(slot, Class::Vacant, common.class);
         self.len += 1;
         self.counters.imported += 1;
@@ -326,11 +327,12 @@ impl Table {
             return;
         }
         let (passes, epoch) = verdicts(record, epoch, resolve);
-        let witness = self.witnesses.hold(passes);
+        let source = self.store.key(slot, Way::Original).src();
+        let witness = self.hold(passes, source);
         let common = self.store.common_mut(slot);
         common.set_witness(witness);
         (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
-        self.witnesses.release(number);
+        self.release(number, source);
     }
 
     fn reschedule(&mut self, slot: Slot) {

@@ -26,6 +26,7 @@
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
 //! | `witness` | the verdicts of rules, shared by flows |
+//! | `usage` | how many flows rules with limits have |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
 //! | `changes`, `ranges`, `writer` | what the peer of a pair has to be told |
@@ -51,6 +52,7 @@ mod sources;
 mod table;
 mod tcp;
 mod timer;
+mod usage;
 mod witness;
 mod writer;
 
@@ -69,4 +71,5 @@ pub use list::{Cursor, Filter, FlowState};
 pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
+pub use usage::Usage;
 pub use witness::RuleTotals;

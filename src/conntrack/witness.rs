@@ -9,6 +9,9 @@ use foldhash::fast::FixedState;
 use crate::rules::Pass;
 use crate::types::RuleId;
 
+/// The most rules whose past is remembered; a peer may name more than there are.
+const PAST: usize = 20_000;
+
 /// A rule on the way in and a rule on the way out.
 #[derive(Clone, Copy)]
 struct Pair {
@@ -97,7 +100,9 @@ impl Witnesses {
             self.numbers.remove(&pair.passes);
             self.free.push(number);
             for rule in pair.rules() {
-                pair.add_to(self.past.entry(rule).or_default());
+                if self.past.len() < PAST || self.past.contains_key(&rule) {
+                    pair.add_to(self.past.entry(rule).or_default());
+                }
             }
         }
     }

@@ -19,6 +19,7 @@ mod forward;
 #[cfg(test)]
 mod handover_tests;
 mod helm;
+mod limit;
 mod local;
 mod notice;
 mod outbox;

@@ -172,7 +172,7 @@ fn crossing_rows<'a>(lines: impl Iterator<Item = (u32, &'a Criteria)>, count: us
         })
         .collect();
     let of = |crossing: u32| {
-        let direction = if crossing % 2 == 0 { Direction::In } else { Direction::Out };
+        let direction = if crossing.is_multiple_of(2) { Direction::In } else { Direction::Out };
         let covers = |(interfaces, directions): &Place| {
             interfaces >> (crossing / 2) & 1 == 1 && directions.contains(&direction)
         };

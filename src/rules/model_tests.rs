@@ -168,7 +168,7 @@ fn naive(config: &Valid<Config>, bare: &Ruleset, query: &Query) -> Verdict {
                 let pass = pass.tracked(rule.state_type, StatePolicy::IfBound);
                 let anywhere =
                     rule.tcp_flags.is_some_and(|flags| flags.out_of & 0x12 != 0x12 || flags.set & 0x12 != 2);
-                Verdict::Pass(if anywhere { pass.from_the_middle() } else { pass })
+                Verdict::Pass(if anywhere { pass.picked_up_anywhere() } else { pass })
             }
             Action::Block => block(false),
             Action::Reject => block(true),

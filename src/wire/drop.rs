@@ -73,6 +73,7 @@ drops! {
     InterfaceMismatch, "interface-mismatch", "The flow is bound to another interface.";
     IcmpUnmatched, "icmp-unmatched", "An ICMP error that quotes no known flow.";
     SourceLimit, "source-limit", "One source holds too many half-open connections.";
+    RuleLimit, "rule-limit", "The rule has as many flows, or as many of this source, as it may have.";
     PortsExhausted, "ports-exhausted", "No port is left to translate this flow to.";
     // Routing and neighbours.
     NoRoute, "no-route", "No route to the destination.";
