@@ -125,6 +125,11 @@ impl Stack {
         self.ports = ports;
     }
 
+    /// The first of the ports that it listens on; 0 when it listens on none.
+    pub fn port(&self) -> u16 {
+        self.ports.first().copied().unwrap_or_default()
+    }
+
     /// The buffers that packets are written into.
     pub fn pool(&mut self) -> &mut Pool {
         &mut self.card.pool

@@ -29,7 +29,7 @@ use super::request::Response;
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
-use super::{clock, council, entropy, host_link};
+use super::{clock, council, entropy, host_link, plain_http};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
@@ -99,8 +99,12 @@ impl Engine {
         forward.connect_host(near);
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
         council::start(pair.clone(), reporter.clone()).context("the council thread")?;
-        let stack =
-            Stack::new(vec![config.system.web.port], usize::from(mtu), entropy::seed()?, clock::now());
+        let stack = Stack::new(
+            plain_http::ports(config.system.web.port),
+            usize::from(mtu),
+            entropy::seed()?,
+            clock::now(),
+        );
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
         let thread = std::thread::Builder::new().name("forward".into());
         let thread = thread.spawn(move || forward.run()).context("the forward thread")?;
@@ -154,7 +158,7 @@ impl Engine {
         self.epoch = epoch;
         self.desk.set_ports(apply.ports);
         self.end_connections_to_lost_addresses(&old, &compiled);
-        self.host.hold().stack().listen(vec![config.system.web.port]);
+        self.host.hold().stack().listen(plain_http::ports(config.system.web.port));
         Ok(())
     }
 

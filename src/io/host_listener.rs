@@ -15,8 +15,8 @@ use tokio::sync::{Semaphore, mpsc};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
-use super::clock;
 use super::host_thread::HostHandle;
+use super::{clock, plain_http};
 use crate::host::{Accepted, ConnectionId};
 
 /// A handshake that takes longer is given up.
@@ -131,7 +131,7 @@ pub struct HostListener {
 }
 
 impl HostListener {
-    /// Accepts the stack's connections from now on; each speaks TLS. `local` is told to whoever asks for the
+    /// Accepts the stack's connections from now on; each speaks TLS, or is sent on to where TLS is spoken. `local` is told to whoever asks for the
     /// listener's own address. Must be called inside a tokio runtime.
     pub fn start(host: HostHandle, tls: TlsAcceptor, local: SocketAddr) -> Self {
         let (sender, finished) = mpsc::channel(WAITING);
@@ -148,8 +148,16 @@ async fn accept(
     let permits = Arc::new(Semaphore::new(HANDSHAKES));
     while let Ok(permit) = Arc::clone(&permits).acquire_owned().await {
         let accepted = std::future::poll_fn(|context| host.hold().stack().poll_accept(context));
-        let Accepted { id, local: _, peer } = accepted.await;
+        let Accepted { id, local, peer } = accepted.await;
         let stream = HostStream { host: host.clone(), id };
+        let pages = host.hold().stack().port();
+        if plain_http::is_plain(local.port(), pages) {
+            tokio::spawn(async move {
+                let _permit = permit;
+                plain_http::send_on(stream, pages).await;
+            });
+            continue;
+        }
         let (tls, finished) = (tls.clone(), finished.clone());
         tokio::spawn(async move {
             let _permit = permit;

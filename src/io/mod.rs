@@ -50,6 +50,7 @@ pub mod parent;
 mod parent_config;
 pub mod places;
 pub mod plain;
+mod plain_http;
 pub mod poller;
 pub mod port;
 pub mod post;

@@ -171,6 +171,26 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Flag { default: false, words: "Packets may have IPv4 options" },
         "Few honest ones do.",
     ),
+    field(
+        "state_type",
+        "State type",
+        Kind::Choice(&[
+            ("keep", "Keep: with TCP's windows and numbers"),
+            ("sloppy", "Sloppy: without them, where only one way comes by here"),
+            ("none", "None: each packet is for the rules, answers too"),
+        ]),
+        "How connections are tracked.",
+    ),
+    field(
+        "state_policy",
+        "State policy",
+        Kind::Choice(&[
+            ("", "As under System, Advanced"),
+            ("if-bound", "Bound to interfaces"),
+            ("floating", "Floating"),
+        ]),
+        "Whether packets of a connection must come in where it began.",
+    ),
     field("tag", "Tag", TEXT, "A match carries this word from here on."),
     field("tagged", "Tagged", TEXT, "Only packets that carry this word."),
     field(

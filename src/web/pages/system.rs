@@ -53,6 +53,26 @@ static ADMIN_FIELDS: &[Field] = &[
 
 static STATE_FIELDS: &[Field] = &[
     field(
+        "optimization",
+        "Firewall optimization",
+        Kind::Choice(&[
+            ("normal", "Normal"),
+            ("high-latency", "High latency: idle connections are remembered for longer"),
+            ("aggressive", "Aggressive: idle connections are forgotten sooner"),
+            ("conservative", "Conservative: idle connections are kept for as long as they could be wanted"),
+        ]),
+        "The profile of the timeouts below.",
+    ),
+    field(
+        "state_policy",
+        "State policy",
+        Kind::Choice(&[
+            ("if-bound", "Bound to interfaces: packets of a connection come in where it began"),
+            ("floating", "Floating: they may come in anywhere"),
+        ]),
+        "For rules that say nothing of it themselves.",
+    ),
+    field(
         "state_limit",
         "Firewall maximum states",
         Kind::Number { default: "1000000" },
@@ -85,21 +105,46 @@ const fn seconds(
 }
 
 static TIMEOUT_FIELDS: &[Field] = &[
-    seconds("tcp_first", "TCP first", "120", "Seconds after the first packet of a TCP connection."),
-    seconds("tcp_opening", "TCP opening", "30", "Seconds before the far side has answered."),
-    seconds("tcp_established", "TCP established", "86400", "Seconds that an open connection may be silent."),
-    seconds("tcp_closing", "TCP closing", "900", "Seconds after the first FIN."),
-    seconds("tcp_finwait", "TCP FIN wait", "45", "Seconds after both FINs."),
-    seconds("tcp_closed", "TCP closed", "90", "Seconds after a reset."),
-    seconds("udp_first", "UDP first", "60", "Seconds after the first datagram."),
-    seconds("udp_single", "UDP single", "30", "Seconds while only one side has sent several."),
-    seconds("udp_multiple", "UDP multiple", "60", "Seconds once both sides have sent."),
-    seconds("icmp_first", "ICMP first", "20", "Seconds after the first message."),
-    seconds("icmp_error", "ICMP error", "10", "Seconds after an error has come back."),
-    seconds("other_first", "Other first", "60", "Seconds after the first packet of another protocol."),
-    seconds("other_single", "Other single", "30", "Seconds while only one side has sent several."),
-    seconds("other_multiple", "Other multiple", "60", "Seconds once both sides have sent."),
-    seconds("frag", "Fragments", "30", "Seconds until a datagram that stays incomplete is given up."),
+    seconds(
+        "tcp_first",
+        "TCP first",
+        "as the profile",
+        "Seconds after the first packet of a TCP connection.",
+    ),
+    seconds("tcp_opening", "TCP opening", "as the profile", "Seconds before the far side has answered."),
+    seconds(
+        "tcp_established",
+        "TCP established",
+        "as the profile",
+        "Seconds that an open connection may be silent.",
+    ),
+    seconds("tcp_closing", "TCP closing", "as the profile", "Seconds after the first FIN."),
+    seconds("tcp_finwait", "TCP FIN wait", "as the profile", "Seconds after both FINs."),
+    seconds("tcp_closed", "TCP closed", "as the profile", "Seconds after a reset."),
+    seconds("udp_first", "UDP first", "as the profile", "Seconds after the first datagram."),
+    seconds("udp_single", "UDP single", "as the profile", "Seconds while only one side has sent several."),
+    seconds("udp_multiple", "UDP multiple", "as the profile", "Seconds once both sides have sent."),
+    seconds("icmp_first", "ICMP first", "as the profile", "Seconds after the first message."),
+    seconds("icmp_error", "ICMP error", "as the profile", "Seconds after an error has come back."),
+    seconds(
+        "other_first",
+        "Other first",
+        "as the profile",
+        "Seconds after the first packet of another protocol.",
+    ),
+    seconds(
+        "other_single",
+        "Other single",
+        "as the profile",
+        "Seconds while only one side has sent several.",
+    ),
+    seconds("other_multiple", "Other multiple", "as the profile", "Seconds once both sides have sent."),
+    seconds(
+        "frag",
+        "Fragments",
+        "as the profile",
+        "Seconds until a datagram that stays incomplete is given up.",
+    ),
 ];
 
 pub(super) static HIGH_AVAILABILITY: Settings = Settings {
