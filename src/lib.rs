@@ -16,7 +16,7 @@
 //! |---|---|
 //! | [`types`] | time, addresses, ids: words without logic |
 //! | [`wire`] | packets as bytes, one file per protocol; [`wire::FrameBuf`] and [`wire::Packet`] travel down the packet path |
-//! | [`config`] | the one document: model, `validate`, canonical hash |
+//! | [`config`] | the one document: model, `validate`, canonical hash; pfSense's files in and out; a node as one file |
 //! | [`rules`] | the filter in pf's order, compiled into a classifier; [`rules::Pass`] is the proof that a packet may go on |
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | port forwards, 1:1, prefixes, outbound mappings: chooses a translation and rewrites in place |
@@ -67,6 +67,11 @@
 //! signed ([`cluster::release`]), run by the parent from a sealed copy and on trial first ([`io::program`]); both nodes get
 //! it one after the other ([`cluster::upgrade`] decides, `koi pair upgrade` has the hands). The nodes' keys are renewed
 //! while the channel goes on ([`cluster::keyring`]). What one node asks of the other goes through `io::colleague`.
+//!
+//! The configuration is one for both. A change is a candidate first, is staged on the disks of both nodes, comes into force
+//! on both, and perhaps waits to be confirmed ([`config::life`]); the two agree by [`cluster::agreement`], whose messages
+//! travel as [`cluster::parcel`]s beside the states. The parent process decides (`io/parent_config.rs`), since it alone
+//! writes the file; the router only carries its messages.
 //!
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).

@@ -40,14 +40,22 @@ pub struct Lab {
     /// UDP flows in the background
     #[arg(long, value_name = "N", default_value_t = 10_000, requires = "drill")]
     flows: usize,
+    /// Messages a second in each direction of the client's stream
+    #[arg(long, value_name = "N", default_value_t = 1000, requires = "drill", value_parser = rate)]
+    rate: usize,
+}
+
+fn rate(text: &str) -> Result<usize, String> {
+    let rate = text.parse().ok().filter(|rate| (1000..=20_000).contains(rate) && rate % 1000 == 0);
+    rate.ok_or_else(|| "write a multiple of 1000, at most 20000".to_owned())
 }
 
 impl Lab {
     /// Runs it.
     pub fn run(self) -> ExitCode {
-        let Lab { once, json, config, drill, old, trials, sessions, flows } = self;
+        let Lab { once, json, config, drill, old, trials, sessions, flows, rate } = self;
         let plan = match drill.as_deref().map(drills).transpose() {
-            Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows } }),
+            Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows, rate } }),
             Err(why) => {
                 fail(why);
                 return ExitCode::from(2);

@@ -11,7 +11,10 @@ mod config;
 mod config_show;
 mod drill;
 mod explain;
+mod export;
 mod flows;
+mod import;
+mod import_report;
 mod lab;
 mod nodes;
 mod pair;
@@ -52,6 +55,10 @@ enum Command {
     Run(run::Run),
     /// Read a configuration file and name every problem
     Check(check::Check),
+    /// Make a document of a config.xml of pfSense or OPNsense, or restore a node from a backup of koi export
+    Import(import::Import),
+    /// Write a node as one file that koi import restores, or a document as a config.xml of pfSense
+    Export(export::Export),
     /// Show what the running router is doing
     Show(show::Show),
     /// Read the configuration file again; returns when it is in force
@@ -116,6 +123,8 @@ pub fn main() -> ExitCode {
     match Koi::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
+        Command::Import(command) => command.run(),
+        Command::Export(command) => command.run(),
         Command::Show(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Config(command) => command.run(),

@@ -53,12 +53,17 @@ enum What {
         #[command(flatten)]
         control: Control,
     },
-    /// The active node gives the role to its peer
+    /// The active node hands over to its peer without losing a packet, and says when that has happened
+    Handover {
+        #[command(flatten)]
+        control: Control,
+    },
+    /// The active node gives the role up at once, even if that costs packets
     Resign {
         #[command(flatten)]
         control: Control,
     },
-    /// The standby node takes the role from its peer
+    /// The standby node takes the role from its peer, without losing a packet where that is possible
     Takeover {
         #[command(flatten)]
         control: Control,
@@ -95,6 +100,7 @@ impl Pair {
             }
             What::Disable { control } => (Request::Role(role::Request::Disable(true)), control),
             What::Enable { control } => (Request::Role(role::Request::Disable(false)), control),
+            What::Handover { control } => (Request::Role(role::Request::HandOver), control),
             What::Resign { control } => (Request::Role(role::Request::Resign), control),
             What::Takeover { control } => (Request::Role(role::Request::TakeOver), control),
             What::Resync { control } => (Request::Resync, control),

@@ -342,14 +342,15 @@ impl Leave {
         let pair = here.pair()?;
         let alive = pair.peer.as_ref().is_some_and(|peer| peer.alive);
         if alive && pair.role == "active" {
-            match here.control.ask(&Request::Role(role::Request::Resign))? {
-                Response::Pair(pair) if pair.role == "standby" => {}
-                Response::Pair(_) => {
-                    return Err(fail(
-                        "the peer cannot take over at present (see koi show pair); nothing has been changed",
-                    ));
-                }
-                _ => return Err(unexpected()),
+            let gave = |request| match here.control.request(&Request::Role(request))? {
+                Response::Pair(pair) => Ok(pair.role == "standby"),
+                Response::Failed(_) => Ok(false),
+                _ => Err(unexpected()),
+            };
+            if !gave(role::Request::HandOver)? && !gave(role::Request::Resign)? {
+                return Err(fail(
+                    "the peer cannot take over at present (see koi show pair); nothing has been changed",
+                ));
             }
         }
         let single = documents::leave(&here.config, &node, !alive)

@@ -160,7 +160,10 @@ fn carry_out(nodes: &Nodes<'_>, act: &Act, release: &[u8]) -> Result<(), String>
         }
         Act::Keep(side) => nodes.ask(*side, Request::Release(ReleaseStep::Keep)),
         Act::Back(side) => nodes.ask(*side, Request::Release(ReleaseStep::Back)),
-        Act::Handover(side) => nodes.ask(*side, Request::Role(role::Request::Resign)),
+        // A peer of the release before cannot take over without loss.
+        Act::Handover(side) => nodes
+            .ask(*side, Request::Role(role::Request::HandOver))
+            .or_else(|_| nodes.ask(*side, Request::Role(role::Request::Resign))),
     };
     answer.map(drop)
 }

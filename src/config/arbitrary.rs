@@ -130,10 +130,20 @@ fn rule() -> impl Strategy<Value = Rule> {
     let floats = (any::<(bool, bool)>(), direction());
     let headers = (list(icmp_kind()), option::of(tcp_flags()), option::of(dscp()), any::<bool>());
     let tags = (option::of(alias_name()), option::of(alias_name()), any::<bool>(), option::of(rule_id()));
-    let rest = (any::<bool>(), any::<bool>(), text(), state_type(), option::of(state_policy()));
+    let rest = (
+        any::<bool>(),
+        any::<bool>(),
+        text(),
+        state_type(),
+        option::of(state_policy()),
+        any::<[Option<u32>; 3]>(),
+    );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         state_type: rest.3,
         state_policy: rest.4,
+        max_states: rest.5[0],
+        max_src_nodes: rest.5[1],
+        max_src_states: rest.5[2],
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,

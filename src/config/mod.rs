@@ -6,11 +6,13 @@
 //!
 //! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
 //! confirmed or rolled back, history.
+//! [`pfsense`] makes a document of somebody else's file, and the other way round; [`backup`] is a whole node as one file.
 //!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
 
 mod aliases;
 pub mod amend;
+pub mod backup;
 mod canonical;
 pub mod defaults;
 pub mod diff;
@@ -19,6 +21,7 @@ pub mod model;
 mod nearest;
 pub mod pairing;
 mod parse;
+pub mod pfsense;
 mod problem;
 mod schema;
 mod valid;

@@ -146,6 +146,9 @@ tagged = "u"
 not_tagged = true
 state_type = "sloppy"
 state_policy = "floating"
+max_states = 100
+max_src_nodes = 10
+max_src_states = 5
 port_forward = 1000001
 log = true
 disabled = true
@@ -229,7 +232,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "16bd64c9c81822b80f02b8b205025995c2d67ed8c72934d59d8aaf68a1713c49"
+        "a5155c105d6014ceed25c35fa8c9e8c3b9a825c11ac577d5e4db041b41e8243b"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -18,28 +18,24 @@
 
 use std::collections::VecDeque;
 
-use super::digest::{self, KNOWN_KEY};
-use super::index::{Hit, Slot, Way};
-use super::mirror::Mirror;
+use super::index::{Hit, Slot};
 use super::ranges::Ranges;
-use super::record::Common;
-use super::rounds::{AT_ONCE, Rounds};
+use super::rounds::Rounds;
 use super::slab::Store;
-use super::table::{Counters, Table};
-use super::timer::{Class, Tick};
-use super::witness::Witnesses;
+use super::table::Table;
+use super::timer::Tick;
+use super::writer::Writer;
 use crate::types::{Duration, Family, Instant, Random, Seed};
-use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd, Walked};
-use crate::wire::protocol;
+use crate::wire::pair::flow::{self, Change, RANGE, Walked};
 
 /// The most flows in line, and the most ends.
 const LINE: usize = 1 << 16;
 /// A flow with traffic is told again after this long.
-const REFRESH: Duration = Duration::from_secs(30);
+pub(super) const REFRESH: Duration = Duration::from_secs(30);
 /// Slots looked at in one step of that walk.
-const STEP: u32 = 32;
+pub(super) const STEP: u32 = 32;
 /// Slots of a dirty range looked at by one call.
-const VISITS: usize = 256;
+pub(super) const VISITS: usize = 256;
 
 /// What waits to be told.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -56,27 +52,27 @@ pub struct Backlog {
 
 /// What waits to be told.
 pub(super) struct Changes {
-    line: VecDeque<u32>,
+    pub(super) line: VecDeque<u32>,
     ends: VecDeque<(u32, u16)>,
-    dirty: Ranges,
-    walk: Option<Walk>,
+    pub(super) dirty: Ranges,
+    pub(super) walk: Option<Walk>,
     /// The end of the first walk was not told yet.
-    incomplete: bool,
+    pub(super) incomplete: bool,
     /// The peer has the flows that the mirror knows by its slots.
     by_name: bool,
     /// What the first walk has told, until that is said.
     walked: Option<Walked>,
-    rounds: Rounds,
+    pub(super) rounds: Rounds,
     /// Where the slow walk is, and when it goes on.
-    refresh: (Option<Slot>, Instant),
+    pub(super) refresh: (Option<Slot>, Instant),
     line_limit: usize,
     overflows: u64,
 }
 
 /// A range on its way.
-struct Walk {
-    next: u32,
-    last: u32,
+pub(super) struct Walk {
+    pub(super) next: u32,
+    pub(super) last: u32,
 }
 
 impl Changes {
@@ -121,9 +117,10 @@ impl Changes {
         }
     }
 
-    fn is_waiting(&self) -> bool {
+    /// `proves`: digests are told as well.
+    fn is_waiting(&self, proves: bool) -> bool {
         let told = self.ends.is_empty() && self.line.is_empty() && !self.is_walking();
-        !told || self.incomplete || self.rounds.hurries()
+        !told || self.incomplete || proves && self.rounds.hurries()
     }
 
     /// When all is told for the first time: what was told, then that it was all.
@@ -140,148 +137,6 @@ impl Changes {
 
     const fn is_walking(&self) -> bool {
         self.walk.is_some() || self.dirty.count > 0
-    }
-}
-
-/// A chunk in the making.
-struct Writer<'a> {
-    store: &'a mut Store,
-    witnesses: &'a Witnesses,
-    counters: &'a mut Counters,
-    /// Where the peer has flows that it need not be told in full.
-    known: Option<&'a Mirror>,
-    /// The peer compares digests.
-    proves: bool,
-    walked: Walked,
-    now: Tick,
-    into: &'a mut Vec<u8>,
-    budget: usize,
-}
-
-impl Writer<'_> {
-    /// One more change fits below this share of the budget.
-    fn has_room(&self, share: usize) -> bool {
-        self.into.len() + MAX_CHANGE <= share
-    }
-
-    /// Tells the flow of a slot, when there is one that the peer may know.
-    fn tell(&mut self, slot: Slot) {
-        let common = self.store.common_mut(slot);
-        common.set_dirty(false);
-        if common.class == Class::Vacant || common.ends_here() {
-            return;
-        }
-        common.set_told();
-        self.walked.full += 1;
-        flow::encode_record(&record(self.store, self.witnesses, self.now, slot), self.into);
-    }
-
-    /// The same; where the peer has the flow, its slot there says enough.
-    fn name(&mut self, slot: Slot) {
-        let dirty = self.store.common(slot).is_dirty();
-        let theirs = self.known.filter(|_| !dirty).and_then(|mirror| mirror.theirs(slot));
-        let Some((theirs, mixed)) =
-            theirs.zip(digest::mixed(self.store, self.witnesses, KNOWN_KEY, slot.raw(), slot))
-        else {
-            return self.tell(slot);
-        };
-        self.store.common_mut(slot).set_told();
-        self.walked.known += 1;
-        flow::encode(&Change::Known { slot: slot.raw(), theirs, mixed: mixed as u32 }, self.into);
-    }
-
-    fn line(&mut self, changes: &mut Changes, share: usize) {
-        while self.has_room(share)
-            && let Some(raw) = changes.line.pop_front()
-        {
-            let slot = Slot::from_raw(raw);
-            // A walk may have told it meanwhile.
-            if self.store.common(slot).is_dirty() {
-                self.tell(slot);
-            }
-        }
-    }
-
-    fn walk(&mut self, changes: &mut Changes) {
-        let mut left = VISITS;
-        while left > 0 && self.has_room(self.budget) {
-            let Some(walk) = &mut changes.walk else {
-                let Some((first, last)) = changes.dirty.take(self.store) else { return };
-                changes.walk = Some(Walk { next: first, last });
-                flow::encode(&Change::RangeBegin { first, last }, self.into);
-                continue;
-            };
-            if walk.next > walk.last {
-                let (first, last) = (walk.last & !(RANGE - 1), walk.last);
-                flow::encode(&Change::RangeEnd { first, last }, self.into);
-                changes.walk = None;
-                if !changes.incomplete && self.is_told(changes, first, last) {
-                    self.digest(changes, first, last);
-                }
-                continue;
-            }
-            let slot = Slot::from_raw(walk.next);
-            walk.next += 1;
-            left -= 1;
-            self.name(slot);
-        }
-    }
-
-    /// True when nothing of this range, which was just walked, waits again.
-    fn is_told(&self, changes: &Changes, first: u32, last: u32) -> bool {
-        let dirty = |raw| self.store.slot(raw).is_some_and(|slot| self.store.common(slot).is_dirty());
-        !changes.dirty.contains(Slot::from_raw(first)) && !(first..=last).any(dirty)
-    }
-
-    /// Nothing of this range waits.
-    fn digest(&mut self, changes: &mut Changes, first: u32, last: u32) {
-        if !self.proves {
-            return;
-        }
-        let digest = digest::of_range(self.store, self.witnesses, changes.rounds.key(), first, last);
-        flow::encode(&Change::Digest(digest), self.into);
-        self.counters.digests += 1;
-    }
-
-    /// A step of the round. Nothing waits at all.
-    fn compare(&mut self, changes: &mut Changes, now: Instant) {
-        let due = self.proves && changes.rounds.due() <= now;
-        if changes.incomplete || !due || !self.has_room(self.budget) {
-            return;
-        }
-        for _ in 0..AT_ONCE {
-            if !self.has_room(self.budget) {
-                break;
-            }
-            let Some((first, last)) = changes.rounds.next(self.store) else {
-                flow::encode(&Change::Round, self.into);
-                self.counters.rounds += 1;
-                break;
-            };
-            self.digest(changes, first, last);
-        }
-        changes.rounds.pace(now, self.store);
-    }
-
-    fn refresh(&mut self, changes: &mut Changes, now: Instant) {
-        let (mut at, due) = changes.refresh;
-        if now < due {
-            return;
-        }
-        let since = Tick(self.now.0.saturating_sub(Tick::of(Instant::ZERO + REFRESH).0 + 2));
-        for _ in 0..STEP {
-            if !self.has_room(self.budget) {
-                break;
-            }
-            at = self.store.walk(at);
-            let Some(slot) = at else { break };
-            let common = self.store.common(slot);
-            if common.is_told() && !common.is_dirty() && common.seen >= since {
-                self.tell(slot);
-            }
-        }
-        let steps = self.store.grown().iter().sum::<u32>().div_ceil(STEP).max(1);
-        changes.refresh = (at, now + REFRESH / steps);
     }
 }
 
@@ -314,6 +169,11 @@ impl Table {
     pub fn tell_range(&mut self, first: u32) {
         let slot = self.store.slot(first & !(RANGE - 1));
         if let Some((changes, slot)) = self.changes.as_mut().zip(slot) {
+            // What is being told at this moment ends with a digest of its own.
+            let begun = changes.walk.as_ref().is_some_and(|walk| walk.last & !(RANGE - 1) == slot.raw());
+            if begun || changes.dirty.contains(slot) {
+                return;
+            }
             changes.dirty.insert(slot);
             self.counters.corrected += 1;
         }
@@ -321,9 +181,12 @@ impl Table {
 
     /// The peer does not have the flow of this slot.
     pub fn tell_flow(&mut self, slot: u32) {
-        if let Some(slot) = self.store.slot(slot) {
-            self.note(slot);
+        let Some(slot) = self.store.slot(slot).filter(|_| self.changes.is_some()) else { return };
+        // Nor will it under that name, however often the walk comes by.
+        if let Some(mirror) = &mut self.mirror {
+            mirror.forget(slot);
         }
+        self.note(slot);
     }
 
     /// True when what changes is kept for a peer.
@@ -339,14 +202,14 @@ impl Table {
     /// True when [`Table::take_changes`] has something to tell.
     #[inline]
     pub fn has_changes(&self) -> bool {
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting())
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves))
     }
 
     /// True when it has, or when flows with traffic may be told again.
     #[inline]
     pub fn has_news(&self, now: Instant) -> bool {
         let due = |changes: &Changes| changes.refresh.1 <= now || self.proves && changes.rounds.due() <= now;
-        self.changes.as_ref().is_some_and(|changes| changes.is_waiting() || due(changes))
+        self.changes.as_ref().is_some_and(|changes| changes.is_waiting(self.proves) || due(changes))
     }
 
     /// When the next digests are due.
@@ -432,42 +295,5 @@ impl Table {
         if let Some(mirror) = &mut self.mirror {
             mirror.forget(slot);
         }
-    }
-}
-
-/// A flow as the peer is told of it.
-fn record(store: &Store, witnesses: &Witnesses, now: Tick, slot: Slot) -> FlowRecord {
-    let common = store.common(slot);
-    let (packets, bytes) = common.counted();
-    let seconds = |since: Tick| now.0.saturating_sub(since.0) / 2;
-    FlowRecord {
-        slot: slot.raw(),
-        generation: common.generation,
-        original: store.key(slot, Way::Original),
-        reply: store.key(slot, Way::Reply),
-        interfaces: common.interfaces,
-        rules: witnesses.get(common.witness()).map(|pass| (pass.rule(), pass.log())),
-        progress: progress(common),
-        packets: packets.map(|packets| packets as u32),
-        bytes,
-        age: seconds(common.created),
-        idle: seconds(common.seen),
-    }
-}
-
-fn progress(common: &Common) -> Progress {
-    if common.protocol == protocol::TCP {
-        return Progress::Tcp(common.tcp().peers.map(|peer| TcpEnd {
-            phase: peer.phase as u8,
-            low: peer.low,
-            high: peer.high,
-            acked: peer.acked,
-            window: peer.window,
-            scale: peer.scale,
-        }));
-    }
-    Progress::Other {
-        traffic: common.traffic().map(|traffic| traffic as u8),
-        repeated: matches!(common.class, Class::UdpOneWay | Class::OtherOneWay),
     }
 }

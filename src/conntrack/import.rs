@@ -99,9 +99,11 @@ impl Table {
             Change::Digest(digest) if self.passive => {
                 return Ok(Taken::Compared { first: digest.first, equal: self.digest_of(digest) == *digest });
             }
-            Change::Round if self.passive => return Ok(Taken::Round { strays: self.look_for_strays() }),
+            Change::Round { grown } if self.passive => {
+                return Ok(Taken::Round { strays: self.look_for_strays(*grown) });
+            }
             // From the takeover on this table goes its own way.
-            Change::Digest(_) | Change::Round => {}
+            Change::Digest(_) | Change::Round { .. } => {}
             Change::Walked(walked) => return Ok(Taken::Walked(*walked)),
             Change::Close { slot, generation: _ } => {
                 // The generation need not be asked: ends come before whatever is told of their slot afterwards.
@@ -116,7 +118,11 @@ impl Table {
                 }
             }
             Change::Complete => self.mirror_mut().sweep = self.passive.then_some(None),
-            Change::Neighbour { .. } => {}
+            Change::Neighbour { .. }
+            | Change::Frozen
+            | Change::Relayed(_)
+            | Change::Drained
+            | Change::Left => {}
         }
         Ok(Taken::Applied)
     }
@@ -137,7 +143,10 @@ impl Table {
     }
 
     /// Flows that the peer never told of, though it has told all of its own, are about to end.
-    fn look_for_strays(&mut self) -> bool {
+    fn look_for_strays(&mut self, grown: [u32; 2]) -> bool {
+        let beyond = self.mirror_mut().beyond(grown);
+        self.counters.import_strays += beyond.len() as u64;
+        beyond.into_iter().for_each(|slot| self.remove(slot));
         let shared = self.len - self.own;
         let mirror = self.mirror_mut();
         if mirror.sweep.is_some() || shared <= mirror.bound() {
@@ -294,7 +303,8 @@ impl Table {
             self.store.remove(slot);
             return Err(Refused::Malformed);
         }
-        self.store.common_mut(slot).set_witness(self.witnesses.hold(passes));
+        let witness = self.hold(passes, record.original.src());
+        self.store.common_mut(slot).set_witness(witness);
         self.recount(slot, Class::Vacant, common.class);
         self.len += 1;
         self.counters.imported += 1;
@@ -317,11 +327,12 @@ impl Table {
             return;
         }
         let (passes, epoch) = verdicts(record, epoch, resolve);
-        let witness = self.witnesses.hold(passes);
+        let source = self.store.key(slot, Way::Original).src();
+        let witness = self.hold(passes, source);
         let common = self.store.common_mut(slot);
         common.set_witness(witness);
         (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
-        self.witnesses.release(number);
+        self.release(number, source);
     }
 
     fn reschedule(&mut self, slot: Slot) {

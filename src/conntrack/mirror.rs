@@ -93,6 +93,12 @@ impl Mirror {
         }
     }
 
+    /// Flows of ours in slots that the peer does not even have; it has so many.
+    pub(super) fn beyond(&self, grown: [u32; 2]) -> Vec<Slot> {
+        let rest = self.theirs.iter().zip(grown).filter_map(|(map, grown)| map.get(grown as usize..));
+        rest.flatten().filter(|ours| **ours != NONE).map(|ours| Slot::from_raw(*ours)).collect()
+    }
+
     /// The flow in this slot of ours has ended.
     pub(super) fn forget(&mut self, ours: Slot) {
         if let Some(theirs) = get(&self.ours, ours.raw()) {

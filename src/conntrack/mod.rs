@@ -26,9 +26,10 @@
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
 //! | `witness` | the verdicts of rules, shared by flows |
+//! | `usage` | how many flows rules with limits have |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
-//! | `changes`, `ranges` | what the peer of a pair has to be told |
+//! | `changes`, `ranges`, `writer` | what the peer of a pair has to be told |
 //! | `import`, `mirror` | what the peer tells, and which of its flows are which of ours |
 //! | `digest`, `rounds` | what both tables must have in common, and when it is compared |
 
@@ -51,7 +52,9 @@ mod sources;
 mod table;
 mod tcp;
 mod timer;
+mod usage;
 mod witness;
+mod writer;
 
 #[cfg(test)]
 mod replication_tests;
@@ -68,4 +71,5 @@ pub use list::{Cursor, Filter, FlowState};
 pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
+pub use usage::Usage;
 pub use witness::RuleTotals;

@@ -41,13 +41,14 @@ impl Table {
 
     /// The flow may go on under another configuration, whose rules are these; its next hops are looked up anew.
     pub fn readmit(&mut self, hit: Hit, passes: [Pass; 2], epoch: u32) {
-        let witness = self.witnesses.hold(passes);
+        let source = self.store.key(hit.slot, Way::Original).src();
+        let witness = self.hold(passes, source);
         let common = self.store.common_mut(hit.slot);
         let before = common.witness();
         common.set_witness(witness);
         common.epoch = epoch;
         common.next_hop = [super::NO_HOP; 2];
-        self.witnesses.release(before);
+        self.release(before, source);
         if before != witness {
             self.note(hit.slot);
         }

@@ -10,6 +10,7 @@ use super::slab::Store;
 use super::sources::Sources;
 use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
+use super::usage::Usages;
 use super::witness::{RuleTotals, Witnesses};
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
@@ -130,6 +131,7 @@ pub struct Table {
     pub(super) chains: Chains,
     pub(super) sources: Sources,
     pub(super) witnesses: Witnesses,
+    pub(super) usages: Usages,
     pub(super) counters: Counters,
     pub(super) len: u32,
     /// Of these the router's own.
@@ -158,6 +160,7 @@ impl Table {
             chains: Chains::new(Tick::of(now)),
             sources: Sources::new(seed.derive(2)),
             witnesses: Witnesses::new(),
+            usages: Usages::new(),
             counters: Counters::default(),
             len: 0,
             own: 0,
@@ -227,7 +230,7 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        let witness = self.witnesses.hold([pass_in, pass_out]);
+        let witness = self.hold([pass_in, pass_out], original.src());
         self.witnesses.begun(witness);
         self.witnesses.count(witness, packets, bytes);
         self.store.common_mut(slot).set_witness(witness);
@@ -269,7 +272,7 @@ impl Table {
             self.sources.take(original.src());
         }
         self.chains.unlink(&mut self.store, slot);
-        self.witnesses.release(witness);
+        self.release(witness, original.src());
         self.store.remove(slot);
         self.len -= 1;
         self.own -= u32::from(own);

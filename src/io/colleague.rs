@@ -73,7 +73,6 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Release(_)
         | Request::Role(_)
         | Request::Keys(_)
-        | Request::Resync
         | Request::Crash => true,
         Request::Snapshot
         | Request::Count { .. }
@@ -83,6 +82,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Kill { .. }
         | Request::Drops
         | Request::Reload
+        | Request::Resync
         | Request::Config(_)
         | Request::Offer
         | Request::Join { .. }

@@ -26,7 +26,7 @@ use crate::node::{
     Command, Compiled, Courier, CourierOrder, CourierOutbox, Imported, NotAgain, PairSnapshot, ReplicaOrder,
     Replication, SyncWay, sync_way,
 };
-use crate::types::Instant;
+use crate::types::{Epoch, Instant};
 
 /// Datagrams that wait.
 const DATAGRAMS: usize = 1024;
@@ -147,7 +147,7 @@ pub struct CourierThread {
     /// Orders that the forward thread has not taken yet.
     waiting: VecDeque<Order>,
     post: Post,
-    told: Option<(bool, u64)>,
+    told: Option<(bool, u64, Option<Epoch>, bool)>,
     vandal: Vandal,
 }
 
@@ -330,14 +330,15 @@ impl CourierThread {
     }
 
     fn tell_helm(&mut self) {
-        let now = (self.courier.synced(), self.courier.applied());
         let Some(helm) = &self.helm else { return };
-        let urgent = self.told.is_none_or(|(synced, _)| synced != now.0);
+        let (synced, applied) = (self.courier.synced(), self.courier.applied());
+        let (frozen, behind) = (self.courier.frozen(), self.courier.is_behind(clock::now()));
+        let urgent = self.told.is_none_or(|told| (told.0, told.2, told.3) != (synced, frozen, behind));
         // How far it is, the heartbeat tells; a few chunks more or less are no reason to wake anybody.
-        let far = self.told.is_none_or(|(_, applied)| now.1.abs_diff(applied) >= 64);
+        let far = self.told.is_none_or(|told| applied.abs_diff(told.1) >= 64);
         if urgent || far {
-            self.told = Some(now);
-            helm.order(HelmOrder::Replication { synced: now.0, applied: now.1 });
+            self.told = Some((synced, applied, frozen, behind));
+            helm.order(HelmOrder::Replication { synced, applied, frozen, behind });
         }
     }
 }

@@ -222,7 +222,8 @@ impl Engine {
 
     /// Ends cleanly.
     pub fn end(self) {
-        // The peer takes over while this node still forwards what is under way.
+        // The peer takes over, and gets what is under way.
+        self.pair.leave();
         self.pair.stop();
         self.desk.order(Order::Stop);
         match self.forward.join() {

@@ -68,6 +68,8 @@ pub struct Forward {
     /// The poller's set is out of date.
     pub(super) stale: bool,
     frames: Vec<FrameBuf>,
+    /// When the ports were last asked whether frames wait.
+    looked: Instant,
     /// Packets for the router's own stack that found no room.
     host_full: u64,
 }
@@ -92,6 +94,7 @@ impl Forward {
             poller: Poller::new()?,
             stale: true,
             frames: Vec::with_capacity(BATCH),
+            looked: Instant::ZERO,
             host_full: 0,
         })
     }
@@ -157,6 +160,7 @@ impl Forward {
         loop {
             self.wait(&mut ready)?;
             self.read_ports();
+            self.tell_emptied();
             self.hear_acknowledgements();
             self.take_host_packets();
             self.read_links(&ready);
@@ -177,6 +181,7 @@ impl Forward {
         if let Some(helm) = &self.helm {
             helm.published.idle();
         }
+        self.looked = clock::now();
         self.poller.wait(Some(timeout), ready)?;
         let now = clock::now();
         if let Some(helm) = &self.helm {
@@ -257,6 +262,17 @@ impl Forward {
                 Err(error) => self.port_failed(number, error, clock::now()),
                 Ok(Waiting::Nothing | Waiting::Perhaps) => {}
             }
+        }
+    }
+
+    /// During a handover: nothing waits in any port of what had come before this turn began to look.
+    fn tell_emptied(&mut self) {
+        let wanted = self.shard.wants_empty_ports(self.looked);
+        if wanted && self.slots.iter().all(|slot| slot.sync || !slot.ready) {
+            let now = clock::now();
+            self.obey(now);
+            self.shard.handle_emptied(now, &mut self.out);
+            self.flush(now);
         }
     }
 

@@ -20,10 +20,10 @@ use super::standing::Published;
 use super::sys::{self, PollEntry};
 use super::{clock, single, sys_process};
 use crate::cluster::Keyring;
-use crate::cluster::role::Request;
+use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
-use crate::types::{Instant, InterfaceId, PathId, PortId, PublicKey};
+use crate::types::{Epoch, Instant, InterfaceId, PathId, PortId, PublicKey};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
 /// Orders that wait.
@@ -42,6 +42,9 @@ const PULSE: Duration = Duration::from_millis(20);
 /// Hears what comes of a pairing.
 pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
 
+/// Hears whether a request is followed.
+pub type Answer = Box<dyn FnOnce(Result<(), Refusal>) + Send>;
+
 /// What others ask of the role thread.
 pub enum HelmOrder {
     /// A configuration with this peer comes into force as soon as that has been heard, and the standing published.
@@ -50,8 +53,8 @@ pub enum HelmOrder {
     Apply(Arc<Compiled>),
     /// The pair, for people.
     Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
-    /// An operator asks.
-    Request(Request),
+    /// An operator asks, and is told whether that is followed.
+    Request(Request, Answer),
     /// An operator begins or ends a pairing, and listens to what comes of it.
     Pairing(PairingOrder, PairingListener),
     /// Other keys.
@@ -62,6 +65,10 @@ pub enum HelmOrder {
         synced: bool,
         /// The newest chunk that it has applied.
         applied: u64,
+        /// The epoch in which the peer stopped to forward, once all that it told before has been applied.
+        frozen: Option<Epoch>,
+        /// The peer is behind with the changes that it is told.
+        behind: bool,
     },
     /// Hand over, take leave, end; called when the last frame has been sent.
     Stop(Box<dyn FnOnce() + Send>),
@@ -344,13 +351,19 @@ impl HelmThread {
                     ));
                     self.courier.complete(snapshot, reply);
                 }
-                HelmOrder::Request(request) => self.helm.handle_request(now, request, &mut self.out),
+                HelmOrder::Request(request, answer) => {
+                    answer(self.helm.handle_request(now, request, &mut self.out));
+                }
                 HelmOrder::Pairing(order, listener) => {
                     self.pairing = Some(listener);
                     self.helm.handle_pairing(now, order, &mut self.out);
                 }
                 HelmOrder::Keyring(keyring) => self.helm.handle_keyring(now, *keyring, &mut self.out),
-                HelmOrder::Replication { synced, applied } => {
+                HelmOrder::Replication { synced, applied, frozen, behind } => {
+                    self.helm.handle_lag(behind);
+                    if let Some(epoch) = frozen {
+                        self.helm.handle_frozen(now, epoch, &mut self.out);
+                    }
                     self.helm.handle_replication(now, synced, applied, &mut self.out);
                 }
                 HelmOrder::Stop(done) => {
@@ -366,7 +379,8 @@ impl HelmThread {
         let standing = self.helm.standing();
         let before = self.published.standing();
         self.published.publish(standing);
-        if before.leads(now) != standing.leads(now) || before.foreign != standing.foreign {
+        let other_duty = before.leads(now) != standing.leads(now) || before.cedes != standing.cedes;
+        if other_duty || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
         if Sabotage::Announcements.is_on_after_a_move(standing.epoch) {

@@ -48,7 +48,7 @@ pub mod pair_threads;
 mod pairing;
 pub mod parent;
 mod parent_config;
-mod places;
+pub mod places;
 pub mod plain;
 mod plain_http;
 pub mod poller;

@@ -26,7 +26,7 @@ use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
 use crate::cluster::{Entropy, Identity, Keyring};
 use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
-use crate::types::{PublicKey, Standing};
+use crate::types::{PublicKey, Role, Standing};
 use crate::wire::pair::Version;
 
 /// How long the role thread may take to answer, or to end.
@@ -38,6 +38,13 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// This file in the state directory: the node is in maintenance.
 const MAINTENANCE: &str = "maintenance";
+/// A planned move of the role takes this long at most, or has not happened.
+const OUTCOME: Duration = Duration::from_secs(2);
+/// The same when the node is about to end.
+const LEAVE: Duration = Duration::from_secs(1);
+/// How often that is looked at.
+const LOOK_CLOSELY: Duration = Duration::from_millis(2);
+const NO_ANSWER: &str = "the role thread does not answer";
 /// Lines that may wait for the log.
 const NOTICES: usize = 256;
 
@@ -96,7 +103,7 @@ impl PairHandle {
         forward.connect_helm(forward_end, sync);
         forward.connect_courier(shard_end);
         if Path::new(MAINTENANCE).exists() {
-            handle.order(HelmOrder::Request(Request::Maintenance(true)));
+            handle.order(HelmOrder::Request(Request::Maintenance(true), Box::new(drop)));
         }
         courier.start().context("the replica thread")?;
         helm.start().context("the role thread")?;
@@ -131,7 +138,7 @@ impl PairHandle {
         let (sender, receiver) = sync_channel(1);
         // When nobody waits any more, the answer is not needed.
         self.ask(Box::new(move |snapshot| drop(sender.try_send(snapshot))));
-        receiver.recv_timeout(PATIENCE).map_err(|_| "the role thread does not answer".to_owned())
+        receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())
     }
 
     /// The pair, for people who cannot wait: `reply` is called when there is an answer. False when too many ask.
@@ -171,10 +178,11 @@ impl PairHandle {
         }
     }
 
-    /// An operator asks.
+    /// An operator asks. Of a handover and a takeover the outcome is waited for.
     ///
     /// # Errors
-    /// When a wish that shall outlive a restart cannot be written down; nothing has changed then.
+    /// When that is refused, or does not happen; or when a wish that shall outlive a restart cannot be written down:
+    /// nothing has changed then.
     pub fn request(&self, request: Request) -> Result<(), String> {
         let written = match request {
             Request::Maintenance(true) => files::write_atomically(Path::new(MAINTENANCE), b""),
@@ -182,11 +190,65 @@ impl PairHandle {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
                 Ok(()) | Err(_) => Ok(()),
             },
-            Request::Disable(_) | Request::Resign | Request::TakeOver => Ok(()),
+            Request::Disable(_) | Request::Resign | Request::HandOver | Request::TakeOver => Ok(()),
         };
         written.map_err(|error| format!("the state directory: {error}"))?;
-        self.order(HelmOrder::Request(request));
-        Ok(())
+        self.ask_helm(request)?;
+        match request {
+            Request::HandOver => self.wait_until(OUTCOME, has_handed_over),
+            Request::TakeOver => self.wait_until(OUTCOME, |pair| pair.role == Role::Active.name()),
+            Request::Maintenance(_) | Request::Disable(_) | Request::Resign => Ok(()),
+        }
+    }
+
+    /// # Errors
+    /// Why the request is not followed.
+    fn ask_helm(&self, request: Request) -> Result<(), String> {
+        let (sender, receiver) = sync_channel(1);
+        let answer = move |followed| {
+            // Whoever waited has lost patience when this fails.
+            let _ = sender.try_send(followed);
+        };
+        self.order(HelmOrder::Request(request, Box::new(answer)));
+        let followed = receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())?;
+        followed.map_err(|refusal| format!("cannot {request}: {refusal}"))
+    }
+
+    /// Looks at the pair until it is as wanted.
+    ///
+    /// # Errors
+    /// When it does not become so in time.
+    fn wait_until(&self, limit: Duration, wanted: impl Fn(&PairSnapshot) -> bool) -> Result<(), String> {
+        let deadline = clock::now() + limit;
+        loop {
+            let pair = self.snapshot()?;
+            if wanted(&pair) {
+                return Ok(());
+            }
+            if clock::now() >= deadline {
+                let peer = pair.peer.map_or_else(|| "not heard".into(), |peer| peer.role);
+                return Err(format!(
+                    "the role has not moved within {} ms: this node is {}, the other one {peer}",
+                    limit.as_millis(),
+                    pair.role
+                ));
+            }
+            pace::until(clock::now() + LOOK_CLOSELY);
+        }
+    }
+
+    /// An active node that is about to end hands over first, as far as that is possible within a second.
+    pub fn leave(&self) {
+        let serves =
+            |pair: PairSnapshot| pair.role == Role::Active.name() && pair.peer.is_some_and(|peer| peer.alive);
+        if !self.snapshot().is_ok_and(serves) {
+            return;
+        }
+        let left =
+            self.ask_helm(Request::Disable(true)).and_then(|()| self.wait_until(LEAVE, has_handed_over));
+        if let Err(why) = left {
+            tracing::warn!("ends without a handover: {why}");
+        }
     }
 
     /// This node's key, for its peer's document.
@@ -279,6 +341,12 @@ impl PairHandle {
 fn spoken() -> Option<Version> {
     let version = std::env::var(SPEAKS_VARIABLE).ok()?.parse().ok().map(Version)?;
     (Version::OLDEST..=Version::NEWEST).contains(&version).then_some(version)
+}
+
+/// The other node leads, and has got everything that this one had left.
+fn has_handed_over(pair: &PairSnapshot) -> bool {
+    let taken = pair.peer.as_ref().is_some_and(|peer| peer.role == Role::Active.name());
+    pair.role == Role::Standby.name() && taken && pair.replication.direction != "sends"
 }
 
 fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<String>>>) -> Listeners {

@@ -314,7 +314,7 @@ impl Parent {
     pub(super) fn peer_is(&mut self, present: bool, epoch: Option<u32>) {
         self.present = present;
         let (now, epoch) = (clock::now(), epoch.map(Epoch));
-        self.agree(|agreement, ground, out| agreement.handle_peer(now, present, epoch, ground, out));
+        self.agree(|agreement, _, out| agreement.handle_peer(now, present, epoch, out));
     }
 
     /// The peer says something.

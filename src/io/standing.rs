@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::sabotage::Sabotage;
-use crate::types::{Epoch, Instant, PortId, Role, Standing};
+use crate::types::{Ceding, Epoch, Instant, PortId, Role, Standing};
 
 /// The lease ends on a multiple of this many nanoseconds (a power of two): a quarter of a millisecond.
 const UNIT_BITS: u32 = 18;
@@ -16,6 +16,9 @@ const UNTIL_BITS: u32 = 40;
 const EPOCH_BITS: u32 = 22;
 /// Ports beyond this are not listened to; a node has fewer.
 const PORTS: usize = 64;
+/// What stands in the place of a lease.
+const RELAYS: u64 = 0;
+const DRAINS: u64 = 1;
 /// Not in a batch.
 const IDLE: u64 = 0;
 
@@ -53,7 +56,7 @@ impl Published {
 
     /// From now on this holds.
     pub fn publish(&self, standing: Standing) {
-        let Standing { mut role, epoch, mut until, foreign, foreign_until } = standing;
+        let Standing { mut role, epoch, mut until, foreign, foreign_until, cedes } = standing;
         if Sabotage::Fence.is_on() {
             until = Instant::from_nanos(((1 << UNTIL_BITS) - 1) << UNIT_BITS);
             if self.standing().role == Role::Active {
@@ -63,23 +66,29 @@ impl Published {
         // Whoever sees these bits sees this lease or a newer one.
         self.foreign_until.store(foreign_until.as_nanos(), Ordering::Release);
         self.foreign.store(foreign, Ordering::Release);
-        self.word.store(pack(role, epoch, until), Ordering::Release);
+        self.word.store(pack((role, cedes), epoch, until), Ordering::Release);
     }
 
     /// What holds. Of the epoch only the low 22 bits are known here.
     #[inline]
     pub fn standing(&self) -> Standing {
         let word = self.word.load(Ordering::Acquire);
-        let role = match word >> (EPOCH_BITS + UNTIL_BITS) {
-            0 => Role::Alone,
-            1 => Role::Active,
-            _ => Role::Standby,
+        let end = word & ((1 << UNTIL_BITS) - 1);
+        let (role, cedes) = match (word >> (EPOCH_BITS + UNTIL_BITS), end) {
+            (0, _) => (Role::Alone, Ceding::No),
+            (1, _) => (Role::Active, Ceding::No),
+            (2, _) => (Role::Standby, Ceding::No),
+            (_, RELAYS) => (Role::Standby, Ceding::Relays),
+            (_, _) => (Role::Standby, Ceding::Drains),
         };
         let epoch = Epoch((word >> UNTIL_BITS) as u32 & ((1 << EPOCH_BITS) - 1));
-        let until = Instant::from_nanos((word & ((1 << UNTIL_BITS) - 1)) << UNIT_BITS);
+        let until = match cedes {
+            Ceding::No => Instant::from_nanos(end << UNIT_BITS),
+            Ceding::Relays | Ceding::Drains => Instant::ZERO,
+        };
         let foreign = self.foreign.load(Ordering::Acquire);
         let foreign_until = Instant::from_nanos(self.foreign_until.load(Ordering::Acquire));
-        Standing { role, epoch, until, foreign, foreign_until }
+        Standing { role, epoch, until, foreign, foreign_until, cedes }
     }
 
     /// The forward thread begins a turn.
@@ -116,15 +125,18 @@ impl Published {
     }
 }
 
-const fn pack(role: Role, epoch: Epoch, until: Instant) -> u64 {
-    let role = match role {
-        Role::Alone => 0,
-        Role::Active => 1,
-        Role::Standby => 2,
+const fn pack(role: (Role, Ceding), epoch: Epoch, until: Instant) -> u64 {
+    let end = (until.as_nanos() >> UNIT_BITS) & ((1 << UNTIL_BITS) - 1);
+    // Whoever hands over has no lease: in its place stands what it still does.
+    let (role, end) = match role {
+        (Role::Alone, _) => (0, end),
+        (Role::Active, _) => (1, end),
+        (Role::Standby, Ceding::No) => (2, end),
+        (Role::Standby, Ceding::Relays) => (3, RELAYS),
+        (Role::Standby, Ceding::Drains) => (3, DRAINS),
     };
     let epoch = epoch.0 as u64 & ((1 << EPOCH_BITS) - 1);
-    let until = (until.as_nanos() >> UNIT_BITS) & ((1 << UNTIL_BITS) - 1);
-    role << (EPOCH_BITS + UNTIL_BITS) | epoch << UNTIL_BITS | until
+    role << (EPOCH_BITS + UNTIL_BITS) | epoch << UNTIL_BITS | end
 }
 
 #[cfg(test)]
@@ -136,7 +148,8 @@ mod tests {
         for role in [Role::Alone, Role::Active, Role::Standby] {
             for nanos in [0, 1, 262_143, 262_144, 25_000_000, 9 * 365 * 86_400 * 1_000_000_000] {
                 let until = Instant::from_nanos(nanos);
-                let given = Standing { role, epoch: Epoch(77), until, foreign: 5, foreign_until: until };
+                let (foreign_until, cedes) = (until, Ceding::No);
+                let given = Standing { role, epoch: Epoch(77), until, foreign: 5, foreign_until, cedes };
                 let published = Published::new(given);
                 let read = published.standing();
                 assert_eq!((read.role, read.epoch, read.foreign), (role, Epoch(77), 5));
@@ -145,6 +158,10 @@ mod tests {
             }
         }
         assert_eq!(Published::new(Standing::ALONE).standing(), Standing::ALONE);
+        for cedes in [Ceding::Relays, Ceding::Drains] {
+            let given = Standing { role: Role::Standby, epoch: Epoch(77), cedes, ..Standing::ALONE };
+            assert_eq!(Published::new(Standing { until: Instant::from_secs(9), ..given }).standing(), given);
+        }
     }
 
     #[test]

@@ -22,19 +22,36 @@ pub struct Document {
     pub old: Option<String>,
 }
 
+/// When the preferred node takes its role again after it has come back.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Preemption {
+    /// As the document says.
+    AsWritten,
+    /// It waits until it is needed: a drill decides itself when something happens.
+    Never,
+    /// As soon as it has been well for a moment.
+    Soon,
+}
+
+/// Seconds.
+const SOON: i64 = 2;
+
 impl Document {
     /// Fills in free loopback addresses for the status pages and, where the nodes are a pair, the public halves of new
-    /// keys; the secret halves go into the nodes' state directories, that of the releases' key stays with the lab. Without `preempt` a node that has come back waits
-    /// until it is needed: a drill decides itself when something happens.
+    /// keys; the secret halves go into the nodes' state directories, that of the releases' key stays with the lab.
     ///
     /// # Errors
     /// When the example is no document, or a key cannot be written.
-    pub fn prepare(example: &str, directory: &Path, preempt: bool) -> anyhow::Result<Document> {
+    pub fn prepare(example: &str, directory: &Path, preemption: Preemption) -> anyhow::Result<Document> {
         let mut table: Table = example.parse().context("the lab's configuration")?;
         let pair = table.get_mut("pair").and_then(Value::as_table_mut);
         let paired = pair.is_some();
-        if let Some(pair) = pair.filter(|_| !preempt) {
-            pair.insert("preempt".into(), Value::Boolean(false));
+        if let Some(pair) = pair {
+            match preemption {
+                Preemption::AsWritten => {}
+                Preemption::Never => drop(pair.insert("preempt".into(), Value::Boolean(false))),
+                Preemption::Soon => drop(pair.insert("preempt_delay".into(), Value::Integer(SOON))),
+            }
         }
         let mut pages = Vec::new();
         let nodes = table.get_mut("node").and_then(Value::as_array_mut).context("there is no node")?;
@@ -88,7 +105,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_all_that_differs() {
         let directory = std::env::temp_dir().join(format!("koi-test-document-{}", std::process::id()));
-        let document = Document::prepare(CONFIG, &directory, true).unwrap();
+        let document = Document::prepare(CONFIG, &directory, Preemption::AsWritten).unwrap();
         let example = config::parse(CONFIG).unwrap();
         assert_eq!(document.pages.len(), example.nodes.len());
         assert_eq!(document.config.interfaces, example.interfaces);
@@ -96,7 +113,7 @@ mod tests {
         for (node, page) in document.config.nodes.iter().zip(&document.pages) {
             assert_eq!(node.loopback, Some(*page));
         }
-        let other = Document::prepare(CONFIG, &directory, false).unwrap();
+        let other = Document::prepare(CONFIG, &directory, Preemption::Never).unwrap();
         assert_eq!(other.text.contains("preempt = false"), CONFIG.contains("[pair]"));
         let _ = std::fs::remove_dir_all(directory);
     }

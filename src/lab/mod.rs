@@ -32,7 +32,7 @@ use anyhow::{Context, bail, ensure};
 
 use crate::io::{clock, sandbox, signals::Signals};
 use claim::Claim;
-use document::Document;
+use document::{Document, Preemption};
 use drill::{Drill, Load, Plan, Summary};
 pub use network::Network;
 use node::{Event, RunningNode};
@@ -75,7 +75,7 @@ pub type Told<'a> = &'a mut dyn FnMut(News<'_>);
 
 /// What the lab shows of a pair by itself.
 fn story_of_a_pair() -> Plan {
-    Plan { drills: vec![Drill::PowerOff], trials: 1, load: Load { sessions: 100, flows: 1000 } }
+    Plan { drills: vec![Drill::PowerOff], trials: 1, load: Load { sessions: 100, flows: 1000, rate: 1000 } }
 }
 
 /// Runs the lab, tells people about it on `out` and `told` about the outcomes. True when all checks hold.
@@ -104,7 +104,12 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let mut report = Report::new(out);
     report.removed(&removed)?;
     let example = options.document.as_deref().unwrap_or(CONFIG);
-    let mut document = Document::prepare(example, &claim.directory, options.plan.is_none())?;
+    let preemption = match options.plan.as_ref().map(|plan| plan.drills.as_slice()) {
+        None => Preemption::AsWritten,
+        Some([Drill::Return]) => Preemption::Soon,
+        Some(_) => Preemption::Never,
+    };
+    let mut document = Document::prepare(example, &claim.directory, preemption)?;
     document.old.clone_from(&options.old);
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;

@@ -24,7 +24,13 @@ impl Shard {
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
             Command::Rules(reply) => reply(self.rule_counts(now)),
-            Command::Import { bytes, reply } => reply(self.import(now, &bytes)),
+            Command::Import { bytes, reply } => {
+                reply(self.import(now, &bytes));
+                if self.assumption.poll_timeout().is_some() {
+                    self.go_on(now, out);
+                    self.finish(now, out);
+                }
+            }
             Command::Replicate(replication) => self.replicate(now, replication, out),
             Command::Correct { ranges, flows } => self.correct(now, &ranges, &flows, out),
             Command::Grant(credit) => {

@@ -31,17 +31,20 @@ impl Shard {
         };
         self.traffic.received(ingress, &frame);
         self.capture(now, ingress, frame.bytes());
+        self.enter(now, ingress, frame, out);
+    }
+
+    /// A frame that came in by an interface of this node, or of its predecessor.
+    pub(super) fn enter(&mut self, now: Instant, ingress: InterfaceId, frame: FrameBuf, out: &mut Outbox) {
         match self.check_station(ingress, &frame) {
             Ok(()) => {}
-            Err(Drop::Standby) => {
-                self.drops.count(Drop::Standby, 1);
-                return out.pool.give(frame);
-            }
+            Err(Drop::Standby) => return self.leave(ingress, frame, out),
             Err(drop) => return self.lose_frame(now, drop, ingress, frame, out),
         }
         match Packet::parse(frame) {
             Ok(Parsed::Ip(packet)) => self.admit_packet(now, ingress, packet, out),
             Ok(Parsed::Arp(frame)) => {
+                self.share(ingress, &frame);
                 self.neighbours.handle_arp(now, ingress, frame.bytes(), &mut self.route_out);
                 out.pool.give(frame);
             }
@@ -59,9 +62,10 @@ impl Shard {
         if packet.dst_mac().is_multicast() && !to_group {
             return self.lose(now, Drop::Multicast, None, ingress, packet, out);
         }
-        if !to_group && self.stands_by(ingress, &packet.layout.key) {
-            return self.stand_by(packet, out);
+        if !to_group && self.stands_by(ingress, &packet.layout.key) && !self.completes(&packet) {
+            return self.leave(ingress, packet.frame, out);
         }
+        let Some(packet) = self.hold_packet(now, ingress, packet, out) else { return };
         // Options are for the rules to allow; where no rule is asked, nobody does.
         let unasked = to_group
             || packet.layout.fragment != Fragment::Whole
@@ -88,7 +92,24 @@ impl Shard {
         self.batch.push(Arrival { packet, ingress, hit: None });
     }
 
+    /// While the predecessor's ports are not empty yet, what comes in directly waits.
+    fn hold_packet(
+        &mut self,
+        now: Instant,
+        ingress: InterfaceId,
+        packet: Packet,
+        out: &mut Outbox,
+    ) -> Option<Packet> {
+        if !self.assumption.holds() || self.compiled.is_multicast(packet.layout.key.dst()) {
+            return Some(packet);
+        }
+        let Packet { frame, layout } = packet;
+        let frame = self.hold(now, (ingress, &layout.key), frame, out)?;
+        Some(Packet { frame, layout })
+    }
+
     fn neighbour_discovery(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {
+        self.share(ingress, &packet.frame);
         self.advertiser.handle_solicitation(now, ingress, &packet);
         self.neighbours.handle_nd(now, ingress, &packet, &mut self.route_out);
         out.pool.give(packet.frame);

@@ -70,6 +70,11 @@ impl Deferral {
         !self.held.is_empty()
     }
 
+    /// All that wait, in order.
+    pub(super) fn take_all(&mut self) -> impl Iterator<Item = Departure> + use<> {
+        self.take(|_| true).into_iter().map(|held| held.departure)
+    }
+
     fn take(&mut self, ready: impl Fn(&Held) -> bool) -> Vec<Held> {
         let (ready, held) = self.held.drain(..).partition(ready);
         self.held = held;
@@ -154,7 +159,7 @@ impl Shard {
         // It may have waited past the end of the lease.
         match self.duty.leads {
             true => self.depart(now, departure, out),
-            false => self.stand_by(departure.packet, out),
+            false => self.recall(departure, out),
         }
     }
 }

@@ -62,7 +62,7 @@ impl Shard {
         let Arrival { mut packet, ingress, hit } = arrival;
         let original = packet.layout.key;
         if self.stands_by(ingress, &original) {
-            return self.stand_by(packet, out);
+            return self.leave(ingress, packet.frame, out);
         }
         // An earlier packet of the batch may have begun the flow.
         let hit = hit.or_else(|| self.table.find(&original));
@@ -153,6 +153,7 @@ impl Shard {
         if let (true, Some(pass)) = (to_self, pass_in) {
             let mut pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
             pending.reply = key.inverse();
+            self.check_limits(pass_in, original.src())?;
             self.table.insert(now, pending, packet)?;
             self.log_pass(now, ingress, &key, pass);
             if key != original {
@@ -179,6 +180,7 @@ impl Shard {
         pending.next_hop[0] = neighbour.raw();
         let stateless = outside == original && pass_in.is_some_and(Pass::is_stateless);
         if !stateless {
+            self.check_limits(pass_in, original.src())?;
             self.table.insert(now, pending, packet)?;
         }
         if let Some(pass) = pass_in {

@@ -7,6 +7,7 @@
 
 mod apply;
 mod arrival;
+mod assumption;
 mod command;
 mod compiled;
 mod courier;
@@ -15,7 +16,10 @@ mod departure;
 mod drops;
 mod explain;
 mod forward;
+#[cfg(test)]
+mod handover_tests;
 mod helm;
+mod limit;
 mod local;
 mod notice;
 mod outbox;
@@ -24,6 +28,7 @@ mod policy;
 mod rate;
 mod refusal;
 mod related;
+mod relay;
 mod replication;
 mod report;
 mod shard;

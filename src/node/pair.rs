@@ -79,12 +79,16 @@ pub(super) fn at_first(compiled: &Compiled) -> Standing {
 impl Shard {
     /// What the node may do from now on.
     pub fn set_standing(&mut self, now: Instant, standing: Standing) {
-        let was = std::mem::replace(&mut self.standing, standing).role;
-        if was != standing.role {
+        let before = std::mem::replace(&mut self.standing, standing);
+        if before.role != standing.role {
             // A standby's flows end when the active node says so.
             self.set_passive(now, standing.role == Role::Standby);
+            self.follow_assumption(now);
         }
         self.take_up_duty(now);
+        if before.cedes != standing.cedes {
+            self.follow_ceding(now, before);
+        }
     }
 
     /// What the node was last allowed to do; the end of its lease is not looked at.

@@ -61,6 +61,7 @@ impl Shard {
 
     pub(super) fn replicate(&mut self, now: Instant, replication: Replication, out: &mut Outbox) {
         self.credit = 0;
+        self.relay.stop();
         self.met.clear();
         out.chunks.clear();
         self.renumber_chunks(now, out);
@@ -77,18 +78,23 @@ impl Shard {
             Replication::Listen => {
                 self.table.keep_changes(now, false);
                 self.table.forget_peer();
+                self.end_assumption();
             }
         }
         self.finish(now, out);
     }
 
     pub(super) fn has_to_tell(&self) -> bool {
-        self.credit > 0 && (self.table.has_changes() || !self.met.is_empty())
+        self.credit > 0 && self.has_changes_to_tell() && !self.is_mute()
+    }
+
+    pub(super) fn has_changes_to_tell(&self) -> bool {
+        self.table.has_changes() || !self.met.is_empty()
     }
 
     /// When the next digests are due, if the peer's node has room for them.
     pub(super) fn poll_digests(&self) -> Option<Instant> {
-        self.table.poll_changes().filter(|_| self.credit > 0)
+        self.table.poll_changes().filter(|_| self.credit > 0 && !self.is_mute())
     }
 
     /// The peer's node has other flows in these ranges, and lacks these flows.
@@ -109,7 +115,7 @@ impl Shard {
 
     /// Makes chunks of what there is to tell.
     pub(super) fn tell_peer(&mut self, now: Instant, out: &mut Outbox) {
-        if self.credit == 0 || !self.table.has_news(now) && self.met.is_empty() {
+        if self.credit == 0 || self.is_mute() || !self.table.has_news(now) && self.met.is_empty() {
             return;
         }
         for _ in 0..AT_ONCE.min(self.credit) {
@@ -140,6 +146,16 @@ impl Shard {
             let taken = match change {
                 Ok(Change::Neighbour { interface, address, mac }) => {
                     self.neighbours.import(now, interface, address, mac, &mut self.route_out)
+                }
+                Ok(Change::Frozen) => self.begin_assumption(now),
+                Ok(Change::Relayed(piece)) => self.take_piece(piece),
+                Ok(Change::Drained) => {
+                    self.note_drained(now);
+                    true
+                }
+                Ok(Change::Left) => {
+                    self.note_left(now);
+                    true
                 }
                 Ok(change) => match self.table.import(now, compiled.epoch, &change, &resolve) {
                     Ok(taken) => {

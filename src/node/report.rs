@@ -2,8 +2,10 @@
 
 use super::Shard;
 use super::VirtualIp;
+use super::assumption::AssumptionCounters;
 use super::compiled::{RouteOrigin, numbered};
 use super::deferral::DeferralCounters;
+use super::relay::RelayCounters;
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
     VirtualIpRow,
@@ -232,7 +234,15 @@ impl Shard {
         let counters = self.table.counters();
         let Backlog { flows, ends, ranges, overflows } = self.table.backlog();
         let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
+        let RelayCounters { frames, bytes, taken_back } = self.relay.counters;
+        let AssumptionCounters { relayed, held: waited, hurried: unordered } = self.assumption.counters;
         [
+            ("handover-relayed", frames, "Frames passed on to the node that took over."),
+            ("handover-bytes", bytes, "Bytes of these frames."),
+            ("handover-taken-back", taken_back, "Frames kept for a node that did not take over in the end."),
+            ("handover-assumed", relayed, "Frames that the predecessor passed on to this node."),
+            ("handover-held", waited, "Frames that waited until the predecessor's ports were empty."),
+            ("handover-unordered", unordered, "Handovers in which they could not wait for so long."),
             ("import-flows", counters.imported, "Flows of the peer's that were not known here."),
             (
                 "import-displaced",

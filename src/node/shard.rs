@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use super::arrival::Arrival;
+use super::assumption::Assumption;
 use super::command::CaptureSink;
 use super::compiled::Compiled;
 use super::deferral::Deferral;
@@ -16,6 +17,7 @@ use super::outbox::Outbox;
 use super::pair::{self, Duty};
 use super::rate::Rate;
 use super::refusal::Refusal;
+use super::relay::Relay;
 use super::replication::Met;
 use super::tally::Tallies;
 use super::traffic::Traffic;
@@ -48,6 +50,8 @@ pub enum Why {
     Digest,
     /// A flow's first packet has waited for long enough.
     Deferral,
+    /// Frames of a handover wait.
+    Handover,
 }
 
 /// The router, or one worker's share of it.
@@ -82,6 +86,8 @@ pub struct Shard {
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
+    pub(super) relay: Relay,
+    pub(super) assumption: Assumption,
 }
 
 impl Shard {
@@ -95,7 +101,7 @@ impl Shard {
             started: now,
             standing,
             duty: Duty::new(now, &standing, &compiled),
-            table: Table::new(compiled.conntrack_config(), seed.derive(2), now),
+            table: untold_table(&compiled, seed.derive(2), now),
             neighbours: Neighbours::new(compiled.neighbour_config(), seed.derive(3), now, &mut route_out),
             advertiser: RouterAdvertiser::new(compiled.advertiser_links(), seed.derive(4), now),
             reassembly: Reassembly::new(compiled.reassembly_limits()),
@@ -116,6 +122,8 @@ impl Shard {
             speaks: Version::OLDEST,
             met: Vec::new(),
             deferral: Deferral::default(),
+            relay: Relay::default(),
+            assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
             compiled,
         };
@@ -135,6 +143,7 @@ impl Shard {
         out: &mut Outbox,
     ) {
         self.take_up_duty(now);
+        self.go_on_with_handover(now, out);
         for frame in frames.drain(..) {
             self.admit(now, port, frame, out);
         }
@@ -160,6 +169,7 @@ impl Shard {
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox) {
         self.take_up_duty(now);
+        self.go_on_with_handover(now, out);
         self.table.handle_timeout(now);
         self.neighbours.handle_timeout(now, &mut self.route_out);
         self.advertiser.handle_timeout(now, &mut self.route_out.frames);
@@ -177,6 +187,9 @@ impl Shard {
             (self.reassembly.poll_timeout().map(|(at, _)| at), Why::Reassembly),
             (self.advertiser.poll_timeout(), Why::RouterAdvertisement),
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
+            (self.has_to_relay().then_some(Instant::ZERO), Why::Handover),
+            (self.relay_due(), Why::Handover),
+            (self.assumption.poll_timeout(), Why::Handover),
             (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
         ];
@@ -200,6 +213,13 @@ impl Shard {
         self.drain_neighbours(now, out);
         self.flush_departures(now, out);
         self.tell_peer(now, out);
+        self.relay(now, out);
+    }
+
+    /// What has waited for the role, or for the end of it, comes before anything else.
+    pub(super) fn go_on_with_handover(&mut self, now: Instant, out: &mut Outbox) {
+        self.take_back_relayed(now, out);
+        self.go_on(now, out);
     }
 
     /// What the neighbours say: frames of their own, packets whose next hop is known now, packets that wait no more.
@@ -212,7 +232,7 @@ impl Shard {
             // It may have waited past the end of the lease.
             match self.duty.leads || departure.ingress == InterfaceId::SELF {
                 true => self.transmit(now, departure, mac, out),
-                false => self.stand_by(departure.packet, out),
+                false => self.recall(departure, out),
             }
         }
         for (_, _, departure) in said.failed.drain(..) {
@@ -252,4 +272,11 @@ impl Shard {
                 .retain_mut(|(wanted, sink)| wanted.is_some_and(|id| id != interface) || sink(now, frame));
         }
     }
+}
+
+/// A table for a peer that has not said yet what it knows: it is told no proofs.
+fn untold_table(compiled: &Compiled, seed: Seed, now: Instant) -> Table {
+    let mut table = Table::new(compiled.conntrack_config(), seed, now);
+    table.set_proves(false);
+    table
 }

@@ -7,7 +7,7 @@ use super::draft::{Draft, Outcome, ways};
 use super::places::{Places, families};
 use super::ruleset::{Deed, RuleInfo, Ruleset};
 use super::set::PortSet;
-use super::verdict::{Pass, Verdict};
+use super::verdict::{Limits, Pass, Verdict};
 use crate::config::model::{Action, Association, Config, PortForward, Ports, Rule, RuleDirection};
 use crate::config::{NodeIndex, Valid};
 use crate::types::{Direction, PortRange, RuleId};
@@ -87,6 +87,11 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
         tag: rule.tag.as_ref().map(|tag| places.tag(tag)),
         allow_options: rule.allow_options,
         state: (rule.state_type, rule.state_policy.unwrap_or(places.state_policy())),
+        limits: Limits {
+            max_states: rule.max_states,
+            max_src_nodes: rule.max_src_nodes,
+            max_src_states: rule.max_src_states,
+        },
         ..Draft::new(rule.id, outcome, criteria)
     })
 }
@@ -202,6 +207,7 @@ impl Directory {
             }
         }
         info.pass = pass_of(draft);
+        info.limits = draft.limits;
     }
 }
 
@@ -213,6 +219,7 @@ fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
         text: String::new(),
         direction,
         interfaces: Vec::new(),
+        limits: Limits::default(),
         pass: None,
     }
 }

@@ -1,7 +1,7 @@
 //! A rule on its way to being compiled: what it looks at, what it does, and words for people.
 
 use super::criteria::{Criteria, EITHER_WAY, Tag};
-use super::verdict::{Pass, Verdict};
+use super::verdict::{Limits, Pass, Verdict};
 use crate::config::model::{Protocol, RuleDirection, StatePolicy, StateType};
 use crate::types::{Direction, Family, RuleId};
 use crate::wire::{Drop, tcp_flags};
@@ -20,6 +20,8 @@ pub(super) struct Draft {
     pub allow_options: bool,
     /// How flows are tracked.
     pub state: (StateType, StatePolicy),
+    /// How many.
+    pub limits: Limits,
     pub criteria: Criteria,
 }
 
@@ -39,7 +41,17 @@ impl Draft {
     /// A rule whose first match decides.
     pub(super) fn new(id: RuleId, outcome: Outcome, criteria: Criteria) -> Draft {
         let state = (StateType::Keep, StatePolicy::IfBound);
-        Draft { id, outcome, quick: true, log: false, tag: None, allow_options: false, state, criteria }
+        Draft {
+            id,
+            outcome,
+            quick: true,
+            log: false,
+            tag: None,
+            allow_options: false,
+            state,
+            limits: Limits::default(),
+            criteria,
+        }
     }
 
     /// The answer to a match that crosses this way; `None` when the rule does not decide.
@@ -53,7 +65,7 @@ impl Draft {
             Outcome::Pass => {
                 let (state, policy) = self.state;
                 let pass = Pass::new(rule).logged(log).with_options(self.allow_options);
-                let mut pass = pass.tracked(state, policy);
+                let mut pass = pass.tracked(state, policy).limited(!self.limits.is_none());
                 if self.begins_anywhere() {
                     pass = pass.picked_up_anywhere();
                 }
@@ -138,6 +150,12 @@ impl Draft {
             StateType::Sloppy => " sloppy state",
             StateType::None => " no state",
         };
+        let Limits { max_states, max_src_nodes, max_src_states } = self.limits;
+        for (word, most) in
+            [("max", max_states), ("max-src-nodes", max_src_nodes), ("max-src-states", max_src_states)]
+        {
+            text += &most.map_or(String::new(), |most| format!(" {word} {most}"));
+        }
         text += match self.state.1 {
             StatePolicy::IfBound => "",
             StatePolicy::Floating => " (floating)",

@@ -6,7 +6,7 @@ use super::criteria::Tag;
 use super::draft::Draft;
 use super::martian::martian;
 use super::query::Query;
-use super::verdict::{Pass, Verdict};
+use super::verdict::{Limits, Pass, Verdict};
 use crate::config::model::RuleDirection;
 use crate::types::{Direction, InterfaceId, RuleId};
 use crate::wire::Drop;
@@ -70,6 +70,8 @@ pub struct RuleInfo {
     pub direction: RuleDirection,
     /// Where it is in force; empty for a disabled rule.
     pub interfaces: Vec<InterfaceId>,
+    /// How many flows it may have.
+    pub limits: Limits,
     /// What it would give a match when that is to pass.
     pub(super) pass: Option<Pass>,
 }

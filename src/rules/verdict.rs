@@ -22,6 +22,24 @@ pub enum Verdict {
     },
 }
 
+/// How many flows a rule may have.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Limits {
+    /// In all.
+    pub max_states: Option<u32>,
+    /// Sources that have any.
+    pub max_src_nodes: Option<u32>,
+    /// Of one source.
+    pub max_src_states: Option<u32>,
+}
+
+impl Limits {
+    /// None of them is set.
+    pub fn is_none(&self) -> bool {
+        *self == Limits::default()
+    }
+}
+
 /// The witness that a rule let a flow through. Only a ruleset makes one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Pass {
@@ -35,6 +53,7 @@ const MIDDLE: u8 = 4;
 const SLOPPY: u8 = 8;
 const STATELESS: u8 = 16;
 const FLOATING: u8 = 32;
+const LIMITED: u8 = 64;
 
 impl Pass {
     pub(super) const fn new(rule: RuleId) -> Pass {
@@ -64,6 +83,10 @@ impl Pass {
             StatePolicy::Floating => FLOATING,
         };
         Pass { rule: self.rule, bits: self.bits | state | policy }
+    }
+
+    pub(super) const fn limited(self, limited: bool) -> Pass {
+        Pass { rule: self.rule, bits: self.bits | if limited { LIMITED } else { 0 } }
     }
 
     /// The place of a verdict, in a flow that another node has told of and that the rules here have not been asked about
@@ -105,6 +128,11 @@ impl Pass {
     /// The flow's packets may come in by any interface.
     pub const fn floats(self) -> bool {
         self.bits & FLOATING != 0
+    }
+
+    /// The rule may have so many flows only: see [`Limits`].
+    pub const fn is_limited(self) -> bool {
+        self.bits & LIMITED != 0
     }
 
     /// For unit tests of other modules: as if rule `rule` had let the flow through.

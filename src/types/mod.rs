@@ -16,7 +16,7 @@ pub use instant::Instant;
 pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
 pub use key::PublicKey;
 pub use mac::MacAddr;
-pub use pair::{Epoch, NodeId, PathId, Role, Standing, Vhid};
+pub use pair::{Ceding, Epoch, NodeId, PathId, Role, Standing, Vhid};
 pub use port_range::PortRange;
 pub use release::{ReleaseKey, ReleaseVersion};
 pub use std::time::Duration;

@@ -77,6 +77,18 @@ impl Role {
     }
 }
 
+/// What a node that hands its role over still does for its successor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Ceding {
+    /// Nothing: it does not hand over.
+    #[default]
+    No,
+    /// What it would have forwarded as the active node, it passes on to the other one.
+    Relays,
+    /// The same while the other one leads already: what is left in the ports.
+    Drains,
+}
+
 /// What the packet path may do, read once a batch.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Standing {
@@ -91,6 +103,8 @@ pub struct Standing {
     pub foreign: u64,
     /// From then on those bits say nothing, since another may have taken over.
     pub foreign_until: Instant,
+    /// What a standby that has just handed over still does.
+    pub cedes: Ceding,
 }
 
 impl Standing {
@@ -101,6 +115,7 @@ impl Standing {
         until: Instant::ZERO,
         foreign: 0,
         foreign_until: Instant::ZERO,
+        cedes: Ceding::No,
     };
 
     /// True when this node may forward and has the pair's virtual addresses at `now`.

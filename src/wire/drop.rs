@@ -73,6 +73,7 @@ drops! {
     InterfaceMismatch, "interface-mismatch", "The flow is bound to another interface.";
     IcmpUnmatched, "icmp-unmatched", "An ICMP error that quotes no known flow.";
     SourceLimit, "source-limit", "One source holds too many half-open connections.";
+    RuleLimit, "rule-limit", "The rule has as many flows, or as many of this source, as it may have.";
     PortsExhausted, "ports-exhausted", "No port is left to translate this flow to.";
     // Routing and neighbours.
     NoRoute, "no-route", "No route to the destination.";
@@ -86,6 +87,8 @@ drops! {
     CarpInvalid, "carp-invalid", "A malformed CARP advertisement, or one that was not sent on this link.";
     // The pair.
     Standby, "standby", "The active node's business: this one stands by, or its lease is over.";
+    RelayFull, "relay-full", "Passed on during a handover faster than the cable between the nodes carries.";
+    RelayStray, "relay-stray", "Passed on by the peer's node outside of a handover, or in no order.";
     ControlQueue, "control-queue", "Too many packets of the pair or of CARP came in at once.";
     // The router itself.
     HostClosed, "host-closed", "Addressed to the router, where nothing listens.";

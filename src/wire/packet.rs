@@ -124,6 +124,22 @@ impl Packet {
         self.layout.hop_limit = self.layout.hop_limit.saturating_sub(1);
     }
 
+    /// Takes [`Packet::decrement_hop_limit`] back.
+    pub fn restore_hop_limit(&mut self) {
+        let l3 = usize::from(self.layout.l3);
+        let bytes = self.frame.bytes_mut();
+        match self.layout.key {
+            FlowKey::V4(_) => {
+                bytes[l3 + 8] = bytes[l3 + 8].saturating_add(1);
+                let field = u16::from_be_bytes([bytes[l3 + 10], bytes[l3 + 11]]);
+                let patched = checksum::patch(field, 0x0100);
+                bytes[l3 + 10..l3 + 12].copy_from_slice(&patched.to_be_bytes());
+            }
+            FlowKey::V6(_) => bytes[l3 + 7] = bytes[l3 + 7].saturating_add(1),
+        }
+        self.layout.hop_limit = self.layout.hop_limit.saturating_add(1);
+    }
+
     /// Verifies the transport checksum where the kernel did not vouch for it. Fragments are not covered.
     pub fn transport_checksum_ok(&self) -> bool {
         use super::ChecksumState;
@@ -204,6 +220,19 @@ mod tests {
             .write(&mut bytes, b"question")
             .unwrap();
         bytes
+    }
+
+    #[test]
+    fn a_hop_that_was_counted_can_be_taken_back() {
+        for ttl in 1..=255 {
+            let mut bytes = udp4();
+            bytes[22] = ttl;
+            seal(&mut bytes);
+            let mut packet = parse(&bytes).unwrap();
+            packet.decrement_hop_limit();
+            packet.restore_hop_limit();
+            assert_eq!((packet.frame.bytes(), packet.layout.hop_limit), (&bytes[..], ttl));
+        }
     }
 
     /// Puts an IPv4 header's checksum right.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use koi::config;
 use koi::node::{Command, Compiled, Offload, Replication, VirtualIp};
-use koi::types::{Epoch, Instant, MacAddr, Role, Standing};
+use koi::types::{Ceding, Epoch, Instant, MacAddr, Role, Standing};
 use koi::wire::Drop;
 
 use crate::rig::{Rig, STATION, Sent, compile, echo, syn, udp};
@@ -30,7 +30,7 @@ fn document(with: &[(&str, &str)]) -> String {
 
 const fn standing(role: Role, until: Instant) -> Standing {
     let foreign_until = Instant::from_secs(1_000_000);
-    Standing { role, epoch: Epoch(3), until, foreign: 0, foreign_until }
+    Standing { role, epoch: Epoch(3), until, foreign: 0, foreign_until, cedes: Ceding::No }
 }
 
 const ACTIVE: Standing = standing(Role::Active, Instant::from_secs(1_000_000));

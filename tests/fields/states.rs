@@ -100,3 +100,31 @@ fn floating_states_take_packets_from_any_interface() {
         "nor by the rule on the way out"
     );
 }
+
+#[test]
+fn a_rule_has_no_more_flows_than_it_may() {
+    let began = |limit: &str| {
+        let mut rig = plain(&format!("{PASS_LAN}{limit}\n"));
+        for index in 0..40u16 {
+            let source = format!("192.168.1.{}", 10 + index % 4);
+            goes(&mut rig, LAN, WAN, udp((&source, 5000 + index), (FAR, 53), b"x"));
+        }
+        (rig.shard.states(), rig.shard.drops_of(Drop::RuleLimit))
+    };
+    assert_eq!(began(""), (40, 0));
+    assert_eq!(began("max_states = 7"), (7, 33));
+    assert_eq!(began("max_src_nodes = 3"), (30, 10));
+    assert_eq!(began("max_src_states = 2"), (8, 32));
+    // What ends makes room, and a rule that counts anew counts what is there.
+    let limited = format!("{PASS_LAN}max_states = 2\n[outbound]\nmode = \"disabled\"\n");
+    let mut rig = Rig::new(&with_rules(&limited));
+    let question = |port: u16| udp((CLIENT, port), (FAR, 53), b"x");
+    assert!(goes(&mut rig, LAN, WAN, question(1)) && goes(&mut rig, LAN, WAN, question(2)));
+    assert!(!goes(&mut rig, LAN, WAN, question(3)));
+    rig.apply(&with_rules(&limited.replace("max_states = 2", "max_states = 3")), 2);
+    assert!(goes(&mut rig, LAN, WAN, question(1)) && goes(&mut rig, LAN, WAN, question(2)));
+    assert!(goes(&mut rig, LAN, WAN, question(3)) && !goes(&mut rig, LAN, WAN, question(4)));
+    rig.wait(Duration::from_secs(200));
+    assert_eq!(rig.shard.states(), 0);
+    assert!(goes(&mut rig, LAN, WAN, question(4)));
+}

@@ -44,6 +44,11 @@ impl Cable {
         Cable { quality, random, cut: false, last: Instant::ZERO }
     }
 
+    /// It becomes better or worse.
+    pub fn change(&mut self, quality: Quality) {
+        self.quality = quality;
+    }
+
     /// When a frame that enters now comes out: never, once, or twice.
     pub fn carry(&mut self, now: Instant) -> Vec<Instant> {
         let Quality { delay, jitter, loss, duplicate } = self.quality;

@@ -10,13 +10,13 @@ use std::time::Duration;
 use koi::cluster::entropy::Seeded;
 use koi::cluster::parcel;
 use koi::cluster::replica::{Evidence, StreamId};
-use koi::cluster::role::Request;
+use koi::cluster::role::{Refusal, Request};
 use koi::cluster::{Entropy, Identity, Keyring};
 use koi::node::{
     Compiled, Courier, CourierOrder, CourierOutbox, Helm, HelmNotice, HelmOutbox, ReplicaOrder, SyncWay,
     sync_way,
 };
-use koi::types::{Instant, InterfaceId, PathId, PortId, Seed, Standing};
+use koi::types::{Epoch, Instant, InterfaceId, PathId, PortId, Seed, Standing};
 use koi::wire::FrameBuf;
 use koi::wire::pair::Version;
 
@@ -36,6 +36,9 @@ const WORDS: usize = 16;
 /// Rare words, and orders of the courier's, that wait: a window of the stream and a little.
 const RARE: usize = 64;
 const WAITING: usize = 600;
+
+/// How far replication is: in sync, newest chunk, where the peer stopped, and whether it is behind.
+type Told = (bool, u64, Option<Epoch>, bool);
 
 /// Who has turns.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -72,7 +75,7 @@ pub struct Crew {
     gateways: Vec<(usize, bool)>,
     requests: VecDeque<Request>,
     changes: VecDeque<Change>,
-    replication: VecDeque<(bool, u64)>,
+    replication: VecDeque<Told>,
     looked: Instant,
     // For the courier.
     datagrams: VecDeque<Vec<u8>>,
@@ -81,7 +84,7 @@ pub struct Crew {
     chunks: VecDeque<(u32, Vec<u8>)>,
     wanted: u32,
     waiting: VecDeque<(u32, ReplicaOrder)>,
-    told: Option<(bool, u64)>,
+    told: Option<Told>,
     // For the forward thread.
     pub orders: VecDeque<(u32, ReplicaOrder)>,
     telling: u32,
@@ -101,6 +104,8 @@ pub struct Crew {
     pub calendar: u64,
     /// What found a queue full.
     pub overflowed: u64,
+    /// Why requests were not followed.
+    pub refused: Vec<Refusal>,
 }
 
 /// What an operator changes of the helm.
@@ -166,6 +171,7 @@ impl Crew {
             parcels: Vec::new(),
             calendar: 0,
             overflowed: 0,
+            refused: Vec::new(),
         }
     }
 
@@ -343,9 +349,13 @@ impl Crew {
             }
         }
         for request in self.requests.drain(..) {
-            helm.handle_request(now, request, out);
+            self.refused.extend(helm.handle_request(now, request, out).err());
         }
-        for (synced, applied) in self.replication.drain(..) {
+        for (synced, applied, frozen, behind) in self.replication.drain(..) {
+            helm.handle_lag(behind);
+            if let Some(epoch) = frozen {
+                helm.handle_frozen(now, epoch, out);
+            }
             helm.handle_replication(now, synced, applied, out);
         }
         if helm.poll_timeout().is_some_and(|(at, _)| at <= now) {
@@ -414,9 +424,10 @@ impl Crew {
         {
             self.orders.push_back(order);
         }
-        let now = (self.courier.synced(), self.courier.applied());
-        let urgent = self.told.is_none_or(|(synced, _)| synced != now.0);
-        if urgent || self.told.is_none_or(|(_, applied)| now.1.abs_diff(applied) >= 64) {
+        let courier = &self.courier;
+        let now = (courier.synced(), courier.applied(), courier.frozen(), courier.is_behind(now));
+        let urgent = self.told.is_none_or(|told| (told.0, told.2, told.3) != (now.0, now.2, now.3));
+        if urgent || self.told.is_none_or(|told| now.1.abs_diff(told.1) >= 64) {
             self.told = Some(now);
             self.replication.push_back(now);
         }

@@ -109,6 +109,14 @@ impl Host {
         self.sockets.add(socket)
     }
 
+    /// One that takes bursts.
+    pub fn wide_udp(&mut self, port: u16) -> SocketHandle {
+        let buffer = || udp::PacketBuffer::new(vec![udp::PacketMetadata::EMPTY; 4096], vec![0; 65_535]);
+        let mut socket = udp::Socket::new(buffer(), buffer());
+        socket.bind(port).unwrap();
+        self.sockets.add(socket)
+    }
+
     /// Sends a datagram.
     pub fn say(&mut self, handle: SocketHandle, to: (IpAddr, u16), bytes: &[u8]) {
         assert!(self.try_to_say(handle, to, bytes), "the buffer is full");

@@ -6,7 +6,8 @@
 //! Actors: `world` (time, and all that happens in it), `router` (a shard and its queues), `stack` (the router's own
 //! TCP stack), `host` with `path_mtu` (end hosts), `cable`. Networks: `story` (WAN, LAN, DMZ), `far` (the same
 //! behind a provider's router), `pair` (two nodes and their switches; `crew` is a node's helm and courier, `clock` its
-//! clock, `traffic` what goes on meanwhile). `spoil` damages what a standby is told, `forge` makes the frames that no host would send, `audit` watches every
+//! clock, `traffic` what goes on meanwhile, `stream` numbered datagrams of which none may be missing).
+//! `spoil` damages what a standby is told, `forge` makes the frames that no host would send, `audit` watches every
 //! frame that a router sends, `invariants` what must hold of two nodes. All other files are scenarios.
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
@@ -23,6 +24,7 @@ mod far;
 mod floods;
 mod forge;
 mod fragments;
+mod handovers;
 mod host;
 mod invariants;
 mod joins;
@@ -40,6 +42,7 @@ mod seeds;
 mod spoil;
 mod stack;
 mod story;
+mod stream;
 mod swarm;
 mod switch;
 mod takeovers;

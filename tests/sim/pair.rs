@@ -19,6 +19,7 @@ use crate::host::Host;
 use crate::invariants::Invariants;
 use crate::router::Router;
 use crate::story::{LAN_ANYWHERE, ip};
+use crate::stream::Stream;
 use crate::traffic::Traffic;
 use crate::world::{End, World};
 
@@ -36,6 +37,8 @@ const NAMES: [&str; 2] = ["alpha", "beta"];
 pub struct Pair {
     pub world: World,
     pub traffic: Traffic,
+    /// Numbered datagrams, when a scenario counts them.
+    pub stream: Option<Stream>,
     pub invariants: Invariants,
     power: [bool; 2],
     /// By node and port: the cable is out, and both ends know.
@@ -217,6 +220,7 @@ impl Pair {
             invariants: Invariants::new(clean),
             world,
             traffic,
+            stream: None,
             power: [false; 2],
             unplugged: Default::default(),
             muted: Default::default(),
@@ -238,6 +242,9 @@ impl Pair {
     pub fn step(&mut self) {
         assert!(self.world.step(), "nothing will ever happen again");
         self.traffic.advance(&mut self.world);
+        if let Some(stream) = &mut self.stream {
+            stream.advance(&mut self.world);
+        }
         if self.invariants.check(&self.world) && self.deaths > 0 && !self.bereft {
             let tcp = Filter { protocol: Some(6), ..Filter::default() };
             let lacks = |node: usize| {

@@ -341,7 +341,11 @@ impl Router {
         let local = self.clock.local(now);
         if self.forwards() && self.shard.poll_timeout().is_some_and(|(at, _)| at <= local) {
             let local = self.obey(now);
+            let wanted = self.shard.wants_empty_ports(local);
             self.shard.handle_timeout(local, &mut self.out);
+            if wanted && self.waiting.is_empty() {
+                self.shard.handle_emptied(local, &mut self.out);
+            }
             self.flush();
         }
     }

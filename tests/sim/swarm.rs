@@ -36,6 +36,7 @@ pub fn act(pair: &mut Pair, what: u8, how: u8) {
         23 => pair.set_calendar(node, u64::from(how) * 1_000_000),
         24 => pair.starve(node, [u64::from(how) * 40_000, u64::from(how) * 100_000, u64::from(how) * 40_000]),
         25 => pair.starve(node, [100_000; 3]),
+        26 => pair.request(node, Request::HandOver),
         _ => pair.run_for(time),
     }
 }

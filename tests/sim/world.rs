@@ -189,6 +189,15 @@ impl World {
         }
     }
 
+    /// A cable becomes better or worse, in both directions.
+    pub fn change(&mut self, end: End, quality: Quality) {
+        for (from, to, cable) in &mut self.cables {
+            if *from == end || *to == end {
+                cable.change(quality);
+            }
+        }
+    }
+
     /// Puts a frame on the cable as if the end had sent it.
     pub fn emit(&mut self, from: End, frame: Vec<u8>) {
         self.send(from, frame);

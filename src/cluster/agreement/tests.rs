@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::*;
-use crate::config::life::Found;
+use crate::config::life::{Found, Name, Step};
 use crate::config::{amend, parse};
 
 const TEXT: &str = include_str!("../../../configs/pair.toml");
@@ -156,7 +156,7 @@ impl Pair {
         for at in [0, 1] {
             let present = self.linked && self.nodes[0].on && self.nodes[1].on;
             if self.nodes[at].on {
-                self.on(at, |agreement, disk, out| agreement.handle_peer(now, present, epoch, disk, out));
+                self.on(at, |agreement, _, out| agreement.handle_peer(now, present, epoch, out));
             }
         }
     }

@@ -277,6 +277,11 @@ impl Sender {
         self.deadline = Some(now + self.patience());
     }
 
+    /// How long the oldest chunk that the peer has not applied has been waiting.
+    pub fn lag(&self, now: Instant) -> Duration {
+        self.pending.front().map_or(Duration::ZERO, |pending| now.since(pending.since))
+    }
+
     /// When [`Sender::handle_timeout`] has something to do.
     pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
         self.deadline.map(|deadline| (deadline, Why::Retransmit))
@@ -294,7 +299,7 @@ impl Sender {
             begun: self.begun,
             newest: self.newest(),
             acked: self.acked,
-            lag: self.pending.front().map_or(Duration::ZERO, |pending| now.since(pending.since)),
+            lag: self.lag(now),
             round_trip: self.round_trip,
             synced: self.synced(),
             counters: self.counters,

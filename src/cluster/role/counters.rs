@@ -11,6 +11,8 @@ pub struct RoleCounters {
     pub clock_jumps: u64,
     /// Takeovers by this node.
     pub takeovers: u64,
+    /// Planned moves of the role to the other node, begun by this one.
+    pub handovers: u64,
     /// Times that both nodes were active in one epoch.
     pub conflicts: u64,
     /// Heartbeats older than one that came before.

@@ -5,11 +5,12 @@
 
 use std::cmp::Ordering;
 
+use super::handover::FREEZE;
 use super::health::Rank;
 use super::redundancy::{Lack, Redundancy};
 use super::{Cause, Elector, Event, Refusal, RoleOutbox, precedes};
 use crate::types::{Duration, Instant, NodeId, Role};
-use crate::wire::pair::Heartbeat;
+use crate::wire::pair::{Handover, Heartbeat};
 
 /// A better standby that is not given the role within this time claims it.
 const GIVEN: Duration = Duration::from_millis(100);
@@ -46,6 +47,8 @@ impl Elector {
                 }
                 if self.role == Role::Active {
                     self.step_down(now, Cause::HigherEpoch, out);
+                } else if serves {
+                    self.handing.note_taken();
                 }
                 self.state();
             }
@@ -78,6 +81,7 @@ impl Elector {
             out.events.push(Event::Peer { alive: false });
         }
         self.observe(now);
+        self.end_handover(now);
         match self.role {
             Role::Alone => {}
             Role::Active => {
@@ -104,6 +108,7 @@ impl Elector {
             (Role::Standby, Some(Role::Active), Some(other)) => Some((other, own)),
             _ => None,
         };
+        let heard_handover = heard.map(|said| said.handover);
         let vacant = self.role == Role::Standby && heard.is_some_and(|said| said.role == Role::Standby);
         let holds = |test: fn(&Rank, &Rank) -> bool| {
             pair.is_some_and(|(active, standby)| test(&standby.0, &active.0))
@@ -115,6 +120,8 @@ impl Elector {
         });
         self.preempting.update(now, preempting);
         self.vacant.update(now, vacant);
+        let offered = vacant && heard_handover == Some(Handover::Gives);
+        self.offered.update(now, offered);
     }
 
     /// When something will have held long enough.
@@ -128,9 +135,10 @@ impl Elector {
             preempt.and_then(|delay| self.preempting.due(delay + GIVEN)),
             self.vacant.due(self.patience()),
             self.vacant.due(MEET),
+            self.offered.due(FREEZE),
             Some(self.yields),
         ];
-        due.into_iter().flatten()
+        due.into_iter().flatten().chain(self.handing.due())
     }
 
     /// The fence falls when the peer is known not to have taken over: it has heard us since, or it is dead.
@@ -158,15 +166,18 @@ impl Elector {
         let healthier =
             self.plainly_better.has_held(now, Duration::ZERO) || self.better.has_held(now, SETTLE);
         match (healthier, preempted) {
-            (true, _) if self.maintenance => self.resign(now, Cause::Maintenance, out),
+            (true, _) if self.maintenance => self.give(now, Cause::Maintenance, out),
             (true, _) => self.resign(now, Cause::PeerHealthier, out),
-            (false, true) => self.resign(now, Cause::Preempted, out),
+            (false, true) => self.give(now, Cause::Preempted, out),
+            (false, false) if self.is_asked() && self.can_hand_over(now).is_ok() => {
+                self.give(now, Cause::Asked, out);
+            }
             (false, false) => {}
         }
     }
 
     /// The peer is there, hears us and can serve.
-    fn can_give(&self, now: Instant) -> Result<(), Refusal> {
+    pub(super) fn can_give(&self, now: Instant) -> Result<(), Refusal> {
         let said = self.peer().filter(|said| said.role == Role::Standby && said.epoch == self.epoch);
         let said =
             said.filter(|_| self.session && self.is_heard_within(now, FRESH)).ok_or(Refusal::PeerSilent)?;
@@ -208,7 +219,9 @@ impl Elector {
         if Rank::of(said) > self.rank() {
             return Err(Refusal::Worse);
         }
-        self.claim(now);
+        if !self.ask(now) {
+            self.claim(now);
+        }
         Ok(())
     }
 
@@ -248,7 +261,10 @@ impl Elector {
         }
         // The peer gave the role up, and does not take it back without a claim.
         if given && !self.resigned {
-            return self.take(now, Cause::PeerResigned, out);
+            if !self.waits_for_the_end(now) {
+                self.take(now, Cause::PeerResigned, out);
+            }
+            return;
         }
         if now < self.yields {
             return;
@@ -325,7 +341,7 @@ impl Elector {
     }
 
     /// The epoch rises while this node is a standby: an active peer that hears it steps down.
-    fn claim(&mut self, now: Instant) {
+    pub(super) fn claim(&mut self, now: Instant) {
         self.epoch = self.epoch.next();
         (self.resigned, self.claim) = (false, Some(now));
         self.state();

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use super::handover::Handing;
 use super::health::{OwnHealth, Rank};
 use super::lateness::Worst;
 use super::lease::{Fence, Lease};
@@ -11,7 +12,7 @@ use super::{
     Cause, DEAD, Event, INTERVAL, LEASE, LISTEN, Redundancy, Refusal, Request, RoleCounters, RoleOutbox,
     Since, Transition, WIDEST, Why,
 };
-use crate::types::{Duration, Epoch, Instant, NodeId, PathId, Role, Standing};
+use crate::types::{Ceding, Duration, Epoch, Instant, NodeId, PathId, Role, Standing};
 use crate::wire::pair::{Health, Heartbeat, Version};
 
 /// A change of the configuration takes effect on one node before the other; so long, that is no difference.
@@ -95,6 +96,9 @@ pub struct Elector {
     pub(super) plainly_better: Since,
     pub(super) preempting: Since,
     pub(super) vacant: Since,
+    /// The peer hands over.
+    pub(super) offered: Since,
+    pub(super) handing: Handing,
     /// The number of our newest heartbeat.
     pub(super) sequence: u64,
     /// The first heartbeat that says what this node is now: role, epoch, rank.
@@ -104,7 +108,7 @@ pub struct Elector {
     /// There is something new to say.
     news: bool,
     /// Something heard may change the role.
-    heard: bool,
+    pub(super) heard: bool,
     next: Instant,
     pub(super) seen: Instant,
     late: Worst,
@@ -149,6 +153,8 @@ impl Elector {
             plainly_better: Since::default(),
             preempting: Since::default(),
             vacant: Since::default(),
+            offered: Since::default(),
+            handing: Handing::default(),
             sequence: 0,
             stated: 1,
             sent: VecDeque::with_capacity(REMEMBERED),
@@ -250,8 +256,8 @@ impl Elector {
     }
 
     fn learn(&mut self, now: Instant, heartbeat: &Heartbeat, out: &mut RoleOutbox) {
-        let said = self.peer.said.as_ref().map(|said| (said.role, said.epoch, said.resigns, Rank::of(said)));
-        let says = (heartbeat.role, heartbeat.epoch, heartbeat.resigns, Rank::of(heartbeat));
+        let told = |said: &Heartbeat| (said.role, said.epoch, said.resigns, said.handover, Rank::of(said));
+        let (said, says) = (self.peer.said.as_ref().map(told), told(heartbeat));
         let before = self.peer.echoed;
         self.peer.echoed = self.paths.echo(&heartbeat.heard, self.sequence);
         let answers = before < self.stated && self.peer.echoed >= self.stated;
@@ -316,12 +322,22 @@ impl Elector {
     }
 
     /// An operator asks.
-    pub fn handle_request(&mut self, now: Instant, request: Request, out: &mut RoleOutbox) {
+    ///
+    /// # Errors
+    /// When the request cannot be followed. That it was is no promise that the other node takes the role.
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        request: Request,
+        out: &mut RoleOutbox,
+    ) -> Result<(), Refusal> {
         self.begin(now, out);
-        if let Err(refusal) = self.follow(now, request, out) {
+        let followed = self.follow(now, request, out);
+        if let Err(refusal) = followed {
             out.events.push(Event::Refused { request, refusal });
         }
         self.end(now, out);
+        followed
     }
 
     fn follow(&mut self, now: Instant, request: Request, out: &mut RoleOutbox) -> Result<(), Refusal> {
@@ -337,11 +353,12 @@ impl Elector {
                 self.disabled = on;
                 self.claim = None;
                 if on && self.role == Role::Active {
-                    self.resign(now, Cause::Disabled, out);
+                    self.give(now, Cause::Disabled, out);
                 }
                 self.state();
             }
             Request::Resign => self.resign_if_asked(now, out)?,
+            Request::HandOver => self.hand_over_if_asked(now, out)?,
             Request::TakeOver => self.take_if_asked(now)?,
         }
         self.heard = true;
@@ -421,7 +438,8 @@ impl Elector {
         match self.role {
             Role::Alone => Standing::ALONE,
             role @ (Role::Active | Role::Standby) => {
-                Standing { role, epoch: self.epoch, until: self.lease.until(), ..Standing::ALONE }
+                let cedes = if role == Role::Standby { self.handing.ceding() } else { Ceding::No };
+                Standing { role, epoch: self.epoch, until: self.lease.until(), cedes, ..Standing::ALONE }
             }
         }
     }
@@ -437,7 +455,7 @@ impl Elector {
     }
 
     /// Every verb begins by noticing that the node is late, and that its lease is over, whatever else it brings.
-    fn begin(&mut self, now: Instant, out: &mut RoleOutbox) {
+    pub(super) fn begin(&mut self, now: Instant, out: &mut RoleOutbox) {
         self.seen = self.seen.max(now);
         let late = now.since(self.next);
         if self.config.peer.is_some() {
@@ -456,7 +474,7 @@ impl Elector {
     }
 
     /// Every verb ends by saying what is new.
-    fn end(&mut self, now: Instant, out: &mut RoleOutbox) {
+    pub(super) fn end(&mut self, now: Instant, out: &mut RoleOutbox) {
         if self.config.peer.is_some() {
             if self.news {
                 self.speak(now, out);
@@ -558,12 +576,14 @@ impl Elector {
             version: self.version.0,
             // Whoever sends it knows the calendar.
             calendar_ms: 0,
+            handover: self.handover(),
         }
     }
 
     pub(super) fn turn(&mut self, now: Instant, to: Role, cause: Cause, out: &mut RoleOutbox) {
         let transition = Transition { at: now, from: self.role, to, epoch: self.epoch, cause };
         self.role = to;
+        self.handing.end();
         self.timeline.push(transition);
         self.counters.forgotten_transitions = self.timeline.forgotten;
         out.events.push(Event::Became(transition));

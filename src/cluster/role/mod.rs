@@ -19,6 +19,7 @@
 mod counters;
 mod decide;
 mod elector;
+mod handover;
 mod health;
 mod lateness;
 mod lease;
@@ -33,6 +34,7 @@ mod tests;
 
 pub use counters::RoleCounters;
 pub use elector::{Elector, RoleConfig};
+pub use handover::CEDE;
 pub use redundancy::{Lack, Redundancy};
 pub use request::{Refusal, Request};
 pub use snapshot::{ConditionRow, PathRow, PeerRow, RoleSnapshot, TransitionRow};

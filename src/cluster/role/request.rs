@@ -12,8 +12,10 @@ pub enum Request {
     Maintenance(bool),
     /// pfSense's "temporarily disable CARP": the node gives up, and serves no more whatever happens.
     Disable(bool),
-    /// The active hands over.
+    /// The active gives the role up at once, whatever is under way.
     Resign,
+    /// The active hands over without losing a packet, if the standby has everything.
+    HandOver,
     /// The standby takes over.
     TakeOver,
 }
@@ -26,6 +28,7 @@ impl fmt::Display for Request {
             Request::Disable(true) => "disable",
             Request::Disable(false) => "enable",
             Request::Resign => "resign",
+            Request::HandOver => "hand over",
             Request::TakeOver => "take over",
         })
     }
@@ -51,6 +54,14 @@ pub enum Refusal {
     Worse,
     /// This node is in maintenance.
     Maintenance,
+    /// The standby has not got all states.
+    NotSynced,
+    /// The cable between the nodes carries nothing.
+    SyncDown,
+    /// The standby is behind with the changes that it is told.
+    Behind,
+    /// The peer's release knows of no handover.
+    PeerOlder,
 }
 
 impl fmt::Display for Refusal {
@@ -64,6 +75,10 @@ impl fmt::Display for Refusal {
             Refusal::Unable => "this node cannot serve",
             Refusal::Worse => "the other node is healthier and would take the role back",
             Refusal::Maintenance => "this node is in maintenance",
+            Refusal::NotSynced => "the standby has not got all connections yet",
+            Refusal::SyncDown => "the sync port carries nothing",
+            Refusal::Behind => "the standby is behind with the changes that it is told",
+            Refusal::PeerOlder => "the peer runs a release that cannot take over without loss; use resign",
         })
     }
 }

@@ -73,6 +73,15 @@ pub struct Rule {
     /// Whether flows are bound to the interfaces by which they began; as `system.state_policy` says when absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub state_policy: Option<StatePolicy>,
+    /// The most flows of this rule (pfSense's `max`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_states: Option<u32>,
+    /// The most sources that have any (`max-src-nodes`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_src_nodes: Option<u32>,
+    /// The most flows of one source (`max-src-states`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_src_states: Option<u32>,
     /// The port forward that this rule belongs to: interface, family, protocol, source and destination are the
     /// forward's.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -113,6 +122,9 @@ impl Rule {
             not_tagged: false,
             state_type: StateType::Keep,
             state_policy: None,
+            max_states: None,
+            max_src_nodes: None,
+            max_src_states: None,
             port_forward: None,
             log: false,
             disabled: false,

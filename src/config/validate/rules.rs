@@ -125,11 +125,30 @@ fn check_headers(path: &str, rule: &Rule, report: &mut Report) {
 
 fn check_action(path: &str, rule: &Rule, report: &mut Report) {
     let without_flows = rule.action != Action::Pass;
-    let said =
-        [("state_type", rule.state_type != StateType::Keep), ("state_policy", rule.state_policy.is_some())];
+    let said = [
+        ("state_type", rule.state_type != StateType::Keep),
+        ("state_policy", rule.state_policy.is_some()),
+        ("max_states", rule.max_states.is_some()),
+        ("max_src_nodes", rule.max_src_nodes.is_some()),
+        ("max_src_states", rule.max_src_states.is_some()),
+    ];
     for (key, _) in said.into_iter().filter(|(_, said)| *said && without_flows) {
         let message = "Only a rule that passes makes flows.";
         report.add(format!("{path}.{key}"), message, format!("Remove {key}."));
+    }
+    let limits = [
+        ("max_states", rule.max_states),
+        ("max_src_nodes", rule.max_src_nodes),
+        ("max_src_states", rule.max_src_states),
+    ];
+    for (key, most) in limits {
+        if most == Some(0) {
+            let message = "A rule that may have no flow passes nothing.";
+            report.add(format!("{path}.{key}"), message, format!("Write 1 or more, or remove {key}."));
+        } else if most.is_some() && rule.state_type == StateType::None {
+            let message = "Where no flow is made, none is counted.";
+            report.add(format!("{path}.{key}"), message, format!("Remove {key}."));
+        }
     }
     if rule.state_type == StateType::None && rule.state_policy.is_some() {
         let message = "Where no flow is made, none is bound to anything.";

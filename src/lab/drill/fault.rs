@@ -2,15 +2,20 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 
+use super::readiness;
 use super::upgrade;
 use super::worker::Worker;
+use crate::cluster::role;
 use crate::io::process::Blow;
+use crate::io::request::Request;
 use crate::io::{clock, pace};
 use crate::lab::build;
 use crate::lab::claim::Claim;
+use crate::lab::interruption;
 use crate::lab::network::{Network, namespace};
+use crate::lab::node::RunningNode;
 use crate::lab::nodes::Nodes;
 
 /// Where the silent fault and that of the gateway are.
@@ -19,6 +24,8 @@ const LAN: &str = "lan";
 const SYNC: &str = "sync";
 /// The provider's router, and its port at the switch.
 const GATEWAY: &str = "gateway";
+/// A node that is preferred takes its role again within this, once it is ready.
+const RETURN: Duration = Duration::from_secs(20);
 /// How long the pulse of `stall` lasts.
 const PULSE: Duration = Duration::from_millis(200);
 
@@ -49,6 +56,12 @@ pub enum Drill {
     Stall,
     /// All processors are busy for a minute.
     Load,
+    /// The active node hands over.
+    Handover,
+    /// The active node loses its power, comes back, and takes the role again.
+    Return,
+    /// Each node ends and is started again, the other one serving meanwhile.
+    RestartBoth,
     /// The standby node loses its power and comes back knowing nothing: it is told all flows while they go on.
     Resync,
     /// Both nodes get a newer release, one after the other.
@@ -92,13 +105,23 @@ pub enum Act {
     Relax,
     /// The node is started again.
     Start,
+    /// `koi pair handover` on the active node.
+    HandOver,
+    /// The standby node ends cleanly and is started again.
+    RestartStandby,
+    /// The same of the active one, which hands over by itself.
+    RestartActive,
+    /// Each node says that the other one could take its place.
+    AwaitReady,
+    /// The node has taken its role again: by itself where it is preferred, by a handover otherwise.
+    AwaitReturn,
     /// `koi pair upgrade` with a release of this very program, called newer.
     Upgrade,
 }
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 14] = [
+    pub const ALL: [Drill; 17] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -111,6 +134,9 @@ impl Drill {
         Drill::Split,
         Drill::Stall,
         Drill::Load,
+        Drill::Handover,
+        Drill::Return,
+        Drill::RestartBoth,
         Drill::Resync,
         Drill::Upgrade,
     ];
@@ -130,6 +156,9 @@ impl Drill {
             Drill::Split => "split",
             Drill::Stall => "stall",
             Drill::Load => "load",
+            Drill::Handover => "handover",
+            Drill::Return => "return",
+            Drill::RestartBoth => "restart-both",
             Drill::Resync => "resync",
             Drill::Upgrade => "upgrade",
         }
@@ -152,6 +181,20 @@ impl Drill {
             Drill::Split => vec![(Act::Part, seconds(3)), (Act::Join, seconds(3))],
             Drill::Stall => vec![(Act::Hog, seconds(5)), (Act::Pause, seconds(3))],
             Drill::Load => vec![(Act::Hog, seconds(60))],
+            Drill::Handover => vec![(Act::HandOver, seconds(2))],
+            Drill::Return => vec![
+                (Act::PowerOff, seconds(2)),
+                (Act::Start, seconds(1)),
+                (Act::AwaitReady, seconds(1)),
+                (Act::AwaitReturn, seconds(2)),
+            ],
+            Drill::RestartBoth => vec![
+                (Act::HandOver, seconds(1)),
+                (Act::RestartStandby, seconds(1)),
+                (Act::AwaitReady, seconds(1)),
+                (Act::RestartActive, seconds(1)),
+                (Act::AwaitReady, seconds(1)),
+            ],
             Drill::Resync => vec![(Act::PowerOff, seconds(2))],
             Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
         }
@@ -160,6 +203,7 @@ impl Drill {
     /// What is done afterwards, so that all is as it was.
     pub fn mending(self) -> Vec<Act> {
         match self {
+            Drill::Handover | Drill::Return | Drill::RestartBoth => vec![],
             Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split | Drill::Upgrade => vec![],
             Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
@@ -186,8 +230,32 @@ impl Drill {
             | Drill::Split
             | Drill::Stall
             | Drill::Load
+            | Drill::Handover
+            | Drill::Return
+            | Drill::RestartBoth
             | Drill::Resync
             | Drill::Upgrade => None,
+        }
+    }
+
+    /// The step from which on not one message of the streams may be lost, come twice, or out of its order.
+    pub fn flawless_from(self) -> Option<usize> {
+        match self {
+            Drill::Handover | Drill::RestartBoth => Some(0),
+            Drill::Return => Some(1),
+            Drill::Control
+            | Drill::PowerOff
+            | Drill::Crash
+            | Drill::Freeze
+            | Drill::UnplugWan
+            | Drill::UnplugLan
+            | Drill::UnplugSilent
+            | Drill::UnplugSync
+            | Drill::GatewayDead
+            | Drill::Split
+            | Drill::Stall
+            | Drill::Load => None,
+            Drill::Resync | Drill::Upgrade => None,
         }
     }
 
@@ -254,8 +322,41 @@ impl Scene<'_> {
                 Ok(())
             }
             Act::Start => self.nodes.start_again(victim, self.claim),
+            Act::HandOver => self.hand_over(),
+            Act::RestartStandby => self.restart("standby"),
+            Act::RestartActive => self.restart("active"),
+            Act::AwaitReady => readiness::wait(self.nodes, None),
+            Act::AwaitReturn => self.await_return(),
             Act::Upgrade => upgrade::run(self.nodes, victim, self.claim),
         }
+    }
+
+    /// The node that says that this is its role.
+    fn node_that_is(&self, role: &str) -> anyhow::Result<usize> {
+        let is = |node: &RunningNode| node.word().is_ok_and(|word| word.role == role);
+        self.nodes.all.iter().position(is).with_context(|| format!("no node is {role}"))
+    }
+
+    fn hand_over(&self) -> anyhow::Result<()> {
+        let node = &self.nodes.all[self.node_that_is("active")?];
+        node.ask(&Request::Role(role::Request::HandOver)).context("koi pair handover").map(drop)
+    }
+
+    fn restart(&mut self, role: &str) -> anyhow::Result<()> {
+        let node = self.node_that_is(role)?;
+        self.nodes.start_again(node, self.claim)
+    }
+
+    fn await_return(&self) -> anyhow::Result<()> {
+        if self.nodes.document.text.contains("preempt = false") {
+            return self.hand_over();
+        }
+        let limit = clock::now() + RETURN;
+        while self.node_that_is("active").ok() != Some(self.victim) {
+            ensure!(clock::now() < limit, "the node does not take its role again");
+            interruption::wait_until(clock::now() + PULSE)?;
+        }
+        Ok(())
     }
 
     /// Hits the victim's processes; `skip` leaves out the first of them, which is the parent.
@@ -362,7 +463,12 @@ mod tests {
                 | Act::Join
                 | Act::Relax
                 | Act::Start
-                | Act::Upgrade => None,
+                | Act::HandOver
+                | Act::RestartStandby
+                | Act::RestartActive
+                | Act::AwaitReady
+                | Act::AwaitReturn => None,
+                Act::Upgrade => None,
             };
             for other in acts.iter().filter_map(|act| undone(*act)) {
                 assert!(acts.contains(&other), "{}: {other:?}", drill.name());

@@ -58,6 +58,10 @@ pub struct Gap {
     pub longest: Duration,
     /// Messages sent in the window that never came.
     pub lost: u64,
+    /// Those that came more than once.
+    pub twice: u64,
+    /// Those that came after a later one.
+    pub late: u64,
     /// The longest time between two messages at the sender: it should be the spacing.
     pub sender: Duration,
 }
@@ -68,6 +72,8 @@ impl Gap {
         Gap {
             longest: self.longest.max(other.longest),
             lost: self.lost + other.lost,
+            twice: self.twice + other.twice,
+            late: self.late + other.late,
             sender: self.sender.max(other.sender),
         }
     }
@@ -81,10 +87,15 @@ impl Gap {
 /// after the first of them does not count.
 pub fn gap(first: u32, sent: &[Instant], arrivals: &[(Instant, u32)], window: Window) -> Gap {
     let mut came = vec![false; sent.len()];
+    let (mut twice, mut late, mut newest_so_far) = (0, 0, 0);
     let mut times = Vec::with_capacity(arrivals.len() + 1);
     for &(at, number) in arrivals {
         let Some(index) = number.checked_sub(first).map(|index| index as usize) else { continue };
         if let Some(came) = came.get_mut(index) {
+            let inside = u64::from(window.contains(sent[index]));
+            twice += if *came { inside } else { 0 };
+            late += if !*came && index < newest_so_far { inside } else { 0 };
+            newest_so_far = newest_so_far.max(index);
             *came = true;
             times.push((at, index));
         }
@@ -95,7 +106,7 @@ pub fn gap(first: u32, sent: &[Instant], arrivals: &[(Instant, u32)], window: Wi
         times.push((window.to, 0));
     }
     let spacing = |index: usize| sent.get(index + 1).map_or(Duration::ZERO, |next| next.since(sent[index]));
-    let mut gap = Gap::default();
+    let mut gap = Gap { twice, late, ..Gap::default() };
     let mut last: Option<(Instant, usize)> = None;
     for (at, index) in times {
         let since = last.map_or(window.from, |(at, _)| at);
@@ -167,6 +178,13 @@ mod tests {
         }
         let seen = gap(0, &sent, &arrivals, WHOLE);
         assert_eq!((millis(seen.longest).floor(), seen.lost), (20.0, 0));
+        assert_eq!((seen.late, seen.twice), (0, 0), "as they were read");
+        arrivals.swap(130, 150);
+        arrivals.push(arrivals[140]);
+        let mixed = gap(0, &sent, &arrivals, WHOLE);
+        assert_eq!((mixed.late, mixed.twice, mixed.lost), (20, 1, 0));
+        arrivals.pop();
+        arrivals.swap(130, 150);
         let numbered = gap(7, &sent, &arrivals.iter().map(|(at, n)| (*at, n + 7)).collect::<Vec<_>>(), WHOLE);
         assert_eq!(numbered, seen, "numbers begin anywhere");
     }

@@ -63,10 +63,10 @@ pub fn run(
     check: &mut dyn FnMut(&Nodes) -> anyhow::Result<()>,
 ) -> anyhow::Result<Vec<Summary>> {
     process::as_many_descriptors_as_permitted().context("descriptors")?;
-    let Load { sessions, flows } = plan.load;
+    let Load { sessions, flows, rate } = plan.load;
     writeln!(
         out,
-        "\nTraffic: 4 streams, {sessions} TCP sessions, {flows} UDP flows, 1,000 new ones a second, a bulk transfer, pings"
+        "\nTraffic: 4 streams (up to {rate} messages a second), {sessions} TCP sessions, {flows} UDP flows, 1,000 new ones a second, a bulk transfer, pings"
     )?;
     out.flush()?;
     let mut traffic = None;

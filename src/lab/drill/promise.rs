@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::fault::Drill;
-use super::figures::{Spread, millis};
+use super::figures::{Gap, Spread, millis};
 use super::ping::Count;
 use super::traffic::Load;
 use super::trial::Trial;
@@ -49,6 +49,9 @@ impl Drill {
             Drill::Stall => of(150, &[0, 1]),
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
+            Drill::Handover => of(50, &[1]),
+            Drill::Return => of(50, &[1, 0, 0, 1]),
+            Drill::RestartBoth => of(50, &[1, 0, 0, 1, 0]),
             Drill::Resync => of(20, &[0]),
             // Once there; and back, where the document prefers the other node.
             Drill::Upgrade => of(60, &[]),
@@ -82,6 +85,10 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         }
         if !takeovers.is_empty() && trial.takeovers != takeovers {
             say(format!("takeovers {:?} instead of {takeovers:?}", trial.takeovers));
+        }
+        let Gap { lost, twice, late, .. } = trial.flawless;
+        if lost + twice + late > 0 {
+            say(format!("of the streams {lost} messages were lost, {twice} came twice, {late} late"));
         }
         if trial.dual > dual {
             say(format!("two nodes acted for the pair for {} ms", millis(trial.dual)));
@@ -124,7 +131,7 @@ mod tests {
     use super::super::figures::Gap;
     use super::*;
 
-    const LOAD: Load = Load { sessions: 10, flows: 100 };
+    const LOAD: Load = Load { sessions: 10, flows: 100, rate: 1000 };
 
     fn good(drill: Drill) -> Trial {
         Trial {

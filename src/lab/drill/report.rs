@@ -26,6 +26,8 @@ pub struct Summary {
     pub return_gap_ms: Spread,
     /// Messages of the streams that were lost around the fault.
     pub messages_lost: u64,
+    /// Of drills in which nothing may be missing: messages that were, that came twice, that came out of their order.
+    pub messages_flawed: [u64; 3],
     /// The longest time between two messages at a sender; it should be a millisecond.
     pub sender_gap_ms: f64,
     /// Pings around the fault, both kinds together.
@@ -77,6 +79,11 @@ impl Summary {
             control_gap_ms: spread(|trial| millis(trial.control.longest)),
             return_gap_ms: spread(|trial| millis(trial.returning.longest)),
             messages_lost: trials.iter().map(|trial| trial.gap.lost).sum(),
+            messages_flawed: [
+                trials.iter().map(|trial| trial.flawless.lost).sum(),
+                trials.iter().map(|trial| trial.flawless.twice).sum(),
+                trials.iter().map(|trial| trial.flawless.late).sum(),
+            ],
             sender_gap_ms: spread(|trial| millis(trial.gap.sender)).max,
             ping_sent: both.sent,
             ping_lost: both.lost,
@@ -157,8 +164,12 @@ mod tests {
     fn the_object_has_the_fields_that_were_promised() {
         let gap = Gap { longest: std::time::Duration::from_millis(7), ..Gap::default() };
         let trial = Trial { gap, takeovers: vec![0], survived: 3, ..Trial::default() };
-        let summary =
-            Summary::of(Drill::Control, Load { sessions: 3, flows: 0 }, &[trial.clone(), trial], None);
+        let summary = Summary::of(
+            Drill::Control,
+            Load { sessions: 3, flows: 0, rate: 1000 },
+            &[trial.clone(), trial],
+            None,
+        );
         let json = serde_json::to_value(&summary).unwrap();
         for field in [
             "drill",
@@ -176,7 +187,7 @@ mod tests {
         }
         assert_eq!(json["gap_ms"]["p95"], 7.0);
         assert_eq!((json["tcp_survived"].as_u64(), json["ok"].as_bool()), (Some(6), Some(true)));
-        let load = Load { sessions: 3, flows: 0 };
+        let load = Load { sessions: 3, flows: 0, rate: 1000 };
         assert!(!Summary::of(Drill::Control, load, &[], None).ok, "untried is not kept");
         assert_eq!(Summary::of(Drill::Control, load, &[], Some("no".into())).broken, ["no"]);
         let mut text = Vec::new();

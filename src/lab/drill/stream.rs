@@ -1,4 +1,4 @@
-//! Streams: numbered UDP messages, a thousand a second, both ways through flows that a host inside has opened.
+//! Streams: numbered UDP messages, a thousand a second or more, both ways through flows that a host inside has opened.
 //!
 //! Both ends are on this machine and on one clock. The senders note when they really sent, so that their own
 //! lateness is not blamed on the router; the receivers take the kernel's time of arrival.
@@ -21,7 +21,7 @@ use crate::types::Instant;
 pub const PORTS: [u16; 2] = [7001, 7002];
 /// The hosts that open the flows.
 const OPENERS: [&str; 2] = ["client", "www"];
-/// The time between two messages.
+/// The time between two messages, or between two bursts of them.
 const SPACING: Duration = Duration::from_millis(1);
 /// How long the first message may take to get through.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -60,18 +60,20 @@ impl Streams {
     ///
     /// # Errors
     /// When a flow cannot be opened.
-    pub fn start(network: &Network) -> anyhow::Result<Streams> {
+    pub fn start(network: &Network, rate: usize) -> anyhow::Result<Streams> {
         let server = network.addresses("server").into_iter().find(IpAddr::is_ipv4).context("no server")?;
         let mut logs = Vec::new();
         let (mut senders, mut receivers) = (Vec::new(), Vec::new());
-        for (opener, port) in OPENERS.into_iter().zip(PORTS) {
+        // The first opener's flow has the rate that is wanted.
+        let bursts = [(rate / 1000).max(1), 1];
+        for ((opener, port), burst) in OPENERS.into_iter().zip(PORTS).zip(bursts) {
             let (near, far) = open(opener, SocketAddr::new(server, port))
                 .with_context(|| format!("a flow from {opener} to the server"))?;
             for (name, from, to) in
                 [(format!("{opener} → server"), &near, &far), (format!("server → {opener}"), &far, &near)]
             {
                 logs.push(Log { name, ..Log::default() });
-                senders.push(End { socket: from.socket.try_clone()?, to: from.to });
+                senders.push((End { socket: from.socket.try_clone()?, to: from.to }, burst));
                 receivers.push(to.socket.try_clone()?);
             }
         }
@@ -81,11 +83,10 @@ impl Streams {
             // Without the right to it, the lateness is in the log.
             pace::punctual();
             let mut next = clock::now();
-            let mut number = 0;
+            let mut numbers = vec![0; senders.len()];
             while running.goes_on() {
                 pace::until(next);
-                send(&senders, number, &sent);
-                number += 1;
+                send(&senders, &mut numbers, &sent);
                 // After a pause, on: there is nothing to catch up with.
                 next = (next + SPACING).max(clock::now());
             }
@@ -152,8 +153,15 @@ fn open(opener: &str, server: SocketAddr) -> anyhow::Result<(End, End)> {
     Ok((End { socket: near, to: server }, End { socket: far, to: seen }))
 }
 
-fn send(senders: &[End], number: u32, logs: &Mutex<Vec<Log>>) {
-    for (stream, end) in senders.iter().enumerate() {
+fn send(senders: &[(End, usize)], numbers: &mut [u32], logs: &Mutex<Vec<Log>>) {
+    let longest = senders.iter().map(|(_, burst)| *burst).max().unwrap_or_default();
+    let turns = (0..longest).flat_map(|turn| senders.iter().enumerate().map(move |one| (turn, one)));
+    for (turn, (stream, (end, burst))) in turns {
+        if turn >= *burst {
+            continue;
+        }
+        let number = numbers[stream];
+        numbers[stream] += 1;
         let mut message = [0; LEN];
         message[..4].copy_from_slice(&(stream as u32).to_be_bytes());
         message[4..].copy_from_slice(&number.to_be_bytes());

@@ -24,11 +24,13 @@ pub struct Load {
     pub sessions: usize,
     /// UDP flows in the background.
     pub flows: usize,
+    /// Messages a second in each direction of the client's stream: a multiple of a thousand.
+    pub rate: usize,
 }
 
 /// The traffic; it ends with this value.
 pub struct Traffic {
-    /// A thousand messages a second, both ways.
+    /// A thousand messages a second or more, both ways.
     pub streams: Streams,
     /// TCP sessions.
     pub sessions: Sessions,
@@ -50,7 +52,7 @@ impl Traffic {
     /// When something does not get through even now.
     pub fn start(network: &Network, watch: Watch, load: Load) -> anyhow::Result<Traffic> {
         Ok(Traffic {
-            streams: Streams::start(network).context("the UDP streams")?,
+            streams: Streams::start(network, load.rate).context("the UDP streams")?,
             pings: Pings::start(network).context("the pings")?,
             bulk: Bulk::start(network).context("the bulk transfer")?,
             sessions: Sessions::start(network, load.sessions).context("the TCP sessions")?,

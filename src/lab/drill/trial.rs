@@ -30,6 +30,8 @@ pub struct Trial {
     pub control: Gap,
     /// The worst of all streams around the fault.
     pub gap: Gap,
+    /// The worst of all streams from the step on from which none may miss anything.
+    pub flawless: Gap,
     /// Each stream around the fault, by name.
     pub streams: Vec<(String, Gap)>,
     /// At the very end, something came in every stream.
@@ -104,6 +106,10 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     interruption::wait_until(around.to + SETTLE)?;
     trial.streams = traffic.streams.gaps(around);
     trial.gap = worst(&trial.streams);
+    if let Some(from) = drill.flawless_from().and_then(|step| begins.get(step)) {
+        let window = Window { from: *from, ..around };
+        trial.flawless = worst(&traffic.streams.gaps(window));
+    }
     trial.pings = traffic.pings.counts(around);
     (trial.survived, trial.stall, trial.bulk_stall) = (survey.alive, survey.stall, bulk.stall);
     trial.notes.extend(survey.why);

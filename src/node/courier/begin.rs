@@ -3,11 +3,16 @@
 use super::walk::Walk;
 use super::{Courier, CourierOutbox, ReplicaOrder};
 use crate::cluster::replica::{Datagram, Sender, StreamId, Verdict};
-use crate::types::{Instant, Role};
+use crate::types::{Duration, Instant, Role};
 use crate::wire::pair::Version;
 
 /// Spreads the streams of one session and epoch over all numbers.
 const SPREAD: u32 = 0x9e37_79b9;
+
+/// A peer that has not said which stream it told is asked again after this, so many times. One of another release may
+/// never say it.
+const AGAIN: Duration = Duration::from_millis(50);
+const TRIES: u8 = 4;
 
 /// Where a stream that this node tells is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -17,18 +22,28 @@ pub(super) enum Beginning {
     Over,
     /// The peer has not answered yet.
     Waits {
-        /// An operator wants everything told in full.
-        in_full: bool,
-        /// The peer has the flows that it told this node of.
-        by_name: bool,
+        /// The peer has the flows that it told this node of, or not, once that is known.
+        by_name: Option<bool>,
+        /// When it is asked again.
+        again: Instant,
+        /// How often it has been.
+        tries: u8,
     },
 }
 
 impl Beginning {
     /// The peer has said which stream it told last; it is the one that this node heard last, or not.
-    pub(super) fn note_told(&mut self, heard: bool) {
-        if let Beginning::Waits { in_full, by_name } = self {
-            *by_name = heard && !*in_full;
+    fn note_told(&mut self, heard: bool) {
+        match self {
+            Beginning::Waits { by_name: by_name @ None, .. } => *by_name = Some(heard),
+            Beginning::Waits { by_name: Some(_), .. } | Beginning::Over => {}
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Beginning::Waits { again, .. } => Some(*again),
+            Beginning::Over => None,
         }
     }
 }
@@ -66,24 +81,52 @@ impl Courier {
         let stream = StreamId(u64::from(session) << 32 | u64::from(self.epoch.0));
         self.sender = Some(Sender::new(now, stream, &mut self.sender_out));
         self.greeting = None;
-        self.beginning = Beginning::Waits { in_full, by_name: false };
+        // The release before knows no names.
+        let known = in_full || !self.peer_speaks(Version(2));
+        self.beginning = Beginning::Waits { by_name: known.then_some(false), again: now + AGAIN, tries: 0 };
         (self.verdict, self.differs, self.walk) = (Verdict::default(), None, Walk::begun(now));
     }
 
-    /// The peer has answered: now the shard begins.
+    /// The peer says which stream it told last.
+    pub(super) fn note_told(&mut self, now: Instant, told: StreamId, out: &mut CourierOutbox) {
+        self.beginning.note_told(self.receiver.stream() == Some(told));
+        self.tell(now, out);
+    }
+
+    /// When the peer has answered, and is known to need names or all, the shard begins.
     pub(super) fn tell(&mut self, now: Instant, out: &mut CourierOutbox) {
-        if let Beginning::Waits { in_full: _, by_name } = std::mem::take(&mut self.beginning) {
-            self.told = self.sender.as_ref().map(Sender::stream);
-            self.walk = Walk::begun(now);
-            out.orders.push(ReplicaOrder::Tell { by_name });
+        let Beginning::Waits { by_name: Some(by_name), .. } = self.beginning else { return };
+        let Some(sender) = self.sender.as_ref().filter(|sender| sender.credit() > 0) else { return };
+        self.told = Some(sender.stream());
+        self.walk = Walk::begun(now);
+        self.beginning = Beginning::Over;
+        out.orders.push(ReplicaOrder::Tell { by_name });
+    }
+
+    /// What the peer has told last is asked for again, or done without.
+    pub(super) fn ask_for_told(&mut self, now: Instant, out: &mut CourierOutbox) {
+        let answered = self.sender.as_ref().filter(|sender| sender.credit() > 0).map(Sender::stream);
+        let Beginning::Waits { by_name, again, tries } = &mut self.beginning else { return };
+        if now < *again {
+            return;
         }
+        *again = now + AGAIN;
+        // Until there is any answer the sender itself asks.
+        let Some(stream) = answered else { return };
+        *tries += 1;
+        if *tries > TRIES {
+            *by_name = Some(false);
+            return self.tell(now, out);
+        }
+        self.sender_out.datagrams.push(Datagram::Begin(stream).encode());
     }
 
     /// A standby answers the beginning of a stream with the one that it told last itself.
     pub(super) fn remember(&mut self, plain: &[u8]) {
         let Some(Datagram::Begin(stream)) = Datagram::decode(plain) else { return };
         let fresh = self.receiver.stream() != Some(stream) || self.receiver.newest() == 0;
-        if let Some(told) = self.told.filter(|_| fresh && self.peer_speaks(Version(2))) {
+        if fresh && self.peer_speaks(Version(2)) {
+            let told = self.told.unwrap_or(StreamId(0));
             self.receiver_out.datagrams.push(Datagram::Told { stream, told }.encode());
         }
     }

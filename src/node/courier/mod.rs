@@ -9,6 +9,10 @@
 //!
 //! A stream that begins may be by name: a peer that says which stream it told last, from the table that it still has,
 //! and that is the one that this node heard last, is told only the names of the flows that both have.
+//!
+//! In a handover the stream outlives the roles: the sender of the node that gave the role away goes on until its last
+//! word is acknowledged, and the receiver of the new active node takes it, both for [`CEDE`] at most. Meanwhile nothing
+//! else is begun in the other direction.
 
 use crate::cluster::channel::{Opener, Sealer};
 use crate::cluster::parcel::{self, Parcels};
@@ -16,6 +20,7 @@ use crate::cluster::replica::{
     Datagram, Evidence, Item, Proof, Receiver, ReceiverOutbox, SLOTS, Sender, SenderOutbox, Slots, StreamId,
     Verdict,
 };
+use crate::cluster::role::CEDE;
 use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, Version, flow};
 
@@ -33,6 +38,9 @@ use walk::Walk;
 
 /// An unanswered question about the stream is asked again after this.
 const GREET_AGAIN: Duration = Duration::from_millis(50);
+
+/// A peer that takes longer than this to apply a change is not handed over to.
+const BEHIND: Duration = Duration::from_millis(50);
 
 /// Caller-owned outputs of a [`Courier`].
 #[derive(Default)]
@@ -93,12 +101,24 @@ pub struct Courier {
     receiver: Receiver,
     /// The chunk that completes the peer's walk.
     complete: Option<u64>,
+    /// The chunk with which the peer stops to forward.
+    frozen: Option<u64>,
+    /// This node has handed over; what its shard still tells goes out until then.
+    ceding: Option<Instant>,
+    /// The last word of that.
+    left: Option<u64>,
+    /// This node has taken over by a handover: what the peer still tells is taken until then.
+    assuming: Option<Instant>,
     /// What the two nodes speak with each other.
     speaks: Version,
     proof: Proof,
     /// What the walk through everything has taken.
     walk: Walk,
     unopened: u64,
+    /// Datagrams of streams that this node does not listen to, or speak in, at present.
+    strays: u64,
+    /// Handovers whose last word was not acknowledged in time.
+    unfinished: u64,
     parcels: Parcels,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
@@ -122,10 +142,16 @@ impl Default for Courier {
             greeting: None,
             receiver: Receiver::new(),
             complete: None,
+            frozen: None,
+            ceding: None,
+            left: None,
+            assuming: None,
             speaks: Version::OLDEST,
             proof: Proof::default(),
             walk: Walk::default(),
             unopened: 0,
+            strays: 0,
+            unfinished: 0,
             parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
@@ -151,21 +177,34 @@ impl Courier {
             }
             // What is under way stays so, and is said again in the next session.
             CourierOrder::SessionFell => self.sealer = None,
-            CourierOrder::Role(role, epoch) => {
-                let changed = (self.role, self.epoch) != (role, epoch);
-                (self.role, self.epoch) = (role, epoch);
-                if changed {
-                    // The stream of this epoch may have begun before its active node was known here.
-                    let epoch_of = |stream: StreamId| stream.0 & u64::from(u32::MAX);
-                    if self.receiver.stream().map(epoch_of) != Some(u64::from(epoch.0)) {
-                        self.complete = None;
-                        self.proof.begin(now);
-                    }
-                    self.begin(now, out);
+            CourierOrder::Role(role, epoch) => self.take_role(now, role, epoch, out),
+            CourierOrder::Cedes(epoch) => {
+                if self.sender.is_some() && self.ceding.is_none() {
+                    (self.ceding, self.left) = (Some(now + CEDE), None);
                 }
+                self.take_role(now, Role::Standby, epoch, out);
             }
         }
         self.flush(out);
+    }
+
+    fn take_role(&mut self, now: Instant, role: Role, epoch: Epoch, out: &mut CourierOutbox) {
+        if (self.role, self.epoch) == (role, epoch) {
+            return;
+        }
+        let takes_over = (self.role, role) == (Role::Standby, Role::Active);
+        self.assuming = (takes_over && self.frozen().is_some()).then(|| now + CEDE);
+        if role != Role::Standby {
+            self.ceding = None;
+        }
+        (self.role, self.epoch) = (role, epoch);
+        // The stream of this epoch may have begun before its active node was known here.
+        let epoch_of = |stream: StreamId| stream.0 & u64::from(u32::MAX);
+        if self.receiver.stream().map(epoch_of) != Some(u64::from(epoch.0)) {
+            self.complete = None;
+            self.proof.begin(now);
+        }
+        self.begin(now, out);
     }
 
     /// True when the peer knows this release of the pair's protocols, and so does this node.
@@ -173,9 +212,17 @@ impl Courier {
         self.speaks >= version
     }
 
-    /// An active node with a session tells its states; any other does not.
+    /// An active node with a session tells its states, and who has handed over what is left to tell; any other does
+    /// not.
     fn begin(&mut self, now: Instant, out: &mut CourierOutbox) {
         match (self.role, self.session, &self.sealer) {
+            (Role::Standby, Some(_), Some(_)) if self.ceding.is_some() => {
+                if let Some(sender) = &self.sender {
+                    self.greeting = Some(now + GREET_AGAIN);
+                    self.sender_out.datagrams.push(Datagram::Begin(sender.stream()).encode());
+                }
+            }
+            (Role::Standby, _, _) if self.ceding.is_some() => {}
             (Role::Active, Some(_), Some(_)) => {
                 let epoch = u64::from(self.epoch.0);
                 match &self.sender {
@@ -193,7 +240,8 @@ impl Courier {
     }
 
     fn end(&mut self, out: &mut CourierOutbox) {
-        self.greeting = None;
+        (self.greeting, self.ceding, self.left) = (None, None, None);
+        self.beginning = Beginning::default();
         if self.sender.take().is_some() {
             out.orders.push(ReplicaOrder::Quiet);
         }
@@ -213,15 +261,45 @@ impl Courier {
     }
 
     fn handle_replication(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {
-        // A role that has changed meanwhile makes the other end's words pointless.
-        match self.role {
-            Role::Active => self.handle_answer(now, plain, out),
-            Role::Standby => {
-                self.remember(plain);
+        match Datagram::decode(plain) {
+            Some(Datagram::Begin(stream) | Datagram::Data { stream, .. }) if self.listens(now, stream) => {
+                if self.role == Role::Standby {
+                    self.remember(plain);
+                }
                 self.receiver.handle_datagram(now, plain, &mut self.receiver_out);
                 self.take_items(now, out);
             }
-            Role::Alone => {}
+            Some(
+                Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_),
+            ) if self.sender.is_some() => self.handle_answer(now, plain, out),
+            // A role that has changed meanwhile makes the other end's words pointless.
+            Some(
+                Datagram::Begin(_)
+                | Datagram::Data { .. }
+                | Datagram::Ack { .. }
+                | Datagram::Told { .. }
+                | Datagram::Differ(..)
+                | Datagram::Unknown(..)
+                | Datagram::Verdict(..)
+                | Datagram::Again(_),
+            )
+            | None => self.strays += 1,
+        }
+    }
+
+    /// A standby listens, unless it still speaks itself; who takes over hears the end of that one stream.
+    fn listens(&self, now: Instant, stream: StreamId) -> bool {
+        match self.role {
+            Role::Alone => false,
+            Role::Standby => self.ceding.is_none(),
+            Role::Active => {
+                self.assuming.is_some_and(|until| now < until) && self.receiver.stream() == Some(stream)
+            }
         }
     }
 
@@ -248,14 +326,20 @@ impl Courier {
         match Datagram::decode(plain) {
             Some(Datagram::Ack { stream, received, .. }) if stream == ours => {
                 if self.greeting.take().is_some() && !sender.can_resume(received) {
-                    return self.begin_anew(now);
+                    return match self.ceding {
+                        Some(_) => self.end(out),
+                        None => self.begin_anew(now),
+                    };
                 }
                 sender.handle_datagram(now, plain, &mut self.sender_out);
                 self.tell(now, out);
                 self.walk.note_applied(now, self.acked());
+                if self.left.is_some_and(|left| self.acked() >= Some(left)) {
+                    self.end(out);
+                }
             }
             Some(Datagram::Told { stream, told }) if stream == ours => {
-                self.beginning.note_told(Some(told) == self.receiver.stream());
+                self.note_told(now, told, out);
             }
             Some(Datagram::Differ(stream, slots)) if stream == ours => {
                 out.orders.push(ReplicaOrder::Correct { ranges: slots.iter().collect(), flows: Vec::new() });
@@ -264,7 +348,7 @@ impl Courier {
                 out.orders.push(ReplicaOrder::Correct { ranges: Vec::new(), flows: slots.iter().collect() });
             }
             Some(Datagram::Verdict(stream, verdict)) if stream == ours => self.note_verdict(now, verdict),
-            Some(Datagram::Again(stream)) if stream == ours => self.tell_again(now),
+            Some(Datagram::Again(stream)) if stream == ours && self.ceding.is_none() => self.tell_again(now),
             Some(
                 Datagram::Ack { .. }
                 | Datagram::Told { .. }
@@ -289,7 +373,7 @@ impl Courier {
         for item in self.receiver_out.items.drain(..) {
             match item {
                 Item::Begin(_) => {
-                    self.complete = None;
+                    (self.complete, self.frozen) = (None, None);
                     self.proof.begin(now);
                     self.walk = Walk::begun(now);
                     out.orders.push(ReplicaOrder::ForgetPeer);
@@ -297,6 +381,9 @@ impl Courier {
                 Item::Chunk(sequence, chunk) => {
                     if flow::is_complete(&chunk) {
                         self.complete = Some(sequence);
+                    }
+                    if flow::is_frozen(&chunk) {
+                        self.frozen = Some(sequence);
                     }
                     self.walk.note_chunk(sequence, &chunk);
                     out.orders.push(ReplicaOrder::Import(stream, sequence, chunk));
@@ -359,13 +446,20 @@ impl Courier {
     pub fn handle_chunk(&mut self, now: Instant, chunk: Vec<u8>, out: &mut CourierOutbox) {
         if let Some(sender) = &mut self.sender {
             self.walk.note_chunk(sender.newest() + 1, &chunk);
-            sender.push(now, chunk, &mut self.sender_out);
+            let is_last = flow::is_left(&chunk);
+            if sender.push(now, chunk, &mut self.sender_out) && is_last {
+                self.left = Some(sender.newest());
+            }
         }
         self.flush(out);
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut CourierOutbox) {
+        if self.ceding.is_some_and(|until| until <= now) {
+            self.unfinished += 1;
+            self.end(out);
+        }
         if let Some(sender) = &mut self.sender {
             if self.greeting.is_some_and(|again| again <= now) {
                 self.greeting = Some(now + GREET_AGAIN);
@@ -374,6 +468,7 @@ impl Courier {
             sender.handle_timeout(now, &mut self.sender_out);
         }
         self.receiver.handle_timeout(now, &mut self.receiver_out);
+        self.ask_for_told(now, out);
         self.ask(now);
         self.parcels.handle_timeout(now, &mut self.parcels_out);
         self.flush(out);
@@ -384,8 +479,10 @@ impl Courier {
         let sender = self.sender.as_ref().and_then(Sender::poll_timeout).map(|(at, _)| at);
         let receiver = self.receiver.poll_timeout().map(|(at, _)| at);
         let proof = self.proof.poll_timeout().filter(|_| self.role == Role::Standby);
+        let beginning = self.beginning.poll_timeout();
         let parcels = self.parcels.poll_timeout().map(|(at, _)| at);
-        sender.into_iter().chain(receiver).chain(parcels).chain(self.greeting).chain(proof).min()
+        let replica = sender.into_iter().chain(receiver).chain(self.greeting).chain(proof).chain(beginning);
+        replica.chain(parcels).chain(self.ceding).min()
     }
 
     fn flush(&mut self, out: &mut CourierOutbox) {
@@ -413,6 +510,18 @@ impl Courier {
     /// A standby has applied the whole walk.
     fn is_complete(&self) -> bool {
         self.complete.is_some_and(|complete| complete <= self.receiver.applied())
+    }
+
+    /// The epoch in which the peer told everything and stopped to forward, once all of that has been applied.
+    pub fn frozen(&self) -> Option<Epoch> {
+        let applied = self.frozen.is_some_and(|frozen| frozen <= self.receiver.applied());
+        let stream = self.receiver.stream().filter(|_| applied)?;
+        Some(Epoch((stream.0 & u64::from(u32::MAX)) as u32))
+    }
+
+    /// Changes have waited for the peer for longer than a healthy one needs.
+    pub fn is_behind(&self, now: Instant) -> bool {
+        self.sender.as_ref().is_some_and(|sender| sender.lag(now) > BEHIND)
     }
 
     /// The newest chunk of the peer's that this node has applied.

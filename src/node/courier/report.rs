@@ -32,7 +32,7 @@ impl Courier {
     /// What was counted, with a sentence for each. The streams' numbers are those of the present ones.
     pub fn counters(&self, now: Instant) -> Vec<CounterRow> {
         let sender = self.sender.as_ref().map(|sender| sender.snapshot(now).counters).unwrap_or_default();
-        let SenderCounters { sent, resent, foreign: strays, impossible, overrun } = sender;
+        let SenderCounters { sent, resent, foreign: unknown_streams, impossible, overrun } = sender;
         let ReceiverCounters { received, repeated, early, foreign, beyond } =
             self.receiver.snapshot().counters;
         let ProofCounters { compared, different, healed, asked, rounds, unknown } =
@@ -48,7 +48,16 @@ impl Courier {
             ("replica-repeated", repeated, "Chunks of the peer's states that had come before."),
             ("replica-early", early, "Chunks of the peer's states that came before their turn."),
             ("replica-beyond", beyond, "Chunks of the peer's states that were too far ahead to keep."),
-            ("replica-foreign", foreign + strays, "Datagrams of another stream of states, or of none."),
+            (
+                "replica-foreign",
+                foreign + unknown_streams + self.strays,
+                "Datagrams of another stream of states, or of none.",
+            ),
+            (
+                "handover-unfinished",
+                self.unfinished,
+                "Handovers whose last word the peer did not acknowledge in time.",
+            ),
             ("digest-compared", compared, "Ranges of states compared with the active node's digest."),
             ("digest-different", different, "Of these: the states here were others."),
             ("digest-healed", healed, "Ranges of states that had differed and were the same again."),

@@ -147,6 +147,7 @@ impl Pair {
         self.orders.swap(0, 1);
         self.channels.ends.swap(0, 1);
         self.order(1, CourierOrder::Role(Role::Standby, Epoch(epoch)));
+        self.orders = Default::default();
         self.order(0, CourierOrder::Role(Role::Active, Epoch(epoch)));
     }
 }
@@ -195,6 +196,7 @@ fn a_peer_that_started_again_is_told_everything() {
     pair.tell(complete());
     pair.apply();
     pair.couriers[1] = Courier::default();
+    pair.order(1, CourierOrder::Speak(Version::NEWEST));
     pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
     pair.session();
     assert!(pair.tells_anew());
@@ -217,6 +219,7 @@ fn a_peer_that_started_again_before_it_had_applied_anything_is_told_everything()
     assert!(!out.datagrams.is_empty());
     pair.deliver(1, out);
     pair.couriers[1] = Courier::default();
+    pair.order(1, CourierOrder::Speak(Version::NEWEST));
     pair.orders[1].clear();
     pair.order(1, CourierOrder::Role(Role::Standby, Epoch(7)));
     pair.session();
@@ -261,6 +264,7 @@ fn a_peer_whose_router_started_again_has_no_names() {
     pair.tell(complete());
     pair.apply();
     pair.couriers[0] = Courier::default();
+    pair.order(0, CourierOrder::Speak(Version::NEWEST));
     pair.orders = Default::default();
     pair.swap(8);
     pair.session();
@@ -336,6 +340,31 @@ fn what_differs_is_asked_for_and_both_nodes_know_of_it() {
 }
 
 #[test]
+fn a_peer_of_another_release_never_says_what_it_told_and_is_told_in_full() {
+    let mut pair = Pair::new();
+    pair.tell(complete());
+    pair.apply();
+    pair.order(0, CourierOrder::Role(Role::Standby, Epoch(8)));
+    let mut out = CourierOutbox::default();
+    pair.couriers[1].handle_order(pair.channels.now, CourierOrder::Role(Role::Active, Epoch(8)), &mut out);
+    // The sender's beginning is acknowledged; what was told before is not said.
+    let stream = pair.couriers[1].sender.as_ref().unwrap().stream();
+    let beyond = [0; 4];
+    let ack = Datagram::Ack { stream, received: 0, applied: 0, beyond }.encode();
+    let mut now = pair.channels.now;
+    let mut out = CourierOutbox::default();
+    pair.couriers[1].handle_answer(now, &ack, &mut out);
+    let mut asked = 0;
+    while out.orders.is_empty() && asked < 100 {
+        now = pair.couriers[1].poll_timeout().unwrap().max(now);
+        asked += 1;
+        pair.couriers[1].handle_timeout(now, &mut out);
+    }
+    assert_eq!(out.orders, [ReplicaOrder::Tell { by_name: false }]);
+    assert!(now.since(pair.channels.now) < Duration::from_millis(400));
+}
+
+#[test]
 fn a_parcel_goes_through_the_sessions_of_the_pair() {
     let mut pair = Pair::new();
     let kind = parcel::Kind::AGREEMENT;
@@ -350,4 +379,52 @@ fn a_parcel_goes_through_the_sessions_of_the_pair() {
     }
     assert_eq!(events[0], [parcel::Event::Arrived { kind, bytes: vec![7; 300_000] }]);
     assert_eq!(events[1], [parcel::Event::Delivered(parcel::ParcelId(1))]);
+}
+
+fn only(change: &Change) -> Vec<u8> {
+    let mut chunk = Vec::new();
+    flow::begin(&mut chunk);
+    flow::encode(change, &mut chunk);
+    chunk
+}
+
+#[test]
+fn in_a_handover_the_stream_outlives_the_role_until_its_last_word() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.tell(complete());
+    pair.apply();
+    pair.order(0, CourierOrder::Cedes(Epoch(7)));
+    pair.tell(only(&Change::Frozen));
+    assert_eq!(pair.couriers[1].frozen(), None, "not before it is applied");
+    pair.apply();
+    assert_eq!(pair.couriers[1].frozen(), Some(Epoch(7)));
+    // The peer leads, begins a stream of its own that nobody hears yet, and still takes what the first one says.
+    pair.order(1, CourierOrder::Role(Role::Active, Epoch(8)));
+    assert!(!pair.orders[0].contains(&ReplicaOrder::ForgetPeer));
+    pair.tell(vec![7]);
+    pair.tell(only(&Change::Left));
+    let taken: Vec<_> = std::mem::take(&mut pair.orders[1]);
+    assert_eq!(taken.len(), 2, "{taken:?}");
+    for order in taken {
+        let ReplicaOrder::Import(stream, sequence, _) = order else { panic!("{order:?}") };
+        let mut out = CourierOutbox::default();
+        let now = pair.channels.now;
+        pair.couriers[1].handle_applied(now, stream, sequence, &Evidence::default(), &mut out);
+        pair.deliver(1, out);
+    }
+    assert!(pair.orders[0].contains(&ReplicaOrder::Quiet), "{:?}", pair.orders[0]);
+    assert_eq!(pair.couriers[0].snapshot(pair.channels.now).direction, "receives");
+}
+
+#[test]
+fn a_last_word_that_nobody_acknowledges_is_given_up() {
+    let mut pair = Pair::new();
+    pair.tells_anew();
+    pair.order(0, CourierOrder::Cedes(Epoch(7)));
+    assert!(pair.couriers[0].acked().is_some());
+    let mut out = CourierOutbox::default();
+    pair.couriers[0].handle_timeout(pair.channels.now + CEDE, &mut out);
+    assert!(out.orders.contains(&ReplicaOrder::Quiet) && pair.couriers[0].acked().is_none());
+    assert_eq!(pair.couriers[0].unfinished, 1);
 }

@@ -22,11 +22,12 @@ fn row((name, value, meaning): Row) -> CounterRow {
     CounterRow::new(name, value, meaning)
 }
 
-fn role_rows(counters: &RoleCounters) -> [Row; 8] {
+fn role_rows(counters: &RoleCounters) -> [Row; 9] {
     let RoleCounters {
         fences,
         clock_jumps,
         takeovers,
+        handovers,
         conflicts,
         late_heartbeats,
         unknown_paths,
@@ -41,6 +42,7 @@ fn role_rows(counters: &RoleCounters) -> [Row; 8] {
         ),
         ("role-clock-jumps", clock_jumps, "Jumps of the machine's clock: it was paused, or somebody set it."),
         ("role-takeovers", takeovers, "Takeovers by this node."),
+        ("role-handovers", handovers, "Planned moves of the role to the other node."),
         ("role-conflicts", conflicts, "Times that both nodes were active in one epoch."),
         ("role-late-heartbeats", late_heartbeats, "Heartbeats older than one that came before."),
         ("role-unknown-paths", unknown_paths, "Heartbeats on paths that the configuration does not have."),

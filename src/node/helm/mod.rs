@@ -348,6 +348,17 @@ impl Helm {
         }
     }
 
+    /// The shard has applied everything that a peer that hands over told before it stopped, in this epoch.
+    pub fn handle_frozen(&mut self, now: Instant, epoch: Epoch, out: &mut HelmOutbox) {
+        self.elector.handle_frozen(now, epoch, &mut self.role_out);
+        self.settle(now, out);
+    }
+
+    /// Whether more changes wait for the peer than it applies in no time.
+    pub fn handle_lag(&mut self, behind: bool) {
+        self.elector.handle_lag(behind);
+    }
+
     /// Whether the machine lets the role thread run before all ordinary ones.
     pub fn handle_scheduling(&mut self, real_time: bool) {
         self.real_time = Some(real_time);
@@ -371,9 +382,18 @@ impl Helm {
     }
 
     /// An operator asks.
-    pub fn handle_request(&mut self, now: Instant, request: role::Request, out: &mut HelmOutbox) {
-        self.elector.handle_request(now, request, &mut self.role_out);
+    ///
+    /// # Errors
+    /// When the request cannot be followed.
+    pub fn handle_request(
+        &mut self,
+        now: Instant,
+        request: role::Request,
+        out: &mut HelmOutbox,
+    ) -> Result<(), role::Refusal> {
+        let followed = self.elector.handle_request(now, request, &mut self.role_out);
         self.settle(now, out);
+        followed
     }
 
     /// This node speaks as an earlier release of the pair's protocols would, from its start on.
@@ -431,7 +451,8 @@ impl Helm {
 
     /// The node ends cleanly: it hands over and takes leave of foreign speakers.
     pub fn stop(&mut self, now: Instant, out: &mut HelmOutbox) {
-        self.elector.handle_request(now, role::Request::Disable(true), &mut self.role_out);
+        // Where there is no pair, there is nothing to give.
+        let _ = self.elector.handle_request(now, role::Request::Disable(true), &mut self.role_out);
         self.settle(now, out);
         for index in 0..self.vips.len() {
             let mut carp_out = carp::Outbox::default();

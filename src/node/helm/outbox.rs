@@ -35,6 +35,8 @@ pub enum CourierOrder {
     SessionFell,
     /// The node's role.
     Role(Role, Epoch),
+    /// The node stands by in this epoch, and hands over: what its shard still tells goes to the peer.
+    Cedes(Epoch),
     /// What the two nodes speak with each other now.
     Speak(Version),
 }

@@ -6,7 +6,7 @@ use super::{CourierOrder, Helm, HelmNotice, HelmOutbox};
 use crate::carp;
 use crate::cluster::channel::{self, SessionNews};
 use crate::cluster::role::{Cause, Event, Transition};
-use crate::types::{Duration, Epoch, Instant, PathId, PortId, Role};
+use crate::types::{Ceding, Duration, Epoch, Instant, PathId, PortId, Role};
 use crate::wire::FrameBuf;
 use crate::wire::pair::{Heartbeat, Space};
 
@@ -106,10 +106,6 @@ impl Helm {
             channel.renew(now);
             channel.handle_timeout(now, &mut self.channel_out);
         }
-        for (path, mut heartbeat) in heartbeats {
-            heartbeat.calendar_ms = self.calendar_ms(now).unwrap_or_default();
-            self.send_heartbeat(path, &heartbeat, out);
-        }
         for event in events {
             if let Event::Path { path, carries } = event {
                 self.doubt(now, path, carries, out);
@@ -118,6 +114,11 @@ impl Helm {
         }
         if became.is_some() {
             self.follow_role(now, out);
+        }
+        // After the announcements: a peer that hands over relays until it hears of the takeover.
+        for (path, mut heartbeat) in heartbeats {
+            heartbeat.calendar_ms = self.calendar_ms(now).unwrap_or_default();
+            self.send_heartbeat(path, &heartbeat, out);
         }
         spoke
     }
@@ -191,7 +192,10 @@ impl Helm {
                 self.say_carp(now, index, carp_out, out);
             }
         }
-        out.courier.push(CourierOrder::Role(standing.role, standing.epoch));
+        out.courier.push(match standing.cedes {
+            Ceding::No => CourierOrder::Role(standing.role, standing.epoch),
+            Ceding::Relays | Ceding::Drains => CourierOrder::Cedes(standing.epoch),
+        });
     }
 
     /// The links of the ports, as the ways and the virtual IPs see them.

@@ -11,12 +11,13 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::Version;
 use super::digest::Digest;
+use super::relay::{FIRST_LEN, Head, MORE_LEN, Piece};
 use crate::types::{InterfaceId, MacAddr, RuleId};
 use crate::wire::{FlowKey, protocol};
 
 /// The first byte of a chunk.
 pub const VERSION: u8 = 1;
-/// No change takes more bytes than this.
+/// No change takes more bytes than this, except for a piece of a frame.
 pub const MAX_CHANGE: usize = 256;
 /// Slots told of at once by a walk.
 pub const RANGE: u32 = 256;
@@ -58,10 +59,21 @@ pub enum Change {
         /// Its MAC address.
         mac: MacAddr,
     },
+    /// The node hands over: it has told everything, and forwards nothing any more. It has a chunk of its own.
+    Frozen,
+    /// A piece of a frame that came in at a node that hands over.
+    Relayed(Piece),
+    /// What waited in the ports of a node that has handed over was relayed.
+    Drained,
+    /// The node that has handed over says no more. It has a chunk of its own.
+    Left,
     /// The flows of a range, as they are told up to here.
     Digest(Digest),
     /// All ranges have had a digest since the last round.
-    Round,
+    Round {
+        /// How many slots there are: IPv4, IPv6.
+        grown: [u32; 2],
+    },
     /// This slot has a flow that the other node has as well, in a slot of its own, when it looks the same there.
     Known {
         /// The slot of the node that tells.
@@ -94,7 +106,14 @@ impl Change {
             | Change::RangeEnd { .. }
             | Change::Complete
             | Change::Neighbour { .. } => Version(1),
-            Change::Digest(_) | Change::Round | Change::Known { .. } | Change::Walked(_) => Version(2),
+            Change::Digest(_)
+            | Change::Round { .. }
+            | Change::Known { .. }
+            | Change::Walked(_)
+            | Change::Frozen
+            | Change::Relayed(_)
+            | Change::Drained
+            | Change::Left => Version(2),
         }
     }
 }
@@ -177,6 +196,11 @@ mod kind {
     pub(super) const RANGE_END: u8 = 4;
     pub(super) const COMPLETE: u8 = 5;
     pub(super) const NEIGHBOUR: u8 = 6;
+    pub(super) const FROZEN: u8 = 48;
+    pub(super) const RELAYED_FIRST: u8 = 49;
+    pub(super) const RELAYED_MORE: u8 = 50;
+    pub(super) const DRAINED: u8 = 51;
+    pub(super) const LEFT: u8 = 52;
     pub(super) const DIGEST: u8 = 32;
     pub(super) const ROUND: u8 = 33;
     pub(super) const KNOWN: u8 = 34;
@@ -205,6 +229,40 @@ pub fn begin(into: &mut Vec<u8>) {
 /// True for the chunk that says only [`Change::Complete`]: it always has a chunk of its own.
 pub fn is_complete(chunk: &[u8]) -> bool {
     *chunk == [VERSION, kind::COMPLETE]
+}
+
+/// True for the chunk that says only [`Change::Frozen`].
+pub fn is_frozen(chunk: &[u8]) -> bool {
+    *chunk == [VERSION, kind::FROZEN]
+}
+
+/// True for the chunk that says only [`Change::Left`].
+pub fn is_left(chunk: &[u8]) -> bool {
+    *chunk == [VERSION, kind::LEFT]
+}
+
+/// Appends as much of `bytes` as a chunk of `budget` bytes has room for, and says how much that is. `head` is told of a
+/// frame's beginning.
+pub fn encode_piece(head: Option<Head>, bytes: &[u8], budget: usize, into: &mut Vec<u8>) -> usize {
+    let overhead = if head.is_some() { FIRST_LEN } else { MORE_LEN };
+    let count = budget.saturating_sub(into.len() + overhead).min(bytes.len()).min(usize::from(u16::MAX));
+    if count == 0 {
+        return 0;
+    }
+    put_piece(head.as_ref(), &bytes[..count], into);
+    count
+}
+
+fn put_piece(head: Option<&Head>, bytes: &[u8], into: &mut Vec<u8>) {
+    match head {
+        Some(head) => {
+            into.push(kind::RELAYED_FIRST);
+            head.encode(into);
+        }
+        None => into.push(kind::RELAYED_MORE),
+    }
+    into.extend_from_slice(&(bytes.len() as u16).to_be_bytes());
+    into.extend_from_slice(bytes);
 }
 
 /// What a chunk says that says only [`Change::Walked`]: it comes just before [`Change::Complete`].
@@ -242,13 +300,20 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
             }
             into.extend_from_slice(&mac.0);
         }
+        Change::Frozen => into.push(kind::FROZEN),
+        Change::Relayed(Piece { head, bytes }) => put_piece(head.as_ref(), bytes, into),
+        Change::Drained => into.push(kind::DRAINED),
+        Change::Left => into.push(kind::LEFT),
         Change::Digest(Digest { first, last, key, count, sum }) => {
             encode_range(kind::DIGEST, *first, *last, into);
             into.extend_from_slice(&key.to_be_bytes());
             into.extend_from_slice(&count.to_be_bytes());
             into.extend_from_slice(&sum.to_be_bytes());
         }
-        Change::Round => into.push(kind::ROUND),
+        Change::Round { grown } => {
+            into.push(kind::ROUND);
+            grown.iter().for_each(|count| into.extend_from_slice(&count.to_be_bytes()));
+        }
         Change::Known { slot, theirs, mixed } => {
             into.push(kind::KNOWN);
             for word in [slot, theirs, mixed] {
@@ -420,18 +485,32 @@ impl<'a> Reader<'a> {
                 };
                 Ok(Change::Neighbour { interface, address, mac: MacAddr(self.array()?) })
             }
+            kind::FROZEN => Ok(Change::Frozen),
+            kind::RELAYED_FIRST => {
+                let head = Head::decode(self.array()?)?;
+                self.piece(Some(head))
+            }
+            kind::RELAYED_MORE => self.piece(None),
+            kind::DRAINED => Ok(Change::Drained),
+            kind::LEFT => Ok(Change::Left),
             kind::DIGEST => {
                 let (first, last) = self.range()?;
                 let (key, count, sum) = (self.long()?, self.half()?, self.long()?);
                 Ok(Change::Digest(Digest { first, last, key, count, sum }))
             }
-            kind::ROUND => Ok(Change::Round),
+            kind::ROUND => Ok(Change::Round { grown: [self.word()?, self.word()?] }),
             kind::KNOWN => {
                 Ok(Change::Known { slot: self.word()?, theirs: self.word()?, mixed: self.word()? })
             }
             kind::WALKED => Ok(Change::Walked(Walked { full: self.word()?, known: self.word()? })),
             _ => Err(Malformed::Kind),
         }
+    }
+
+    fn piece(&mut self, head: Option<Head>) -> Result<Change, Malformed> {
+        let len = self.half()?;
+        let bytes = self.take(len.into())?.to_vec();
+        Ok(Change::Relayed(Piece { head, bytes }))
     }
 
     fn range(&mut self) -> Result<(u32, u32), Malformed> {

@@ -80,10 +80,12 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (0..u32::MAX - 255, 0u32..256).prop_map(|(first, more)| Change::RangeBegin { first, last: first + more }),
         1 => (0..u32::MAX - 255, 0u32..256).prop_map(|(first, more)| Change::RangeEnd { first, last: first + more }),
         1 => Just(Change::Complete),
+        1 => prop_oneof![Just(Change::Frozen), Just(Change::Drained), Just(Change::Left)],
+        1 => prop::collection::vec(any::<u8>(), 1..200).prop_map(|bytes| Change::Relayed(Piece { head: None, bytes })),
         1 => (0..u32::MAX - 255, 0u32..256, any::<(u64, u16, u64)>()).prop_map(|(first, more, (key, count, sum))| {
             Change::Digest(Digest { first, last: first + more, key, count, sum })
         }),
-        1 => Just(Change::Round),
+        1 => any::<[u32; 2]>().prop_map(|grown| Change::Round { grown }),
         1 => any::<[u32; 3]>().prop_map(|[slot, theirs, mixed]| Change::Known { slot, theirs, mixed }),
         1 => any::<[u32; 2]>().prop_map(|[full, known]| Change::Walked(Walked { full, known })),
         1 => (any::<u8>(), address, any::<[u8; 6]>()).prop_map(|(interface, address, mac)| Change::Neighbour {
@@ -109,7 +111,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_give_changes_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![0u8..8, 31u8..37]) {
+    fn any_bytes_give_changes_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![0u8..8, 31u8..37, 48u8..54]) {
         if bytes.len() > 1 {
             bytes[0] = VERSION;
             bytes[1] = kind;

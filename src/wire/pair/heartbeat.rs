@@ -25,6 +25,36 @@ pub struct Health {
     pub synced: bool,
 }
 
+/// The sender's part in a handover: a planned move of the role, without a packet lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Handover {
+    /// None.
+    #[default]
+    No,
+    /// It gives up its role, and relays until the other node leads.
+    Gives,
+    /// It stands by and wants the role.
+    Wants,
+}
+
+impl Handover {
+    const fn byte(self) -> u8 {
+        match self {
+            Handover::No => 0,
+            Handover::Gives => 1,
+            Handover::Wants => 2,
+        }
+    }
+
+    fn from_byte(byte: Option<&u8>) -> Handover {
+        match byte {
+            Some(1) => Handover::Gives,
+            Some(2) => Handover::Wants,
+            Some(_) | None => Handover::No,
+        }
+    }
+}
+
 /// One heartbeat.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Heartbeat {
@@ -56,6 +86,9 @@ pub struct Heartbeat {
     pub version: u16,
     /// What the sender's calendar says: milliseconds since 1970, zero when it does not know.
     pub calendar_ms: u64,
+    /// Its part in a handover: a byte behind the fields of the first release, which has none.
+    #[serde(skip)]
+    pub handover: Handover,
 }
 
 impl Heartbeat {
@@ -72,6 +105,7 @@ impl Heartbeat {
         };
         // Encoding plain fields into a vector cannot fail; if it did, the empty rest would be refused.
         bytes.extend(postcard::to_allocvec(heartbeat).unwrap_or_default());
+        bytes.push(self.handover.byte());
         bytes
     }
 
@@ -81,7 +115,8 @@ impl Heartbeat {
         if format != FORMAT || bytes.len() > LEN_MAX {
             return None;
         }
-        let (heartbeat, _later) = postcard::take_from_bytes::<Heartbeat>(fields).ok()?;
+        let (heartbeat, later) = postcard::take_from_bytes::<Heartbeat>(fields).ok()?;
+        let heartbeat = Heartbeat { handover: Handover::from_byte(later.first()), ..heartbeat };
         (heartbeat.heard.len() <= usize::from(Space::PATHS)).then_some(heartbeat)
     }
 }
@@ -107,16 +142,19 @@ mod tests {
             applied: 6,
             version: 1,
             calendar_ms: 3,
+            handover: Handover::Wants,
         }
     }
 
     #[test]
     fn heartbeat_to_the_byte() {
         let heartbeat = Heartbeat { sent: 1, heard: vec![(PathId(3), 130)], ..sample(0) };
-        // FORMAT, epoch, role, preference, health, sequence (varint), sent, heard, lateness, flags, hash, applied, version, calendar.
-        let bytes = [1, 7, 2, 200, 1, 2, 1, 0, 0xac, 2, 1, 1, 3, 0x82, 1, 0x80, 1, 0, 1, 5, 6, 1, 3];
+        // FORMAT, epoch, role, preference, health, sequence (varint), sent, heard, lateness, flags, hash, applied, version, calendar, handover.
+        let bytes = [1, 7, 2, 200, 1, 2, 1, 0, 0xac, 2, 1, 1, 3, 0x82, 1, 0x80, 1, 0, 1, 5, 6, 1, 3, 2];
         assert_eq!(heartbeat.encode(), bytes);
-        assert_eq!(Heartbeat::decode(&bytes), Some(heartbeat));
+        assert_eq!(Heartbeat::decode(&bytes), Some(heartbeat.clone()));
+        let first_release = Heartbeat::decode(&bytes[..bytes.len() - 1]);
+        assert_eq!(first_release, Some(Heartbeat { handover: Handover::No, ..heartbeat }));
     }
 
     #[test]

@@ -10,12 +10,13 @@ pub mod flow;
 #[cfg(test)]
 pub(crate) mod frozen_v1;
 mod heartbeat;
+pub mod relay;
 mod version;
 
 use std::net::Ipv6Addr;
 
 pub use envelope::{Envelope, Kind, Space};
-pub use heartbeat::{Health, Heartbeat};
+pub use heartbeat::{Handover, Health, Heartbeat};
 pub use version::Version;
 
 use super::packet::ETHERNET_LEN;

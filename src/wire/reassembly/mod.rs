@@ -74,6 +74,15 @@ struct Key {
     protocol: u8,
 }
 
+impl Key {
+    fn of(packet: &Packet) -> Option<Key> {
+        let Fragment::Part { id, protocol, .. } = packet.layout.fragment else { return None };
+        let (src, dst) = (packet.layout.key.src(), packet.layout.key.dst());
+        let protocol = if matches!(packet.layout.key, FlowKey::V4(_)) { protocol } else { 0 };
+        Some(Key { src, dst, id, protocol })
+    }
+}
+
 /// Half-received datagrams. Ordered maps instead of hash tables: nothing to flood, and sizes are small.
 pub struct Reassembly {
     limits: Limits,
@@ -119,9 +128,14 @@ impl Reassembly {
         self.bytes
     }
 
+    /// True for a fragment of a datagram of which others wait here.
+    pub fn knows(&self, packet: &Packet) -> bool {
+        Key::of(packet).is_some_and(|key| self.datagrams.contains_key(&key))
+    }
+
     /// Takes a fragment. A packet that is none passes through.
     pub fn handle_fragment(&mut self, now: Instant, packet: Packet, out: &mut Outbox) {
-        let Fragment::Part { id, protocol, .. } = packet.layout.fragment else {
+        let Some(key) = Key::of(&packet) else {
             out.whole.push(packet);
             return;
         };
@@ -129,9 +143,6 @@ impl Reassembly {
             Ok(span) => span,
             Err(drop) => return out.lose(drop, 1, packet.frame),
         };
-        let (src, dst) = (packet.layout.key.src(), packet.layout.key.dst());
-        let protocol = if matches!(packet.layout.key, FlowKey::V4(_)) { protocol } else { 0 };
-        let key = Key { src, dst, id, protocol };
         if !self.datagrams.contains_key(&key) {
             self.admit(now, key, out);
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::super::*;
 use crate::types::{Random, Seed, Standing};
-use crate::wire::pair::Health;
+use crate::wire::pair::{Handover, Health};
 
 pub const MS: u64 = 1_000_000;
 pub const WELL: Health = Health { forwarding: true, links: 2, gateways: 1, synced: true };
@@ -84,6 +84,8 @@ pub struct Room {
     pub dual: u64,
     both: bool,
     pub trace: u64,
+    /// The changes that a node which hands over tells come to no end.
+    pub endless: bool,
 }
 
 impl Room {
@@ -104,6 +106,7 @@ impl Room {
             dual: 0,
             both: false,
             trace: 0,
+            endless: false,
         };
         room.clean_since.fill(Some(0));
         for (index, base) in [(0, 77_000 * MS), (1, 5_000_000 * MS)] {
@@ -196,7 +199,10 @@ impl Room {
     }
 
     pub fn request(&mut self, index: usize, request: Request) {
-        self.with_node(index, |elector, now, out| elector.handle_request(now, request, out));
+        self.with_node(index, |elector, now, out| {
+            // What comes of it is in the events.
+            let _ = elector.handle_request(now, request, out);
+        });
         self.plan(index);
     }
 
@@ -387,6 +393,11 @@ impl Room {
                 self.with_node(index, |elector, now, out| {
                     elector.handle_heartbeat(now, path, &heartbeat, out)
                 });
+                // What the packet path would say a little later.
+                if heartbeat.handover == Handover::Gives && !self.endless {
+                    let epoch = heartbeat.epoch;
+                    self.with_node(index, |elector, now, out| elector.handle_frozen(now, epoch, out));
+                }
             }
             Message::Resignation(id, epoch) if opens(id) => {
                 self.with_node(index, |elector, now, out| elector.handle_resignation(now, epoch, out));

@@ -2,6 +2,7 @@
 
 use super::super::*;
 use super::room::{MS, Room, WELL, Wire};
+use crate::types::Ceding;
 use crate::wire::pair::Health;
 
 /// A pair in its ordinary state: the first node serves, both are in sync.
@@ -39,7 +40,7 @@ fn without_a_peer_a_node_is_alone() {
     let mut elector = Elector::new(config.clone(), now);
     assert_eq!(elector.poll_timeout(), None);
     elector.handle_timeout(now, &mut out);
-    elector.handle_request(now, Request::Resign, &mut out);
+    assert_eq!(elector.handle_request(now, Request::Resign, &mut out), Err(Refusal::NoPair));
     assert!(elector.standing().leads(now) && out.heartbeats.is_empty());
     assert!(matches!(out.events[..], [Event::Refused { refusal: Refusal::NoPair, .. }]));
     // It becomes one of a pair: it goes on serving.
@@ -483,6 +484,55 @@ fn a_disabled_node_serves_no_more_whatever_happens() {
     assert!(room.serving().is_empty());
     room.request(0, Request::Disable(false));
     assert!(room.run_until(1200, |room| room.serving() == [0]).is_some());
+}
+
+#[test]
+fn a_handover_waits_for_the_end_of_the_changes_within_a_bound() {
+    let mut room = Room::with(27, 3, None);
+    room.run(4000);
+    let before = room.serving()[0];
+    room.request(before, Request::HandOver);
+    let took = room.run_until(100, |room| room.serving() == [1 - before]).unwrap();
+    assert!(took < 12_000, "{took}");
+    assert_eq!(
+        (last_cause(&room, before), last_cause(&room, 1 - before)),
+        (Cause::Asked, Cause::PeerResigned)
+    );
+    assert_eq!(room.nodes[before].elector.standing().cedes, Ceding::Relays);
+    room.run(30);
+    assert_eq!(room.nodes[before].elector.standing().cedes, Ceding::Drains);
+    room.run(600);
+    assert_eq!(room.nodes[before].elector.standing().cedes, Ceding::No);
+    room.endless = true;
+    room.request(1 - before, Request::HandOver);
+    room.run(90);
+    assert!(room.serving().is_empty(), "it waits");
+    assert!(room.run_until(30, |room| room.serving() == [before]).is_some(), "but not for ever");
+    room.run(1000);
+    room.request(before, Request::HandOver);
+    room.run(20);
+    room.kill(before);
+    assert!(room.run_until(60, |room| room.serving() == [1 - before]).is_some(), "nor for a dead peer");
+}
+
+#[test]
+fn a_standby_that_lacks_something_is_not_handed_over_to() {
+    let mut room = Room::with(28, 3, None);
+    room.run(4000);
+    let before = room.serving()[0];
+    let lacking = Health { synced: false, ..WELL };
+    room.set_health(1 - before, lacking);
+    room.run(50);
+    room.request(before, Request::HandOver);
+    room.run(50);
+    let refused =
+        |event: &(u64, Event)| matches!(event.1, Event::Refused { refusal: Refusal::NotSynced, .. });
+    assert!(room.nodes[before].events.iter().any(refused));
+    assert_eq!(room.serving(), [before]);
+    // What an operator wants at once happens nevertheless.
+    room.request(before, Request::Resign);
+    assert!(room.run_until(30, |room| room.serving() == [1 - before]).is_some());
+    assert_eq!(room.nodes[before].elector.standing().cedes, Ceding::No);
 }
 
 #[test]

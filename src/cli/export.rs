@@ -1,0 +1,127 @@
+//! `koi export`: a node as one file, or a document as a file of pfSense.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+
+use super::fail;
+use super::import::{load, password, read, read_origin};
+use crate::config::backup::{Backup, RANDOM_BYTES};
+use crate::config::pfsense::{self, crypt};
+use crate::config::{Config, Valid};
+use crate::io::places::STATE_DIRECTORY;
+use crate::io::{entropy, files};
+
+/// The largest file of a state directory that belongs to a backup.
+const FILE_LIMIT: u64 = 1 << 20;
+
+/// Write a node as one file that koi import restores, or a document as a config.xml of pfSense
+#[derive(Debug, Args)]
+pub struct Export {
+    /// Configuration file of the node
+    #[arg(value_name = "CONFIG")]
+    config: PathBuf,
+    /// A config.xml that pfSense can restore
+    #[arg(long)]
+    pfsense: bool,
+    /// With --pfsense: without what the imported file had beside the document
+    #[arg(long, requires = "pfsense")]
+    without_origin: bool,
+    /// Which node of the configuration this is; not needed when there is only one
+    #[arg(long, value_name = "NAME")]
+    node: Option<String>,
+    /// State directory of the node, with its keys [default: /var/lib/koi/NODE]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// File whose first line is a password: what is written is encrypted with it
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
+    /// Where it goes, with mode 0600 [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+type Done<T> = Result<T, ExitCode>;
+
+impl Export {
+    /// Writes the file.
+    pub fn run(self) -> ExitCode {
+        self.export().unwrap_or_else(|code| code)
+    }
+
+    fn export(self) -> Done<ExitCode> {
+        let config = load(&self.config)?;
+        let password = self.password_file.as_deref().map(password).transpose()?;
+        let text = match self.pfsense {
+            true => self.to_pfsense(&config, password.as_deref())?,
+            false => self.whole(&config, password.as_deref())?,
+        };
+        match &self.out {
+            Some(out) => {
+                files::write_atomically(out, text.as_bytes())
+                    .map_err(|error| fail(format!("{}: {error}", out.display())))?;
+            }
+            None => print!("{text}"),
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    fn to_pfsense(&self, config: &Valid<Config>, password: Option<&str>) -> Done<String> {
+        let origin = if self.without_origin { None } else { read_origin(&self.config)? };
+        let export = pfsense::export(config, origin.as_ref(), self.node.as_deref()).map_err(fail)?;
+        for finding in &export.not_possible {
+            let names: Vec<&str> = finding.places.iter().map(|place| place.name.as_str()).collect();
+            eprintln!(
+                "koi: not possible: {} {}: {} ({})",
+                finding.count,
+                finding.what,
+                finding.how,
+                names.join(", ")
+            );
+        }
+        let Some(password) = password else { return Ok(export.xml) };
+        let mut salt = [0; 8];
+        entropy::fill(&mut salt).map_err(fail)?;
+        Ok(crypt::seal(&export.xml, password, salt))
+    }
+
+    fn whole(&self, config: &Valid<Config>, password: Option<&str>) -> Done<String> {
+        let index = config.node(self.node.as_deref()).map_err(fail)?;
+        let node = config.node_part(index).name.clone();
+        let state = self.state.clone().unwrap_or_else(|| Path::new(STATE_DIRECTORY).join(&node));
+        let document = String::from_utf8(read(&self.config)?).map_err(fail)?;
+        let backup = Backup::new(node, document, kept(&state)?.into_iter(), read_origin(&self.config)?);
+        let Some(password) = password else {
+            eprintln!("koi: the backup holds keys and passwords in clear; --password-file encrypts it");
+            return Ok(backup.to_text());
+        };
+        let mut random = [0; RANDOM_BYTES];
+        entropy::fill(&mut random).map_err(fail)?;
+        Ok(backup.seal(password, random))
+    }
+}
+
+/// The files of the state directory. A node that never ran has none.
+fn kept(state: &Path) -> Done<Vec<(String, Vec<u8>)>> {
+    let told = |error| fail(format!("{}: {error}", state.display()));
+    let entries = match std::fs::read_dir(state) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            eprintln!("koi: {} is not there: the backup holds no keys", state.display());
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(told(error)),
+    };
+    let mut kept = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(told)?;
+        let metadata = entry.metadata().map_err(told)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if metadata.is_file() && metadata.len() <= FILE_LIMIT && !name.starts_with('.') {
+            kept.push((name, read(&entry.path())?));
+        }
+    }
+    kept.sort();
+    Ok(kept)
+}

@@ -1,0 +1,219 @@
+//! `system`: the firewall as a whole.
+
+use super::super::report::Group;
+use super::super::tree::Element;
+use super::context::Context;
+use crate::config::model::{Optimization, Reflection, SetTimeouts, StatePolicy};
+
+/// pfSense's names for pf's timers.
+type Timer = (&'static str, fn(&mut SetTimeouts) -> &mut Option<u32>);
+
+/// pfSense's words for pf's profiles.
+pub(in super::super) static PROFILES: &[(&str, Optimization)] = &[
+    ("normal", Optimization::Normal),
+    ("high-latency", Optimization::HighLatency),
+    ("aggressive", Optimization::Aggressive),
+    ("conservative", Optimization::Conservative),
+];
+
+pub(in super::super) static TIMERS: &[Timer] = &[
+    ("tcpfirsttimeout", |t| &mut t.tcp_first),
+    ("tcpopeningtimeout", |t| &mut t.tcp_opening),
+    ("tcpestablishedtimeout", |t| &mut t.tcp_established),
+    ("tcpclosingtimeout", |t| &mut t.tcp_closing),
+    ("tcpfinwaittimeout", |t| &mut t.tcp_finwait),
+    ("tcpclosedtimeout", |t| &mut t.tcp_closed),
+    ("udpfirsttimeout", |t| &mut t.udp_first),
+    ("udpsingletimeout", |t| &mut t.udp_single),
+    ("udpmultipletimeout", |t| &mut t.udp_multiple),
+    ("icmpfirsttimeout", |t| &mut t.icmp_first),
+    ("icmperrortimeout", |t| &mut t.icmp_error),
+    ("otherfirsttimeout", |t| &mut t.other_first),
+    ("othersingletimeout", |t| &mut t.other_single),
+    ("othermultipletimeout", |t| &mut t.other_multiple),
+];
+
+/// Settings with an effect on pfSense that Koi does not have, and what is true here instead.
+static OTHER: &[(&str, &str, &str)] = &[
+    ("disablefilter", "filtering is off there", "it is on here"),
+    ("dnsserver", "name servers", "Koi resolves no names yet"),
+    ("timeservers", "time servers", "the machine keeps the time"),
+    ("timezone", "time zone", "the machine has it"),
+    ("language", "language", "the GUI is in English"),
+    ("ssh", "SSH", "the machine has it"),
+    ("maximumfrags", "fragment limit", "reassembly has a bound of its own"),
+    ("adaptivestart", "adaptive timeouts", "they are not there yet"),
+    ("authserver", "authentication server", "there are none yet"),
+    ("proxyurl", "HTTP proxy", "Koi fetches nothing"),
+    ("no_apipa_block", "link-local IPv4", "it is refused"),
+    ("webguicss", "theme", "the GUI has its own"),
+];
+
+/// What is read here, or says nothing that could have an effect.
+static READ: &[&str] = &[
+    "hostname",
+    "domain",
+    "maximumstates",
+    "webgui",
+    "disablenatreflection",
+    "enablenatreflectionpurenat",
+    "enablebinatreflection",
+    "optimization",
+    "statepolicy",
+    "user",
+    "group",
+    "nextuid",
+    "nextgid",
+    "ipv6allow",
+    "already_run_config_upgrade",
+];
+
+pub(super) fn read(ctx: &mut Context<'_>) {
+    let Some(system) = ctx.tree.root.child("system") else { return };
+    hostname(ctx, system);
+    if let Some(limit) = system.text_of("maximumstates").and_then(|text| text.parse().ok()) {
+        ctx.config.system.state_limit = limit;
+        ctx.say(Group::Imported, "state limit", "", "system/maximumstates", at(system, "maximumstates"));
+    }
+    web(ctx, system);
+    reflection(ctx, system);
+    timers(ctx, system);
+    for (key, what, how) in OTHER {
+        for element in system.all(key).filter(|element| !element.is_empty()) {
+            ctx.say(Group::Inactive, what, *how, &format!("system/{key}"), element);
+        }
+    }
+    accounts(ctx, system);
+    let told =
+        |name: &str| OTHER.iter().any(|(key, ..)| *key == name) || TIMERS.iter().any(|(key, _)| *key == name);
+    for child in &system.children {
+        let name = child.name.to_ascii_lowercase();
+        if !READ.contains(&name.as_str()) && !told(&name) {
+            ctx.say(
+                Group::Inactive,
+                "system setting",
+                "it is kept for an export",
+                &format!("system/{name}"),
+                child,
+            );
+        }
+    }
+}
+
+/// The setting itself, for its line.
+fn at<'e>(system: &'e Element, key: &str) -> &'e Element {
+    system.child(key).unwrap_or(system)
+}
+
+fn hostname(ctx: &mut Context<'_>, system: &Element) {
+    let name = system.text_of("hostname").unwrap_or_default();
+    let whole = match system.text_of("domain") {
+        Some(domain) if !name.is_empty() => format!("{name}.{domain}"),
+        Some(_) | None => name.to_owned(),
+    };
+    if !whole.is_empty() {
+        ctx.config.system.hostname = whole;
+        ctx.say(Group::Imported, "host name", "", "system/hostname", at(system, "hostname"));
+    }
+}
+
+fn web(ctx: &mut Context<'_>, system: &Element) {
+    let Some(web) = system.child("webgui") else { return };
+    ctx.config.system.anti_lockout = !ctx.flag(web, "noantilockout");
+    let port = web.text_of("port").and_then(|text| text.parse().ok());
+    match (web.text_of("protocol"), port) {
+        (Some("http"), _) => {
+            ctx.say(Group::Adapted, "GUI", "it speaks TLS on its port 443", "system/webgui", web);
+        }
+        (_, Some(port)) => {
+            ctx.config.system.web.port = port;
+            ctx.say(Group::Imported, "GUI", "", "system/webgui", web);
+        }
+        (_, None) => ctx.say(Group::Imported, "GUI", "", "system/webgui", web),
+    }
+    if web.text_of("ssl-certref").is_some() {
+        ctx.say(
+            Group::Inactive,
+            "GUI certificate",
+            "Koi makes one of its own",
+            "system/webgui/ssl-certref",
+            web,
+        );
+    }
+}
+
+fn reflection(ctx: &mut Context<'_>, system: &Element) {
+    let off = system.has("disablenatreflection");
+    let pure = system.has("enablenatreflectionpurenat");
+    if !off {
+        ctx.config.system.nat_reflection = Reflection::Purenat;
+        match pure {
+            true => ctx.say(
+                Group::Imported,
+                "NAT reflection",
+                "",
+                "system/enablenatreflectionpurenat",
+                at(system, "enablenatreflectionpurenat"),
+            ),
+            false => {
+                let how = "it translates instead of running a proxy";
+                ctx.say(Group::Adapted, "NAT reflection", how, "system/disablenatreflection", system);
+            }
+        }
+    }
+    ctx.config.system.one_to_one_reflection = system.has("enablebinatreflection");
+}
+
+fn timers(ctx: &mut Context<'_>, system: &Element) {
+    let profile = PROFILES.iter().find(|(word, _)| system.text_of("optimization") == Some(*word));
+    if let Some((_, profile)) = profile {
+        ctx.config.system.optimization = *profile;
+        ctx.say(
+            Group::Imported,
+            "optimization profile",
+            "",
+            "system/optimization",
+            at(system, "optimization"),
+        );
+    }
+    for (key, field) in TIMERS {
+        if let Some(seconds) = system.text_of(key).and_then(|text| text.parse().ok()) {
+            *field(&mut ctx.config.system.timeouts) = Some(seconds);
+            ctx.say(Group::Imported, "timer", "", &format!("system/{key}"), at(system, key));
+        }
+    }
+    if system.text_of("statepolicy") == Some("floating") {
+        ctx.config.system.state_policy = StatePolicy::Floating;
+        ctx.say(Group::Imported, "state policy", "", "system/statepolicy", at(system, "statepolicy"));
+    }
+}
+
+/// Users and groups are kept with their hashes; what is told is the kind of the hash, never the hash.
+fn accounts(ctx: &mut Context<'_>, system: &Element) {
+    for (index, user) in system.all("user").enumerate() {
+        let name = user.text_of("name").unwrap_or_default().to_owned();
+        let how = format!("set its password with koi user password; it is kept with its {}", hash_kind(user));
+        ctx.say(Group::Inactive, "user", how, &format!("system/user[{index}]"), user);
+        ctx.report.report.effect.users.push(name);
+    }
+    for (index, group) in system.all("group").enumerate() {
+        ctx.say(
+            Group::Inactive,
+            "group of users",
+            "users have roles here",
+            &format!("system/group[{index}]"),
+            group,
+        );
+    }
+}
+
+fn hash_kind(user: &Element) -> &'static str {
+    let hash =
+        ["bcrypt-hash", "sha512-hash", "md5-hash", "password"].into_iter().find_map(|key| user.text_of(key));
+    match hash {
+        Some(hash) if hash.len() == 60 && hash.starts_with("$2") => "bcrypt hash",
+        Some(hash) if hash.starts_with("$6$") => "SHA-512 hash",
+        Some(_) => "password, whose hash is of no known kind",
+        None => "account without a password",
+    }
+}
