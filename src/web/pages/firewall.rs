@@ -191,6 +191,24 @@ static ADVANCED_FIELDS: &[Field] = &[
         ]),
         "Whether packets of a connection must come in where it began.",
     ),
+    field(
+        "max_states",
+        "Max. states",
+        Kind::Number { default: "no limit" },
+        "The most connections that the rule passes at a time.",
+    ),
+    field(
+        "max_src_nodes",
+        "Max. src nodes",
+        Kind::Number { default: "no limit" },
+        "The most sources that have connections by the rule at a time.",
+    ),
+    field(
+        "max_src_states",
+        "Max. src. states",
+        Kind::Number { default: "no limit" },
+        "The most connections of each source.",
+    ),
     field("tag", "Tag", TEXT, "A match carries this word from here on."),
     field("tagged", "Tagged", TEXT, "Only packets that carry this word."),
     field(
