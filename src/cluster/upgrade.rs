@@ -167,7 +167,7 @@ impl Upgrade {
             let NodeView { name, version, .. } = newer;
             return Step::Stop(format!("{name} runs {version}, which is newer. {}", self.left()));
         }
-        if !self.well.is_some_and(|since| now.since(since) >= SETTLED) {
+        if self.well.is_none_or(|since| now.since(since) < SETTLED) {
             return self.until_well(now, view, nodes);
         }
         self.advance(now, view, nodes, active)

@@ -208,7 +208,7 @@ fn is_risky(change: &diff::Change, old: &Config) -> bool {
         path.strip_prefix(*section)
             .is_some_and(|rest| !rest.starts_with(|next: char| next.is_alphanumeric() || next == '_'))
     };
-    sections.iter().any(|section| of(&section)) || (path.starts_with("rule") && !old.system.anti_lockout)
+    sections.iter().any(of) || (path.starts_with("rule") && !old.system.anti_lockout)
 }
 
 /// The candidate with one change taken out of it; `None` when nothing is left. Comments stay where that can be.

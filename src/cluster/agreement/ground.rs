@@ -47,9 +47,9 @@ pub enum Peer {
 pub struct Outbox {
     /// Messages for the peer.
     pub messages: Vec<Vec<u8>>,
-    /// This document shall come into force; [`Agreement::handle_enforced`] says whether it has.
+    /// This document shall come into force; [`super::Agreement::handle_enforced`] says whether it has.
     pub enforce: Option<Document>,
-    /// Of the change that [`Agreement::propose`] has begun.
+    /// Of the change that [`super::Agreement::propose`] has begun.
     pub outcome: Option<Outcome>,
     /// For the log.
     pub notes: Vec<String>,
