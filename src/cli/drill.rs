@@ -198,7 +198,7 @@ fn round(
     let quiet = clock::now();
     pace::until(quiet + BEFORE);
     let struck = clock::now();
-    let order = if crash { Request::Crash } else { Request::Role(role::Request::Resign) };
+    let order = if crash { Request::Crash } else { Request::Role(role::Request::HandOver) };
     match nodes.ask(from, order) {
         // Who has died does not answer.
         Ok(_) => {}
