@@ -24,7 +24,7 @@ def ping(net):
     """LAN and DMZ reach the outside, LAN reaches the router and the DMZ, both families."""
     for host, to in [("cli", SRV4), ("cli", SRV6), ("cli", WWW4), ("cli", WWW6), ("cli", ROUTER_LAN4),
                      ("www", SRV4), ("www", SRV6)]:
-        expect(net.pings(host, to), f"{host} does not reach {to}")
+        expect(net.pings(host, to, "-W", "5"), f"{host} does not reach {to}")
     # Over a small MTU the first one is told so.
     for to in [SRV4, SRV6]:
         until(f"a fragmented ping of {to}", lambda: net.pings("cli", to, "-s", "4000"), 5)
@@ -206,12 +206,14 @@ def scan(net):
 
 
 def page(net):
-    """The status page on the LAN address, with its password only."""
+    """The pages on the LAN address, with a password only: whoever has none is sent to log in."""
     password = (net.directory / "state/web-password").read_text().strip()
     said = net.inside("cli", "curl", "-sk", "-m", "10", "-u", f"admin:{password}", f"https://{ROUTER_LAN4}/status.json")
     expect(json.loads(said)["node"] == "alpha", said)
-    code = net.inside("cli", "curl", "-sk", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", f"https://{ROUTER_LAN4}/")
-    expect(code == "401", f"without a password: {code}")
+    for name, wanted in [([], "303"), (["-u", "admin:wrong"], "401")]:
+        code = net.inside("cli", "curl", "-sk", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", *name,
+                          f"https://{ROUTER_LAN4}/status.json")
+        expect(code == wanted, f"without the password: {code}")
 
 
 def reload(net):
