@@ -34,6 +34,8 @@ mod spoil;
 mod stack;
 #[path = "../../sim/story.rs"]
 mod story;
+#[path = "../../sim/stream.rs"]
+mod stream;
 #[path = "../../sim/swarm.rs"]
 mod swarm;
 #[path = "../../sim/switch.rs"]
