@@ -110,8 +110,10 @@ impl Elector {
         };
         let heard_handover = heard.map(|said| said.handover);
         let vacant = self.role == Role::Standby && heard.is_some_and(|said| said.role == Role::Standby);
+        // Of a document that only one node has yet, the other one counts other things.
+        let comparable = !self.is_being_changed();
         let holds = |test: fn(&Rank, &Rank) -> bool| {
-            pair.is_some_and(|(active, standby)| test(&standby.0, &active.0))
+            comparable && pair.is_some_and(|(active, standby)| test(&standby.0, &active.0))
         };
         self.better.update(now, holds(|standby, active| standby > active));
         self.plainly_better.update(now, holds(Rank::is_plainly_above));

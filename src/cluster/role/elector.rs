@@ -181,6 +181,7 @@ impl Elector {
         self.begin(now, out);
         self.paths.apply(now, &config.paths);
         let before = std::mem::replace(&mut self.config, config);
+        self.own.count_anew();
         if before.peer != self.config.peer {
             (self.peer, self.session, self.floor) = (Peer::default(), false, now);
             self.paths.forget_sequences();
@@ -614,6 +615,11 @@ impl Elector {
     /// The documents differ, and not only because one is being changed on both nodes.
     pub(super) fn configurations_differ(&self) -> bool {
         self.differ.is_some_and(|since| self.seen.since(since) >= DIFFER)
+    }
+
+    /// One node has a document that the other one will have in a moment.
+    pub(super) fn is_being_changed(&self) -> bool {
+        self.config_hash_differs() && !self.configurations_differ()
     }
 
     fn config_hash_differs(&self) -> bool {

@@ -85,6 +85,11 @@ impl OwnHealth {
         }
     }
 
+    /// Another configuration counts other things: what is told next counts at once.
+    pub fn count_anew(&mut self) {
+        self.told = false;
+    }
+
     /// The conditions as they are now.
     pub fn set(&mut self, now: Instant, health: Health) {
         let Health { forwarding, links, gateways, synced } = health;

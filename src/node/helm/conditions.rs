@@ -44,6 +44,9 @@ impl Conditions {
     ) {
         self.links.resize(ports, false);
         self.critical = critical;
+        // Several virtual IPs of an interface share its fate.
+        self.critical.sort_unstable();
+        self.critical.dedup();
         let known =
             |before: Option<usize>| before.and_then(|at| self.gateways.get(at)).copied().unwrap_or(true);
         self.gateways = gateways.map(known).collect();
