@@ -59,8 +59,12 @@
 //! encodes what changes at the end of a batch ([`node::Outbox::chunks`]), the courier numbers, seals and repeats it until it
 //! is acknowledged; the standby's courier opens it and its shard takes it over ([`node::Command::Import`]). Digests of
 //! ranges of the table go with the stream (`conntrack/digest.rs`, `cluster/replica/proof.rs`): a standby is in sync when
-//! it is proven that both tables are the same, and what differs is told again. The packet path
-//! waits for neither of them; with `defer` a flow's first packet does, for 10 ms at most (`node/deferral.rs`).
+//! it is proven that both tables are the same, and what differs is told again. The packet path waits for neither of
+//! them; with `defer` a flow's first packet does, for 10 ms at most (`node/deferral.rs`).
+//!
+//! A planned move of the role goes through the same stream (`cluster/role/handover.rs`): the old node stops to forward,
+//! tells its last changes, and passes on every frame that still reaches it (`node/relay.rs`); the new one takes over at
+//! that point of the stream, and works that off before what reaches it directly (`node/assumption.rs`).
 //!
 //! Two releases in a row work together: a node says to its peer only what both know ([`wire::pair::Version`], the helm tells
 //! courier and shard), and the release before is kept frozen in the tests (`wire/pair/frozen_v1.rs`). A new program is
