@@ -162,6 +162,7 @@ impl Shard {
                 if was.cedes == Ceding::No && self.table.keeps_changes() =>
             {
                 self.relay.begin();
+                self.tell_neighbours();
                 self.recall_deferred();
             }
             (Ceding::Relays | Ceding::Drains, _) => {}

@@ -72,8 +72,7 @@ impl Shard {
                     true => self.table.keep_changes_by_name(now),
                     false => self.table.keep_changes(now, true),
                 }
-                let known = |row: crate::route::NeighbourRow| Some((row.interface, row.address, row.mac?));
-                self.met.extend(self.neighbours.rows().into_iter().filter_map(known).take(MET));
+                self.tell_neighbours();
             }
             Replication::Listen => {
                 self.table.keep_changes(now, false);
@@ -86,6 +85,13 @@ impl Shard {
 
     pub(super) fn has_to_tell(&self) -> bool {
         self.credit > 0 && self.has_changes_to_tell() && !self.is_mute()
+    }
+
+    /// All neighbours are told (again): the peer's node could not take those of an address that was not its own yet.
+    pub(super) fn tell_neighbours(&mut self) {
+        let known = |row: crate::route::NeighbourRow| Some((row.interface, row.address, row.mac?));
+        self.met.clear();
+        self.met.extend(self.neighbours.rows().into_iter().filter_map(known).take(MET));
     }
 
     pub(super) fn has_changes_to_tell(&self) -> bool {

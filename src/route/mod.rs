@@ -41,7 +41,7 @@ pub struct Outbox<P> {
     pub failed: Vec<(InterfaceId, IpAddr, P)>,
     /// Packets that may wait no longer.
     pub dropped: Vec<(Drop, P)>,
-    /// Neighbours that have just answered, and their MAC addresses.
+    /// Neighbours that have just answered, or were overheard, and their MAC addresses.
     pub met: Vec<(InterfaceId, IpAddr, MacAddr)>,
     /// Losses without a packet of the node's.
     pub counted: Vec<Drop>,

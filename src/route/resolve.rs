@@ -250,13 +250,14 @@ impl<P> Neighbours<P> {
             let jitter = Duration::from_nanos(self.random.below(REACHABLE.as_nanos() as u64));
             let patience = self.patience(index, REACHABLE / 2 + jitter);
             self.table.set(now, index, State::Reachable, now + patience);
-            if changed || state != State::Reachable {
-                out.met.push((key.0, key.1, mac));
-            }
         } else if !parked.is_empty() {
             self.table.set(now, index, State::Delay, now + DELAY);
         } else if changed || !was_usable {
             self.table.set(now, index, State::Stale, now + FORGET);
+        }
+        // Also what was only overheard: a peer that takes over a moment later would have to ask for it.
+        if changed || !was_usable || confirmed && state != State::Reachable {
+            out.met.push((key.0, key.1, mac));
         }
         out.ready.extend(parked.into_iter().map(|packet| (key.0, mac, packet)));
         self.tell_of_gateway(key, true, out);
