@@ -206,14 +206,14 @@ def scan(net):
 
 
 def page(net):
-    """The pages on the LAN address, with a password only: whoever has none is sent to log in."""
+    """The pages on the LAN address, with a password only: people without one are sent to log in."""
     password = (net.directory / "state/web-password").read_text().strip()
     said = net.inside("cli", "curl", "-sk", "-m", "10", "-u", f"admin:{password}", f"https://{ROUTER_LAN4}/status.json")
     expect(json.loads(said)["node"] == "alpha", said)
-    for name, wanted in [([], "303"), (["-u", "admin:wrong"], "401")]:
+    for name, path, wanted in [([], "/", "303"), ([], "/status.json", "401"), (["-u", "admin:wrong"], "/", "401")]:
         code = net.inside("cli", "curl", "-sk", "-m", "10", "-o", "/dev/null", "-w", "%{http_code}", *name,
-                          f"https://{ROUTER_LAN4}/status.json")
-        expect(code == wanted, f"without the password: {code}")
+                          f"https://{ROUTER_LAN4}{path}")
+        expect(code == wanted, f"{path} without the password: {code}")
 
 
 def reload(net):
