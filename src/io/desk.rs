@@ -1,5 +1,6 @@
 //! Who answers the control socket: asks the forward thread and waits for its answer.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
 use super::privilege::Kept;
-use super::program;
+use super::program::{self, ProgramNote, ReleaseStep};
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
@@ -54,6 +55,8 @@ pub struct Desk {
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
     colleague: Colleague,
+    /// The program that was on trial when this process started is kept.
+    trial_is_over: AtomicBool,
 }
 
 impl Desk {
@@ -79,6 +82,7 @@ impl Desk {
             port_names,
             colleague: Colleague::new(pair.clone()),
             pair,
+            trial_is_over: AtomicBool::new(false),
         }
     }
 
@@ -161,7 +165,7 @@ impl Desk {
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
-            Request::Release(step) => self.ask_parent(|ticket| Report::Release { ticket, step }),
+            Request::Release(step) => self.take_release_step(step),
             Request::Install => self.install(),
             Request::Crash => {
                 tracing::error!("an operator wants to see this router process die");
@@ -232,7 +236,7 @@ impl Desk {
             privileges: self.kept.clone(),
             public_key: self.pair.public_key(&compiled).to_string(),
             pair: self.pair.snapshot().ok().map(Box::new),
-            program: self.start.program.clone(),
+            program: self.program(),
             config_file: self.start.file.display().to_string(),
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
@@ -281,6 +285,20 @@ impl Desk {
                 return Ok(Response::Killed { count });
             }
         }
+    }
+
+    fn take_release_step(&self, step: ReleaseStep) -> Result<Response, String> {
+        let done = self.ask_parent(|ticket| Report::Release { ticket, step })?;
+        if step == ReleaseStep::Keep && matches!(done, Response::Done) {
+            self.trial_is_over.store(true, Ordering::Relaxed);
+        }
+        Ok(done)
+    }
+
+    /// The program that this router process runs, as the parent said at its start, but for a trial that has ended well.
+    fn program(&self) -> ProgramNote {
+        let note = self.start.program.clone();
+        ProgramNote { trial: note.trial && !self.trial_is_over.load(Ordering::Relaxed), ..note }
     }
 
     /// The pair, and what the parent knows of its configuration.
