@@ -54,7 +54,8 @@ impl Drill {
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
             Drill::Handover => of(50, &[1]),
-            Drill::Return => of(50, &[1, 0, 0, 1]),
+            // What it is about begins when the node comes back; how sudden failures go, the other drills say.
+            Drill::Return => of(150, &[1, 0, 0, 1]),
             Drill::RestartBoth => of(50, &[1, 0, 0, 1, 0]),
             Drill::Resync => of(50, &[0]),
             // Once there; and back, where the document prefers the other node.
