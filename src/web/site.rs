@@ -105,8 +105,13 @@ impl Site {
         let Some(desk) = self.desk.clone() else {
             return Response::Failed("Nobody answers that here.".into());
         };
-        let _permit = self.askers.acquire().await;
-        let asked = tokio::task::spawn_blocking(move || desk(request)).await;
+        // Whoever loses patience leaves the question at work, and its place taken.
+        let permit = Arc::clone(&self.askers).acquire_owned().await;
+        let asking = move || {
+            let _permit = permit;
+            desk(request)
+        };
+        let asked = tokio::task::spawn_blocking(asking).await;
         asked.unwrap_or_else(|_| Response::Failed("The question has failed; the log says why.".into()))
     }
 
@@ -209,8 +214,12 @@ impl Site {
         edit: impl FnOnce(&dyn Editor) -> Result<T, Rejected> + Send + 'static,
     ) -> Result<T, Rejected> {
         let Some(editor) = self.editor.clone() else { return Err(Rejected::NotHere) };
-        let _permit = self.workers.acquire().await;
-        let done = tokio::task::spawn_blocking(move || edit(&*editor)).await;
+        let permit = Arc::clone(&self.workers).acquire_owned().await;
+        let editing = move || {
+            let _permit = permit;
+            edit(&*editor)
+        };
+        let done = tokio::task::spawn_blocking(editing).await;
         done.unwrap_or_else(|_| Err(Rejected::Failed("The change has failed; the log says why.".into())))
     }
 }
