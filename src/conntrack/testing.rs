@@ -167,6 +167,7 @@ pub(crate) fn pending(original: FlowKey, reply: FlowKey) -> Pending {
         reply,
         pass_in: Pass::forged(RuleId(1)),
         pass_out: Pass::forged(RuleId(2)),
+        via: Via::default(),
         ingress: LAN,
         egress: WAN,
         next_hop: [3, NO_HOP],

@@ -89,7 +89,7 @@ pub enum Request {
 }
 
 /// Which flows. Fields that are absent let every flow pass.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlowFilter {
     /// Source of the first packet, before translation.
@@ -106,6 +106,8 @@ pub struct FlowFilter {
     pub address: Option<Prefix>,
     /// The rule that let it in or out.
     pub rule: Option<u32>,
+    /// The gateway that it goes by, or its answers.
+    pub gateway: Option<String>,
 }
 
 /// What comes back.
