@@ -8,6 +8,7 @@ use super::super::replication_tests::{Pair, at, flow_key, reply_key, rows, settl
 use super::super::table::{Pending, Table};
 use super::super::testing::{first, key, pending, table};
 use super::super::timer::{Tick, Traffic};
+use super::super::witness::Via;
 use super::*;
 use crate::rules::Pass;
 use crate::types::RuleId;

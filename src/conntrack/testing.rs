@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::table::{ConntrackConfig, NO_HOP, Pending, Table};
+use super::witness::Via;
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId, RuleId, Seed};

@@ -86,7 +86,7 @@ fn silence_is_told_as_loss_first_and_as_down_when_a_fifth_is_lost() {
     bench.run(Duration::from_secs(90), |_| Some(millis(10)));
     let (status, after) = bench.until_changed(|_| None);
     assert_eq!(status, Status::Loss);
-    assert!((Duration::from_secs(8)..Duration::from_secs(10)).contains(&after), "{after:?}");
+    assert!((Duration::from_secs(8)..=Duration::from_secs(10)).contains(&after), "{after:?}");
     let (status, after) = bench.until_changed(|_| None);
     assert_eq!(status, Status::Down(Reason::Loss));
     assert!((Duration::from_secs(5)..Duration::from_secs(8)).contains(&after), "{after:?}");
