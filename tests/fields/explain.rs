@@ -214,6 +214,7 @@ fn an_explanation_names_each_decision() {
                 step("destination", Some(1_000_030), None),
                 step("rules in", Some(1_000_023), None),
                 step("route", None, Some("node.interface.addresses")),
+                step("answers", None, Some("rule.disable_reply_to")),
                 step("rules out", Some(20_002), policy),
             ]
         )

@@ -211,7 +211,8 @@ fn a_rule_leads_by_a_gateway_or_where_the_routes_lead() {
     assert_eq!(gateway("gateway = \"GW2\""), Some(WAN2));
     assert_eq!(gateway("gateway = \"GW1\""), Some(WAN));
     assert_eq!(gateway(""), Some(WAN));
-    let mut lines = Lines::well(&[("gateway = \"BOTH\"".into(), "gateway = \"GW2\"".into())]);
+    let second = ("gateway = \"BOTH\"".into(), "gateway = \"GW2\"".into());
+    let mut lines = Lines::well(&[second, more(GROUP, "default = true"), no_default()]);
     let near = lines.rig.packet(LAN, udp((CLIENT, 9), ("198.51.100.77", 9), b"x"));
     assert_eq!(near.iter().map(|sent| sent.port).collect::<Vec<_>>(), [WAN], "what is attached needs none");
 }
@@ -294,7 +295,7 @@ fn intervals_say_when_a_probe_is_lost_and_for_how_long_it_counts() {
     let late = |field: &str| {
         let mut lines = Lines::new(&[more(ONE, field)]);
         // At any time a few are on their way for longer than a second.
-        lines.run(60, |_, number| Some(if number % 3 == 0 { 1300 } else { 10 }));
+        lines.run(70, |_, number| Some(if number % 3 == 0 { 1300 } else { 10 }));
         lines.run(1, |_, _| None);
         lines.rows()[0].loss_percent.unwrap()
     };
