@@ -25,6 +25,11 @@ nat_reflection = "purenat"
 one_to_one_reflection = true
 optimization = "aggressive"
 state_policy = "floating"
+kill_states_on_gateway_failure = "all"
+kill_states_on_gateway_recovery = true
+skip_rules_when_gateway_down = true
+sticky_connections = true
+disable_reply_to = true
 [system.web]
 port = 8443
 [system.timeouts]
@@ -110,6 +115,28 @@ name = "GW"
 interface = "lan"
 address = "192.168.1.2"
 default = true
+weight = 2
+monitor = "9.9.9.9"
+monitor_disable = true
+action_disable = true
+force_down = true
+data_payload = 2
+latency_low = 3
+latency_high = 4
+loss_low = 5
+loss_high = 6
+interval = 70
+loss_interval = 8
+time_period = 9
+alert_interval = 10
+kill_states = "none"
+description = "d"
+[[gateway_group]]
+name = "BOTH"
+members = ["GW|1"]
+trigger = "downlosslatency"
+keep_failover_states = "kill"
+default = true
 description = "d"
 [[route]]
 destination = "10.0.0.0/8"
@@ -149,6 +176,8 @@ state_policy = "floating"
 max_states = 100
 max_src_nodes = 10
 max_src_states = 5
+gateway = "BOTH"
+disable_reply_to = true
 port_forward = 1000001
 log = true
 disabled = true
@@ -232,7 +261,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "6015983929f00c419be00f58a33627cb2b6dbfabc70d01b4df3cf6a3d603e531"
+        "65fb2152e6f69199b434d0f8665b9ae280362c4b64ee4bfab1c3311d835ca67d"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL
