@@ -347,6 +347,25 @@ mod tests {
     }
 
     #[test]
+    fn only_the_hash_of_another_firewall_is_exchanged_and_only_for_an_own_one() {
+        let own =
+            |letter: &str| format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0${}", letter.repeat(43));
+        let user = |name: &str, hash: &str| {
+            format!(
+                "\n# {name}\n[[user]]\nname = \"{name}\"\nrole = \"administrator\"\npassword_hash = \"{hash}\"\n"
+            )
+        };
+        let bcrypt = format!("$2y$10${}", "a".repeat(53));
+        let text = format!("{TEXT}{}{}", user("a.b", &bcrypt), user("ada", &own("A")));
+        let changed = with_password(&text, "a.b", own("B")).unwrap();
+        assert_eq!(changed, text.replace(&bcrypt, &own("B")));
+        assert!(with_password(&text, "ada", own("B")).is_err(), "it is an own one already");
+        assert!(
+            with_password(&text, "eve", own("B")).is_err() && with_password(&text, "a.b", bcrypt).is_err()
+        );
+    }
+
+    #[test]
     fn a_way_back_that_was_begun_is_gone_to_the_end() {
         let (new, back) = (named("new", 2), named("koi", 3));
         let first = Scratch::new("back-first");

@@ -10,8 +10,6 @@ from topology import CLI4, KOI, ROOT, SRV4, WWW4, Failed, Network, run, until
 
 FILE = ROOT / "tests/pfsense/story.xml"
 VIP, NODE = "203.0.113.2", "203.0.113.3"
-MAPS = [word for device, port in [("em0", "wan"), ("em1", "lan"), ("em2", "dmz"), ("em3", "sync")]
-        for word in ["--map", f"{device}={port}"]]
 #: Says who asked, and on which port.
 PAGE = """
 import http.server, sys
@@ -34,19 +32,18 @@ class File(Network):
 
     prefix = "koi-ns-f-"
 
-    def base(self):
-        """The document of the machine: its ports, and the cable to a peer that is not there yet."""
-        sync = f'[[node.port]]\nname = "sync"\ntap = "koi-sync"\nnetns = "{self.prefix}sw-dmz"\n'
-        return self.single().replace("[[node.interface]]", f"{sync}\n[[node.interface]]", 1)
+    def maps(self):
+        """What takes the place of which device. The cable to the peer that is not there yet is a TAP of its own."""
+        pairs = [("em0", "wan"), ("em1", "lan"), ("em2", "dmz"), ("em3", f"{self.prefix}s")]
+        return [word for device, port in pairs for word in ["--map", f"{device}={port}"]]
 
     def first_document(self):
         base = self.directory / "base.toml"
-        base.write_text(self.base())
-        said = run(KOI, "import", FILE, *MAPS, "--onto", base, "--out", self.config_file())
+        base.write_text(self.single())
+        said = run(KOI, "import", FILE, *self.maps(), "--onto", base, "--out", self.config_file())
         expect("rules on lan: 2 in force, 0 disabled" in said and "1@wan: 203.0.113.2/24" in said, said)
 
     def greet(self):
-        run("ip", "-n", f"{self.prefix}sw-dmz", "link", "set", "koi-sync", "up")
         until("the client reaches the server", lambda: self.pings("cli", SRV4), 20)
 
 
@@ -56,14 +53,14 @@ class Candidate(File):
     prefix = "koi-ns-c-"
 
     def first_document(self):
-        self.config_file().write_text(self.base())
+        self.config_file().write_text(self.single())
 
     def greet(self):
         super().greet()
-        report = json.loads(self.ask("import", FILE, *MAPS, "--dry-run", "--json"))
+        report = json.loads(self.ask("import", FILE, *self.maps(), "--dry-run", "--json"))
         expect(report["effect"]["port_forwards"] == 1 and not report["problems"], report)
         expect("Nothing is different." in self.ask("config", "diff"), "a dry run changes nothing")
-        said = self.ask("import", FILE, *MAPS)
+        said = self.ask("import", FILE, *self.maps())
         expect("virtual IP 203.0.113.2/24 (VHID 1 on wan) added" in said, said)
         expect("# --- Machines" in self.ask("config", "show", "candidate"), "comments are gone")
         said = self.ask("config", "apply", "-m", "from pfSense")

@@ -1,6 +1,6 @@
 //! A list of values in a text: values keep the comments above and beside them while others go and come.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use toml_edit::{Array, Value};
 
@@ -43,7 +43,8 @@ pub(super) fn change(there: &mut Array, was: &[Value], wanted: &[Value]) {
 /// Old places for new values that have none yet, by what both are called.
 fn pair(old: &[String], new: &[String], pairs: Vec<Option<usize>>) -> Vec<Option<usize>> {
     let mut free: HashMap<&str, VecDeque<usize>> = HashMap::new();
-    for (at, name) in old.iter().enumerate().filter(|(at, _)| !pairs.contains(&Some(*at))) {
+    let taken: HashSet<usize> = pairs.iter().flatten().copied().collect();
+    for (at, name) in old.iter().enumerate().filter(|(at, _)| !taken.contains(at)) {
         free.entry(name).or_default().push_back(at);
     }
     let take =

@@ -76,7 +76,7 @@ impl Places {
                         false => line.behind(table),
                     }),
                 };
-                line.order.splice(at..at, numbers);
+                drop(line.order.splice(at..at, numbers));
             } else {
                 self.place_in(section, false, line);
             }

@@ -28,6 +28,10 @@ pub fn settle(imported: Config, present: &Config, node: &str) -> Config {
     if present.pair.is_some() {
         new.pair.clone_from(&present.pair);
     }
+    let sync = new.pair.as_ref().map(|pair| pair.sync.clone());
+    let is_used =
+        |name: &String| Some(name) == sync.as_ref() || new.interfaces.iter().any(|it| it.port == *name);
+    new.nodes.iter_mut().for_each(|node| node.ports.retain(|port| is_used(&port.name)));
     new
 }
 

@@ -6,6 +6,7 @@
 mod aliases;
 mod endpoints;
 mod interfaces;
+mod lockout;
 mod names;
 mod nat;
 mod nodes;
@@ -35,6 +36,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     virtual_ips::check(&config, &mut report);
     routing::check(&config, &mut report);
     check_policy(&config, &mut report);
+    lockout::check(&config, &mut report);
     users::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
 }

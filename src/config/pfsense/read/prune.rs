@@ -55,6 +55,7 @@ enum Part {
     Mac(usize),
     Timer(String),
     StateLimit,
+    AntiLockout,
 }
 
 /// The numbers in brackets of a path.
@@ -71,6 +72,7 @@ impl Part {
             return match path.strip_prefix("system.timeouts.") {
                 Some(timer) => Some(Part::Timer(timer.into())),
                 None if path == "user" => Some(Part::Users),
+                None if path == "system.anti_lockout" => Some(Part::AntiLockout),
                 None => (path == "system.state_limit").then_some(Part::StateLimit),
             };
         };
@@ -148,7 +150,7 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
             Part::Alias(_) | Part::Gateway(_) | Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
             Part::User(_) | Part::Users => {}
             Part::Advertisements(_) | Part::Mtu(_) | Part::Mss(_) | Part::Mac(_) => {}
-            Part::Timer(_) | Part::StateLimit => {}
+            Part::Timer(_) | Part::StateLimit | Part::AntiLockout => {}
         }
     }
     of(Part::Vip).leave(
@@ -210,6 +212,10 @@ fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
         Part::StateLimit => {
             config.system.state_limit = defaults::STATE_LIMIT;
             ("state limit", None)
+        }
+        Part::AntiLockout => {
+            config.system.anti_lockout = true;
+            ("lack of an anti-lockout rule", None)
         }
         Part::Rule(_)
         | Part::Forward(_)
