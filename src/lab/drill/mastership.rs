@@ -106,6 +106,12 @@ pub fn stray_answers(sightings: &[Sighting], window: Window) -> usize {
     sightings.iter().filter(stray).count()
 }
 
+/// What a node forwarded within a window.
+pub fn forwarded(sightings: &[Sighting], node: usize, window: Window) -> usize {
+    let its = |sighting: &&Sighting| sighting.node == node && window.contains(sighting.at);
+    sightings.iter().filter(its).filter(|sighting| is_forward(sighting.kind)).count()
+}
+
 /// The node that forwarded last.
 pub fn leader(sightings: &[Sighting]) -> Option<usize> {
     let forwards = sightings.iter().filter(|sighting| is_forward(sighting.kind));
@@ -137,6 +143,7 @@ mod tests {
         assert_eq!((takeovers(&seen, after(3500)), stray_answers(&seen, WHOLE)), (0, 0));
         assert_eq!(leader(&seen), Some(1));
         assert_eq!(leader(&[]), None);
+        assert_eq!((forwarded(&seen, 0, WHOLE), forwarded(&seen, 0, after(2990))), (3000, 10));
         seen.extend(every(6030..7000, 1, 0, Kind::Forward));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::ZERO, 2), "and back again");
     }

@@ -57,6 +57,8 @@ pub struct Trial {
     pub flows_after: usize,
     /// How long two nodes acted for the pair.
     pub dual: Duration,
+    /// What the struck node still forwarded in the last step.
+    pub escaped: usize,
     /// Answers for virtual addresses from the node that did not forward.
     pub stray_answers: usize,
     /// How often the traffic went over to the other node, in each step.
@@ -123,6 +125,8 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     let from = Window { from, ..around };
     trial.dual = mastership::dual(&seen, from);
     trial.stray_answers = mastership::stray_answers(&seen, from);
+    let last = Window { from: begins.last().copied().unwrap_or(struck), ..around };
+    trial.escaped = mastership::forwarded(&seen, scene.victim, last);
     if traffic.watch.missed() > 0 {
         trial.notes.push("more was seen at the switches than could be kept".into());
     }
