@@ -164,7 +164,7 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    const TEXT: &str = include_str!("../../configs/pair.toml");
+    const TEXT: &str = include_str!("../../../configs/pair.toml");
 
     #[test]
     fn an_edit_leaves_comments_and_changes_one_value() {

@@ -342,7 +342,6 @@ fn objects_go_and_come_in_every_section() {
     config.outbound.mode = OutboundMode::Manual;
     config.outbound.rules.remove(0);
     config.users.remove(1);
-    config.users[1].disabled = false;
     config.users[1].description = "Again & again".into();
     let hash = Secret::new("$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234");
     let new = User {

@@ -135,7 +135,9 @@ fn a_text_that_is_no_document_makes_room_for_one_that_is() {
 fn lines(text: &str) -> Vec<(String, usize)> {
     let rows: Vec<&str> = text.lines().collect();
     let mut found = Vec::new();
-    let (mut header, mut inside) = (Vec::<(String, String)>::new(), false);
+    let (mut header, mut inside) = (String::new(), false);
+    let mut parents: Vec<String> = Vec::new();
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     for (at, row) in rows.iter().enumerate() {
         if row.matches("\"\"\"").count() + row.matches("'''").count() == 1 {
             inside = !inside;
@@ -150,13 +152,16 @@ fn lines(text: &str) -> Vec<(String, usize)> {
         }
         if row.starts_with('[') {
             let key = row.trim_matches(['[', ']']);
-            let depth = key.matches('.').count();
-            header.truncate(depth);
-            header.push((key.to_owned(), called(key, &rows[at + 1..])));
+            parents.truncate(key.matches('.').count());
+            // Entries of one name are told apart by counting.
+            let name = format!("{}{key}<{}>", parents.concat(), called(key, &rows[at + 1..]));
+            let count = seen.entry(name).or_default();
+            *count += 1;
+            parents.push(format!("{key}<{}#{count}>", called(key, &rows[at + 1..])));
+            header = parents.concat();
         }
         let key = row.split(" = ").next().unwrap_or_default();
-        let path = header.iter().map(|(key, name)| format!("{key}<{name}>")).collect::<String>();
-        found.push((format!("{path}{key}"), at));
+        found.push((format!("{header}{key}"), at));
     }
     found
 }
