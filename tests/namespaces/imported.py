@@ -84,14 +84,17 @@ def story(net):
                               capture_output=True, text=True)
         return done.stdout if done.returncode == 0 else None
 
-    expect(asks("srv", f"http://{VIP}/") == f"{SRV4} 8080", "the port forward to the DMZ")
-    expect(asks("srv", f"http://{NODE}/") is None, "it is for the virtual IP only")
-    expect(asks("srv", f"http://{VIP}:8080/") is None, "the inner port is not open outside")
-    expect(asks("cli", f"http://{SRV4}/") == f"{VIP} 80", "LAN leaves with the virtual IP")
-    expect(asks("www", f"http://{SRV4}/") == f"{VIP} 80", "the DMZ leaves with the virtual IP")
-    expect(asks("cli", f"http://{SRV4}:8081/") is None, "the blocked port")
-    expect(asks("cli", f"http://{WWW4}:8080/") == f"{CLI4} 8080", "LAN reaches the DMZ")
-    expect(asks("www", f"http://{CLI4}:8090/") is None, "the DMZ stays out of LAN")
+    for host, url, answer, why in [
+            ("srv", f"http://{VIP}/", f"{SRV4} 8080", "the port forward to the DMZ"),
+            ("srv", f"http://{NODE}/", None, "it is for the virtual IP only"),
+            ("srv", f"http://{VIP}:8080/", None, "the inner port is not open outside"),
+            ("cli", f"http://{SRV4}/", f"{VIP} 80", "LAN leaves with the virtual IP"),
+            ("cli", f"http://{SRV4}:8081/", None, "the blocked port"),
+            ("cli", f"http://{WWW4}:8080/", f"{CLI4} 8080", "LAN reaches the DMZ"),
+            ("www", f"http://{SRV4}/", f"{VIP} 80", "the DMZ leaves with the virtual IP"),
+            ("www", f"http://{CLI4}:8090/", None, "the DMZ stays out of LAN")]:
+        said = asks(host, url)
+        expect(said == answer, f"{why}: {host} {url}: {said}")
     neighbours = net.inside("srv", "ip", "neigh", "show", VIP)
     expect("00:00:5e:00:01:01" in neighbours, f"the virtual IP has its virtual MAC: {neighbours}")
 

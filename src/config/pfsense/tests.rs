@@ -156,7 +156,6 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         (100_000_101, 2, &Place::ThisFirewall)
     );
     assert_eq!(rule(&config, "IPsec").protocol, Protocol::Number(50));
-    assert_eq!(rule(&config, "Default allow LAN to any rule").max_states, Some(1000));
     let inactive = lines(&report.kept_inactive);
     for says in [
         "1 firewall rule that blocks: \"blocklist\" is not in force",
@@ -174,7 +173,7 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
     }
     let adapted = lines(&report.adapted);
     for says in [
-        "1 firewall rule: its limiter is not in force",
+        "1 firewall rule: its limits of states are not in force; its limiter is not in force",
         "1 user: its password counts as it is (bcrypt) and is hashed anew at the first login",
         "1 user: it sees every page and changes nothing; there it has a right to 2 pages; its password counts as it is (SHA-512)",
         "1 user: disabled, since it has no right to a page there; its password counts",
@@ -352,8 +351,6 @@ fn objects_go_and_come_in_every_section() {
         description: String::new(),
     };
     config.users.push(new);
-    config.rules[4].max_states = Some(2000);
-    config.rules[4].max_src_states = Some(20);
     config.interfaces[2].vlan = Some(21);
     config.interfaces[1].router_advertisements = false;
     let export = export(&config, Some(&origin(FIRST)), None).unwrap();
@@ -488,6 +485,12 @@ fn interfaces_are_called_as_on_the_machine_that_has_them() {
     let names: Vec<&str> = config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
     assert_eq!(names, ["wan", "lan", "dmz"], "opt1 is on VLAN 20 of the same port");
     assert_eq!(config.interface_groups[0].members, ["lan", "dmz"]);
+    assert_eq!(rule(&config, "IPsec").source.place, Place::Net("dmz".into()));
+    assert_eq!(
+        config.rules.iter().filter(|rule| rule.disabled).count(),
+        3,
+        "as many as by the names of there"
+    );
     assert!(lines(&report.adapted).iter().any(|line| line.contains("it is called dmz here")));
     // There they are called as they were.
     let origin = Origin { options: options.clone(), xml: FIRST.into() };

@@ -47,9 +47,6 @@ static PLAIN: &[&str] = &[
     "os",
     "statetype",
     "statepolicy",
-    "max",
-    "max-src-nodes",
-    "max-src-states",
     "vlanprio",
     "category",
     "sequence",
@@ -62,9 +59,12 @@ static WITHOUT: &[(&str, &str)] = &[
     ("pdnpipe", "its limiter is not in force"),
     ("defaultqueue", "its queue is not in force"),
     ("ackqueue", "its queue is not in force"),
-    ("max-src-conn", "its limits of connections are not in force"),
-    ("max-src-conn-rate", "its limits of connections are not in force"),
-    ("max-src-conn-rates", "its limits of connections are not in force"),
+    ("max", "its limits of states are not in force"),
+    ("max-src-nodes", "its limits of states are not in force"),
+    ("max-src-conn", "its limits of states are not in force"),
+    ("max-src-states", "its limits of states are not in force"),
+    ("max-src-conn-rate", "its limits of states are not in force"),
+    ("max-src-conn-rates", "its limits of states are not in force"),
     ("statetimeout", "its states live as long as others"),
     ("disablereplyto", "answers go by the routing table in any case"),
     ("reply-to", "answers go by the routing table"),
@@ -271,13 +271,8 @@ fn states(rule: &mut Rule, element: &Element, lacks: &mut Lacks) {
         Some("if-bound") => Some(StatePolicy::IfBound),
         Some(_) | None => None,
     };
-    let limit = |key| element.text_of(key).and_then(|text| text.parse().ok()).filter(|most| *most > 0);
-    rule.max_states = limit("max");
-    rule.max_src_nodes = limit("max-src-nodes");
-    rule.max_src_states = limit("max-src-states");
     if rule.state_type == StateType::None {
         rule.state_policy = None;
-        (rule.max_states, rule.max_src_nodes, rule.max_src_states) = (None, None, None);
     }
 }
 

@@ -163,13 +163,6 @@ fn floating(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     patch.text(old.is_none_or(|old| old.quick != rule.quick), "quick", yes(rule.quick));
 }
 
-/// pfSense's names for the limits of a rule's flows.
-static LIMITS: [(&str, fn(&Rule) -> Option<u32>); 3] = [
-    ("max", |rule| rule.max_states),
-    ("max-src-nodes", |rule| rule.max_src_nodes),
-    ("max-src-states", |rule| rule.max_src_states),
-];
-
 fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     let (set, out_of, any) = words::flag_words(rule.tcp_flags);
     let changed = old.is_none_or(|old| old.tcp_flags != rule.tcp_flags);
@@ -193,10 +186,6 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         StatePolicy::Floating => "floating".to_owned(),
     });
     patch.text(old.is_none_or(|old| old.state_policy != rule.state_policy), "statepolicy", policy);
-    for (name, limit) in LIMITS {
-        let most = limit(rule).map(|most| most.to_string());
-        patch.text(old.and_then(limit) != limit(rule), name, most);
-    }
     patch.text(old.is_none_or(|old| old.tag != rule.tag), "tag", rule.tag.clone());
     patch.text(old.is_none_or(|old| old.tagged != rule.tagged), "tagged", rule.tagged.clone());
     patch.flag(old.is_none_or(|old| old.not_tagged != rule.not_tagged), "nottagged", rule.not_tagged);
