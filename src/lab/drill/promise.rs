@@ -6,7 +6,7 @@ use super::fault::Drill;
 use super::figures::{Gap, Spread, millis};
 use super::ping::Count;
 use super::traffic::Load;
-use super::trial::Trial;
+use super::trial::{Stray, Trial};
 
 /// How long two may act for the pair at a takeover: what is on its way counts as well.
 const DUAL: Duration = Duration::from_millis(1);
@@ -103,8 +103,11 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         if drill.wakes() && trial.escaped > ESCAPE {
             say(format!("{} messages escaped from a node that had been replaced", trial.escaped));
         }
-        if trial.stray_answers > 0 && drill != Drill::Split {
-            say(format!("{} answers for virtual addresses from the wrong node", trial.stray_answers));
+        if let (Some(Stray { kind, after }), true) = (trial.stray_answers.first(), drill != Drill::Split) {
+            let (count, after) = (trial.stray_answers.len(), millis(*after));
+            say(format!(
+                "{count} answers for virtual addresses from the wrong node, the first ({kind:?}) after {after} ms"
+            ));
         }
         if drill == Drill::PowerOff && trial.pings[0].lost > PINGS {
             say(format!("{} of {} pings had no answer", trial.pings[0].lost, trial.pings[0].sent));
@@ -139,6 +142,7 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::figures::Gap;
+    use super::super::sighting::Kind;
     use super::*;
 
     const LOAD: Load = Load { sessions: 10, flows: 100, rate: 1000 };
@@ -174,7 +178,9 @@ mod tests {
             ("99 afterwards", |trial| trial.flows_after = 99),
             ("takeovers [0]", |trial| trial.takeovers = vec![0]),
             ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
-            ("wrong node", |trial| trial.stray_answers = 1),
+            ("wrong node", |trial| {
+                trial.stray_answers = vec![Stray { kind: Kind::Answer, after: Duration::ZERO }];
+            }),
             ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 2 }),
             ("11 of 300", |trial| trial.pings[0] = Count { sent: 300, lost: 11 }),
             ("oh", |trial| trial.notes.push("oh".into())),

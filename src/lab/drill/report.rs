@@ -100,7 +100,7 @@ impl Summary {
             back_ms: spread(|trial| millis(trial.back)),
             dual_master_ms: spread(|trial| millis(trial.dual)).max,
             escaped: trials.iter().map(|trial| trial.escaped).max().filter(|_| drill.wakes()).unwrap_or(0),
-            stray_answers: total(|trial| trial.stray_answers),
+            stray_answers: total(|trial| trial.stray_answers.len()),
             ok: broken.is_empty() && !trials.is_empty(),
             broken,
         }
