@@ -84,7 +84,9 @@ impl Show {
             What::Interfaces | What::Routes | What::Gateways | What::Neighbours | What::Counters { .. } => {
                 Request::Snapshot
             }
-            What::Flows { which, limit } => Request::Flows { filter: which.filter(), limit: *limit },
+            What::Flows { which, limit } => {
+                Request::Flows { filter: which.filter(), limit: *limit, after: None }
+            }
             What::Drops => Request::Drops,
             What::Rules | What::Tables | What::Translations => Request::Policy,
             What::Pair => Request::Pair,

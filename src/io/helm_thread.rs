@@ -50,7 +50,7 @@ pub enum HelmOrder {
     /// A configuration with this peer comes into force as soon as that has been heard, and the standing published.
     Prepare(Option<PublicKey>, Box<dyn FnOnce() + Send>),
     /// Another configuration.
-    Apply(Arc<Compiled>),
+    Apply(Arc<Compiled>, Box<dyn FnOnce() + Send>),
     /// The pair, for people.
     Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
     /// An operator asks, and is told whether that is followed.
@@ -336,12 +336,13 @@ impl HelmThread {
                     self.flush(now);
                     done();
                 }
-                HelmOrder::Apply(compiled) => {
+                HelmOrder::Apply(compiled, done) => {
                     self.ports.truncate(compiled.offloads.len());
                     self.courier.set_way(&compiled);
                     self.helm.apply(now, compiled, &mut self.out);
                     self.courier.set_device(self.sync_device());
                     self.stale = true;
+                    done();
                 }
                 HelmOrder::Snapshot(reply) => {
                     let mut snapshot = self.helm.snapshot(now);

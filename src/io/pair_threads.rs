@@ -125,9 +125,18 @@ impl PairHandle {
         }
     }
 
-    /// Another configuration is in force.
+    /// Another configuration is in force; returns when the role thread has it. Until then the caller keeps the one
+    /// before: a large document takes longer to be freed than a lease lasts.
     pub fn apply(&self, compiled: Arc<Compiled>) {
-        self.order(HelmOrder::Apply(compiled));
+        let (sender, receiver) = sync_channel(1);
+        let done = move || {
+            // Whoever waited has lost patience when this fails.
+            let _ = sender.try_send(());
+        };
+        self.order(HelmOrder::Apply(compiled, Box::new(done)));
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            tracing::error!("{NO_ANSWER}");
+        }
     }
 
     /// The pair, for people.

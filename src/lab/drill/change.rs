@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 
-use crate::config::{self, life::Author};
+use crate::config::{self, Config, life::Author};
 use crate::io::clock;
 use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Version};
 use crate::io::request::{Request, Response};
@@ -22,14 +22,14 @@ const FIRST: u32 = 5_000_000;
 const PATIENCE: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_millis(20);
 
-/// A configuration with `count` rules more comes into force on both nodes. The rules are asked before those that let
-/// the lab's traffic through, and none of them fits it.
+/// A configuration with so many rules in all comes into force on both nodes. None of those that are added fits the
+/// lab's traffic.
 ///
 /// # Errors
 /// When one of the nodes does not take it.
-pub fn add_rules(nodes: &Nodes, count: usize) -> anyhow::Result<()> {
+pub fn fill_up(nodes: &Nodes, total: usize) -> anyhow::Result<()> {
     let (mut text, base) = running(leader(nodes)?)?;
-    for number in 0..count {
+    for number in 0..total.saturating_sub(read(&text)?.rules.len()) {
         let id = FIRST + number as u32;
         let [high, low] = [number / 250, number % 250 + 1];
         text += &format!(
@@ -47,7 +47,7 @@ pub fn add_rules(nodes: &Nodes, count: usize) -> anyhow::Result<()> {
 /// When one of the nodes does not take it.
 pub fn take_back(nodes: &Nodes) -> anyhow::Result<()> {
     let (text, base) = running(leader(nodes)?)?;
-    let mut config = config::parse(&text).map_err(|problems| anyhow::anyhow!("{problems:?}"))?;
+    let mut config = read(&text)?;
     config.rules.retain(|rule| rule.id < RuleId(FIRST));
     apply(nodes, config.to_toml(), base)
 }
@@ -64,6 +64,10 @@ pub fn rotate(nodes: &Nodes, asked: usize) -> anyhow::Result<()> {
     let (said, why) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     ensure!(output.status.success(), "koi pair rotate: {said}{}", why.trim());
     Ok(())
+}
+
+fn read(text: &str) -> anyhow::Result<Config> {
+    config::parse(text).map_err(|problems| anyhow::anyhow!("the document in force: {problems:?}"))
 }
 
 fn leader(nodes: &Nodes) -> anyhow::Result<&RunningNode> {
@@ -83,7 +87,9 @@ fn apply(nodes: &Nodes, text: String, base: (u64, String)) -> anyhow::Result<()>
     let node = leader(nodes)?;
     match ask(node, ConfigRequest::Save { text, base: Some(base), author: author.clone() })? {
         ConfigAnswer::Difference { problems, .. } if problems.is_empty() => {}
-        other => bail!("the rules are refused: {other:?}"),
+        ConfigAnswer::Difference { problems, .. } => bail!("the rules are refused: {}", problems.join("; ")),
+        ConfigAnswer::Stale { .. } => bail!("somebody else has changed the configuration"),
+        other => bail!("not a difference: {other:?}"),
     }
     let apply = ConfigRequest::Apply {
         version: Version::Candidate,

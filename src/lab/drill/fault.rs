@@ -27,7 +27,7 @@ const SYNC: &str = "sync";
 const GATEWAY: &str = "gateway";
 /// A node that is preferred takes its role again within this, once it is ready.
 const RETURN: Duration = Duration::from_secs(20);
-/// How many rules `change` adds.
+/// How many rules the document of `change` has.
 const MANY_RULES: usize = 10_000;
 /// How long the pulse of `stall` lasts.
 const PULSE: Duration = Duration::from_millis(200);
@@ -69,7 +69,7 @@ pub enum Drill {
     Resync,
     /// Both nodes get a newer release, one after the other.
     Upgrade,
-    /// Both nodes get a configuration with 10,000 rules more.
+    /// Both nodes get a configuration with 10,000 rules.
     Change,
     /// Both nodes get new keys.
     Rotate,
@@ -124,8 +124,8 @@ pub enum Act {
     AwaitReturn,
     /// `koi pair upgrade` with a release of this very program, called newer.
     Upgrade,
-    /// A configuration with so many rules more comes into force on both nodes.
-    AddRules(usize),
+    /// A configuration with so many rules in all comes into force on both nodes.
+    FillUp(usize),
     /// The configuration before that one does.
     TakeRulesBack,
     /// `koi pair rotate`.
@@ -214,7 +214,7 @@ impl Drill {
             ],
             Drill::Resync => vec![(Act::PowerOff, seconds(2))],
             Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
-            Drill::Change => vec![(Act::AddRules(MANY_RULES), seconds(2)), (Act::TakeRulesBack, seconds(2))],
+            Drill::Change => vec![(Act::FillUp(MANY_RULES), seconds(2)), (Act::TakeRulesBack, seconds(2))],
             Drill::Rotate => vec![(Act::Rotate, seconds(3))],
         }
     }
@@ -354,7 +354,7 @@ impl Scene<'_> {
             Act::AwaitReady => readiness::wait(self.nodes, None),
             Act::AwaitReturn => self.await_return(),
             Act::Upgrade => upgrade::run(self.nodes, victim, self.claim),
-            Act::AddRules(count) => change::add_rules(self.nodes, count),
+            Act::FillUp(total) => change::fill_up(self.nodes, total),
             Act::TakeRulesBack => change::take_back(self.nodes),
             Act::Rotate => change::rotate(self.nodes, victim),
         }
@@ -497,7 +497,7 @@ mod tests {
                 | Act::RestartActive
                 | Act::AwaitReady
                 | Act::AwaitReturn => None,
-                Act::AddRules(_) => Some(Act::TakeRulesBack),
+                Act::FillUp(_) => Some(Act::TakeRulesBack),
                 Act::TakeRulesBack | Act::Upgrade | Act::Rotate => None,
             };
             for other in acts.iter().filter_map(|act| undone(*act)) {

@@ -210,7 +210,7 @@ impl Helm {
         let known = self.compiled.gateways();
         let before = compiled.gateways().iter().map(|new| known.iter().position(|old| old == new));
         self.conditions.apply(compiled.offloads.len(), critical, before);
-        self.elector.handle_config_hash(short_hash(&config.hash()));
+        self.elector.handle_config_hash(short_hash(&compiled.hash));
         self.compiled = compiled;
         self.adopt_keys(now);
         for (index, said) in said.into_iter().enumerate() {
