@@ -26,6 +26,7 @@ mod run;
 mod show;
 mod show_pair;
 mod show_policy;
+mod show_time;
 mod table;
 mod upgrade;
 mod user;

@@ -25,6 +25,17 @@ nat_reflection = "purenat"
 one_to_one_reflection = true
 optimization = "aggressive"
 state_policy = "floating"
+timezone = "Europe/Berlin"
+schedules_keep_states = true
+time_servers = ["time.example.org"]
+dns_servers = ["192.0.2.53"]
+[system.logging]
+servers = ["192.0.2.9:5514"]
+facility = "local7"
+severity = "notice"
+default_block = false
+file_size = 100000
+file_count = 3
 [system.web]
 port = 8443
 [system.timeouts]
@@ -122,7 +133,16 @@ description = "d"
 [[alias]]
 name = "web"
 type = "port"
+file = "/etc/list"
 entries = ["444", { value = "8000-8080", description = "d" }]
+description = "d"
+[[schedule]]
+name = "office"
+description = "d"
+[[schedule.time_range]]
+weekdays = ["mon", "fri"]
+days = ["12-24"]
+hours = "8:00-17:30"
 description = "d"
 [[rule]]
 id = 1000000
@@ -150,6 +170,7 @@ max_states = 100
 max_src_nodes = 10
 max_src_states = 5
 port_forward = 1000001
+schedule = "office"
 log = true
 disabled = true
 description = "d"

@@ -23,6 +23,7 @@ impl Shard {
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Log { after, limit, reply } => reply((self.records(after, limit), now)),
             Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => {
                 reply(self.import(now, &bytes));

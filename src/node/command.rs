@@ -7,6 +7,7 @@ use super::snapshot::{DropRow, FlowRow, Snapshot};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
+use crate::rules::Record;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
@@ -74,6 +75,15 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// Records of the firewall log, newest first.
+    Log {
+        /// Those with a higher number.
+        after: u64,
+        /// So many at most.
+        limit: usize,
+        /// Them, and the present time.
+        reply: Reply<(Vec<Record>, Instant)>,
+    },
     /// What was counted by rule.
     Rules(Reply<RuleCounts>),
     /// Changes that the peer's node tells, in the order of its stream.

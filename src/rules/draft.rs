@@ -22,7 +22,16 @@ pub(super) struct Draft {
     pub state: (StateType, StatePolicy),
     /// How many.
     pub limits: Limits,
+    /// In whose hours it is in force, and whether these are now.
+    pub schedule: Option<Hours>,
     pub criteria: Criteria,
+}
+
+/// The schedule of a rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Hours {
+    pub name: String,
+    pub on: bool,
 }
 
 /// What happens to a match.
@@ -50,8 +59,14 @@ impl Draft {
             allow_options: false,
             state,
             limits: Limits::default(),
+            schedule: None,
             criteria,
         }
+    }
+
+    /// Its hours are over, or have not come yet.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.schedule.as_ref().is_some_and(|hours| !hours.on)
     }
 
     /// The answer to a match that crosses this way; `None` when the rule does not decide.
@@ -160,7 +175,8 @@ impl Draft {
             StatePolicy::IfBound => "",
             StatePolicy::Floating => " (floating)",
         };
-        text + scope.remark()
+        text += scope.remark();
+        text + &self.schedule.as_ref().map_or(String::new(), |hours| format!(" # schedule {}", hours.name))
     }
 }
 

@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod explain;
+mod names;
 mod nat;
 mod pair;
 mod policy;
 mod rig;
+mod schedules;
 mod shown;
 mod states;
 mod timers;

@@ -149,6 +149,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Apply(..)
             | Command::Kill { .. }
+            | Command::Log { .. }
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)
