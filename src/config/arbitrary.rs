@@ -491,7 +491,8 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
     let names = (list(group), list(alias()), list(schedule()));
     let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
-    let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
+    let some = proptest::collection::vec(node(), 1..4);
+    let lists = (some, list(interface()), list(gateway), list(route), list(rule()));
     (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
         Config {
             schema: super::defaults::SCHEMA,

@@ -173,6 +173,7 @@ fn broken_and_foreign_packets_are_ignored() {
     let mut datagram = Vec::new();
     let builder = PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64);
     builder.udp(53, 53).write(&mut datagram, b"?").unwrap();
+    datagram[28] ^= 1;
     stack.handle_packet(SECOND, frame(&datagram));
     let mut out = Vec::new();
     stack.poll(SECOND, 512, &mut out);

@@ -5,6 +5,8 @@ use crate::wire::ntp::{self, Answer};
 
 /// A clock that is farther from its source than this says nothing (RFC 5905's MAXDIST).
 const DISTANCE_MAX: Duration = Duration::from_millis(1500);
+/// A server cannot have taken longer than all of the way, but for what its clock and ours run differently.
+const TOLERANCE: Duration = Duration::from_millis(10);
 /// How fast a machine's clock may go wrong: nanoseconds a second (RFC 5905's PHI is 15 parts in a million; virtual
 /// machines are worse).
 const DRIFT: u32 = 50_000;
@@ -70,13 +72,18 @@ impl Asked {
         if answer.leap == 3 {
             return Err(Refusal::Unsynchronised);
         }
-        let times = ntp::wall_time(answer.receive).zip(ntp::wall_time(answer.transmit));
+        // A server that does not fill in its times leaves them zero.
+        let time = |stamp: u64| ntp::wall_time(stamp).filter(|_| stamp != 0);
+        let times = time(answer.receive).zip(time(answer.transmit));
         let (came, left) = times.filter(|(came, left)| came <= left).ok_or(Refusal::Insane)?;
         let distance = answer.root_delay / 2 + answer.root_dispersion;
         if distance > DISTANCE_MAX {
             return Err(Refusal::Insane);
         }
         let round = now.since(self.at);
+        if left.since(came) > round + TOLERANCE {
+            return Err(Refusal::Insane);
+        }
         let back = WallTime::from_nanos(self.wall.as_nanos().saturating_add(round.as_nanos() as u64));
         let ahead = came.ahead_of(self.wall) / 2 + left.ahead_of(back) / 2;
         let delay = round.saturating_sub(left.since(came));
