@@ -100,6 +100,8 @@ pub enum RouteOrigin {
 pub struct Compiled {
     /// The document.
     pub config: Arc<Valid<Config>>,
+    /// Its canonical hash, which takes too long to be made anew where packets wait.
+    pub hash: String,
     /// Which `[[node]]` this is.
     pub node: NodeIndex,
     /// Raised at each apply.
@@ -193,6 +195,7 @@ impl Compiled {
             .filter_map(|g| gateway(&g.interface).map(|index| (InterfaceId(index as u8), g.address)))
             .collect();
         Compiled {
+            hash: config.hash(),
             ruleset: Arc::new(rules::compile(&config, node, &conditions)),
             fib: Arc::new(Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop)))),
             translations: Arc::new(translations(&config, node, &conditions, &links, &routes)),
