@@ -167,7 +167,7 @@ impl Desk {
             return Ok(());
         }
         let applied = Arc::clone(&compiled);
-        self.ask(|reply| Command::Apply(applied, reply))?;
+        self.ask(|reply| Command::Renew(applied, reply))?;
         self.in_force.store(compiled);
         Ok(())
     }

@@ -19,6 +19,11 @@ impl Shard {
                 self.apply(now, compiled, out);
                 reply(());
             }
+            Command::Renew(compiled, reply) => {
+                self.tallies.apply(&self.compiled.ruleset, &compiled.ruleset);
+                self.compiled = compiled;
+                reply(());
+            }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),

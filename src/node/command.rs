@@ -49,6 +49,8 @@ pub struct Imported {
 pub enum Command {
     /// Put a configuration in force.
     Apply(Arc<Compiled>, Reply<()>),
+    /// The same configuration under other circumstances: other rules and translations, and nothing else.
+    Renew(Arc<Compiled>, Reply<()>),
     /// Everything but the flows.
     Snapshot(Reply<Snapshot>),
     /// A page of flows.

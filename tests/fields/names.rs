@@ -57,10 +57,10 @@ fn leaves(rig: &mut Rig, to: &str) -> bool {
 fn a_name_in_an_alias_stands_for_the_addresses_that_servers_say() {
     let mut rig = Rig::with(under(1, &[], ""));
     assert!(leaves(&mut rig, "203.0.113.1") && !leaves(&mut rig, "203.0.113.2"));
-    rig.put_in_force(under(1, &["203.0.113.2", "2001:db8:9::1"], ""));
+    rig.renew(under(1, &["203.0.113.2", "2001:db8:9::1"], ""));
     assert!(leaves(&mut rig, "203.0.113.2") && !leaves(&mut rig, "203.0.113.3"));
     // Other addresses: flows to the old ones go on, new ones do not begin.
-    rig.put_in_force(under(1, &["203.0.113.3"], ""));
+    rig.renew(under(1, &["203.0.113.3"], ""));
     assert!(leaves(&mut rig, "203.0.113.2") && leaves(&mut rig, "203.0.113.3"));
     let other = rig.packet(LAN, udp((CLIENT, 5001), ("203.0.113.2", 53), b"question"));
     assert!(other.iter().all(|sent| sent.port != WAN));

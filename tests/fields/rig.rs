@@ -94,6 +94,12 @@ impl Rig {
         self.shard.handle_command(self.now, command, &mut self.out);
     }
 
+    /// The same document under other circumstances.
+    pub fn renew(&mut self, compiled: Compiled) {
+        let command = Command::Renew(Arc::new(compiled), Box::new(|()| {}));
+        self.shard.handle_command(self.now, command, &mut self.out);
+    }
+
     /// A piece of work from the control plane.
     pub fn command(&mut self, command: Command) -> Vec<Sent> {
         self.shard.handle_command(self.now, command, &mut self.out);

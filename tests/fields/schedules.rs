@@ -62,12 +62,12 @@ fn flows_end_with_the_hours_of_their_rule_unless_they_are_kept() {
         let text = with_rules(OFFICE).replacen("[system]", &keep, 1);
         let mut rig = Rig::with(compile_at(&text, 1, "2026-11-23 17:29"));
         assert!(leaves(&mut rig));
-        rig.put_in_force(compile_at(&text, 2, "2026-11-23 17:30"));
+        rig.renew(compile_at(&text, 2, "2026-11-23 17:30"));
         assert_eq!(leaves(&mut rig), lives, "schedules_keep_states = {keeps}");
         assert_eq!(rig.shard.states(), usize::from(lives));
         let other = rig.packet(LAN, udp((CLIENT, 5001), (FAR, 53), b"question"));
         assert!(other.iter().all(|sent| sent.port != WAN), "new flows begin in its hours only");
-        rig.put_in_force(compile_at(&text, 3, "2026-11-30 08:00"));
+        rig.renew(compile_at(&text, 3, "2026-11-30 08:00"));
         assert!(leaves(&mut rig));
     }
     // A kept flow ends all the same when another rule forbids it.

@@ -125,13 +125,17 @@ impl Clock {
         }
     }
 
-    /// Other servers from now on; those that stay keep what they have said.
+    /// Other servers from now on; those that stay keep what they have said. Without any, the machine's clock counts.
     pub fn apply(&mut self, now: Instant, servers: &[String]) {
         let mut before = std::mem::take(&mut self.servers);
         for name in servers {
             let known = before.iter().position(|server| server.name == *name);
             let server = known.map(|at| before.swap_remove(at));
             self.servers.push(server.unwrap_or_else(|| Server::new(name.clone(), now)));
+        }
+        if self.servers.is_empty() {
+            (self.ahead, self.set_by, self.since) = (0, None, None);
+            (self.stepping, self.disputed) = (0, false);
         }
     }
 

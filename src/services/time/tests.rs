@@ -255,6 +255,19 @@ fn without_servers_the_machine_is_believed_when_somebody_keeps_it_right() {
 }
 
 #[test]
+fn when_the_servers_are_gone_the_machine_counts_again() {
+    let mut world = World::new(&[("192.0.2.1", 0)], -HOUR);
+    world.run(Duration::from_secs(60));
+    assert_eq!(world.clock.ahead() / HOUR, 1);
+    let now = world.now;
+    world.clock.apply(now, &["192.0.2.2".into()]);
+    assert_eq!(world.clock.ahead() / HOUR, 1, "what one has said holds until another one speaks");
+    world.clock.apply(now, &[]);
+    assert_eq!(world.clock.ahead(), 0);
+    assert_eq!(world.clock.trust(now, true), Trust::Sure);
+}
+
+#[test]
 fn a_name_is_asked_when_its_address_is_known() {
     let names = ["time.example".to_owned(), "192.0.2.7".to_owned()];
     let mut clock = Clock::new(&names, Seed([1, 2]), Instant::ZERO, WallTime::default());

@@ -148,6 +148,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Apply(..)
+            | Command::Renew(..)
             | Command::Kill { .. }
             | Command::Log { .. }
             | Command::Import { .. }
