@@ -105,7 +105,7 @@ fn under(file: &Path, node: Option<&str>, asked: &Asked) -> Result<Explanation, 
     let conditions = Arc::new(Conditions::at(&valid, clock::wall()));
     let compiled = Compiled::under(Arc::new(valid), node, 0, vec![Offload::NONE; ports], conditions);
     let question = asked.question(&compiled).map_err(fail)?;
-    Ok(node::explain(&compiled, &question))
+    Ok(node::explain(&compiled, &[], &question))
 }
 
 /// A line for the answer, and one for each decision.

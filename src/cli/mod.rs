@@ -24,10 +24,12 @@ mod reload;
 mod rotate;
 mod run;
 mod show;
+mod show_gateways;
 mod show_pair;
 mod show_policy;
 mod show_time;
 mod table;
+mod token;
 mod upgrade;
 mod user;
 
@@ -70,6 +72,8 @@ enum Command {
     Explain(explain::Explain),
     /// Work on the accounts for the pages
     User(user::User),
+    /// Work on the tokens of programs for the API
+    Token(token::Token),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -131,6 +135,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

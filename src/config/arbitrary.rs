@@ -138,6 +138,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
         option::of(alias_name()),
+        (option::of(name()), any::<bool>()),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         state_type: rest.3,
@@ -146,6 +147,8 @@ fn rule() -> impl Strategy<Value = Rule> {
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
+        gateway: rest.7.0,
+        disable_reply_to: rest.7.1,
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,
@@ -404,7 +407,7 @@ fn system() -> impl Strategy<Value = System> {
         frag,
         ..SetTimeouts::default()
     });
-    let states = (optimization(), state_policy());
+    let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
     let services = (list(text()), list(any::<IpAddr>()), logging());
     let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
@@ -440,6 +443,11 @@ fn system() -> impl Strategy<Value = System> {
                     one_to_one_reflection,
                     optimization: states.0,
                     state_policy: states.1,
+                    kill_states_on_gateway_failure: states.2,
+                    kill_states_on_gateway_recovery: states.3[0],
+                    skip_rules_when_gateway_down: states.3[1],
+                    sticky_connections: states.3[2],
+                    disable_reply_to: states.3[3],
                     release_keys,
                     version_floor,
                     timezone: zone.into(),
@@ -467,17 +475,66 @@ fn user() -> impl Strategy<Value = User> {
     )
 }
 
-/// Any document with at least one node and one interface that can be written as TOML.
-pub(crate) fn config() -> impl Strategy<Value = Config> {
-    let gateway = (name(), name(), any::<IpAddr>(), any::<bool>(), text()).prop_map(
-        |(name, interface, address, default, description)| Gateway {
+fn gateway() -> impl Strategy<Value = Gateway> {
+    let who = (name(), name(), any::<IpAddr>(), option::of(any::<IpAddr>()), text());
+    let flags = any::<[bool; 4]>();
+    let numbers =
+        (any::<u8>(), any::<[Option<u32>; 6]>(), any::<[Option<u8>; 2]>(), option::of(any::<u16>()));
+    (who, flags, numbers, option::of(kill_states())).prop_map(|(who, flags, numbers, kill_states)| {
+        let (weight, [latency_low, latency_high, interval, loss_interval, time_period, alert_interval], ..) =
+            numbers;
+        Gateway {
+            name: who.0,
+            interface: who.1,
+            address: who.2,
+            default: flags[0],
+            weight,
+            monitor: who.3,
+            monitor_disable: flags[1],
+            action_disable: flags[2],
+            force_down: flags[3],
+            data_payload: numbers.3,
+            latency_low,
+            latency_high,
+            loss_low: numbers.2[0],
+            loss_high: numbers.2[1],
+            interval,
+            loss_interval,
+            time_period,
+            alert_interval,
+            kill_states,
+            description: who.4,
+        }
+    })
+}
+
+fn gateway_group() -> impl Strategy<Value = GatewayGroup> {
+    let member = (place_name(), any::<u8>()).prop_map(|(gateway, tier)| GroupMember { gateway, tier });
+    let trigger = prop_oneof![
+        Just(Trigger::Down),
+        Just(Trigger::DownLoss),
+        Just(Trigger::DownLatency),
+        Just(Trigger::DownLossLatency)
+    ];
+    let states = option::of(prop_oneof![Just(FailoverStates::Keep), Just(FailoverStates::Kill)]);
+    (name(), list(member), trigger, states, any::<bool>(), text()).prop_map(
+        |(name, members, trigger, keep_failover_states, default, description)| GatewayGroup {
             name,
-            interface,
-            address,
+            members,
+            trigger,
+            keep_failover_states,
             default,
             description,
         },
-    );
+    )
+}
+
+fn kill_states() -> impl Strategy<Value = KillStates> {
+    prop_oneof![Just(KillStates::None), Just(KillStates::Down), Just(KillStates::All)]
+}
+
+/// Any document with at least one node and one interface that can be written as TOML.
+pub(crate) fn config() -> impl Strategy<Value = Config> {
     let route = (prefix(), name(), text()).prop_map(|(destination, gateway, description)| Route {
         destination,
         gateway,
@@ -489,10 +546,10 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         description,
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
-    let names = (list(group), list(alias()), list(schedule()));
+    let names = (list(group), list(alias()), list(schedule()), list(gateway_group()));
     let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
     let some = proptest::collection::vec(node(), 1..4);
-    let lists = (some, list(interface()), list(gateway), list(route), list(rule()));
+    let lists = (some, list(interface()), list(gateway()), list(route), list(rule()));
     (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
         Config {
             schema: super::defaults::SCHEMA,
@@ -503,6 +560,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             interfaces: lists.1,
             virtual_ips,
             gateways: lists.2,
+            gateway_groups: names.3,
             routes: lists.3,
             interface_groups: names.0,
             aliases: names.1,

@@ -7,6 +7,7 @@
 //! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
 //! confirmed or rolled back, history.
 //! [`calendar`] knows which schedules are in their hours; [`Conditions`] are all that a policy depends on besides its document.
+//! [`outline`] says to programs what a document looks like.
 //! [`pfsense`] makes a document of somebody else's file, and the other way round; [`backup`] is a whole node as one file.
 //!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
@@ -23,6 +24,7 @@ pub mod life;
 mod list;
 pub mod model;
 mod nearest;
+pub mod outline;
 pub mod pairing;
 mod parse;
 pub mod pfsense;

@@ -25,16 +25,18 @@ use super::program::{self, ProgramNote, ReleaseStep};
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
+use super::token_request::{TokenAnswer, TokenRequest};
+use super::token_store::{self, TokenStore};
 use crate::cluster::release::Trust;
 use crate::config::model::host_name;
 use crate::config::{Conditions, Config};
-use crate::conntrack::Filter;
+use crate::conntrack::{Cursor, Filter};
 use crate::node::snapshot::{FlowRow, Snapshot};
 use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
 use crate::rules::Record;
 use crate::services::log::LogRow;
 use crate::services::names::NameRow;
-use crate::types::{InterfaceId, RuleId, WallTime};
+use crate::types::{GatewayId, InterfaceId, RuleId, WallTime};
 use crate::wire::dns::Name;
 use crate::wire::filter;
 use crate::wire::pair::Version;
@@ -66,6 +68,7 @@ pub struct Desk {
     pair: PairHandle,
     errands: Errands,
     colleague: Colleague,
+    tokens: Arc<TokenStore>,
     /// The program that was on trial when this process started is kept.
     trial_is_over: AtomicBool,
 }
@@ -94,10 +97,16 @@ impl Desk {
             changing: Mutex::new(()),
             port_names,
             colleague: Colleague::new(pair.clone()),
+            tokens: TokenStore::open(token_store::FILE.as_ref()),
             pair,
             errands,
             trial_is_over: AtomicBool::new(false),
         }
+    }
+
+    /// The tokens of programs.
+    pub fn token_store(&self) -> Arc<TokenStore> {
+        Arc::clone(&self.tokens)
     }
 
     /// Name of this node.
@@ -186,7 +195,7 @@ impl Desk {
                 self.snapshot().map(|snapshot| Response::Status(Box::new(self.status(snapshot))))
             }
             Request::Snapshot => self.whole_snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
-            Request::Flows { filter, limit } => self.flows(&filter, limit as usize),
+            Request::Flows { filter, limit, after } => self.flows(&filter, limit as usize, after),
             Request::Kill { filter } => self.kill(&filter),
             Request::Drops => self.ask(Command::Drops).map(|mut rows| {
                 rows.reverse();
@@ -205,6 +214,7 @@ impl Desk {
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Tokens(request) => self.tokens(request),
             Request::Release(step) => self.take_release_step(step),
             Request::Install => self.install(),
             Request::Crash => {
@@ -303,7 +313,8 @@ impl Desk {
     fn explain(&self, asked: &Asked) -> Result<Response, String> {
         let compiled = self.compiled();
         let question = asked.question(&compiled)?;
-        Ok(Response::Explained(Box::new(node::explain(&compiled, &question))))
+        let statuses = self.ask(Command::Gateways)?;
+        Ok(Response::Explained(Box::new(node::explain(&compiled, &statuses, &question))))
     }
 
     /// Records of the firewall log, the latest last.
@@ -324,10 +335,10 @@ impl Desk {
         Ok(Asked { interface, src, sport, dst, dport, protocol, dscp })
     }
 
-    fn flows(&self, wanted: &FlowFilter, limit: usize) -> Result<Response, String> {
+    fn flows(&self, wanted: &FlowFilter, limit: usize, after: Option<u64>) -> Result<Response, String> {
         let filter = conntrack_filter(wanted);
         let mut rows: Vec<FlowRow> = Vec::new();
-        let mut cursor = None;
+        let mut cursor = after.map(Cursor::behind);
         loop {
             let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
             rows.extend(page);
@@ -417,6 +428,30 @@ impl Desk {
         self.colleague.ask(request)
     }
 
+    fn tokens(&self, request: TokenRequest) -> Result<Response, String> {
+        let compiled = self.compiled();
+        let answer = self.tokens.answer(&compiled.config, request, || self.share_tokens())?;
+        Ok(Response::Tokens(Box::new(answer)))
+    }
+
+    /// The peer knows the tokens of this node, and this node those of the peer; absent when there is none.
+    pub fn share_tokens(&self) -> Option<bool> {
+        let compiled = self.compiled();
+        compiled.config.peer_of(compiled.node)?;
+        let ours = TokenRequest::Merge(self.tokens.all().0);
+        match self.ask_peer(&Request::Tokens(ours)) {
+            Ok(Response::Tokens(answer)) => match *answer {
+                TokenAnswer::Known(theirs) => {
+                    self.tokens.merge(&theirs);
+                    Some(true)
+                }
+                TokenAnswer::Made { .. } | TokenAnswer::Rows(_) | TokenAnswer::Revoked { .. } => Some(false),
+            },
+            // A peer of the release before knows no tokens.
+            Ok(_) | Err(_) => Some(false),
+        }
+    }
+
     fn install(&self) -> Result<Response, String> {
         self.speaks_with_peer()?;
         let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
@@ -450,7 +485,7 @@ impl Desk {
 }
 
 /// Asks the parent and waits.
-pub(super) fn ask_parent(
+fn ask_parent(
     reporter: &Reporter,
     reloads: &Reloads,
     report: impl FnOnce(u64) -> Report,
@@ -461,7 +496,7 @@ pub(super) fn ask_parent(
 }
 
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id, address, rule } = *wanted;
-    let rule = rule.map(RuleId);
-    Filter { id, protocol, source: src, destination: dst, address, port, rule, ..Filter::default() }
+    let FlowFilter { src, dst, port, protocol, id, address, rule, gateway } = wanted.clone();
+    let (rule, gateway) = (rule.map(RuleId), gateway.map(|name| GatewayId::of(&name)));
+    Filter { id, protocol, source: src, destination: dst, address, port, rule, gateway, ..Filter::default() }
 }

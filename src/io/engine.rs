@@ -11,9 +11,8 @@ use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 
 use super::almanac::Almanac;
-use super::config_request::ConfigRequest;
-use super::control::Answering;
-use super::desk::{Desk, ask_parent};
+use super::control::{Answer, Answering};
+use super::desk::Desk;
 use super::errands::Errands;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
@@ -21,17 +20,18 @@ use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
-use super::orders::{Apply, Change, PortNote, Report, Start};
+use super::orders::{Apply, Change, PortNote, Start};
 use super::pair_threads::PairHandle;
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
 use super::reloads::Reloads;
-use super::request::Response;
+use super::request::{Request, Response};
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
-use super::{clock, council, entropy, host_link, plain_http};
+use super::token_store::TokenStore;
+use super::{clock, council, entropy, host_link, plain_http, token_exchange};
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
@@ -53,8 +53,10 @@ pub struct PagesSeat {
     pub ask_pair: Box<dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync>,
     /// The configuration in force.
     pub in_force: Box<dyn Fn() -> Arc<Compiled> + Send + Sync>,
-    /// Asks about the configuration, or for a change of it, and waits.
-    pub configure: Box<dyn Fn(ConfigRequest) -> Response + Send + Sync>,
+    /// Asks what the control socket can be asked, and waits; but for what comes piece by piece.
+    pub desk: Arc<dyn Fn(Request) -> Response + Send + Sync>,
+    /// The tokens of programs.
+    pub tokens: Arc<TokenStore>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -117,10 +119,16 @@ impl Engine {
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);
-        let (telling, waiting) = (reporter.clone(), Arc::clone(&reloads));
-        let configure = move |request: ConfigRequest| {
-            let report = |ticket| Report::Config { ticket, request: Box::new(request) };
-            ask_parent(&telling, &waiting, report).unwrap_or_else(Response::Failed)
+        let shown = Arc::clone(&in_force);
+        let desk =
+            Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
+        let desk = Arc::new(desk);
+        let asked = Arc::clone(&desk);
+        let answering = move |request: Request| match asked.answer(request) {
+            Answer::Reply(response) => response,
+            Answer::Capture { .. } | Answer::Pairing(_) => {
+                Response::Failed("ask that with the command koi".into())
+            }
         };
         pages(PagesSeat {
             config: Arc::clone(&config),
@@ -130,14 +138,12 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
             in_force: Box::new(move || looked_at.load_full()),
-            configure: Box::new(configure),
+            desk: Arc::new(answering),
+            tokens: desk.token_store(),
         })
         .context("the pages")?;
-        let shown = Arc::clone(&in_force);
-        let desk =
-            Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
-        let desk = Arc::new(desk);
         desk.serve_peer();
+        token_exchange::start(&desk).context("the thread of the tokens")?;
         let almanac = Almanac::start(Arc::downgrade(&desk)).context("the almanac thread")?;
         errands.run(wake, host.clone(), shown, almanac.clone()).context("the errands thread")?;
         Ok(Engine { desk, host, forward: thread, pair, almanac, errands })

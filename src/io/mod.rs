@@ -46,6 +46,8 @@ pub mod log;
 mod log_file;
 pub mod netlink;
 pub mod netns;
+#[cfg(test)]
+pub mod office;
 mod orders;
 pub mod pace;
 pub mod pair_threads;
@@ -80,5 +82,8 @@ pub mod tap;
 pub mod terminal;
 #[cfg(test)]
 mod testbed;
+mod token_exchange;
+pub mod token_request;
+pub mod token_store;
 mod upkeep;
 mod uring;

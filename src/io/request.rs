@@ -9,6 +9,7 @@ use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::keys::KeyStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
+use super::token_request::{TokenAnswer, TokenRequest};
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
@@ -32,6 +33,9 @@ pub enum Request {
         filter: FlowFilter,
         /// How many at most.
         limit: u32,
+        /// Those behind the flow of this number; from the first one on when absent.
+        #[serde(default)]
+        after: Option<u64>,
     },
     /// Ends flows.
     Kill {
@@ -67,6 +71,8 @@ pub enum Request {
     Reload,
     /// The life of the configuration.
     Config(Box<ConfigRequest>),
+    /// The tokens of programs.
+    Tokens(TokenRequest),
     /// The pair, seen from this node.
     Pair,
     /// Something is to be done with a release; answered by [`Response::Done`].
@@ -106,7 +112,7 @@ pub enum Request {
 }
 
 /// Which flows. Fields that are absent let every flow pass.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlowFilter {
     /// Source of the first packet, before translation.
@@ -123,6 +129,8 @@ pub struct FlowFilter {
     pub address: Option<Prefix>,
     /// The rule that let it in or out.
     pub rule: Option<u32>,
+    /// The gateway that it goes by, or its answers.
+    pub gateway: Option<String>,
 }
 
 /// What comes back.
@@ -174,6 +182,8 @@ pub enum Response {
     Reloaded(Reloaded),
     /// To [`Request::Config`].
     Config(Box<ConfigAnswer>),
+    /// To [`Request::Tokens`].
+    Tokens(Box<TokenAnswer>),
     /// To [`Request::Capture`]: chunks follow.
     Capturing,
     /// The capture has ended.
@@ -289,13 +299,13 @@ mod tests {
                         ..Default::default()
                     },
                 },
-                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null}}}"#,
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null,"gateway":null}}}"#,
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
         }
         let short: Request = serde_json::from_str(r#"{"flows":{"filter":{},"limit":5}}"#).unwrap();
-        assert_eq!(short, Request::Flows { filter: FlowFilter::default(), limit: 5 });
+        assert_eq!(short, Request::Flows { filter: FlowFilter::default(), limit: 5, after: None });
     }
 }

@@ -16,6 +16,7 @@ mod departure;
 mod drops;
 mod explain;
 mod forward;
+mod gateways;
 #[cfg(test)]
 mod handover_tests;
 mod helm;
@@ -38,7 +39,9 @@ pub mod snapshot;
 mod tally;
 mod traffic;
 mod translate;
+mod uplinks;
 mod virtual_ip;
+mod ways;
 
 pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};

@@ -54,6 +54,7 @@ pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_
     // What the document says of all states holds for those of automatic rules as well.
     drafts.iter_mut().for_each(|draft| draft.state.1 = config.system.state_policy);
     drafts.extend(own(Tab::Floating).chain(own(Tab::Group)).chain(own(Tab::Interface)));
+    drafts.iter_mut().for_each(|draft| draft.reply_to &= !config.system.disable_reply_to);
     drafts
 }
 
@@ -108,6 +109,8 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
             .schedule
             .as_ref()
             .map(|name| Hours { name: name.clone(), on: places.is_on(Some(name)) }),
+        way: rule.gateway.as_ref().and_then(|name| Some((places.choice(name)?, name.clone()))),
+        reply_to: !rule.disable_reply_to,
         ..Draft::new(rule.id, outcome, criteria)
     })
 }

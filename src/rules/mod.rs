@@ -53,4 +53,4 @@ pub use record::{Logged, Record};
 pub use ruleset::{Decision, RuleInfo, Ruleset};
 pub use set::{Members, PortSet, PortTable, Set, Table};
 pub use spans::{Address, Number, Spans};
-pub use verdict::{Limits, Pass, Passed, Verdict};
+pub use verdict::{Choice, Limits, Pass, Passed, Verdict};

@@ -12,7 +12,7 @@ mod port_range;
 mod release;
 mod wall_time;
 
-pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
+pub use id::{Direction, Family, GatewayId, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
 pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
 pub use key::PublicKey;

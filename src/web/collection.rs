@@ -276,7 +276,7 @@ impl Column {
 }
 
 /// An id that nothing has: rules and translations share their numbers.
-fn next_id(tree: &Value) -> u64 {
+pub(super) fn next_id(tree: &Value) -> u64 {
     let lists = ["rule", "port_forward", "one_to_one", "npt", "outbound.rule"];
     let entries = lists.iter().flat_map(|list| tree::list(tree, list));
     let taken = entries.filter_map(|entry| entry.get("id")?.as_u64());

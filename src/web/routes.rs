@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
-use super::{backup, components, entries, history, journal, login, pending, settings};
+use super::{api, backup, components, entries, history, journal, login, pending, settings};
 
 /// Bytes of a form.
 const FORM: usize = 192 << 10;
@@ -131,6 +131,7 @@ pub(super) fn router(site: Site) -> Router {
         router = router.route(&path, answer.route_layer(from_fn_with_state(door, admit)));
     }
     router
+        .nest(api::BASE, api::router(&site))
         .fallback(async || Message::missing("There is no such page.").into_response())
         .layer(DefaultBodyLimit::max(FORM))
         .layer(from_fn(patience))

@@ -17,8 +17,10 @@ use super::serve;
 use super::site::Site;
 use super::steward::Steward;
 use crate::config::{Config, NodeIndex, Valid};
+use crate::io::config_request::ConfigRequest;
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
+use crate::io::request::Request;
 use crate::io::{clock, entropy, files};
 use crate::node::snapshot::{InterfaceRow, Snapshot};
 use crate::types::{Duration, Prefix};
@@ -39,10 +41,13 @@ const RENEWAL: Duration = Duration::from_secs(60);
 /// # Errors
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
-    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force, configure } = seat;
+    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force, desk, tokens } = seat;
     let handle = Handle::new(ask, ask_pair, in_force);
-    let editor = Arc::new(Steward::new(handle.clone(), configure));
-    let site = Site::new(handle, Some(editor), password().context("the password of the pages")?, clock::now);
+    let (asked, question) = (Arc::clone(&desk), |request| Request::Config(Box::new(request)));
+    let configure = move |request: ConfigRequest| asked(question(request));
+    let editor = Arc::new(Steward::new(handle.clone(), Box::new(configure)));
+    let first = password().context("the password of the pages")?;
+    let site = Site::new(handle, Some(editor), first, clock::now).with_desk(desk, tokens);
     let subject = Subject::new(&config.system.hostname, addresses(&config, node));
     let certificate = InUse::new(certificate(&subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);

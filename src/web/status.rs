@@ -32,6 +32,7 @@ pub(super) enum Part {
     Interfaces,
     Drops,
     Counters,
+    Gateways,
     Routes,
     Neighbours,
     States,
@@ -39,12 +40,13 @@ pub(super) enum Part {
 
 impl Part {
     /// Every one.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Dashboard,
         Part::Carp,
         Part::Interfaces,
         Part::Drops,
         Part::Counters,
+        Part::Gateways,
         Part::Routes,
         Part::Neighbours,
         Part::States,
@@ -58,6 +60,7 @@ impl Part {
             Part::Interfaces => ("Interfaces", "/status/interfaces"),
             Part::Drops => ("Dropped Packets", "/status/drops"),
             Part::Counters => ("Counters", "/status/counters"),
+            Part::Gateways => ("Gateways", "/status/gateways"),
             Part::Routes => ("Routes", "/diagnostics/routes"),
             Part::Neighbours => ("ARP and NDP Table", "/diagnostics/neighbours"),
             Part::States => ("States", "/diagnostics/states"),
@@ -159,6 +162,12 @@ mod filters {
     #[askama::filter_fn]
     pub fn progress(row: &ReplicationRow, _: &dyn Values) -> askama::Result<String> {
         Ok(super::progress(row))
+    }
+
+    /// A time, where there is one.
+    #[askama::filter_fn]
+    pub fn millis(millis: &Option<f64>, _: &dyn Values) -> askama::Result<String> {
+        Ok(millis.map(|millis| format!("{millis:.1} ms")).unwrap_or_default())
     }
 
     /// Seconds, in the units that people read.
@@ -270,7 +279,10 @@ pub(super) async fn status_json(State(site): State<Site>, Query(wanted): Query<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::snapshot::{InterfaceRow, NeighbourRow, PortRow, RouteRow, StatesRow};
+    use crate::node::snapshot::{
+        GatewayGroupRow, GatewayMemberRow, GatewayRow, InterfaceRow, NeighbourRow, PortRow, RouteRow,
+        StatesRow,
+    };
     use crate::node::{Finding, PairPeerRow as PeerRow, PairVirtualIpRow, TransitionRow};
     use crate::types::MacAddr;
 
@@ -426,6 +438,8 @@ mod tests {
             ingress: "lan".into(),
             egress: "wan".into(),
             rule: 100,
+            gateway: Some("WANGW".into()),
+            reply_to: None,
             age_seconds: 4000,
             expires_seconds: 86_321,
             packets: [1201, 2400],
@@ -448,6 +462,27 @@ mod tests {
                 interface("lan", "lan", Some(20), &["192.168.1.1/24"]),
                 interface("dmz", "dmz", Some(30), &["192.168.2.1/24"]),
             ],
+            gateways: vec![GatewayRow {
+                name: "WANGW".into(),
+                interface: "wan".into(),
+                address: "203.0.113.1".parse().unwrap(),
+                monitor: None,
+                default: true,
+                delay_ms: Some(12.34),
+                deviation_ms: None,
+                loss_percent: Some(25),
+                status: "down".into(),
+                text: "down: packets are <lost>".into(),
+                since_seconds: 61,
+                description: String::new(),
+            }],
+            gateway_groups: vec![GatewayGroupRow {
+                name: "BOTH".into(),
+                default: false,
+                tier: 2,
+                members: vec![GatewayMemberRow { gateway: "LTE".into(), tier: 2, used: true }],
+                description: "Office".into(),
+            }],
             routes: vec![route("192.168.1.0/24", None), route("0.0.0.0/0", Some("203.0.113.1"))],
             neighbours: vec![
                 neighbour("192.168.1.10", Some(mac(0x10)), "reachable"),
@@ -510,6 +545,9 @@ mod tests {
             "0.0.0.0/0",
             "203.0.113.1",
             "state failed",
+            "state down\">down: packets are &#60;lost&#62;",
+            "12.3 ms",
+            "LTE, tier 2",
             "192.168.1.10:50000 \u{2192} 198.51.100.10:443",
             "203.0.113.2:31337 \u{2192} 198.51.100.10:443",
             "101 to 102 of",

@@ -25,6 +25,9 @@ struct Candidate {
     document: Arc<Valid<Config>>,
 }
 
+/// The edition of a candidate that makes no sense.
+const NO_EDITION: &str = "none";
+
 /// Asks the parent.
 pub(super) struct Steward {
     handle: Handle,
@@ -104,7 +107,7 @@ impl Steward {
             Err(Rejected::Problems(problems)) => {
                 changes.extend(problems.iter().map(ToString::to_string));
                 let running = Draft::of(Arc::clone(&self.handle.in_force().config));
-                Ok(Draft { changes, trial, edition: "none".into(), ..running })
+                Ok(Draft { changes, trial, edition: NO_EDITION.into(), ..running })
             }
             Err(other) => Err(other),
         }
@@ -179,6 +182,18 @@ impl Editor for Steward {
 
     fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected> {
         self.apply_version(who, Version::Revision(revision.to_owned()), Confirmation::WhenRisky)
+    }
+
+    fn ask_of(&self, edition: &str, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
+        let _guard = lock(&self.editing);
+        match self.candidate() {
+            Ok(candidate) if candidate.document.hash() == edition => {}
+            // One that makes no sense can still be thrown away.
+            Err(Rejected::Problems(_)) if edition == NO_EDITION => {}
+            Ok(_) | Err(Rejected::Problems(_)) => return Err(Rejected::Stale),
+            Err(rejected) => return Err(rejected),
+        }
+        self.ask(request)
     }
 
     fn text(&self) -> Result<String, Rejected> {

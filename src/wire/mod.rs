@@ -10,6 +10,7 @@ pub mod coalesce;
 pub mod datagram;
 pub mod dns;
 mod drop;
+pub mod echo;
 pub mod filter;
 mod flow_key;
 pub mod fragment;

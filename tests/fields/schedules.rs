@@ -122,7 +122,7 @@ fn an_explanation_names_the_hours_that_decide() {
     };
     let hours = |at: &str| {
         let compiled = compile_at(&with_rules(OFFICE), 1, at);
-        let explanation = node::explain(&compiled, &asked.question(&compiled).unwrap());
+        let explanation = node::explain(&compiled, &[], &asked.question(&compiled).unwrap());
         let step = explanation.steps.into_iter().find(|step| step.what == "schedule").unwrap();
         (explanation.verdict, step.rule, step.text)
     };

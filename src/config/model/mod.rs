@@ -5,6 +5,7 @@
 
 mod alias;
 mod endpoint;
+mod gateway;
 mod interface;
 mod logging;
 mod nat;
@@ -25,6 +26,7 @@ use serde::{Deserialize, Serialize};
 
 pub use alias::{Alias, AliasEntry, AliasKind, Member, host_name, is_alias_name};
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
+pub use gateway::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Trigger, Watching};
 pub use interface::{Interface, InterfaceGroup, Zone};
 pub use logging::{Facility, Logging, Service, Severity};
 pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
@@ -32,13 +34,13 @@ pub use node::{Driver, Node, NodeInterface, Port};
 pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
 pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
-pub use routing::{Gateway, Route};
+pub use routing::Route;
 pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
 pub use schedule::{Hours, MonthDay, Schedule, TimeRange, Weekday};
 pub use secret::Secret;
 pub use system::{System, Web};
 pub use timeouts::{Optimization, SetTimeouts, Timeouts};
-pub use user::{User, UserRole};
+pub use user::{FIRST_USER, User, UserRole};
 pub use virtual_ip::{VirtualIp, VirtualMac};
 
 /// The whole document, shared by all nodes; each node takes its own `[[node]]` part.
@@ -67,6 +69,9 @@ pub struct Config {
     /// Next hops with a name.
     #[serde(rename = "gateway", default, skip_serializing_if = "is_default")]
     pub gateways: Vec<Gateway>,
+    /// Several of them, in tiers.
+    #[serde(rename = "gateway_group", default, skip_serializing_if = "is_default")]
+    pub gateway_groups: Vec<GatewayGroup>,
     /// Static routes.
     #[serde(rename = "route", default, skip_serializing_if = "is_default")]
     pub routes: Vec<Route>,
