@@ -526,3 +526,25 @@ fn nobody_sees_a_password() {
         assert!(!format!("{problems:?}").contains("s3same"), "{broken}: {problems:?}");
     }
 }
+
+#[test]
+fn what_is_secret_in_the_model_is_secret_in_words() {
+    fn walk(fields: &[Field], found: &mut usize) {
+        for field in fields {
+            match field.shape {
+                Shape::Value(attempt) | Shape::List(attempt) => {
+                    // Only a secret does not say what stands there.
+                    let number = toml::de::DeTable::parse("a = 1").unwrap();
+                    let error = attempt(&number.get_ref()["a"]).err();
+                    let is_secret = error.is_some_and(|error| error.message() == "This is not a text");
+                    assert_eq!(is_secret, diff::is_secret(field.key), "{}", field.key);
+                    *found += usize::from(is_secret);
+                }
+                Shape::Table(fields) | Shape::Tables(fields) => walk(fields, found),
+            }
+        }
+    }
+    let mut found = 0;
+    walk(schema::DOCUMENT, &mut found);
+    assert!(found >= 2, "passwords of CARP, hashes of users");
+}

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
+use crate::config::model::Secret;
 use crate::config::{self, Config, Valid};
 use crate::node::snapshot::{CounterRow, Snapshot};
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
@@ -103,6 +104,17 @@ impl Editor for Paper {
     fn discard(&self, _: &Author) -> Result<(), Rejected> {
         self.draft.lock().unwrap().take();
         self.trial.lock().unwrap().take();
+        Ok(())
+    }
+
+    fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected> {
+        if self.draft.lock().unwrap().is_some() {
+            return Err(Rejected::Stale);
+        }
+        let mut document = self.in_force.load().config.as_ref().clone().into_inner();
+        let user = document.users.iter_mut().find(|user| user.name == who.who).unwrap();
+        user.password_hash = Secret::new(hash);
+        self.in_force.store(compile(Arc::new(config::validate(document).unwrap())));
         Ok(())
     }
 
