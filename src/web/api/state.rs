@@ -231,7 +231,13 @@ async fn under_candidate(call: Call, asked: Asked) -> Outcome<Reply> {
         let name = in_force.config.node_part(in_force.node).name.as_str();
         let node = document.node(Some(name)).map_err(|_| Rejected::Gone)?;
         let ports = document.node_part(node).ports.len();
-        let compiled = Compiled::new(Arc::clone(&document), node, 0, vec![Offload::NONE; ports]);
+        let compiled = Compiled::under(
+            Arc::clone(&document),
+            node,
+            0,
+            vec![Offload::NONE; ports],
+            Arc::clone(&in_force.conditions),
+        );
         Ok(asked.question(&compiled).map(|question| node::explain(&compiled, &[], &question)))
     });
     match explained.await? {
