@@ -10,13 +10,18 @@ use crate::config::schema;
 const NEW: isize = 1 << 32;
 
 /// Which sections are new or move.
-#[derive(Default)]
 pub(super) struct Places {
+    /// A flag that gets its default value says so, instead of going.
+    pub(super) says_off: bool,
     next: isize,
     loose: BTreeSet<isize>,
 }
 
 impl Places {
+    pub(super) fn new(says_off: bool) -> Places {
+        Places { says_off, next: 0, loose: BTreeSet::new() }
+    }
+
     /// A new item: its sections have no place yet.
     pub(super) fn welcome(&mut self, item: &mut Item) {
         match item {

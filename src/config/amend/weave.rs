@@ -14,16 +14,23 @@ use crate::config::{Config, parse};
 /// The document as a text that keeps what it can of an old one. What comes out is always this document.
 pub fn rewrite(text: &str, new: &Config) -> String {
     let text = &*present(text);
-    let woven =
-        parse(text).ok().and_then(|old| if old == *new { Some(text.into()) } else { weave(text, &old, new) });
-    woven.filter(|text| parse(text).is_ok_and(|read| read == *new)).unwrap_or_else(|| new.to_toml())
+    let old = parse(text).ok();
+    if old.as_ref() == Some(new) {
+        return text.into();
+    }
+    let woven = old.and_then(|old| {
+        // A flag without a default of its own cannot be turned off by saying so.
+        let mut ways = [true, false].into_iter().filter_map(|says_off| weave(text, &old, new, says_off));
+        ways.find(|text| parse(text).is_ok_and(|read| read == *new))
+    });
+    woven.unwrap_or_else(|| new.to_toml())
 }
 
-fn weave(text: &str, old: &Config, new: &Config) -> Option<String> {
+fn weave(text: &str, old: &Config, new: &Config, says_off: bool) -> Option<String> {
     let mut document: DocumentMut = text.parse().ok()?;
     let canonical = |config: &Config| config.to_toml().parse::<DocumentMut>().ok();
     let (old, new) = (canonical(old)?, canonical(new)?);
-    let mut places = order::Places::default();
+    let mut places = order::Places::new(says_off);
     section(document.as_table_mut(), old.as_table(), new.as_table(), &mut places);
     places.put_in_order(document.as_table_mut());
     Some(document.to_string())
@@ -38,26 +45,28 @@ pub(super) fn section(
 ) {
     let gone: Vec<(&str, &Item)> = old.iter().filter(|(key, _)| !new.contains_key(key)).collect();
     for (key, was) in gone {
-        take_out(text, key, was);
+        take_out(text, key, was, places.says_off);
     }
     for (key, wanted) in new.iter() {
         match (text.get_mut(key), old.get(key)) {
             (Some(_), Some(was)) if same(was, wanted) => {}
             (Some(there), Some(was)) => change(key, there, was, wanted, places),
-            (Some(there), None) => replace(there, wanted),
-            (None, _) => {
+            (there, None) | (there @ None, Some(_)) => {
                 let mut item = wanted.clone();
                 places.welcome(&mut item);
-                text.insert(key, item);
+                match there {
+                    Some(there) => replace(there, &item),
+                    None => drop(text.insert(key, item)),
+                }
             }
         }
     }
 }
 
-/// The field has its default value from now on. A flag says so; anything else goes.
-fn take_out(text: &mut dyn TableLike, key: &str, was: &Item) {
+/// The field has its default value from now on. A flag may say so; anything else goes.
+fn take_out(text: &mut dyn TableLike, key: &str, was: &Item, says_off: bool) {
     let Some(there) = text.get_mut(key) else { return };
-    if let Some(on) = was.as_bool() {
+    if let Some(on) = was.as_bool().filter(|_| says_off) {
         return replace(there, &toml_edit::value(!on));
     }
     let keys: Vec<String> = text.iter().map(|(key, _)| key.to_owned()).collect();

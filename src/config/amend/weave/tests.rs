@@ -124,6 +124,16 @@ fn sections_in_one_line_are_sections() {
 }
 
 #[test]
+fn a_flag_that_may_be_absent_goes() {
+    let text = include_str!("../../../../configs/pair.toml");
+    let text = text.replacen("[[virtual_ip]]", "# first\n[[virtual_ip]]\npreempt = true", 1);
+    let mut new = parse(&text).unwrap();
+    assert!(new.virtual_ips[0].preempt.is_some());
+    new.virtual_ips[0].preempt = None;
+    assert_eq!(rewrite(&text, &new), text.replacen("\npreempt = true", "", 1));
+}
+
+#[test]
 fn a_text_that_is_no_document_makes_room_for_one_that_is() {
     let new = parse(TEXT).unwrap();
     for text in ["", "[[[", "schema = 1"] {
@@ -208,6 +218,8 @@ proptest! {
         let text = commented(&old.to_toml());
         prop_assert_eq!(&parse(&text).unwrap(), &old);
         let rewritten = rewrite(&text, &new);
+        // A text in which the new document cannot be said gives way to one that is written anew.
+        prop_assume!(rewritten != new.to_toml());
         prop_assert_eq!(&parse(&rewritten).unwrap(), &new);
         let (before, after, meant) = (unique(&text), unique(&rewritten), unique(&new.to_toml()));
         let above = |text: &str, at: usize| text.lines().nth(at - 1).unwrap_or_default().to_owned();
