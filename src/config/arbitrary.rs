@@ -137,6 +137,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type(),
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
+        text(),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         state_type: rest.3,
@@ -165,6 +166,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         log: rest.0,
         disabled: rest.1,
         description: rest.2,
+        separator: rest.6,
         ..Rule::new(what.0, "", what.2)
     })
 }
@@ -360,7 +362,7 @@ pub(crate) fn state_type() -> impl Strategy<Value = StateType> {
 }
 
 fn system() -> impl Strategy<Value = System> {
-    let web = any::<u16>().prop_map(|port| Web { port });
+    let web = (any::<u16>(), option::of(name())).prop_map(|(port, certificate)| Web { port, certificate });
     let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
         udp_first,
         frag,
@@ -396,12 +398,25 @@ fn system() -> impl Strategy<Value = System> {
 
 fn user() -> impl Strategy<Value = User> {
     let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
-    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
-        |(name, role, password_hash, disabled, description)| User {
+    let secrets = (text().prop_map(Secret::new), option::of(text().prop_map(Secret::new)));
+    (name(), role, secrets, any::<bool>(), text()).prop_map(
+        |(name, role, (password_hash, totp_secret), disabled, description)| User {
             name,
             role,
             password_hash,
+            totp_secret,
             disabled,
+            description,
+        },
+    )
+}
+
+fn certificate() -> impl Strategy<Value = Certificate> {
+    (name(), text(), text().prop_map(Secret::new), text()).prop_map(
+        |(name, certificate, private_key, description)| Certificate {
+            name,
+            certificate,
+            private_key,
             description,
         },
     )
@@ -430,10 +445,17 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
     let names = (list(group), list(alias()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
+    let head = (
+        0..=i64::MAX as u64,
+        system(),
+        option::of(pair()),
+        list(virtual_ip()),
+        list(user()),
+        list(certificate()),
+    );
     let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
-    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
-        Config {
+    (head, lists, names, nat).prop_map(
+        |((revision, system, pair, virtual_ips, users, certificates), lists, names, nat)| Config {
             schema: super::defaults::SCHEMA,
             revision,
             system,
@@ -451,6 +473,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             npts: nat.2,
             outbound: nat.3,
             users,
-        }
-    })
+            certificates,
+        },
+    )
 }

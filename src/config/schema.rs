@@ -85,6 +85,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
     optional("user", Tables(USER), "sections [[user]]"),
+    optional("certificate", Tables(CERTIFICATE), "sections [[certificate]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -109,7 +110,10 @@ static SYSTEM: &[Field] = &[
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
 
-static WEB: &[Field] = &[optional("port", SMALL, "a port from 1 to 65535, without quotes")];
+static WEB: &[Field] = &[
+    optional("port", SMALL, "a port from 1 to 65535, without quotes"),
+    optional("certificate", TEXT, "the name of a certificate in quotes"),
+];
 
 static TIMEOUTS: &[Field] = &[
     seconds("tcp_first"),
@@ -277,6 +281,7 @@ static RULE: &[Field] = &[
     optional("log", FLAG, "true or false"),
     DISABLED,
     DESCRIPTION,
+    optional("separator", TEXT, "a text in quotes"),
 ];
 
 static INTERFACE_GROUP: &[Field] = &[
@@ -359,6 +364,13 @@ static OUTBOUND_RULE: &[Field] = &[
     DESCRIPTION,
 ];
 
+static CERTIFICATE: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"office\""),
+    required("certificate", TEXT, "a certificate in PEM form, between three quotes"),
+    required("private_key", Value(is::<Secret>), "its key in PEM form, between three quotes"),
+    DESCRIPTION,
+];
+
 static USER: &[Field] = &[
     required("name", TEXT, "a name in quotes, as in \"alice\""),
     required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
@@ -367,6 +379,7 @@ static USER: &[Field] = &[
         Value(is::<Secret>),
         "a hash of Argon2id in quotes; \"koi user password\" makes it",
     ),
+    optional("totp_secret", Value(is::<Secret>), "the secret of an authenticator in base32, in quotes"),
     optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

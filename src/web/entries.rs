@@ -1,5 +1,7 @@
 //! The pages of a [`Collection`]: its list, its form, and what is done with an entry.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -14,9 +16,11 @@ use super::frame::Frame;
 use super::guard::percent_encode;
 use super::menu::Link;
 use super::message::{Message, html};
+use super::references::{self, Noun};
 use super::settings::Edit;
 use super::site::Site;
 use super::visitor::{Posted, Visitor};
+use super::whereabouts::{self, Whereabouts};
 use crate::config::Problem;
 
 /// Lines on a page.
@@ -51,6 +55,8 @@ struct List {
     page: usize,
     pages: usize,
     problems: Vec<String>,
+    /// How often others refer to an entry, where they can.
+    used: Option<HashMap<String, usize>>,
 }
 
 /// `GET slug`
@@ -88,7 +94,27 @@ impl List {
         let part = all.iter().skip((page - 1) * PAGE).take(PAGE);
         let lines = part.map(|(index, entry)| collection.line(*index, entry)).collect();
         let may_change = site.is_editable() && visitor.may(collection.change);
-        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems }
+        let used = collection.noun.map(|noun| references::counts(&tree, noun));
+        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems, used }
+    }
+
+    /// Where an entry is used, in words.
+    fn use_of(&self, key: &str) -> String {
+        match self.used.as_ref().and_then(|used| used.get(key)).copied().unwrap_or(0) {
+            0 => "nowhere".into(),
+            1 => "in 1 place".into(),
+            places => format!("in {places} places"),
+        }
+    }
+
+    /// Columns that the words of an automatic line take.
+    fn wide(&self) -> usize {
+        self.collection.columns.len().saturating_sub(1) + usize::from(self.used.is_some())
+    }
+
+    /// All columns.
+    fn whole(&self) -> usize {
+        self.wide() + 2 + usize::from(self.may_change)
     }
 
     fn new_path(&self) -> String {
@@ -127,9 +153,10 @@ pub(super) async fn add(
         return Message::missing("There is nothing to copy.").into_response();
     };
     let sections = collection.sections(&tree, index, true);
+    (collection.shown)(&mut tree, index);
     let form = Form::new(&sections, &tree, true);
-    let page = page(collection, &site, &visitor, form, new_action(collection, &wanted)).await;
-    html(&page)
+    let action = new_action(collection, &wanted);
+    html(&page(collection, &site, &visitor, form, action, Vec::new()).await)
 }
 
 /// `POST slug/new`
@@ -147,8 +174,10 @@ pub(super) async fn make(
         let copy = wanted.copy.as_deref();
         let index = collection.insert(tree, copy, &tab, wanted.top).ok_or(Rejected::Gone)?;
         let sections = collection.sections(tree, index, true);
-        let problems = fill(&sections, &filled, tree, true);
+        let mut problems = fill(&sections, &filled, tree, true);
         (collection.made)(tree, index);
+        (collection.taken)(tree, index);
+        problems.extend((collection.wrong)(tree, index));
         Ok(Filled { sections, problems, index })
     });
     finish(collection, &site, &visitor, change, true, action).await
@@ -161,11 +190,25 @@ pub(super) async fn edit(
     visitor: Visitor,
     key: String,
 ) -> Response {
-    let tree = tree::tree(&site.draft().await.document);
+    let mut tree = tree::tree(&site.draft().await.document);
     let Some(index) = collection.find(&tree, &key) else { return gone(collection) };
+    let uses = collection.noun.map(|noun| users(&tree, noun, &key)).unwrap_or_default();
+    (collection.shown)(&mut tree, index);
     let form = Form::new(&collection.sections(&tree, index, false), &tree, false);
     let action = format!("{}/edit/{}", collection.slug, percent_encode(&key));
-    html(&page(collection, &site, &visitor, form, action).await)
+    html(&page(collection, &site, &visitor, form, action, uses).await)
+}
+
+/// What refers to an entry, each once.
+fn users(tree: &Value, noun: Noun, name: &str) -> Vec<Whereabouts> {
+    let places = references::uses(tree, noun, name);
+    let mut users: Vec<Whereabouts> = Vec::new();
+    for found in places.iter().filter_map(|place| whereabouts::find(tree, place)) {
+        if users.last() != Some(&found) && !users.contains(&found) {
+            users.push(found);
+        }
+    }
+    users
 }
 
 /// `POST slug/edit/key`
@@ -181,10 +224,24 @@ pub(super) async fn save(
     let change = Change::new(&visitor, &posted, move |tree: &mut Value| {
         let index = collection.find(tree, &key).ok_or(Rejected::Gone)?;
         let sections = collection.sections(tree, index, false);
-        let problems = fill(&sections, &filled, tree, false);
+        let mut problems = fill(&sections, &filled, tree, false);
+        follow(collection, tree, index, &key);
+        (collection.taken)(tree, index);
+        problems.extend((collection.wrong)(tree, index));
         Ok(Filled { sections, problems, index })
     });
     finish(collection, &site, &visitor, change, false, action).await
+}
+
+/// When an entry has got another name, everything that refers to it follows, in the same change.
+fn follow(collection: &Collection, tree: &mut Value, index: usize, old: &str) {
+    let Some(noun) = collection.noun else { return };
+    let name = format!("{}[{index}].name", collection.list);
+    let new = text_of(tree::get(tree, &name));
+    if new != old && !new.is_empty() {
+        references::rename(tree, noun, old, &new);
+        (collection.renamed)(tree, old, &new);
+    }
 }
 
 /// What a form has done to the tree.
@@ -214,8 +271,8 @@ async fn finish(
                     Ok(Ok((collection.key_of(index, &entry), collection.tab_of(&tree, &entry))))
                 }
                 Err(problems) => {
-                    let form = Form::new(&sections, &std::mem::take(&mut tree), is_new).tell(&problems);
-                    Ok(Err(form))
+                    (collection.shown)(&mut tree, index);
+                    Ok(Err(Form::new(&sections, &tree, is_new).tell(&problems)))
                 }
             }
         })
@@ -227,72 +284,116 @@ async fn finish(
             Redirect::to(&back(collection, &tab)).into_response()
         }
         Ok(Err(form)) => {
-            let page = page(collection, site, visitor, form, action).await;
+            let page = page(collection, site, visitor, form, action, Vec::new()).await;
             (StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response()
         }
         Err(rejected) => rejection(rejected),
     }
 }
 
-/// `POST slug/delete/key`
-pub(super) async fn delete(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-) -> Response {
-    act(collection, site, visitor, key, posted, "deleted", move |tree, index| collection.remove(tree, index))
-        .await
+/// What is done with an entry of a list.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Deed {
+    Delete,
+    Toggle,
+    Move,
 }
 
-/// `POST slug/toggle/key`
-pub(super) async fn toggle(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-) -> Response {
-    act(collection, site, visitor, key, posted, "toggled", move |tree, index| collection.toggle(tree, index))
-        .await
+impl Deed {
+    /// In the path, and in the log.
+    pub const fn words(self) -> (&'static str, &'static str) {
+        match self {
+            Deed::Delete => ("delete", "deleted"),
+            Deed::Toggle => ("toggle", "toggled"),
+            Deed::Move => ("move", "moved"),
+        }
+    }
 }
 
-/// `POST slug/move/key`
-pub(super) async fn shift(
+/// `POST slug/delete/key`, `slug/toggle/key` and `slug/move/key`: up, down, to the top, to the bottom, or before another
+/// entry.
+pub(super) async fn act(
     collection: &'static Collection,
+    deed: Deed,
     site: Site,
     visitor: Visitor,
     key: String,
     posted: Posted,
 ) -> Response {
-    let to = match Place::parse(posted.get("to").unwrap_or_default()) {
-        Ok(to) => to,
-        Err(status) => return status.into_response(),
+    let before = posted.get("before").map(str::to_owned);
+    let to = match (deed, &before) {
+        (Deed::Move, None) => match Place::parse(posted.get("to").unwrap_or_default()) {
+            Ok(to) => Some(to),
+            Err(status) => return status.into_response(),
+        },
+        (Deed::Move, Some(_)) | (Deed::Delete | Deed::Toggle, _) => None,
     };
-    act(collection, site, visitor, key, posted, "moved", move |tree, index| collection.shift(tree, index, to))
-        .await
+    let wanted = key.clone();
+    let action = move |tree: &mut Value| {
+        let index = collection.find(tree, &wanted)?;
+        match (deed, to, &before) {
+            (Deed::Delete, ..) => collection.remove(tree, index),
+            (Deed::Toggle, ..) => collection.toggle(tree, index),
+            (Deed::Move, Some(to), _) => collection.shift(tree, index, to),
+            (Deed::Move, None, Some(other)) => {
+                let other = collection.find(tree, other)?;
+                collection.place_before(tree, index, other)
+            }
+            (Deed::Move, None, None) => None,
+        }
+    };
+    change_list(collection, site, visitor, posted, (deed.words().1, key), action).await
 }
 
-/// Does something with one entry, and shows the list again.
-async fn act(
+/// `POST slug/bulk`: the same with every entry that is ticked, in one change.
+pub(super) async fn bulk(
     collection: &'static Collection,
     site: Site,
     visitor: Visitor,
-    key: String,
     posted: Posted,
-    verb: &'static str,
-    action: impl FnOnce(&mut Value, usize) -> Option<()> + Send + 'static,
 ) -> Response {
-    let wanted_key = key.clone();
-    let change = Change::new(&visitor, &posted, move |tree: &mut Value| {
-        let index = collection.find(tree, &wanted_key).ok_or(Rejected::Gone)?;
-        action(tree, index).ok_or(Rejected::Gone)
-    });
+    let keys: Vec<String> = posted.all("key").map(str::to_owned).collect();
+    let (verb, disabled) = match posted.get("do") {
+        Some("delete") => ("deleted", None),
+        Some("disable") if collection.toggles() => ("disabled", Some(true)),
+        Some("enable") if collection.toggles() => ("enabled", Some(false)),
+        Some(_) | None => return StatusCode::BAD_REQUEST.into_response(),
+    };
+    let words = keys.join(", ");
+    let action = move |tree: &mut Value| {
+        let found: Option<Vec<usize>> = keys.iter().map(|key| collection.find(tree, key)).collect();
+        let mut indexes = found?;
+        // From the end, so that places keep their meaning.
+        indexes.sort_unstable_by(|a, b| b.cmp(a));
+        indexes.dedup();
+        for index in indexes {
+            match disabled {
+                None => collection.remove(tree, index)?,
+                Some(disabled) => {
+                    let path = format!("{}[{index}].disabled", collection.list);
+                    tree::set(tree, &path, Some(disabled.into()));
+                }
+            }
+        }
+        Some(())
+    };
+    change_list(collection, site, visitor, posted, (verb, words), action).await
+}
+
+/// Changes a list, and shows it again. `done` is what the log says.
+async fn change_list(
+    collection: &'static Collection,
+    site: Site,
+    visitor: Visitor,
+    posted: Posted,
+    done: (&'static str, String),
+    action: impl FnOnce(&mut Value) -> Option<()> + Send + 'static,
+) -> Response {
+    let change = Change::new(&visitor, &posted, move |tree: &mut Value| action(tree).ok_or(Rejected::Gone));
     let tab = posted.get("tab").unwrap_or_default().to_owned();
     match site.edit(move |editor| change.save(editor)).await {
         Ok(()) => {
-            note(collection, &site, &visitor, verb, &key);
+            note(collection, &site, &visitor, done.0, &done.1);
             Redirect::to(&back(collection, &tab)).into_response()
         }
         Err(Rejected::Problems(problems)) => {
@@ -339,6 +440,7 @@ async fn page(
     visitor: &Visitor,
     form: Form,
     action: String,
+    uses: Vec<Whereabouts>,
 ) -> Edit {
     let here = action.split('?').next().unwrap_or_default();
     let frame = Frame::new(site, visitor, collection.title, here).await.with_tabs(collection.beside);
@@ -349,5 +451,6 @@ async fn page(
         back: Some(collection.slug),
         may_change: site.is_editable() && visitor.may(collection.change),
         action,
+        uses,
     }
 }

@@ -1,6 +1,7 @@
 //! What stands around every page: the menu, who is logged in, what has been changed, how the pair is.
 
 use super::edit::Draft;
+use super::help;
 use super::menu::{Link, Menu, menu};
 use super::session::Theme;
 use super::site::Site;
@@ -33,6 +34,8 @@ pub(super) struct Frame {
     pub lacks: Option<String>,
     /// This node does not serve at present.
     pub standby: bool,
+    /// The page of the manual about this one.
+    pub help: Option<Link>,
 }
 
 impl Frame {
@@ -71,6 +74,7 @@ impl Frame {
             first: config.users.is_empty(),
             lacks: pair.as_ref().filter(|pair| !pair.redundant).map(|pair| pair.lacks.join("; ")),
             standby: pair.is_some_and(|pair| !pair.leads),
+            help: help::about(path),
         }
     }
 
@@ -127,6 +131,7 @@ impl Frame {
             first: false,
             lacks: None,
             standby: false,
+            help: None,
         }
     }
 }

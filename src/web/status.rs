@@ -11,6 +11,8 @@ use super::handle::{LAST_PAGE, PAGE};
 use super::message::{busy, html};
 use super::site::Site;
 use super::visitor::Visitor;
+use crate::config::Config;
+use crate::config::model::Gateway;
 use crate::node::snapshot::{CounterRow, DropRow, FlowRow, Snapshot};
 use crate::node::{PairPathRow, PairSnapshot, ReplicationRow};
 
@@ -72,6 +74,33 @@ struct Page {
     frame: Frame,
     part: Part,
     status: Status,
+    gateways: Vec<GatewayLine>,
+}
+
+/// A gateway of the document, and how its neighbour is.
+struct GatewayLine {
+    name: String,
+    interface: String,
+    address: String,
+    default: bool,
+    /// As the table of neighbours calls it; `unknown` when nothing was sent there of late.
+    state: String,
+}
+
+fn gateways(config: &Config, snapshot: &Snapshot) -> Vec<GatewayLine> {
+    let line = |gateway: &Gateway| {
+        let neighbours = snapshot.neighbours.iter();
+        let mut own =
+            neighbours.filter(|row| row.address == gateway.address && row.interface == gateway.interface);
+        GatewayLine {
+            name: gateway.name.clone(),
+            interface: gateway.interface.clone(),
+            address: gateway.address.to_string(),
+            default: gateway.default,
+            state: own.next().map_or_else(|| "unknown".into(), |row| row.state.clone()),
+        }
+    };
+    config.gateways.iter().map(line).collect()
 }
 
 /// Everything that the pages show.
@@ -256,7 +285,8 @@ pub(super) async fn show(part: Part, site: Site, visitor: Visitor, wanted: Wante
     let Some(status) = Status::gather(&site, &wanted).await else { return busy() };
     let (title, path) = part.about();
     let frame = Frame::new(&site, &visitor, title, path).await;
-    html(&Page { frame, part, status })
+    let gateways = gateways(&site.config(), &status.snapshot);
+    html(&Page { frame, part, status, gateways })
 }
 
 /// `GET /status.json`
@@ -349,8 +379,11 @@ mod tests {
         }
     }
 
+    const PAIR: &str = include_str!("../../configs/pair.toml");
+
     fn page(part: Part, status: Status) -> String {
-        Page { frame: Frame::example(), part, status }.render().unwrap()
+        let gateways = gateways(&crate::config::load(PAIR).unwrap(), &status.snapshot);
+        Page { frame: Frame::example(), part, status, gateways }.render().unwrap()
     }
 
     #[test]

@@ -154,6 +154,15 @@ impl Editor for Steward {
         self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))
     }
 
+    fn adopt(&self, who: &Author, document: Valid<Config>) -> Result<(), Rejected> {
+        if self.standing()?.candidate.is_some() {
+            return Err(Rejected::Stale);
+        }
+        let edition = self.candidate()?.document.hash();
+        self.save(who, &edition, document)?;
+        self.apply_version(who, Version::Candidate, Confirmation::Never)
+    }
+
     fn confirm(&self) -> Result<(), Rejected> {
         self.ask(ConfigRequest::Confirm).map(drop)
     }
@@ -164,6 +173,16 @@ impl Editor for Steward {
             None => ConfigRequest::Discard { change: None },
         };
         self.ask(request).map(drop)
+    }
+
+    fn discard_one(&self, edition: &str, change: usize) -> Result<(), Rejected> {
+        let _guard = self.based_on(edition)?;
+        self.ask(ConfigRequest::Discard { change: Some(change) }).map(drop)
+    }
+
+    fn label(&self, revision: &str, label: &str) -> Result<(), Rejected> {
+        let (revision, label) = (revision.to_owned(), label.to_owned());
+        self.ask(ConfigRequest::Label { revision, label }).map(drop)
     }
 
     fn history(&self) -> Result<Vec<Record>, Rejected> {

@@ -4,6 +4,7 @@
 //! Optional fields that have their default value are not written out.
 
 mod alias;
+mod certificate;
 mod endpoint;
 mod interface;
 mod nat;
@@ -22,6 +23,7 @@ mod virtual_ip;
 use serde::{Deserialize, Serialize};
 
 pub use alias::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
+pub use certificate::Certificate;
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
 pub use interface::{Interface, InterfaceGroup, Zone};
 pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
@@ -90,6 +92,9 @@ pub struct Config {
     /// Who may see and change this firewall.
     #[serde(rename = "user", default, skip_serializing_if = "is_default")]
     pub users: Vec<User>,
+    /// What the pages may prove their name with.
+    #[serde(rename = "certificate", default, skip_serializing_if = "is_default")]
+    pub certificates: Vec<Certificate>,
 }
 
 /// For `skip_serializing_if`: what has its default value is not written out.

@@ -14,6 +14,9 @@ pub struct User {
     pub role: UserRole,
     /// Argon2id in the PHC text form.
     pub password_hash: Secret,
+    /// Base32: whoever logs in also types the code that an authenticator makes of it (RFC 6238).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub totp_secret: Option<Secret>,
     /// Kept, but may not log in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub disabled: bool,

@@ -4,6 +4,7 @@
 //! and no field is without effect.
 
 mod aliases;
+mod certificates;
 mod endpoints;
 mod interfaces;
 mod names;
@@ -36,6 +37,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     routing::check(&config, &mut report);
     check_policy(&config, &mut report);
     users::check(&config, &mut report);
+    certificates::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
 }
 

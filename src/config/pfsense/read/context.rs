@@ -109,6 +109,7 @@ impl<'t> Context<'t> {
                 npts: Vec::new(),
                 outbound: Outbound::default(),
                 users: Vec::new(),
+                certificates: Vec::new(),
             },
             links: Links::default(),
             told: HashMap::new(),
