@@ -27,6 +27,7 @@ optimization = "aggressive"
 state_policy = "floating"
 [system.web]
 port = 8443
+certificate = "own"
 [system.timeouts]
 tcp_first = 1
 tcp_opening = 2
@@ -153,6 +154,7 @@ port_forward = 1000001
 log = true
 disabled = true
 description = "d"
+separator = "s"
 [[port_forward]]
 id = 1000001
 interface = "wan"
@@ -190,7 +192,13 @@ description = "d"
 name = "alice"
 role = "operator"
 password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+totp_secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 disabled = true
+description = "d"
+[[certificate]]
+name = "own"
+certificate = "-----BEGIN CERTIFICATE-----"
+private_key = "-----BEGIN PRIVATE KEY-----"
 description = "d"
 "#;
 

@@ -175,9 +175,9 @@ mod tests {
 schema = 1
 revision = 1
 [system.web]
-certificate = "office"
+certificate = "bought"
 [[certificate]]
-name = "office"
+name = "bought"
 certificate = """
 -----BEGIN CERTIFICATE-----
 -----END CERTIFICATE-----
@@ -208,6 +208,12 @@ port = "p"
 name = "in"
 zone = "lan"
 port = "q"
+[[virtual_ip]]
+interface = "in"
+vhid = 7
+addresses = ["192.168.1.250/24"]
+password = "secret"
+foreign = true
 [[interface_group]]
 name = "all"
 members = ["out", "in"]
@@ -306,7 +312,7 @@ target = "more"
             (Noun::Interface, "in", "office"),
             (Noun::Interface, "out", "line"),
             (Noun::Gateway, "GW", "PROVIDER"),
-            (Noun::Certificate, "office", "house"),
+            (Noun::Certificate, "bought", "made"),
         ];
         let other = renamed(&config, &names);
         let text = other.to_toml();

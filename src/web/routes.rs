@@ -50,6 +50,7 @@ pub(super) fn all() -> Vec<Route> {
         looks(HEALTH, Anyone, get(async || "ok\n")),
         looks("/style.css", Anyone, get(style)),
         looks("/koi.js", Anyone, get(script)),
+        looks("/favicon.svg", Anyone, get(icon)),
         looks(LOGIN, Anyone, get(login::show)),
         changes(LOGIN, Anyone, post(login::log_in)),
         changes("/logout", Look, post(login::log_out)),
@@ -166,6 +167,10 @@ pub(super) fn router(site: Site) -> Router {
 
 async fn script() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../web/koi.js"))
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("../../web/favicon.svg"))
 }
 
 async fn style() -> impl IntoResponse {

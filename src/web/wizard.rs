@@ -156,6 +156,13 @@ static WAN_FIELDS: &[Field] = &[
     ),
 ];
 
+static NAT_FIELDS: &[Field] = &[field(
+    "nat",
+    "Translation",
+    Kind::Flag { default: true, words: "IPv4 from inside leaves with the address of the WAN" },
+    "Right unless the networks inside have public addresses.",
+)];
+
 static GATEWAY_FIELDS: &[Field] =
     &[field("address", "Gateway", TEXT, "The provider's router, without prefix length, as in 203.0.113.1.")];
 
@@ -215,6 +222,11 @@ fn prepare(step: Step, tree: &mut Value) -> Vec<Section> {
         Step::Wan => {
             let base = format!("gateway[{}]", gateway_of(tree, index));
             sections.push(Section::new("The way out", base, GATEWAY_FIELDS));
+            // A machine that nobody has set up translates nothing, since it has no address to translate to.
+            let is_off = text_of(tree::get(tree, "outbound.mode")) == "disabled";
+            let nat = !is_off || tree::list(tree, "gateway").is_empty();
+            tree::set(tree, &format!("{SCRATCH}.nat"), Some(nat.into()));
+            sections.push(Section::new("Translation", SCRATCH, NAT_FIELDS));
         }
         Step::Lan => sections.push(Section::new("What it may do", SCRATCH, LAN_RULE)),
         Step::Dmz => sections.push(Section::new("What it may do", SCRATCH, DMZ_RULES)),
@@ -251,7 +263,8 @@ fn gateway_of(tree: &Value, interface: usize) -> usize {
 
 /// What else follows from what was filled in.
 fn complete(step: Step, tree: &mut Value) {
-    let allow = tree::get(tree, SCRATCH).and_then(|scratch| scratch.get("allow")).cloned();
+    let tick = |name: &str| tree::get(tree, SCRATCH).and_then(|scratch| scratch.get(name)).cloned();
+    let (allow, nat) = (tick("allow"), tick("nat"));
     tree::set(tree, SCRATCH, None);
     match step {
         Step::Wan | Step::Lan | Step::Dmz => {
@@ -261,6 +274,12 @@ fn complete(step: Step, tree: &mut Value) {
             (INTERFACES.made)(tree, index);
             if step == Step::Wan {
                 complete_gateway(tree, index, &name);
+                let mode = text_of(tree::get(tree, "outbound.mode"));
+                match nat == Some(Value::Bool(true)) {
+                    true if mode == "disabled" => tree::set(tree, "outbound.mode", None),
+                    false if mode != "disabled" => tree::set(tree, "outbound.mode", Some("disabled".into())),
+                    true | false => {}
+                }
             } else if allow == Some(Value::Bool(true)) {
                 begin_rules(step, tree, &name);
             }

@@ -8,7 +8,7 @@ import * as stories from './stories.mjs';
 const PARTS = {
   lab: { walk, ...stories.ofThePair },
   bare: { ...stories.ofABareMachine },
-  single: { ...stories.ofOne },
+  single: { walkOne: walk, ...stories.ofOne },
 };
 
 const wanted = process.argv.slice(2);

@@ -27,7 +27,7 @@ export async function until(what, ask, patience = 20_000) {
     } catch (error) {
       why = `: ${error.message}`;
     }
-    if (Date.now() > deadline) throw new Error(`${what} does not come about${why}`);
+    if (why.length > 300 || Date.now() > deadline) throw new Error(`${what} does not come about${why}`);
     await sleep(200);
   }
 }
@@ -137,7 +137,10 @@ export class Single {
     }
     const words = ['run', '--config', single.config, '--state', single.state, '--control', single.socket];
     single.running = new Running([KOI, ...words]);
-    await until('the node', () => single.running.text.includes('the router is ready'), 30_000);
+    await until('the node', () => {
+      if (single.running.process.exitCode !== null) throw new Error(single.running.text.slice(-2000));
+      return single.running.text.includes('the router is ready');
+    }, 30_000);
     for (const name of ['lan', 'wan', 'dmz']) single.plug(name);
     return single;
   }
@@ -157,15 +160,15 @@ export class Single {
   /** What a machine has: its ports, and an address on LAN; or what the wizard would make of it. */
   document(isSetUp) {
     const port = (name) => `[[node.port]]\nname = "${name}"\ntap = "tap-${name}"\nnetns = "${PREFIX}${name}"\n\n`;
-    const part = ([name, address]) => `[[node.interface]]\nname = "${name}"\naddresses = ["${address}"]\n\n`;
+    const part = ([name, address]) => `[[node.interface]]\nname = "${name}"\n${address && `addresses = ["${address}"]\n`}\n`;
     const zone = ([name]) => `[[interface]]\nname = "${name}"\nzone = "${name}"\nport = "${name}"\n\n`;
     const all = [['lan', '192.168.1.1/24'], ['wan', '203.0.113.2/24'], ['dmz', '10.20.0.1/24']];
-    const has = isSetUp ? all : all.slice(0, 1);
+    const has = isSetUp ? all : [all[0], ['wan', ''], ['dmz', '']];
     const rest = '[[gateway]]\nname = "WANGW"\ninterface = "wan"\naddress = "203.0.113.1"\ndefault = true\n\n'
       + '[[rule]]\nid = 1000000\ninterface = "lan"\naction = "pass"\nsource = "lan net"\ndescription = "LAN may go anywhere"\n';
     return 'schema = 1\nrevision = 1\n\n[[node]]\nname = "fw"\n\n'
       + ['lan', 'wan', 'dmz'].map(port).join('') + has.map(part).join('') + has.map(zone).join('')
-      + (isSetUp ? rest : '');
+      + (isSetUp ? rest : '[outbound]\nmode = "disabled"\n');
   }
 
   /** A namespace with a host that has an address; its device is a bridge that the TAP will be plugged into. */
@@ -173,6 +176,8 @@ export class Single {
     const netns = `${PREFIX}${name}`;
     command('ip', 'netns', 'add', netns);
     const inside = (...words) => command('ip', '-n', netns, ...words);
+    // A browser takes addresses that come later for another network, and begins anew.
+    command('ip', 'netns', 'exec', netns, 'sysctl', '-qw', 'net.ipv6.conf.all.disable_ipv6=1', 'net.ipv6.conf.default.disable_ipv6=1');
     inside('link', 'set', 'lo', 'up');
     inside('link', 'add', 'br0', 'type', 'bridge');
     inside('addr', 'add', address, 'dev', 'br0');

@@ -31,7 +31,6 @@ async function wizard(one) {
   await page.getByLabel('Hostname').fill('fw.example');
   await save(page, 'Save and continue');
   await page.waitForURL('**/wizard/wan');
-  await page.getByLabel('Port', { exact: false }).first().selectOption('wan');
   await page.getByLabel('Addresses').fill('203.0.113.2/24');
   await page.getByLabel('Gateway').fill('203.0.113.1');
   await page.getByLabel('Drop what comes in here from private networks').uncheck();

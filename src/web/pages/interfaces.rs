@@ -152,7 +152,9 @@ fn node_sections(tree: &Value, index: usize, _: bool) -> Vec<Section> {
 fn make_node_parts(tree: &mut Value, index: usize) {
     let name = tree::get(tree, &format!("interface[{index}].name")).cloned().unwrap_or_default();
     for node in 0..tree::list(tree, "node").len() {
-        if let Some(parts) = tree::list_mut(tree, &format!("node[{node}].interface")) {
+        if let Some(parts) = tree::list_mut(tree, &format!("node[{node}].interface"))
+            && !parts.iter().any(|part| part.get("name") == Some(&name))
+        {
             match parts.last_mut().filter(|part| part.get("name").is_none()) {
                 Some(part) => tree::set(part, "name", Some(name.clone())),
                 None => parts.push(json!({ "name": name })),

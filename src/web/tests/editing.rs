@@ -63,7 +63,8 @@ fn a_change_stays_a_draft_until_it_is_applied() {
     assert_eq!(browser.post("/changes/confirm", &[]).status, 303);
     assert!(!browser.get("/").body.contains("On trial"));
     assert_eq!(browser.post("/changes/confirm", &[]).status, 404);
-    browser.change("/firewall/virtual-ips/delete/1", &[]);
+    let rule = browser.paper.document().rules[0].id;
+    assert_eq!(browser.change(&format!("/firewall/rules/toggle/{rule}"), &[]).status, 303);
     assert_eq!(browser.change("/changes/discard", &[("change", "7")]).status, 404);
     assert_eq!(browser.change("/changes/discard", &[("change", "1")]).status, 303);
     assert_eq!(browser.paper.document(), browser.site.config());
@@ -154,7 +155,7 @@ fn rules_are_added_copied_moved_toggled_and_deleted() {
     assert_eq!(act("move", last, &[("to", "sideways")]), 400);
     assert_eq!(act("toggle", last, &[]), 303);
     assert!(rules().last().unwrap().2);
-    assert!(browser.get("/firewall/rules?tab=lan").body.contains("<tr class=\"disabled\">"));
+    assert!(browser.get("/firewall/rules?tab=lan").body.contains("<tr class=\"disabled\" "));
     assert_eq!(act("toggle", last, &[]), 303);
     assert_eq!(act("delete", last, &[]), 303);
     assert_eq!(act("delete", last, &[]), 404);

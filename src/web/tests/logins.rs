@@ -131,7 +131,7 @@ fn guesses_from_outside_do_not_lock_the_owner_out() {
     let try_it = |from: &str, password: &str| {
         let site = browser.site.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(site.log_in(from.parse().unwrap(), "admin", password)).is_ok()
+        runtime.block_on(site.log_in(from.parse().unwrap(), "admin", password, "")).is_ok()
     };
     for host in 1..20 {
         assert!(!try_it(&format!("198.51.100.{host}"), "wrong"));

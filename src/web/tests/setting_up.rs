@@ -20,11 +20,25 @@ name = "dmz"
 tap = "koi-dmz"
 [[node.interface]]
 name = "lan"
-addresses = ["127.0.0.0/8"]
+addresses = ["192.168.1.1/24"]
+[[node.interface]]
+name = "wan"
+[[node.interface]]
+name = "dmz"
 [[interface]]
 name = "lan"
 zone = "lan"
 port = "lan"
+[[interface]]
+name = "wan"
+zone = "wan"
+port = "wan"
+[[interface]]
+name = "dmz"
+zone = "dmz"
+port = "dmz"
+[outbound]
+mode = "disabled"
 "#;
 
 fn fill(browser: &Browser, path: &str, values: &[(&str, &str)]) -> super::browser::Answer {
@@ -41,15 +55,14 @@ fn fill(browser: &Browser, path: &str, values: &[(&str, &str)]) -> super::browse
 
 #[test]
 fn the_wizard_makes_a_firewall_of_a_bare_machine() {
-    let bare = BARE.replace("127.0.0.0/8", "192.168.1.1/24");
-    let mut browser = Browser::new(&bare);
+    let mut browser = Browser::new(BARE);
     let answer = browser.log_in("admin", &"b".repeat(24));
     assert_eq!(answer.header("location"), "/wizard", "whoever comes first sets it up");
     assert_eq!(browser.get("/wizard").header("location"), "/wizard/system");
     let answer = fill(&browser, "/wizard/system", &[("system.hostname", "fw.example")]);
     assert_eq!((answer.status, answer.header("location")), (303, "/wizard/wan"));
     let answer = fill(&browser, "/wizard/wan", &[("node[0].interface[1].addresses", "203.0.113.2")]);
-    assert_eq!(answer.status, 422, "no port, and no prefix length");
+    assert_eq!(answer.status, 422, "no prefix length");
     assert!(
         answer.body.contains("node-0--interface-1--addresses-error") || answer.body.contains("prefix"),
         "{}",
@@ -84,6 +97,7 @@ fn the_wizard_makes_a_firewall_of_a_bare_machine() {
     assert_eq!(document.system.hostname, "fw.example");
     let names: Vec<&str> = document.interfaces.iter().map(|interface| interface.name.as_str()).collect();
     assert_eq!(names, ["lan", "wan", "dmz"]);
+    assert_eq!(document.outbound.mode, crate::config::model::OutboundMode::Automatic);
     assert!(document.interfaces[1].block_private && document.interfaces[1].block_bogons);
     let gateway = &document.gateways[0];
     assert!(gateway.default && gateway.interface == "wan" && gateway.address.to_string() == "203.0.113.1");
@@ -112,8 +126,7 @@ fn the_wizard_makes_a_firewall_of_a_bare_machine() {
 
 #[test]
 fn before_there_is_a_user_only_somebody_inside_logs_in() {
-    let site =
-        super::router::site(&super::router::Paper::new(&BARE.replace("127.0.0.0/8", "192.168.1.1/24")));
+    let site = super::router::site(&super::router::Paper::new(BARE));
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let log_in =
         |from: &str| runtime.block_on(site.log_in(from.parse().unwrap(), "admin", &"b".repeat(24), ""));
@@ -141,7 +154,7 @@ fn send_file(browser: &Browser, path: &str, file: &str, fields: &[(&str, &str)])
 
 #[test]
 fn a_file_of_pfsense_becomes_a_draft() {
-    let text = format!("{}{}", BARE.replace("127.0.0.0/8", "192.168.1.1/24"), super::router::users());
+    let text = format!("{}{}", BARE, super::router::users());
     let mut browser = Browser::new(&text);
     browser.log_in("ada", "correct horse");
     let import = "/diagnostics/import";
