@@ -18,8 +18,8 @@ use super::{sys, sys_process};
 
 /// Connections at a time, captures included.
 const CONNECTIONS_MAX: usize = 16;
-/// The longest question.
-const REQUEST_MAX: u64 = 64 << 10;
+/// The longest question: a whole document, and what JSON makes of it.
+const REQUEST_MAX: u64 = 80 << 20;
 /// How long a peer may take to ask, or to read the answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How often a quiet capture looks whether its reader is still there.
@@ -99,6 +99,10 @@ fn converse(mut stream: UnixStream, owner: u32, answering: &Answering) -> io::Re
     }
     let mut line = String::new();
     BufReader::new(&stream).take(REQUEST_MAX).read_line(&mut line)?;
+    if line.len() as u64 == REQUEST_MAX {
+        let limit = REQUEST_MAX >> 20;
+        return reply(&mut stream, &Response::Failed(format!("a request may be {limit} MiB long at most")));
+    }
     let request = match serde_json::from_str(&line) {
         Ok(request) => request,
         Err(error) => return reply(&mut stream, &Response::Failed(format!("not a request: {error}"))),

@@ -340,6 +340,13 @@ impl Forward {
                     self.shard.handle_command(now, command, &mut self.out);
                     self.flush(now);
                 }
+                Order::Probe(interface, port) => {
+                    self.shard.handle_command(now, Command::Probe(interface), &mut self.out);
+                    self.flush(now);
+                    if let Some(helm) = &self.helm {
+                        helm.published.ask(port, clock::now());
+                    }
+                }
                 Order::Packets(mut packets) => {
                     self.shard.handle_host_packets(now, &mut packets, &mut self.out);
                     self.flush(now);

@@ -11,7 +11,7 @@ use super::netlink::LinkSocket;
 use super::poller::Waker;
 use super::port::Port;
 use crate::node::{Command, Notice, Replication};
-use crate::types::PortId;
+use crate::types::{InterfaceId, PortId};
 use crate::wire::FrameBuf;
 
 /// Orders that wait.
@@ -23,6 +23,8 @@ pub enum Order {
     Command(Command),
     /// A descriptor for a port whose device was gone, opened by someone who may; with the device's number.
     Attach(PortId, OwnedFd, Option<u32>),
+    /// Ask the stations behind an interface whether they are there, and publish when that was done, by port.
+    Probe(InterfaceId, PortId),
     /// Packets of the node itself, Ethernet header in front, to be routed like any other.
     Packets(Vec<FrameBuf>),
     /// Replicate otherwise; called when the shard begins with that.

@@ -50,7 +50,7 @@ pub enum HelmOrder {
     /// A configuration with this peer comes into force as soon as that has been heard, and the standing published.
     Prepare(Option<PublicKey>, Box<dyn FnOnce() + Send>),
     /// Another configuration.
-    Apply(Arc<Compiled>),
+    Apply(Arc<Compiled>, Box<dyn FnOnce() + Send>),
     /// The pair, for people.
     Snapshot(Box<dyn FnOnce(PairSnapshot) + Send>),
     /// An operator asks, and is told whether that is followed.
@@ -104,7 +104,7 @@ pub struct Listeners {
     /// The standing has changed in a way that the forward thread should not wait for.
     pub wake_forward: Waker,
     /// The packet path shall ask the stations behind an interface whether they are there.
-    pub probe: Box<dyn FnMut(InterfaceId) + Send>,
+    pub probe: Box<dyn FnMut(InterfaceId, PortId) + Send>,
     /// Packets of the node itself that the packet path shall route.
     pub packets: Box<dyn FnMut(Vec<FrameBuf>) + Send>,
 }
@@ -302,6 +302,7 @@ impl HelmThread {
     fn tell_heard(&mut self) {
         let ports: Vec<PortId> = self.helm.data_paths().map(|(_, port)| port).collect();
         for port in ports {
+            self.helm.handle_asked(port, self.published.asked(port));
             let at = self.published.heard(port);
             self.helm.handle_heard(clock::now(), port, at, &mut self.out);
         }
@@ -335,12 +336,13 @@ impl HelmThread {
                     self.flush(now);
                     done();
                 }
-                HelmOrder::Apply(compiled) => {
+                HelmOrder::Apply(compiled, done) => {
                     self.ports.truncate(compiled.offloads.len());
                     self.courier.set_way(&compiled);
                     self.helm.apply(now, compiled, &mut self.out);
                     self.courier.set_device(self.sync_device());
                     self.stale = true;
+                    done();
                 }
                 HelmOrder::Snapshot(reply) => {
                     let mut snapshot = self.helm.snapshot(now);
@@ -397,8 +399,8 @@ impl HelmThread {
         for order in self.out.courier.drain(..) {
             self.courier.order(order);
         }
-        for interface in self.out.probes.drain(..) {
-            (self.listeners.probe)(interface);
+        for (interface, port) in self.out.probes.drain(..) {
+            (self.listeners.probe)(interface, port);
         }
         if !self.out.packets.is_empty() {
             (self.listeners.packets)(std::mem::take(&mut self.out.packets));

@@ -25,7 +25,7 @@ use crate::cluster::keyring::Renewal;
 use crate::cluster::parcel::Kind;
 use crate::cluster::role::Request;
 use crate::cluster::{Entropy, Identity, Keyring};
-use crate::node::{Command, Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingOrder};
 use crate::types::{PublicKey, Role, Standing};
 use crate::wire::pair::Version;
 
@@ -125,9 +125,18 @@ impl PairHandle {
         }
     }
 
-    /// Another configuration is in force.
+    /// Another configuration is in force; returns when the role thread has it. Until then the caller keeps the one
+    /// before: a large document takes longer to be freed than a lease lasts.
     pub fn apply(&self, compiled: Arc<Compiled>) {
-        self.order(HelmOrder::Apply(compiled));
+        let (sender, receiver) = sync_channel(1);
+        let done = move || {
+            // Whoever waited has lost patience when this fails.
+            let _ = sender.try_send(());
+        };
+        self.order(HelmOrder::Apply(compiled, Box::new(done)));
+        if receiver.recv_timeout(PATIENCE).is_err() {
+            tracing::error!("{NO_ANSWER}");
+        }
     }
 
     /// The pair, for people.
@@ -376,9 +385,9 @@ fn listeners(forward: &Forward, reporter: &Reporter, names: &Arc<Mutex<Vec<Strin
         }),
         precede: Box::new(move |thread| asks.say(&Report::Precede { thread })),
         wake_forward,
-        probe: Box::new(move |interface| {
-            // A question that is not asked is like one that was lost.
-            let _ = probing.command(Command::Probe(interface));
+        probe: Box::new(move |interface, port| {
+            // It is asked for again until it has been asked.
+            let _ = probing.order(Order::Probe(interface, port));
         }),
         packets: Box::new(move |packets| {
             // An advertisement that is not sent is like one that was lost.

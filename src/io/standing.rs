@@ -37,6 +37,8 @@ pub struct Published {
     turns: AtomicU64,
     /// By port: when the last frame came in.
     heard: [AtomicU64; PORTS],
+    /// When the stations behind each were last asked.
+    asked: [AtomicU64; PORTS],
 }
 
 impl Published {
@@ -49,6 +51,7 @@ impl Published {
             busy_since: AtomicU64::new(IDLE),
             turns: AtomicU64::new(0),
             heard: [const { AtomicU64::new(0) }; PORTS],
+            asked: [const { AtomicU64::new(0) }; PORTS],
         };
         published.publish(standing);
         published
@@ -118,6 +121,19 @@ impl Published {
         Instant::from_nanos(heard)
     }
 
+    /// The stations behind `port` have been asked whether they are there.
+    pub fn ask(&self, port: PortId, now: Instant) {
+        if let Some(asked) = self.asked.get(usize::from(port.0)) {
+            asked.store(now.as_nanos(), Ordering::Release);
+        }
+    }
+
+    /// When they were last asked.
+    pub fn asked(&self, port: PortId) -> Instant {
+        let asked = self.asked.get(usize::from(port.0)).map_or(0, |asked| asked.load(Ordering::Acquire));
+        Instant::from_nanos(asked)
+    }
+
     /// Since when the forward thread has been in its present turn, and how many it has ended.
     pub fn pulse(&self) -> (Option<Instant>, u64) {
         let since = self.busy_since.load(Ordering::Acquire);
@@ -176,5 +192,10 @@ mod tests {
         published.hear(1000, Instant::from_millis(4));
         assert_eq!(published.heard(PortId(3)), Instant::from_millis(4));
         assert_eq!(published.heard(PortId(2)), Instant::ZERO);
+        published.ask(PortId(2), Instant::from_millis(5));
+        assert_eq!(
+            [2, 3].map(|port| published.asked(PortId(port))),
+            [Instant::from_millis(5), Instant::ZERO]
+        );
     }
 }

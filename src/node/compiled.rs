@@ -99,6 +99,8 @@ pub enum RouteOrigin {
 pub struct Compiled {
     /// The document.
     pub config: Arc<Valid<Config>>,
+    /// Its canonical hash, which takes too long to be made anew where packets wait.
+    pub hash: String,
     /// Which `[[node]]` this is.
     pub node: NodeIndex,
     /// Raised at each apply.
@@ -167,6 +169,7 @@ impl Compiled {
             .collect();
         let outside: Vec<_> = links.iter().map(|link| outside_addresses(&config, link)).collect();
         Compiled {
+            hash: config.hash(),
             ruleset: rules::compile(&config, node),
             fib: Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop))),
             translations: nat::compile(

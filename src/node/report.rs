@@ -25,7 +25,7 @@ impl Shard {
             node: config.node_part(self.compiled.node).name.clone(),
             uptime_seconds: now.since(self.started).as_secs(),
             revision: config.revision,
-            config_hash: config.hash(),
+            config_hash: self.compiled.hash.clone(),
             role: self.standing.role,
             epoch: self.standing.epoch,
             ports: self.port_rows(),

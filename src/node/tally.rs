@@ -38,10 +38,15 @@ impl Tallies {
         Tallies(vec![Tally::default(); ruleset.rules().count()])
     }
 
-    /// Other rules are in force; those that were before keep their numbers.
+    /// Other rules are in force; those that were before keep their numbers. Both lists are in the order of the ids, so
+    /// one walk through both is enough: this happens between two packets.
     pub(super) fn apply(&mut self, before: &Ruleset, after: &Ruleset) {
-        let of = |id: RuleId| before.place(id).and_then(|place| self.0.get(place)).copied();
-        self.0 = after.rules().map(|info| of(info.id).unwrap_or_default()).collect();
+        let mut known = before.rules().map(|info| info.id).zip(self.0.iter().copied()).peekable();
+        let of = |id: RuleId| {
+            while known.next_if(|(before, _)| *before < id).is_some() {}
+            known.next_if(|(before, _)| *before == id).map(|(_, tally)| tally).unwrap_or_default()
+        };
+        self.0 = after.rules().map(|info| info.id).map(of).collect();
     }
 
     /// The rule at this place matched.

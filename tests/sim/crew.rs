@@ -90,7 +90,8 @@ pub struct Crew {
     telling: u32,
     pub packets: Vec<FrameBuf>,
     /// Interfaces whose stations the packet path shall ask.
-    pub probes: Vec<InterfaceId>,
+    pub probes: Vec<(InterfaceId, PortId)>,
+    asked: Vec<(PortId, Instant)>,
     /// By data port: when the last frame came in.
     heard: Vec<(PortId, Instant)>,
     /// The newest words, and when each was published.
@@ -164,6 +165,7 @@ impl Crew {
             telling: 0,
             packets: Vec::new(),
             probes: Vec::new(),
+            asked: Vec::new(),
             heard: Vec::new(),
             published: VecDeque::from([(now, standing)]),
             resignation: Vec::new(),
@@ -223,6 +225,11 @@ impl Crew {
     pub fn tell_gateway(&mut self, number: usize, reachable: bool) {
         self.gateways.retain(|(known, _)| *known != number);
         self.gateways.push((number, reachable));
+    }
+
+    /// The stations behind a port have been asked.
+    pub fn asked(&mut self, port: PortId, at: Instant) {
+        self.asked.push((port, at));
     }
 
     pub fn request(&mut self, request: Request) {
@@ -338,6 +345,9 @@ impl Crew {
         }
         for (interface, frame) in self.control.drain(..) {
             helm.handle_control_frame(now, interface, frame, out);
+        }
+        for (port, at) in self.asked.drain(..) {
+            helm.handle_asked(port, at);
         }
         for (port, at) in &self.heard {
             helm.handle_heard(now, *port, *at, out);

@@ -263,8 +263,12 @@ impl Router {
         let mut packets =
             self.crew.as_mut().map(|crew| std::mem::take(&mut crew.packets)).unwrap_or_default();
         let probes = self.crew.as_mut().map(|crew| std::mem::take(&mut crew.probes)).unwrap_or_default();
-        for interface in probes {
+        for (interface, port) in probes {
             self.shard.handle_command(now, Command::Probe(interface), &mut self.out);
+            self.flush();
+            if let Some(crew) = &mut self.crew {
+                crew.asked(port, now);
+            }
         }
         if !packets.is_empty() {
             self.shard.handle_host_packets(now, &mut packets, &mut self.out);

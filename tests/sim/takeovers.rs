@@ -66,6 +66,23 @@ fn a_node_that_stood_still_after_its_takeover_says_nothing_without_a_lease() {
 }
 
 #[test]
+fn a_forward_thread_that_gets_no_processor_for_a_while_costs_no_role() {
+    for_some_seeds(SEEDS, |seed| {
+        let mut pair = Pair::new(seed);
+        let active = pair.leader().unwrap();
+        for node in [active, 1 - active, active] {
+            // Long enough for its ways to be called silent, and short of being called stuck.
+            pair.hang(node, true);
+            pair.run_for(millis(60 + seed % 35));
+            pair.hang(node, false);
+            pair.run_for(millis(1500));
+            assert_eq!(pair.leader(), Some(active), "node {node} stood still");
+        }
+        pair.finish();
+    });
+}
+
+#[test]
 fn starved_actors_delay_and_break_nothing() {
     for_some_seeds(SEEDS, |seed| {
         let mut pair = Pair::new(seed);

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 
+use super::change;
 use super::readiness;
 use super::upgrade;
 use super::worker::Worker;
@@ -26,6 +27,8 @@ const SYNC: &str = "sync";
 const GATEWAY: &str = "gateway";
 /// A node that is preferred takes its role again within this, once it is ready.
 const RETURN: Duration = Duration::from_secs(20);
+/// How many rules the document of `change` has.
+const MANY_RULES: usize = 10_000;
 /// How long the pulse of `stall` lasts.
 const PULSE: Duration = Duration::from_millis(200);
 
@@ -66,6 +69,10 @@ pub enum Drill {
     Resync,
     /// Both nodes get a newer release, one after the other.
     Upgrade,
+    /// Both nodes get a configuration with 10,000 rules.
+    Change,
+    /// Both nodes get new keys.
+    Rotate,
 }
 
 /// One thing that is done.
@@ -117,11 +124,17 @@ pub enum Act {
     AwaitReturn,
     /// `koi pair upgrade` with a release of this very program, called newer.
     Upgrade,
+    /// A configuration with so many rules in all comes into force on both nodes.
+    FillUp(usize),
+    /// The configuration before that one does.
+    TakeRulesBack,
+    /// `koi pair rotate`.
+    Rotate,
 }
 
 impl Drill {
     /// All of them.
-    pub const ALL: [Drill; 17] = [
+    pub const ALL: [Drill; 19] = [
         Drill::Control,
         Drill::PowerOff,
         Drill::Crash,
@@ -139,6 +152,8 @@ impl Drill {
         Drill::RestartBoth,
         Drill::Resync,
         Drill::Upgrade,
+        Drill::Change,
+        Drill::Rotate,
     ];
 
     /// Its name on the command line.
@@ -161,6 +176,8 @@ impl Drill {
             Drill::RestartBoth => "restart-both",
             Drill::Resync => "resync",
             Drill::Upgrade => "upgrade",
+            Drill::Change => "change",
+            Drill::Rotate => "rotate",
         }
     }
 
@@ -197,13 +214,15 @@ impl Drill {
             ],
             Drill::Resync => vec![(Act::PowerOff, seconds(2))],
             Drill::Upgrade => vec![(Act::Upgrade, seconds(3))],
+            Drill::Change => vec![(Act::FillUp(MANY_RULES), seconds(2)), (Act::TakeRulesBack, seconds(2))],
+            Drill::Rotate => vec![(Act::Rotate, seconds(3))],
         }
     }
 
     /// What is done afterwards, so that all is as it was.
     pub fn mending(self) -> Vec<Act> {
         match self {
-            Drill::Handover | Drill::Return | Drill::RestartBoth => vec![],
+            Drill::Handover | Drill::Return | Drill::RestartBoth | Drill::Change | Drill::Rotate => vec![],
             Drill::Control | Drill::Crash | Drill::Freeze | Drill::Split | Drill::Upgrade => vec![],
             Drill::PowerOff | Drill::Resync => vec![Act::Start],
             Drill::UnplugWan => vec![Act::Plug(WAN)],
@@ -234,14 +253,16 @@ impl Drill {
             | Drill::Return
             | Drill::RestartBoth
             | Drill::Resync
-            | Drill::Upgrade => None,
+            | Drill::Upgrade
+            | Drill::Change
+            | Drill::Rotate => None,
         }
     }
 
     /// The step from which on not one message of the streams may be lost, come twice, or out of its order.
     pub fn flawless_from(self) -> Option<usize> {
         match self {
-            Drill::Handover | Drill::RestartBoth => Some(0),
+            Drill::Handover | Drill::RestartBoth | Drill::Upgrade | Drill::Change | Drill::Rotate => Some(0),
             Drill::Return => Some(1),
             Drill::Control
             | Drill::PowerOff
@@ -255,8 +276,13 @@ impl Drill {
             | Drill::Split
             | Drill::Stall
             | Drill::Load => None,
-            Drill::Resync | Drill::Upgrade => None,
+            Drill::Resync => None,
         }
+    }
+
+    /// A node that was asleep goes on in the last step, and must find out that it has been replaced.
+    pub fn wakes(self) -> bool {
+        self == Drill::Freeze
     }
 
     /// It happens to the standby node, not to the active one.
@@ -328,6 +354,9 @@ impl Scene<'_> {
             Act::AwaitReady => readiness::wait(self.nodes, None),
             Act::AwaitReturn => self.await_return(),
             Act::Upgrade => upgrade::run(self.nodes, victim, self.claim),
+            Act::FillUp(total) => change::fill_up(self.nodes, total),
+            Act::TakeRulesBack => change::take_back(self.nodes),
+            Act::Rotate => change::rotate(self.nodes, victim),
         }
     }
 
@@ -468,7 +497,8 @@ mod tests {
                 | Act::RestartActive
                 | Act::AwaitReady
                 | Act::AwaitReturn => None,
-                Act::Upgrade => None,
+                Act::FillUp(_) => Some(Act::TakeRulesBack),
+                Act::TakeRulesBack | Act::Upgrade | Act::Rotate => None,
             };
             for other in acts.iter().filter_map(|act| undone(*act)) {
                 assert!(acts.contains(&other), "{}: {other:?}", drill.name());

@@ -92,7 +92,7 @@ pub fn takeovers(sightings: &[Sighting], window: Window) -> usize {
 
 /// Answers for a virtual address, or frames from a virtual MAC address, that a node sent while only the other one
 /// forwarded.
-pub fn stray_answers(sightings: &[Sighting], window: Window) -> usize {
+pub fn stray_answers(sightings: &[Sighting], window: Window) -> Vec<Sighting> {
     let stretches = [0, 1].map(|node| stretches(sightings, node, is_forward, TOGETHER));
     let inside = |node: usize, at: Instant| stretches[node].iter().any(|stretch| stretch.contains(at));
     let stray = |sighting: &&Sighting| {
@@ -103,7 +103,13 @@ pub fn stray_answers(sightings: &[Sighting], window: Window) -> usize {
         let at = sighting.at;
         claims && window.contains(at) && inside(1 - sighting.node.min(1), at) && !inside(sighting.node, at)
     };
-    sightings.iter().filter(stray).count()
+    sightings.iter().filter(stray).copied().collect()
+}
+
+/// What a node forwarded within a window.
+pub fn forwarded(sightings: &[Sighting], node: usize, window: Window) -> usize {
+    let its = |sighting: &&Sighting| sighting.node == node && window.contains(sighting.at);
+    sightings.iter().filter(its).filter(|sighting| is_forward(sighting.kind)).count()
 }
 
 /// The node that forwarded last.
@@ -134,9 +140,10 @@ mod tests {
         seen.extend(every(3030..6000, 1, 1, Kind::Forward));
         seen.extend(every(3030..6000, 1000, 1, Kind::Advert));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::ZERO, 1));
-        assert_eq!((takeovers(&seen, after(3500)), stray_answers(&seen, WHOLE)), (0, 0));
+        assert_eq!((takeovers(&seen, after(3500)), stray_answers(&seen, WHOLE).len()), (0, 0));
         assert_eq!(leader(&seen), Some(1));
         assert_eq!(leader(&[]), None);
+        assert_eq!((forwarded(&seen, 0, WHOLE), forwarded(&seen, 0, after(2990))), (3000, 10));
         seen.extend(every(6030..7000, 1, 0, Kind::Forward));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::ZERO, 2), "and back again");
     }
@@ -151,7 +158,7 @@ mod tests {
             seen.extend(every(1000..3001, step, 1, kind));
             assert_eq!(dual(&seen, WHOLE), Duration::from_secs(2), "{kind:?}");
             assert_eq!(dual(&seen, after(2500)), Duration::from_millis(500), "{kind:?}");
-            assert_eq!(stray_answers(&seen, WHOLE) > 0, kind != Kind::Forward, "{kind:?}");
+            assert_eq!(!stray_answers(&seen, WHOLE).is_empty(), kind != Kind::Forward, "{kind:?}");
         }
     }
 
@@ -161,6 +168,6 @@ mod tests {
         seen.extend(every(2000..2003, 1, 1, Kind::Forward));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::from_millis(2), 0));
         seen.extend(every(3000..3001, 1, 1, Kind::Answer));
-        assert_eq!((dual(&seen, WHOLE), stray_answers(&seen, WHOLE)), (Duration::from_millis(2), 1));
+        assert_eq!((dual(&seen, WHOLE), stray_answers(&seen, WHOLE).len()), (Duration::from_millis(2), 1));
     }
 }

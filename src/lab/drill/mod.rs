@@ -5,6 +5,7 @@
 
 mod background;
 mod bulk;
+mod change;
 mod fault;
 mod figures;
 mod mastership;

@@ -6,10 +6,14 @@ use super::fault::Drill;
 use super::figures::{Gap, Spread, millis};
 use super::ping::Count;
 use super::traffic::Load;
-use super::trial::Trial;
+use super::trial::{Stray, Trial};
 
 /// How long two may act for the pair at a takeover: what is on its way counts as well.
 const DUAL: Duration = Duration::from_millis(1);
+/// The same where a node that was asleep lets a batch slip: for how long depends on when the scheduler lets it.
+const DUAL_ON_WAKING: Duration = Duration::from_millis(5);
+/// That batch (`BATCH` in `io::forward`).
+const ESCAPE: usize = 64;
 /// The same after a partition has healed.
 const DUAL_AFTER_SPLIT: Duration = Duration::from_secs(1);
 /// From this many flows on, a TCP session may not stall longer than this when the power goes.
@@ -39,22 +43,25 @@ impl Drill {
             Drill::Control => of(20, &[0]),
             Drill::PowerOff => of(50, &[1]),
             Drill::Crash => of(60, &[1]),
-            Drill::Freeze => of(150, &[1, 0]),
+            Drill::Freeze => Promise { dual: DUAL_ON_WAKING, ..of(150, &[1, 0]) },
             Drill::UnplugWan | Drill::UnplugLan => of(50, &[1]),
             Drill::UnplugSilent => of(100, &[1]),
-            Drill::UnplugSync => of(20, &[0]),
+            Drill::UnplugSync => of(50, &[0]),
             Drill::GatewayDead => of(1500, &[1]),
             // Who forwards during a partition is for the hosts to choose, and any number of changes of it.
             Drill::Split => Promise { dual: DUAL_AFTER_SPLIT, ..of(1000, &[]) },
-            Drill::Stall => of(150, &[0, 1]),
+            Drill::Stall => Promise { dual: DUAL_ON_WAKING, ..of(150, &[0, 1]) },
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
             Drill::Handover => of(50, &[1]),
-            Drill::Return => of(50, &[1, 0, 0, 1]),
+            // What it is about begins when the node comes back; how sudden failures go, the other drills say.
+            Drill::Return => of(150, &[1, 0, 0, 1]),
             Drill::RestartBoth => of(50, &[1, 0, 0, 1, 0]),
-            Drill::Resync => of(20, &[0]),
+            Drill::Resync => of(50, &[0]),
             // Once there; and back, where the document prefers the other node.
             Drill::Upgrade => of(60, &[]),
+            Drill::Change => of(50, &[0, 0]),
+            Drill::Rotate => of(50, &[0]),
         }
     }
 }
@@ -93,8 +100,14 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         if trial.dual > dual {
             say(format!("two nodes acted for the pair for {} ms", millis(trial.dual)));
         }
-        if trial.stray_answers > 0 && drill != Drill::Split {
-            say(format!("{} answers for virtual addresses from the wrong node", trial.stray_answers));
+        if drill.wakes() && trial.escaped > ESCAPE {
+            say(format!("{} messages escaped from a node that had been replaced", trial.escaped));
+        }
+        if let (Some(Stray { kind, after }), true) = (trial.stray_answers.first(), drill != Drill::Split) {
+            let (count, after) = (trial.stray_answers.len(), millis(*after));
+            say(format!(
+                "{count} answers for virtual addresses from the wrong node, the first ({kind:?}) after {after} ms"
+            ));
         }
         if drill == Drill::PowerOff && trial.pings[0].lost > PINGS {
             say(format!("{} of {} pings had no answer", trial.pings[0].lost, trial.pings[0].sent));
@@ -129,6 +142,7 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::super::figures::Gap;
+    use super::super::sighting::Kind;
     use super::*;
 
     const LOAD: Load = Load { sessions: 10, flows: 100, rate: 1000 };
@@ -164,7 +178,9 @@ mod tests {
             ("99 afterwards", |trial| trial.flows_after = 99),
             ("takeovers [0]", |trial| trial.takeovers = vec![0]),
             ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
-            ("wrong node", |trial| trial.stray_answers = 1),
+            ("wrong node", |trial| {
+                trial.stray_answers = vec![Stray { kind: Kind::Answer, after: Duration::ZERO }];
+            }),
             ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 2 }),
             ("11 of 300", |trial| trial.pings[0] = Count { sent: 300, lost: 11 }),
             ("oh", |trial| trial.notes.push("oh".into())),
@@ -177,7 +193,7 @@ mod tests {
         }
         let spoils: [(&str, Spoil); 4] = [
             ("2 messages", |trial| trial.returning.lost = 2),
-            ("while the standby", |trial| trial.returning.longest = Duration::from_millis(21)),
+            ("while the standby", |trial| trial.returning.longest = Duration::from_millis(51)),
             ("not proven", |trial| trial.proven = None),
             ("took 4000 ms", |trial| trial.proven = Some(Duration::from_secs(4))),
         ];
@@ -187,6 +203,11 @@ mod tests {
             let broken = broken(Drill::Resync, LOAD, &[trial]);
             assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
         }
+        let mut awake = good(Drill::Freeze);
+        awake.escaped = ESCAPE;
+        assert_eq!(broken(Drill::Freeze, LOAD, &[awake.clone()]), [""; 0]);
+        awake.escaped += 1;
+        assert_eq!(broken(Drill::Freeze, LOAD, &[awake]).len(), 1);
         let mut slow = good(Drill::PowerOff);
         (slow.stall, slow.flows_before, slow.flows_after) = (Duration::from_secs(1), 200_000, 200_000);
         assert_eq!(broken(Drill::PowerOff, Load { flows: 200_000, ..LOAD }, &[slow]).len(), 1);

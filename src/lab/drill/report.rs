@@ -54,6 +54,8 @@ pub struct Summary {
     pub back_ms: Spread,
     /// The longest time for which two nodes acted for the pair.
     pub dual_master_ms: f64,
+    /// The most that a node which had been asleep still forwarded after waking.
+    pub escaped: usize,
     /// Answers for virtual addresses from the wrong node.
     pub stray_answers: usize,
     /// The promise was kept.
@@ -97,7 +99,8 @@ impl Summary {
             proven_ms: spread(|trial| millis(trial.proven.unwrap_or_default())),
             back_ms: spread(|trial| millis(trial.back)),
             dual_master_ms: spread(|trial| millis(trial.dual)).max,
-            stray_answers: total(|trial| trial.stray_answers),
+            escaped: trials.iter().map(|trial| trial.escaped).max().filter(|_| drill.wakes()).unwrap_or(0),
+            stray_answers: total(|trial| trial.stray_answers.len()),
             ok: broken.is_empty() && !trials.is_empty(),
             broken,
         }
@@ -126,6 +129,9 @@ impl Summary {
             writeln!(out, "  the standby was back after  {}", spread(&self.back_ms))?;
         }
         writeln!(out, "  two masters for             {:.2} ms", self.dual_master_ms)?;
+        if self.escaped > 0 {
+            writeln!(out, "  messages that escaped       {}", self.escaped)?;
+        }
         for broken in &self.broken {
             writeln!(out, "  ✗ {broken}")?;
         }

@@ -9,7 +9,7 @@ use super::figures::{Gap, Window};
 use super::mastership;
 use super::ping::Count;
 use super::readiness;
-use super::sighting::Sighting;
+use super::sighting::{Kind, Sighting};
 use super::traffic::{Load, Traffic};
 use crate::io::clock;
 use crate::lab::interruption;
@@ -22,6 +22,15 @@ const CONTROL: Duration = Duration::from_secs(2);
 const SETTLE: Duration = Duration::from_millis(300);
 /// How long a node that came back is watched.
 const RETURN: Duration = Duration::from_secs(1);
+
+/// An answer for a virtual address from the wrong node.
+#[derive(Clone, Copy, Debug)]
+pub struct Stray {
+    /// What it was.
+    pub kind: Kind,
+    /// How long after the last step began; zero before.
+    pub after: Duration,
+}
 
 /// What was measured in one trial.
 #[derive(Clone, Debug, Default)]
@@ -57,8 +66,10 @@ pub struct Trial {
     pub flows_after: usize,
     /// How long two nodes acted for the pair.
     pub dual: Duration,
+    /// What the struck node still forwarded in the last step.
+    pub escaped: usize,
     /// Answers for virtual addresses from the node that did not forward.
-    pub stray_answers: usize,
+    pub stray_answers: Vec<Stray>,
     /// How often the traffic went over to the other node, in each step.
     pub takeovers: Vec<usize>,
     /// What was wrong, in words.
@@ -122,7 +133,10 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     let from = begins.last().copied().filter(|_| drill == Drill::Split).unwrap_or(struck);
     let from = Window { from, ..around };
     trial.dual = mastership::dual(&seen, from);
-    trial.stray_answers = mastership::stray_answers(&seen, from);
+    let last = Window { from: begins.last().copied().unwrap_or(struck), ..around };
+    let stray = |Sighting { at, kind, .. }| Stray { kind, after: at.since(last.from) };
+    trial.stray_answers = mastership::stray_answers(&seen, from).into_iter().map(stray).collect();
+    trial.escaped = mastership::forwarded(&seen, scene.victim, last);
     if traffic.watch.missed() > 0 {
         trial.notes.push("more was seen at the switches than could be kept".into());
     }

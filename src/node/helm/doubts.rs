@@ -4,7 +4,8 @@
 //! works; whoever hears nothing counts the interface as lost, and the election compares. When neither hears anything,
 //! or both do, nothing moves.
 //!
-//! Invariant: an interface is lost only after it was asked for and stayed silent; one frame brings it back.
+//! Invariant: an interface is lost only after the question has gone out, the time for an answer is over, and the port has
+//! been read empty since: a forward thread that gets no processor hears nothing either. One frame brings it back.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ use crate::types::{Instant, InterfaceId, PortId};
 
 /// A station on the link answers within this time.
 const PATIENCE: Duration = Duration::from_millis(20);
+/// Whether the port has been read empty since is looked at this often.
+const CLOSELY: Duration = Duration::from_millis(2);
 /// It is asked again after this.
 const AGAIN: Duration = Duration::from_millis(10);
 
@@ -21,15 +24,35 @@ struct Doubt {
     interface: InterfaceId,
     port: PortId,
     since: Instant,
+    /// When the first question went out, and when its answer is overdue.
+    overdue: Option<Instant>,
+    /// When the port was last read empty.
+    drained: Option<Instant>,
     /// When to ask or to conclude; `None` once it is concluded.
     due: Option<Instant>,
+}
+
+impl Doubt {
+    fn is_lost(&self) -> bool {
+        let overdue = self.overdue.filter(|_| self.due.is_some());
+        overdue.is_some_and(|overdue| self.drained.is_some_and(|drained| drained >= overdue))
+    }
+
+    /// Once the answer is overdue, whether the port is empty is looked at closely.
+    fn again(&self, now: Instant) -> Instant {
+        match self.overdue {
+            Some(overdue) if overdue <= now => now + CLOSELY,
+            Some(overdue) => overdue.min(now + AGAIN),
+            None => now + AGAIN,
+        }
+    }
 }
 
 /// What a turn brings.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Step {
     /// Ask the stations behind it.
-    Ask(InterfaceId),
+    Ask(InterfaceId, PortId),
     /// Nothing was heard: it is lost.
     Lost(InterfaceId),
     /// Something was heard: it works.
@@ -46,7 +69,8 @@ impl Doubts {
     /// The way through an interface is silent.
     pub fn begin(&mut self, now: Instant, interface: InterfaceId, port: PortId) {
         if !self.doubts.iter().any(|doubt| doubt.interface == interface) {
-            self.doubts.push(Doubt { interface, port, since: now, due: Some(now) });
+            let doubt = Doubt { interface, port, since: now, overdue: None, drained: None, due: Some(now) };
+            self.doubts.push(doubt);
         }
     }
 
@@ -65,15 +89,29 @@ impl Doubts {
         Some(Step::Works(doubt.interface))
     }
 
+    /// The last question by `port` went out at `at`.
+    pub fn handle_asked(&mut self, port: PortId, at: Instant) {
+        let asked = self.doubts.iter_mut().filter(|doubt| doubt.port == port && at >= doubt.since);
+        for doubt in asked {
+            doubt.overdue.get_or_insert(at + PATIENCE);
+        }
+    }
+
+    /// Nothing waits in `port` at `now`.
+    pub fn handle_drained(&mut self, now: Instant, port: PortId) {
+        self.doubts.iter_mut().filter(|doubt| doubt.port == port).for_each(|doubt| doubt.drained = Some(now));
+    }
+
     /// What is due.
     pub fn step(&mut self, now: Instant) -> Option<Step> {
-        let doubt = self.doubts.iter_mut().find(|doubt| doubt.due.is_some_and(|due| due <= now))?;
-        if now.since(doubt.since) >= PATIENCE {
+        let lost = |doubt: &&mut Doubt| doubt.is_lost();
+        if let Some(doubt) = self.doubts.iter_mut().find(lost) {
             doubt.due = None;
             return Some(Step::Lost(doubt.interface));
         }
-        doubt.due = Some(now + AGAIN);
-        Some(Step::Ask(doubt.interface))
+        let doubt = self.doubts.iter_mut().find(|doubt| doubt.due.is_some_and(|due| due <= now))?;
+        doubt.due = Some(doubt.again(now));
+        Some(Step::Ask(doubt.interface, doubt.port))
     }
 
     /// When [`Doubts::step`] has something to do.
@@ -89,17 +127,51 @@ mod tests {
     #[test]
     fn an_interface_is_asked_for_twice_and_lost_when_nobody_answers() {
         let (lan, port, now) = (InterfaceId(1), PortId(2), Instant::from_secs(7));
+        let (asked, overdue) = (now + AGAIN / 4, now + AGAIN / 4 + PATIENCE);
         let mut doubts = Doubts::default();
         doubts.begin(now, lan, port);
         doubts.begin(now + AGAIN, lan, port);
-        assert_eq!((doubts.step(now), doubts.step(now)), (Some(Step::Ask(lan)), None));
+        assert_eq!((doubts.step(now), doubts.step(now)), (Some(Step::Ask(lan, port)), None));
         assert_eq!(doubts.handle_heard(port, now), None, "that was before");
-        assert_eq!(doubts.step(now + AGAIN), Some(Step::Ask(lan)));
-        assert_eq!(doubts.step(now + PATIENCE), Some(Step::Lost(lan)));
+        doubts.handle_asked(port, asked);
+        assert_eq!(doubts.step(now + AGAIN), Some(Step::Ask(lan, port)));
+        doubts.handle_asked(port, now + AGAIN);
+        assert_eq!(doubts.poll_timeout(), Some(now + AGAIN * 2));
+        assert_eq!(doubts.step(now + AGAIN * 2), Some(Step::Ask(lan, port)));
+        assert_eq!(doubts.poll_timeout(), Some(overdue));
+        doubts.handle_drained(overdue, port);
+        assert_eq!(doubts.step(overdue), Some(Step::Lost(lan)));
         assert_eq!((doubts.step(now + PATIENCE * 9), doubts.poll_timeout()), (None, None));
-        assert_eq!(doubts.handle_heard(PortId(1), now + PATIENCE * 2), None, "another cable");
-        assert_eq!(doubts.handle_heard(port, now + PATIENCE * 2), Some(Step::Works(lan)));
+        assert_eq!(doubts.handle_heard(PortId(1), overdue + AGAIN), None, "another cable");
+        assert_eq!(doubts.handle_heard(port, overdue + AGAIN), Some(Step::Works(lan)));
         assert_eq!(doubts.end(lan), None);
+    }
+
+    #[test]
+    fn a_starved_forward_thread_proves_nothing() {
+        let (lan, port, now) = (InterfaceId(1), PortId(2), Instant::from_secs(7));
+        let mut doubts = Doubts::default();
+        doubts.begin(now, lan, port);
+        for millis in (0..500).step_by(10) {
+            let at = now + Duration::from_millis(millis);
+            doubts.handle_drained(at, port);
+            assert_ne!(doubts.step(at), Some(Step::Lost(lan)), "nobody has been asked");
+        }
+        let asked = now + Duration::from_millis(500);
+        doubts.handle_asked(port, asked);
+        for millis in (0..500).step_by(10) {
+            assert_ne!(
+                doubts.step(asked + Duration::from_millis(millis)),
+                Some(Step::Lost(lan)),
+                "it may wait"
+            );
+        }
+        doubts.handle_drained(asked + PATIENCE / 2, port);
+        assert_ne!(doubts.step(asked + PATIENCE * 9), Some(Step::Lost(lan)), "read empty too early");
+        doubts.handle_drained(asked + PATIENCE * 9, PortId(3));
+        assert_ne!(doubts.step(asked + PATIENCE * 9), Some(Step::Lost(lan)), "another port");
+        doubts.handle_drained(asked + PATIENCE * 9, port);
+        assert_eq!(doubts.step(asked + PATIENCE * 9), Some(Step::Lost(lan)));
     }
 
     #[test]
@@ -107,7 +179,7 @@ mod tests {
         let (wan, port, now) = (InterfaceId(0), PortId(0), Instant::from_secs(7));
         let mut doubts = Doubts::default();
         doubts.begin(now, wan, port);
-        assert_eq!(doubts.step(now), Some(Step::Ask(wan)));
+        assert_eq!(doubts.step(now), Some(Step::Ask(wan, port)));
         assert_eq!(doubts.handle_heard(port, now + Duration::from_millis(1)), Some(Step::Works(wan)));
         assert_eq!((doubts.step(now + PATIENCE), doubts.poll_timeout()), (None, None));
     }

@@ -210,7 +210,7 @@ impl Helm {
         let known = self.compiled.gateways();
         let before = compiled.gateways().iter().map(|new| known.iter().position(|old| old == new));
         self.conditions.apply(compiled.offloads.len(), critical, before);
-        self.elector.handle_config_hash(short_hash(&config.hash()));
+        self.elector.handle_config_hash(short_hash(&compiled.hash));
         self.compiled = compiled;
         self.adopt_keys(now);
         for (index, said) in said.into_iter().enumerate() {
@@ -295,6 +295,9 @@ impl Helm {
     /// The reader of a path has found nothing more at `now`.
     pub fn handle_drained(&mut self, now: Instant, path: PathId) {
         self.elector.handle_drained(now, path);
+        if let Some(way) = self.ways.iter().find(|way| way.path == path) {
+            self.doubts.handle_drained(now, way.port);
+        }
     }
 
     /// The last frame that a data port received came in at `at`.
@@ -303,6 +306,11 @@ impl Helm {
             self.take_step(now, step, out);
             self.settle(now, out);
         }
+    }
+
+    /// The last question of [`HelmOutbox::probes`] by a data port went out at `at`.
+    pub fn handle_asked(&mut self, port: PortId, at: Instant) {
+        self.doubts.handle_asked(port, at);
     }
 
     /// The ways through interfaces, with the port of each.

@@ -14,7 +14,7 @@ pub struct HelmOutbox {
     /// Packets of the node itself that the packet path shall route, Ethernet header in front.
     pub packets: Vec<FrameBuf>,
     /// Interfaces whose stations the packet path shall ask whether they are there.
-    pub probes: Vec<InterfaceId>,
+    pub probes: Vec<(InterfaceId, PortId)>,
     /// Sealed datagrams of replication that came in, for the courier.
     pub replica: Vec<Vec<u8>>,
     /// News for the courier.

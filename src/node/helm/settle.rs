@@ -137,7 +137,7 @@ impl Helm {
 
     pub(super) fn take_step(&mut self, now: Instant, step: Step, out: &mut HelmOutbox) {
         let (interface, silent) = match step {
-            Step::Ask(interface) => return out.probes.push(interface),
+            Step::Ask(interface, port) => return out.probes.push((interface, port)),
             Step::Lost(interface) => (interface, true),
             Step::Works(interface) => (interface, false),
         };
