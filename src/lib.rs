@@ -26,7 +26,7 @@
 //! | [`host`] | smoltcp on the router's own addresses |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
-//! | [`web`] | the pages: pfSense's menu and words, users and sessions, forms as tables of fields |
+//! | [`web`] | the pages: pfSense's menu and words, users and sessions, forms as tables of fields; the JSON API for programs with a token |
 //! | [`lab`] | the network of the story in namespaces on one machine, and drills for the pair in it |
 //! | [`cli`] | the commands |
 //!

@@ -114,17 +114,11 @@ struct Apply {
 }
 
 fn version(text: &str) -> Result<Version, String> {
-    Ok(match text {
-        "running" => Version::Running,
-        "candidate" => Version::Candidate,
-        other => match other.strip_prefix("conflict:") {
-            Some(number) => Version::Conflict(number.parse().map_err(|_| "conflict: wants a number")?),
-            None => Version::Revision(other.into()),
-        },
-    })
+    text.parse()
 }
 
-fn author() -> Author {
+/// Whoever sits at this terminal.
+pub(super) fn author() -> Author {
     let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     Author { who: user.unwrap_or_else(|| "root".into()), from: "cli".into() }
 }

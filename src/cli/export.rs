@@ -13,9 +13,6 @@ use crate::config::{Config, Valid};
 use crate::io::places::STATE_DIRECTORY;
 use crate::io::{entropy, files};
 
-/// The largest file of a state directory that belongs to a backup.
-const FILE_LIMIT: u64 = 1 << 20;
-
 /// Write a node as one file that koi import restores, or a document as a config.xml of pfSense
 #[derive(Debug, Args)]
 pub struct Export {
@@ -104,24 +101,8 @@ impl Export {
 
 /// The files of the state directory. A node that never ran has none.
 fn kept(state: &Path) -> Done<Vec<(String, Vec<u8>)>> {
-    let told = |error| fail(format!("{}: {error}", state.display()));
-    let entries = match std::fs::read_dir(state) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            eprintln!("koi: {} is not there: the backup holds no keys", state.display());
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(told(error)),
-    };
-    let mut kept = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(told)?;
-        let metadata = entry.metadata().map_err(told)?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if metadata.is_file() && metadata.len() <= FILE_LIMIT && !name.starts_with('.') {
-            kept.push((name, read(&entry.path())?));
-        }
+    if !state.exists() {
+        eprintln!("koi: {} is not there: the backup holds no keys", state.display());
     }
-    kept.sort();
-    Ok(kept)
+    files::small_ones(state).map_err(|error| fail(format!("{}: {error}", state.display())))
 }

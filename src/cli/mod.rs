@@ -27,6 +27,7 @@ mod show;
 mod show_pair;
 mod show_policy;
 mod table;
+mod token;
 mod upgrade;
 mod user;
 
@@ -69,6 +70,8 @@ enum Command {
     Explain(explain::Explain),
     /// Work on the accounts for the pages
     User(user::User),
+    /// Work on the tokens of programs for the API
+    Token(token::Token),
     /// Work on the connection table
     Flows(flows::Flows),
     /// Work on the pair: what role this node has
@@ -130,6 +133,7 @@ pub fn main() -> ExitCode {
         Command::Config(command) => command.run(),
         Command::Explain(command) => command.run(),
         Command::User(command) => command.run(),
+        Command::Token(command) => command.run(),
         Command::Flows(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),

@@ -79,7 +79,9 @@ impl Show {
         let request = match &what {
             What::Status => Request::Status,
             What::Interfaces | What::Routes | What::Neighbours | What::Counters { .. } => Request::Snapshot,
-            What::Flows { which, limit } => Request::Flows { filter: which.filter(), limit: *limit },
+            What::Flows { which, limit } => {
+                Request::Flows { filter: which.filter(), limit: *limit, after: None }
+            }
             What::Drops => Request::Drops,
             What::Rules | What::Tables | What::Translations => Request::Policy,
             What::Pair => Request::Pair,

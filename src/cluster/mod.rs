@@ -11,6 +11,7 @@
 //! * [`replica`]: the ordered stream of states from the active node to the standby.
 //! * [`agreement`]: one configuration for both nodes.
 //! * [`parcel`]: whole messages of any size, in either direction.
+//! * [`tokens`]: what programs show instead of a password, the same on both nodes.
 //!
 //! Invariant: nothing here believes a message that the channel has not opened, and nothing here knows a socket.
 
@@ -26,6 +27,7 @@ pub mod parcel;
 pub mod release;
 pub mod replica;
 pub mod role;
+pub mod tokens;
 pub mod upgrade;
 
 pub use channel::Channel;

@@ -6,6 +6,7 @@
 //!
 //! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
 //! confirmed or rolled back, history.
+//! [`outline`] says to programs what a document looks like.
 //! [`pfsense`] makes a document of somebody else's file, and the other way round; [`backup`] is a whole node as one file.
 //!
 //! Invariant: a `Valid<Config>` can only be had from `validate`, so whoever holds one need not check again.
@@ -19,6 +20,7 @@ pub mod diff;
 pub mod life;
 pub mod model;
 mod nearest;
+pub mod outline;
 pub mod pairing;
 mod parse;
 pub mod pfsense;

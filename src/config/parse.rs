@@ -11,6 +11,9 @@ use super::nearest::nearest;
 use super::schema::{self, Field, Shape};
 use super::{Config, Problem, Valid, defaults, validate};
 
+/// So many problems of a text are told; more would only take time.
+const PROBLEMS: usize = 1000;
+
 /// Reads a text as a document. Does not check its sense; see [`validate`].
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
     read(text).map(|(config, _)| config)
@@ -30,7 +33,7 @@ pub fn load(text: &str) -> Result<Valid<Config>, Vec<Problem>> {
 
 fn read(text: &str) -> Result<(Config, Places<'_>), Vec<Problem>> {
     let (root, errors) = DeTable::parse_recoverable(text);
-    let mut walk = Walk { places: Places { text, spans: BTreeMap::new() }, problems: Vec::new() };
+    let mut walk = Walk { places: Places::new(text), problems: Vec::new() };
     if !errors.is_empty() {
         for error in &errors {
             walk.refuse(error.span(), "", sentence(error.message()), "Correct the TOML there.");
@@ -71,10 +74,17 @@ fn other_schema(root: &DeTable<'_>) -> Option<(Range<usize>, String, String)> {
 /// Where each path stands in the text.
 struct Places<'t> {
     text: &'t str,
+    /// Where each line begins.
+    lines: Vec<usize>,
     spans: BTreeMap<String, usize>,
 }
 
-impl Places<'_> {
+impl<'t> Places<'t> {
+    fn new(text: &'t str) -> Self {
+        let ends = text.match_indices('\n').map(|(at, _)| at + 1);
+        Places { text, lines: std::iter::once(0).chain(ends).collect(), spans: BTreeMap::new() }
+    }
+
     /// Line and column of a path, or of the nearest table around it (for a key that is missing).
     fn find(&self, path: &str) -> (Option<usize>, Option<usize>) {
         let mut path = path;
@@ -91,9 +101,10 @@ impl Places<'_> {
     }
 
     fn position(&self, offset: usize) -> (usize, usize) {
-        let before = self.text.get(..offset).unwrap_or(self.text);
-        let start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
+        let line = self.lines.partition_point(|start| *start <= offset).max(1);
+        let start = self.lines.get(line - 1).copied().unwrap_or_default();
+        let before = self.text.get(start..offset).unwrap_or_default();
+        (line, before.chars().count() + 1)
     }
 }
 
@@ -116,6 +127,9 @@ impl Walk<'_> {
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) {
+        if self.problems.len() >= PROBLEMS {
+            return;
+        }
         let mut problem = Problem::new(path, message, remedy);
         if let Some(span) = span {
             let (line, column) = self.places.position(span.start);

@@ -38,6 +38,13 @@ pub struct Filter {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Cursor(Slot);
 
+impl Cursor {
+    /// Goes on behind the flow of this number, which need not exist any more.
+    pub const fn behind(id: u64) -> Cursor {
+        Cursor(Slot::from_raw(id as u32))
+    }
+}
+
 /// One flow, for people.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct FlowState {

@@ -12,6 +12,7 @@ use std::time::Duration;
 use super::pair_threads::PairHandle;
 use super::post::Fate;
 use super::request::{Request, Response};
+use super::token_request::TokenRequest;
 use super::{clock, program};
 use crate::cluster::parcel::Kind;
 use crate::cluster::release::Trust;
@@ -74,6 +75,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Role(_)
         | Request::Keys(_)
         | Request::Pages(_)
+        | Request::Tokens(TokenRequest::Merge(_))
         | Request::Crash => true,
         Request::Snapshot
         | Request::Count { .. }
@@ -89,6 +91,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Join { .. }
         | Request::Peer(_)
         | Request::Install
+        | Request::Tokens(TokenRequest::Create { .. } | TokenRequest::List | TokenRequest::Revoke { .. })
         | Request::Capture { .. } => false,
     }
 }
@@ -263,6 +266,7 @@ mod tests {
             Request::Offer,
             Request::Peer(Box::new(Request::Status)),
             Request::Reload,
+            Request::Tokens(TokenRequest::List),
         ] {
             assert!(!is_for_peers(&no), "{no:?}");
         }

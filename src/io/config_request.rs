@@ -1,5 +1,7 @@
 //! What can be asked of the configuration, and what comes back.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
 use crate::config::diff::Row;
@@ -18,6 +20,22 @@ pub enum Version {
     Revision(String),
     /// A version that lost against the peer's: its number.
     Conflict(u64),
+}
+
+impl FromStr for Version {
+    type Err = String;
+
+    /// `running`, `candidate`, `conflict:NUMBER`; anything else is a revision's number or label.
+    fn from_str(text: &str) -> Result<Version, String> {
+        Ok(match text {
+            "running" => Version::Running,
+            "candidate" => Version::Candidate,
+            other => match other.strip_prefix("conflict:") {
+                Some(number) => Version::Conflict(number.parse().map_err(|_| "conflict: wants a number")?),
+                None => Version::Revision(other.into()),
+            },
+        })
+    }
 }
 
 /// How a change is confirmed.

@@ -22,8 +22,10 @@ use super::program::{self, ProgramNote, ReleaseStep};
 use super::reloads::Reloads;
 use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
+use super::token_request::{TokenAnswer, TokenRequest};
+use super::token_store::{self, TokenStore};
 use crate::cluster::release::Trust;
-use crate::conntrack::Filter;
+use crate::conntrack::{Cursor, Filter};
 use crate::node::snapshot::{FlowRow, Snapshot};
 use crate::node::{self, Command, Compiled, Reply};
 use crate::types::{InterfaceId, RuleId};
@@ -60,6 +62,7 @@ pub struct Desk {
     colleague: Colleague,
     /// Who answers the peer's pages.
     pages: Mutex<Option<Arc<PagesAnswer>>>,
+    tokens: Arc<TokenStore>,
     /// The program that was on trial when this process started is kept.
     trial_is_over: AtomicBool,
 }
@@ -86,10 +89,16 @@ impl Desk {
             in_force,
             port_names,
             colleague: Colleague::new(pair.clone()),
+            tokens: TokenStore::open(token_store::FILE.as_ref()),
             pair,
             pages: Mutex::default(),
             trial_is_over: AtomicBool::new(false),
         }
+    }
+
+    /// The tokens of programs.
+    pub fn token_store(&self) -> Arc<TokenStore> {
+        Arc::clone(&self.tokens)
     }
 
     /// Name of this node.
@@ -153,7 +162,7 @@ impl Desk {
                 self.snapshot().map(|snapshot| Response::Status(Box::new(self.status(snapshot))))
             }
             Request::Snapshot => self.whole_snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
-            Request::Flows { filter, limit } => self.flows(&filter, limit as usize),
+            Request::Flows { filter, limit, after } => self.flows(&filter, limit as usize, after),
             Request::Kill { filter } => self.kill(&filter),
             Request::Drops => self.ask(Command::Drops).map(|mut rows| {
                 rows.reverse();
@@ -171,6 +180,7 @@ impl Desk {
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
+            Request::Tokens(request) => self.tokens(request),
             Request::Release(step) => self.take_release_step(step),
             Request::Install => self.install(),
             Request::Crash => {
@@ -250,10 +260,10 @@ impl Desk {
         }
     }
 
-    fn flows(&self, wanted: &FlowFilter, limit: usize) -> Result<Response, String> {
+    fn flows(&self, wanted: &FlowFilter, limit: usize, after: Option<u64>) -> Result<Response, String> {
         let filter = conntrack_filter(wanted);
         let mut rows: Vec<FlowRow> = Vec::new();
-        let mut cursor = None;
+        let mut cursor = after.map(Cursor::behind);
         loop {
             let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
             rows.extend(page);
@@ -365,6 +375,30 @@ impl Desk {
         *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = Some(answering);
     }
 
+    fn tokens(&self, request: TokenRequest) -> Result<Response, String> {
+        let compiled = self.compiled();
+        let answer = self.tokens.answer(&compiled.config, request, || self.share_tokens())?;
+        Ok(Response::Tokens(Box::new(answer)))
+    }
+
+    /// The peer knows the tokens of this node, and this node those of the peer; absent when there is none.
+    pub fn share_tokens(&self) -> Option<bool> {
+        let compiled = self.compiled();
+        compiled.config.peer_of(compiled.node)?;
+        let ours = TokenRequest::Merge(self.tokens.all().0);
+        match self.ask_peer(&Request::Tokens(ours)) {
+            Ok(Response::Tokens(answer)) => match *answer {
+                TokenAnswer::Known(theirs) => {
+                    self.tokens.merge(&theirs);
+                    Some(true)
+                }
+                TokenAnswer::Made { .. } | TokenAnswer::Rows(_) | TokenAnswer::Revoked { .. } => Some(false),
+            },
+            // A peer of the release before knows no tokens.
+            Ok(_) | Err(_) => Some(false),
+        }
+    }
+
     fn install(&self) -> Result<Response, String> {
         self.speaks_with_peer()?;
         let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
@@ -398,7 +432,7 @@ impl Desk {
 }
 
 /// Asks the parent and waits.
-pub(super) fn ask_parent(
+fn ask_parent(
     reporter: &Reporter,
     reloads: &Reloads,
     report: impl FnOnce(u64) -> Report,

@@ -10,27 +10,27 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 
-use super::config_request::ConfigRequest;
-use super::control::Answering;
-use super::desk::{Desk, PagesAnswer, ask_parent};
+use super::control::{Answer, Answering};
+use super::desk::{Desk, PagesAnswer};
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
 use super::host_thread::HostHandle;
 use super::links::Links;
 use super::netlink::LinkSocket;
-use super::orders::{Apply, Change, PortNote, Report, Start};
+use super::orders::{Apply, Change, PortNote, Start};
 use super::pair_threads::PairHandle;
 use super::pairing::{self, Listening};
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
 use super::reloads::Reloads;
-use super::request::Response;
+use super::request::{Request, Response};
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
-use super::{clock, council, entropy, host_link, plain_http};
+use super::token_store::TokenStore;
+use super::{clock, council, entropy, host_link, plain_http, token_exchange};
 use crate::cluster::role;
 use crate::config::model::Interface;
 use crate::config::{self, Config, NodeIndex, Valid};
@@ -54,8 +54,10 @@ pub struct PagesSeat {
     pub ask_pair: Box<dyn Fn(Reply<PairSnapshot>) -> bool + Send + Sync>,
     /// The configuration in force.
     pub in_force: Box<dyn Fn() -> Arc<Compiled> + Send + Sync>,
-    /// Asks about the configuration, or for a change of it, and waits.
-    pub configure: Box<dyn Fn(ConfigRequest) -> Response + Send + Sync>,
+    /// Asks what the control socket can be asked, and waits; but for what comes piece by piece.
+    pub desk: Arc<dyn Fn(Request) -> Response + Send + Sync>,
+    /// The tokens of programs.
+    pub tokens: Arc<TokenStore>,
     /// Says something to the pages of the peer and waits for what they answer.
     pub tell_peer: Box<dyn Fn(String) -> Option<String> + Send + Sync>,
     /// Says who answers the pages of the peer.
@@ -130,12 +132,14 @@ impl Engine {
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);
-        let (telling, waiting) = (reporter.clone(), Arc::clone(&reloads));
-        let configure = move |request: ConfigRequest| {
-            let report = |ticket| Report::Config { ticket, request: Box::new(request) };
-            ask_parent(&telling, &waiting, report).unwrap_or_else(Response::Failed)
-        };
         let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone()));
+        let asked = Arc::clone(&desk);
+        let answering = move |request: Request| match asked.answer(request) {
+            Answer::Reply(response) => response,
+            Answer::Capture { .. } | Answer::Pairing(_) => {
+                Response::Failed("ask that with the command koi".into())
+            }
+        };
         let (telling_peer, listening) = (Arc::clone(&desk), Arc::clone(&desk));
         pages(PagesSeat {
             config: Arc::clone(&config),
@@ -145,13 +149,15 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
             in_force: Box::new(move || looked_at.load_full()),
-            configure: Box::new(configure),
             tell_peer: Box::new(move |words| telling_peer.tell_peer_pages(words)),
             listen: Box::new(move |answering| listening.listen_to_pages(answering)),
             pair: pair_seat(&desk, &pair),
+            desk: Arc::new(answering),
+            tokens: desk.token_store(),
         })
         .context("the pages")?;
         desk.serve_peer();
+        token_exchange::start(&desk).context("the thread of the tokens")?;
         Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
     }
 

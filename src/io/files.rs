@@ -56,6 +56,32 @@ pub fn create_private_directory(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// The largest file of a state directory that belongs to a backup.
+const SMALL: u64 = 1 << 20;
+
+/// The files of a state directory that belong to a backup, by name; hidden ones are still being written. There are none
+/// when the directory is not there.
+///
+/// # Errors
+/// When the directory or one of them cannot be read.
+pub fn small_ones(directory: &Path) -> io::Result<Vec<(String, Vec<u8>)>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        result => result?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let metadata = entry.metadata()?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if metadata.is_file() && metadata.len() <= SMALL && !name.starts_with('.') {
+            found.push((name, fs::read(entry.path())?));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
 fn write_new(temporary: &Path, contents: &[u8]) -> io::Result<()> {
     match fs::remove_file(temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),

@@ -42,6 +42,8 @@ pub mod links;
 pub mod log;
 pub mod netlink;
 pub mod netns;
+#[cfg(test)]
+pub mod office;
 mod orders;
 pub mod pace;
 pub mod pair_threads;
@@ -76,5 +78,8 @@ pub mod tap;
 pub mod terminal;
 #[cfg(test)]
 mod testbed;
+mod token_exchange;
+pub mod token_request;
+pub mod token_store;
 mod upkeep;
 mod uring;

@@ -9,6 +9,7 @@ use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::keys::KeyStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
+use super::token_request::{TokenAnswer, TokenRequest};
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
@@ -29,6 +30,9 @@ pub enum Request {
         filter: FlowFilter,
         /// How many at most.
         limit: u32,
+        /// Those behind the flow of this number; from the first one on when absent.
+        #[serde(default)]
+        after: Option<u64>,
     },
     /// Ends flows.
     Kill {
@@ -50,6 +54,8 @@ pub enum Request {
     Reload,
     /// The life of the configuration.
     Config(Box<ConfigRequest>),
+    /// The tokens of programs.
+    Tokens(TokenRequest),
     /// The pair, seen from this node.
     Pair,
     /// Something is to be done with a release; answered by [`Response::Done`].
@@ -157,6 +163,8 @@ pub enum Response {
     Reloaded(Reloaded),
     /// To [`Request::Config`].
     Config(Box<ConfigAnswer>),
+    /// To [`Request::Tokens`].
+    Tokens(Box<TokenAnswer>),
     /// To [`Request::Capture`]: chunks follow.
     Capturing,
     /// The capture has ended.
@@ -276,6 +284,6 @@ mod tests {
             assert_eq!(serde_json::from_str::<Request>(text).unwrap(), request);
         }
         let short: Request = serde_json::from_str(r#"{"flows":{"filter":{},"limit":5}}"#).unwrap();
-        assert_eq!(short, Request::Flows { filter: FlowFilter::default(), limit: 5 });
+        assert_eq!(short, Request::Flows { filter: FlowFilter::default(), limit: 5, after: None });
     }
 }

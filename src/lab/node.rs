@@ -151,7 +151,7 @@ impl RunningNode {
     /// # Errors
     /// As [`RunningNode::ask`].
     pub fn flows(&self, filter: FlowFilter) -> anyhow::Result<Vec<FlowRow>> {
-        match self.ask(&Request::Flows { filter, limit: 16 })? {
+        match self.ask(&Request::Flows { filter, limit: 16, after: None })? {
             Response::Flows { rows, .. } => Ok(rows),
             other => bail!("not about flows: {other:?}"),
         }

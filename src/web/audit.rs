@@ -28,6 +28,11 @@ impl Audit {
     /// Writes it down.
     pub fn note(&mut self, deed: Deed) {
         tracing::info!(target: "audit", who = %deed.who, from = %deed.from, "{}", deed.what);
+        self.keep(deed);
+    }
+
+    /// For the page alone: somebody else has told the log.
+    pub fn keep(&mut self, deed: Deed) {
         if self.deeds.len() >= ENTRIES {
             self.deeds.pop_front();
         }

@@ -5,7 +5,7 @@ use axum::http::header::AUTHORIZATION;
 use data_encoding::BASE64;
 
 /// The account's name.
-pub const USER: &str = "admin";
+pub const USER: &str = crate::config::model::FIRST_USER;
 /// Letters and digits that cannot be taken for each other.
 const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstuvwxyz23456789A";
 

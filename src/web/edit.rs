@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
 use crate::config::{Config, Problem, Valid};
+use crate::io::config_request::{ConfigAnswer, ConfigRequest};
 
 /// Keeps the draft. Calls may take as long as files take, and are made where waiting is allowed.
 pub trait Editor: Send + Sync {
@@ -45,7 +46,7 @@ pub trait Editor: Send + Sync {
     ///
     /// # Errors
     /// When there is no such change any more.
-    fn discard_one(&self, edition: &str, change: usize) -> Result<(), Rejected>;
+    fn discard_one(&self, who: &Author, edition: &str, change: usize) -> Result<(), Rejected>;
 
     /// A revision gets a name.
     ///
@@ -70,6 +71,14 @@ pub trait Editor: Send + Sync {
     /// # Errors
     /// When that is not possible.
     fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected>;
+
+    /// Asks for something to be done with the draft, which must still be this edition.
+    ///
+    /// # Errors
+    /// When it is not, or when that is not possible.
+    fn ask_of(&self, _edition: &str, _request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
+        Err(Rejected::NotHere)
+    }
 
     /// The text in force, secrets included.
     ///

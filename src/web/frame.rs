@@ -78,12 +78,15 @@ impl Frame {
         }
     }
 
-    /// With tabs; the first part of this page's path decides which one it is.
+    /// With tabs; the one whose path this page's begins with is the present one, the longest when there are several.
     pub fn with_tabs(mut self, tabs: &[(&str, &str)]) -> Frame {
+        let leads = |path: &str| self.path == path || self.path.starts_with(&format!("{path}/"));
+        let present =
+            tabs.iter().map(|(_, path)| *path).filter(|path| leads(path)).max_by_key(|path| path.len());
         let link = |(label, path): &(&str, &str)| Link {
             label: (*label).to_owned(),
             path: (*path).to_owned(),
-            current: self.path == *path || self.path.starts_with(&format!("{path}/")),
+            current: present == Some(*path),
         };
         self.tabs = tabs.iter().map(link).collect();
         self

@@ -24,8 +24,8 @@ use crate::types::Instant;
 const REQUEST: Duration = Duration::from_secs(20);
 /// Between an answer and the next request, and for a client to take some of its answer.
 const IDLE: Duration = Duration::from_secs(30);
-/// Bytes of a request, its form included.
-const LARGEST: usize = (8 << 20) + (64 << 10);
+/// Bytes of a request, its body included: a file for the API. Nobody keeps so many of it who has not been let in.
+const LARGEST: usize = 17 << 20;
 
 /// A listener with limits.
 pub(super) struct Limited<L> {

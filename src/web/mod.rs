@@ -4,11 +4,12 @@
 //! A page is one struct, one thin handler, one template; most are tables. A list of the document with the form of its
 //! entries is a `collection`, a form for a fixed part is `settings`; `pages/` has one table for each, and `form`
 //! turns tables into forms and forms into changes of the document. `routes` has every path with the right that it
-//! needs; `guard` holds every request to it. Handlers know no networking: they ask a `handle` what the router does,
+//! needs; `guard` holds every request to it; `api` is the same for programs. Handlers know no networking: they ask a `handle` what the router does,
 //! and an [`edit::Editor`] to change what it shall do. Complete without script.
 
 mod account;
 mod all_rules;
+mod api;
 mod audit;
 mod auth;
 mod authenticator;
@@ -31,6 +32,7 @@ mod history;
 mod import;
 mod journal;
 mod limited;
+mod listing;
 mod login;
 mod menu;
 mod message;
@@ -50,6 +52,8 @@ mod start;
 mod status;
 mod steward;
 mod throttle;
+mod token_page;
+mod tokens;
 mod totp;
 mod upload;
 mod visitor;

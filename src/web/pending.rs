@@ -78,7 +78,7 @@ pub(super) async fn discard(State(site): State<Site>, visitor: Visitor, posted: 
     if let Some(change) = posted.get("change").and_then(|number| number.parse::<usize>().ok()) {
         let edition = posted.edition().to_owned();
         let what = format!("discarded change {change}");
-        return act(site, visitor, what, move |editor, _| editor.discard_one(&edition, change)).await;
+        return act(site, visitor, what, move |editor, who| editor.discard_one(who, &edition, change)).await;
     }
     act(site, visitor, "discarded the changes", |editor, who| editor.discard(who)).await
 }

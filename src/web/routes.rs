@@ -8,8 +8,8 @@ use axum::response::IntoResponse;
 use axum::routing::{MethodRouter, get, post};
 
 use super::collection::Collection;
-use super::entries::Deed;
 use super::guard::{self, Door, HEALTH, LOGIN, admit};
+use super::listing::Deed;
 use super::message::Message;
 use super::pages::{COLLECTIONS, SETTINGS};
 use super::serve::patience;
@@ -18,8 +18,8 @@ use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
 use super::{
-    all_rules, authenticator, backup, certificates, components, entries, factory, help, history, import,
-    journal, login, pairing, pending, search, settings, wizard, zones,
+    all_rules, api, authenticator, backup, certificates, components, entries, factory, help, history, import,
+    journal, listing, login, pairing, pending, search, settings, token_page, wizard, zones,
 };
 
 /// Bytes of a form.
@@ -82,6 +82,9 @@ pub(super) fn all() -> Vec<Route> {
         changes("/system/pair/create", Administer, post(pairing::create)),
         changes("/system/pair/offer", Administer, post(pairing::offer)),
         changes("/system/pair/role", Administer, post(pairing::give_role)),
+        looks(token_page::TOKENS, Administer, get(token_page::show)),
+        changes(token_page::TOKENS, Administer, post(token_page::make)),
+        changes("/system/tokens/revoke/{key}", Administer, post(token_page::revoke)),
         looks(authenticator::AUTHENTICATOR, Administer, get(authenticator::show)),
         changes(authenticator::AUTHENTICATOR, Administer, post(authenticator::save)),
         looks(certificates::SELF_SIGNED, Administer, get(certificates::show)),
@@ -115,7 +118,7 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
     let at = |rest: &str| format!("{}/{rest}", table.slug);
     let (look, change) = (table.look, table.change);
     let list = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {
-        entries::show(table, site, visitor, wanted)
+        listing::show(table, site, visitor, wanted)
     };
     let add = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {
         entries::add(table, site, visitor, wanted)
@@ -129,7 +132,7 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
         entries::save(table, site, visitor, key, posted)
     };
     let bulk = move |State(site): State<Site>, visitor: Visitor, posted: Posted| {
-        entries::bulk(table, site, visitor, posted)
+        listing::bulk(table, site, visitor, posted)
     };
     let mut routes = vec![
         looks(table.slug, look, get(list)),
@@ -142,7 +145,7 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
     let deeds = [(Deed::Delete, true), (Deed::Toggle, table.toggles()), (Deed::Move, table.ordered)];
     routes.extend(deeds.into_iter().filter(|(_, has)| *has).map(|(deed, _)| {
         let act = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
-            entries::act(table, deed, site, visitor, key, posted)
+            listing::act(table, deed, site, visitor, key, posted)
         };
         changes(at(&format!("{}/{{key}}", deed.words().0)), change, post(act))
     }));
@@ -159,6 +162,7 @@ pub(super) fn router(site: Site) -> Router {
         router = router.route(&path, answer);
     }
     router
+        .nest(api::BASE, api::router(&site))
         .fallback(async || Message::missing("There is no such page.").into_response())
         .layer(from_fn(patience))
         .layer(from_fn_with_state(site.clone(), guard::guard))

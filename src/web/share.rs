@@ -1,4 +1,4 @@
-//! What the pages of both nodes of a pair know in common: who is logged in, and the certificate. So a browser on a shared
+//! What the pages of both nodes of a pair know in common: who is logged in, the draft, and the certificate. So a browser on a shared
 //! address goes on after a failover.
 //!
 //! Whoever logs in or out is told to the peer at once, and everything is asked for now and then, so that what was lost on
@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use super::certificate::Certificate;
 use super::session::{Sessions, Shared};
 use super::site::lock;
+use crate::config::life::Author;
 use crate::io::clock;
 
 /// How often everything is asked for.
@@ -28,8 +29,19 @@ enum Words {
     Open(Shared),
     /// Somebody has logged out: the key of the session.
     Close(String),
+    /// The draft is another one now.
+    Draft(Drafted),
     /// What does the other one know?
     All,
+}
+
+/// A draft, or that there is none any more.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Drafted {
+    /// The edition that it was made of.
+    pub edition: String,
+    pub text: Option<String>,
+    pub author: Author,
 }
 
 /// What is answered.
@@ -61,6 +73,14 @@ impl Share {
         self.say(Words::Close(key));
     }
 
+    /// Tells the peer of a draft, and waits until it has it: the next one must not overtake it.
+    pub fn drafted(&self, drafted: Drafted) {
+        if let Ok(words) = serde_json::to_string(&Words::Draft(drafted)) {
+            // A peer that is away has another draft when it comes back: its own.
+            let _ = (self.tell)(words);
+        }
+    }
+
     fn say(&self, words: Words) {
         let Ok(words) = serde_json::to_string(&words) else { return };
         let tell = Arc::clone(&self.tell);
@@ -86,6 +106,7 @@ impl Share {
 pub(super) fn answer(
     sessions: &Mutex<Sessions>,
     certificate: impl Fn() -> Option<Certificate>,
+    follow: impl Fn(Drafted),
     words: &str,
 ) -> Option<String> {
     let now = clock::now();
@@ -96,6 +117,10 @@ pub(super) fn answer(
         }
         Words::Close(key) => {
             lock(sessions).end(&key);
+            Answer::Done
+        }
+        Words::Draft(drafted) => {
+            follow(drafted);
             Answer::Done
         }
         Words::All => Answer::All { sessions: lock(sessions).share(now), certificate: certificate() },
@@ -119,7 +144,7 @@ mod tests {
             (Arc::new(Mutex::new(Sessions::default())), Arc::new(Mutex::new(Sessions::default())));
         let cookie = lock(&ours).open(clock::now(), [[1; 32], [2; 32]], &account());
         let peer = Arc::clone(&ours);
-        let share = Share::new(move |words| answer(&peer, || None, &words));
+        let share = Share::new(move |words| answer(&peer, || None, drop, &words));
         share.catch_up(&theirs);
         let found = lock(&theirs).find(clock::now(), &cookie).cloned().unwrap();
         assert_eq!((found.name.as_str(), found.stamp), ("ada", [7; 32]));
@@ -129,8 +154,8 @@ mod tests {
         share.catch_up(&theirs);
         assert!(lock(&theirs).find(clock::now(), &cookie).is_none());
         let said = serde_json::to_string(&Words::Close(Sessions::key_of(&cookie))).unwrap();
-        assert!(answer(&ours, || None, &said).is_some());
+        assert!(answer(&ours, || None, drop, &said).is_some());
         assert!(lock(&ours).find(clock::now(), &cookie).is_none());
-        assert!(answer(&ours, || None, "nonsense").is_none());
+        assert!(answer(&ours, || None, drop, "nonsense").is_none());
     }
 }

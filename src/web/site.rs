@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Semaphore;
@@ -17,16 +18,24 @@ use super::session::Sessions;
 use super::share::Share;
 use super::throttle::{Throttle, network};
 use super::totp;
+use crate::config::life::Author;
 use crate::config::model::Zone;
 use crate::config::{Config, Valid};
 use crate::io::clock;
 use crate::io::engine::PairSeat;
+use crate::io::request::{Request, Response};
+use crate::io::token_store::TokenStore;
 use crate::types::{Duration, Instant};
 
 /// Hashes of passwords, and documents that are read, at a time: more would starve everybody else.
 const WORKERS: usize = 2;
+/// Questions to the desk at a time; the others wait for their turn.
+const ASKERS: usize = 2;
 /// Bytes of a name that are looked at.
 const NAME: usize = 64;
+
+/// Asks the desk what the control socket can be asked, and waits.
+type Desk = dyn Fn(Request) -> Response + Send + Sync;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -57,6 +66,14 @@ pub struct Site {
     /// When something was put in force on trial the last time.
     pub(super) applied: Arc<Mutex<Option<Instant>>>,
     workers: Arc<Semaphore>,
+    desk: Option<Arc<Desk>>,
+    /// The state directory.
+    pub(super) state: PathBuf,
+    askers: Arc<Semaphore>,
+    /// The tokens of programs.
+    pub(super) tokens: Option<Arc<TokenStore>>,
+    /// Who shows tokens that are none.
+    pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
 
 /// Why somebody is not logged in.
@@ -95,7 +112,33 @@ impl Site {
             share: None,
             applied: Arc::default(),
             workers: Arc::new(Semaphore::new(WORKERS)),
+            desk: None,
+            state: PathBuf::from("."),
+            askers: Arc::new(Semaphore::new(ASKERS)),
+            tokens: None,
+            strangers: Arc::default(),
         }
+    }
+
+    /// With somebody who answers what the control socket can be asked, and the tokens of programs.
+    pub fn with_desk(mut self, desk: Arc<Desk>, tokens: Arc<TokenStore>) -> Self {
+        (self.desk, self.tokens) = (Some(desk), Some(tokens));
+        self
+    }
+
+    /// Asks what the control socket can be asked.
+    pub(super) async fn ask(&self, request: Request) -> Response {
+        let Some(desk) = self.desk.clone() else {
+            return Response::Failed("Nobody answers that here.".into());
+        };
+        // Whoever loses patience leaves the question at work, and its place taken.
+        let permit = Arc::clone(&self.askers).acquire_owned().await;
+        let asking = move || {
+            let _permit = permit;
+            desk(request)
+        };
+        let asked = tokio::task::spawn_blocking(asking).await;
+        asked.unwrap_or_else(|_| Response::Failed("The question has failed; the log says why.".into()))
     }
 
     /// The configuration in force.
@@ -199,6 +242,13 @@ impl Site {
         lock(&self.audit).note(deed);
     }
 
+    /// The same, for somebody whom the configuration's history knows. The desk has told the log already.
+    pub(super) fn note_author(&self, author: &Author, what: impl Into<String>) {
+        let from = author.from.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+        let deed = Deed { at: clock::wall_seconds(), who: author.who.clone(), from, what: what.into() };
+        lock(&self.audit).keep(deed);
+    }
+
     /// What was done of late, the newest first.
     pub(super) fn deeds(&self) -> Vec<Deed> {
         lock(&self.audit).deeds().cloned().collect()
@@ -222,8 +272,12 @@ impl Site {
         edit: impl FnOnce(&dyn Editor) -> Result<T, Rejected> + Send + 'static,
     ) -> Result<T, Rejected> {
         let Some(editor) = self.editor.clone() else { return Err(Rejected::NotHere) };
-        let _permit = self.workers.acquire().await;
-        let done = tokio::task::spawn_blocking(move || edit(&*editor)).await;
+        let permit = Arc::clone(&self.workers).acquire_owned().await;
+        let editing = move || {
+            let _permit = permit;
+            edit(&*editor)
+        };
+        let done = tokio::task::spawn_blocking(editing).await;
         done.unwrap_or_else(|_| Err(Rejected::Failed("The change has failed; the log says why.".into())))
     }
 }

@@ -19,8 +19,10 @@ use super::site::Site;
 use super::steward::Steward;
 use crate::config::model::Zone;
 use crate::config::{Config, NodeIndex, Valid};
+use crate::io::config_request::ConfigRequest;
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
+use crate::io::request::Request;
 use crate::io::{clock, entropy, files};
 use crate::types::Duration;
 
@@ -50,20 +52,30 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         ask,
         ask_pair,
         in_force,
-        configure,
+        desk,
+        tokens,
         tell_peer,
         listen,
         pair,
     } = seat;
     let handle = Handle::new(ask, ask_pair, in_force);
-    let editor = Arc::new(Steward::new(handle.clone(), configure));
+    let (asked, question) = (Arc::clone(&desk), |request| Request::Config(Box::new(request)));
+    let configure = move |request: ConfigRequest| asked(question(request));
+    let share = Share::new(tell_peer);
+    let editor = Arc::new(Steward::new(handle.clone(), Box::new(configure), Some(share.clone())));
     let (password, is_new) = password().context("the password of the pages")?;
     announce(&config, node, &password, is_new);
-    let mut site = Site::new(handle, Some(editor), password, clock::now);
-    site.share = Some(Share::new(tell_peer));
+    let mut site =
+        Site::new(handle, Some(Arc::clone(&editor) as _), password, clock::now).with_desk(desk, tokens);
+    site.share = Some(share);
     site.pair = Some(Arc::new(pair));
     let sessions = Arc::clone(&site.sessions);
-    listen(Arc::new(move |words: &str| share::answer(&sessions, || stored().ok().flatten(), words)));
+    let follow = move |drafted| {
+        if let Err(rejected) = editor.follow(drafted) {
+            tracing::info!(?rejected, "the draft of the peer's pages is not taken over");
+        }
+    };
+    listen(Arc::new(move |words: &str| share::answer(&sessions, || stored().ok().flatten(), &follow, words)));
     let subject = Subject::of(&config);
     let certificate = InUse::new(present(&config, &subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
+use super::share::{Drafted, Share};
 use super::site::lock;
 use crate::config::diff::{self, Kind, Row};
 use crate::config::life::{Author, Record};
@@ -25,6 +26,9 @@ struct Candidate {
     document: Arc<Valid<Config>>,
 }
 
+/// The edition of a candidate that makes no sense.
+const NO_EDITION: &str = "none";
+
 /// Asks the parent.
 pub(super) struct Steward {
     handle: Handle,
@@ -32,11 +36,36 @@ pub(super) struct Steward {
     /// One edit at a time; and the candidate that was read last, which is seldom another one.
     last: Mutex<Option<(String, Arc<Valid<Config>>)>>,
     editing: Mutex<()>,
+    /// The pages of the peer, which have the same draft.
+    peer: Option<Share>,
 }
 
 impl Steward {
-    pub fn new(handle: Handle, configure: Box<Configure>) -> Self {
-        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default() }
+    pub fn new(handle: Handle, configure: Box<Configure>, peer: Option<Share>) -> Self {
+        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default(), peer }
+    }
+
+    /// The peer has the same draft from now on: the one that was made of this edition.
+    fn tell_draft(&self, edition: &str, who: &Author) {
+        let Some(peer) = &self.peer else { return };
+        let has = self.standing().is_ok_and(|standing| standing.candidate.is_some());
+        let text = if has { self.shown(Version::Candidate).ok().map(|(text, _)| text) } else { None };
+        peer.drafted(Drafted { edition: edition.to_owned(), text, author: who.clone() });
+    }
+
+    /// Takes over the draft of the peer, when ours is the edition that it was made of.
+    pub fn follow(&self, drafted: Drafted) -> Result<(), Rejected> {
+        let Drafted { edition, text, author } = drafted;
+        let (_guard, candidate) = self.based_on(&edition)?;
+        match text {
+            Some(text) => {
+                self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author }).map(drop)
+            }
+            None if self.standing()?.candidate.is_some() => {
+                self.ask(ConfigRequest::Discard { change: None }).map(drop)
+            }
+            None => Ok(()),
+        }
     }
 
     fn ask(&self, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
@@ -104,7 +133,7 @@ impl Steward {
             Err(Rejected::Problems(problems)) => {
                 changes.extend(problems.iter().map(ToString::to_string));
                 let running = Draft::of(Arc::clone(&self.handle.in_force().config));
-                Ok(Draft { changes, trial, edition: "none".into(), ..running })
+                Ok(Draft { changes, trial, edition: NO_EDITION.into(), ..running })
             }
             Err(other) => Err(other),
         }
@@ -139,19 +168,23 @@ impl Editor for Steward {
     fn save(&self, who: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
         let (_guard, candidate) = self.based_on(edition)?;
         if document == *self.handle.in_force().config {
-            return match self.standing()?.candidate {
-                Some(_) => self.ask(ConfigRequest::Discard { change: None }).map(drop),
-                None => Ok(()),
-            };
+            if self.standing()?.candidate.is_some() {
+                self.ask(ConfigRequest::Discard { change: None })?;
+            }
+        } else {
+            let text = rewritten(&candidate.text, &candidate.document, &document);
+            self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() })?;
         }
-        let text = rewritten(&candidate.text, &candidate.document, &document);
-        self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() }).map(drop)
+        self.tell_draft(edition, who);
+        Ok(())
     }
 
     fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
         let _guard = self.based_on(edition)?;
         let within = |seconds: u32| Confirmation::Seconds(seconds.into());
-        self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))
+        self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))?;
+        self.tell_draft(edition, who);
+        Ok(())
     }
 
     fn adopt(&self, who: &Author, document: Valid<Config>) -> Result<(), Rejected> {
@@ -172,12 +205,17 @@ impl Editor for Steward {
             Some(_) => ConfigRequest::Rollback { author: who.clone() },
             None => ConfigRequest::Discard { change: None },
         };
-        self.ask(request).map(drop)
+        let edition = self.candidate().map_or_else(|_| String::new(), |candidate| candidate.document.hash());
+        self.ask(request)?;
+        self.tell_draft(&edition, who);
+        Ok(())
     }
 
-    fn discard_one(&self, edition: &str, change: usize) -> Result<(), Rejected> {
+    fn discard_one(&self, who: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
         let _guard = self.based_on(edition)?;
-        self.ask(ConfigRequest::Discard { change: Some(change) }).map(drop)
+        self.ask(ConfigRequest::Discard { change: Some(change) })?;
+        self.tell_draft(edition, who);
+        Ok(())
     }
 
     fn label(&self, revision: &str, label: &str) -> Result<(), Rejected> {
@@ -198,6 +236,18 @@ impl Editor for Steward {
 
     fn restore(&self, who: &Author, revision: &str) -> Result<(), Rejected> {
         self.apply_version(who, Version::Revision(revision.to_owned()), Confirmation::WhenRisky)
+    }
+
+    fn ask_of(&self, edition: &str, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
+        let _guard = lock(&self.editing);
+        match self.candidate() {
+            Ok(candidate) if candidate.document.hash() == edition => {}
+            // One that makes no sense can still be thrown away.
+            Err(Rejected::Problems(_)) if edition == NO_EDITION => {}
+            Ok(_) | Err(Rejected::Problems(_)) => return Err(Rejected::Stale),
+            Err(rejected) => return Err(rejected),
+        }
+        self.ask(request)
     }
 
     fn text(&self) -> Result<String, Rejected> {

@@ -58,11 +58,11 @@ export class Lab {
   static async shared() {
     if (Lab.lab === null) {
       const lab = new Lab();
-      Lab.lab = lab;
       await until('the lab', () => {
         if (lab.running.process.exitCode !== null) throw new Error('it has ended');
         return lab.running.text.includes('Serving until Ctrl-C');
       }, PATIENCE);
+      Lab.lab = lab;
       await lab.makeUser();
     }
     return Lab.lab;

@@ -133,10 +133,10 @@ async function renameAlias(lab) {
   await save(page);
   await page.goto(`${lab.origin}/firewall/rules/new?tab=lan`);
   await page.getByLabel('Destination', { exact: false }).first().fill('servers');
-  await page.getByLabel('Description').fill('to the servers');
+  await page.getByLabel('Description').fill('to all of them');
   await save(page);
   await page.goto(`${lab.origin}/firewall/aliases/edit/servers`);
-  expect((await main(page).innerText()).includes('to the servers'), 'it is not said where it is used');
+  expect((await main(page).innerText()).includes('to all of them'), 'it is not said where it is used');
   await page.getByLabel('Name').fill('machines');
   await save(page);
   await page.goto(`${lab.origin}/firewall/rules?tab=lan`);
@@ -169,16 +169,18 @@ async function failover(lab) {
   await logIn(page, lab.origin, lab.user, '/system/general');
   await page.getByLabel('Hostname').fill('survivor.example');
   await save(page);
-  const status = JSON.parse(lab.koi('alpha', 'show', 'status', '--json'));
-  process.kill(status.router, 'SIGKILL');
-  await until('the takeover', () => JSON.parse(lab.koi('beta', 'show', 'pair', '--json')).leads);
+  const leads = (node) => JSON.parse(lab.koi(node, 'show', 'pair', '--json')).leads;
+  const [serving, standing] = leads('alpha') ? ['alpha', 'beta'] : ['beta', 'alpha'];
+  await until('a pair that can fail over', () => JSON.parse(lab.koi(serving, 'show', 'pair', '--json')).redundant, 60_000);
+  process.kill(JSON.parse(lab.koi(serving, 'show', 'status', '--json')).router, 'SIGKILL');
+  await until('the takeover', () => leads(standing));
   await until('the pages', () => page.goto(`${lab.origin}/changes`, { timeout: 5000 }));
   expect(new URL(page.url()).pathname === '/changes', `a new login is asked for: ${page.url()}`);
   await page.screenshot({ path: `${PICTURES}story-failover.png`, fullPage: true });
   const text = await main(page).innerText();
   expect(text.includes('survivor.example'), `the draft is gone: ${text}`);
   await apply(page);
-  const shown = () => lab.koi('beta', 'config', 'show').includes('survivor.example');
+  const shown = () => lab.koi(standing, 'config', 'show').includes('survivor.example');
   await until('the new name', shown);
   await context.close();
 }

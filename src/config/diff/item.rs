@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 /// A name for each item, unique in its list.
-pub(super) fn names(list: &str, items: &[Value]) -> Vec<String> {
+pub fn names(list: &str, items: &[Value]) -> Vec<String> {
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let name = |item| {
         let name = name(list, item);

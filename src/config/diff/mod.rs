@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{Config, amend};
+pub use item::names;
 pub use text::unified;
 pub use words::{MASK, is_secret};
 

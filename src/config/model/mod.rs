@@ -36,7 +36,7 @@ pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy,
 pub use secret::Secret;
 pub use system::{System, Web};
 pub use timeouts::{Optimization, SetTimeouts, Timeouts};
-pub use user::{User, UserRole};
+pub use user::{FIRST_USER, User, UserRole};
 pub use virtual_ip::{VirtualIp, VirtualMac};
 
 /// The whole document, shared by all nodes; each node takes its own `[[node]]` part.

@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Secret, is_default};
 
+/// The account that there is while the document has no user.
+pub const FIRST_USER: &str = "admin";
+
 /// `[[user]]`: an account for the pages.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

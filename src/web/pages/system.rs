@@ -310,5 +310,8 @@ pub(super) static USERS: Collection = Collection {
     ..PLAIN
 };
 
-pub(in crate::web) const USERS_BESIDE: &[(&str, &str)] =
-    &[("Users", "/system/users"), ("My Authenticator", "/system/authenticator")];
+pub(in crate::web) const USERS_BESIDE: &[(&str, &str)] = &[
+    ("Users", "/system/users"),
+    ("My Authenticator", "/system/authenticator"),
+    ("API Tokens", "/system/tokens"),
+];

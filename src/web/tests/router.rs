@@ -113,7 +113,7 @@ impl Editor for Paper {
         Ok(())
     }
 
-    fn discard_one(&self, edition: &str, change: usize) -> Result<(), Rejected> {
+    fn discard_one(&self, _: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
         if self.draft().edition != edition {
             return Err(Rejected::Stale);
         }

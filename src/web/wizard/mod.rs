@@ -1,15 +1,22 @@
 //! The setup wizard: a few steps over the draft, each of them one form. What is there is shown, so it can be run again.
 
+mod fields;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
+use fields::{
+    ADMIN_FIELDS, DMZ_FIELDS, DMZ_RULES, GATEWAY_FIELDS, LAN_FIELDS, LAN_RULE, NAT_FIELDS, SYSTEM_FIELDS,
+    WAN_FIELDS,
+};
+
 use super::change::{Change, judge, rejection};
 use super::collection::next_id;
 use super::edit::Rejected;
-use super::form::{Control, Field, Form, Kind, Section, TEXT, field, fill, required, text_of, tree};
+use super::form::{Control, Form, Section, fill, text_of, tree};
 use super::frame::Frame;
 use super::message::{Message, html};
 use super::pages::INTERFACES;
@@ -127,76 +134,6 @@ impl Page {
         Page { frame, step, form, may_skip, changes: draft.changes }
     }
 }
-
-static SYSTEM_FIELDS: &[Field] = &[field(
-    "hostname",
-    "Hostname",
-    Kind::Text { default: "koi" },
-    "Letters, digits and hyphens, in parts joined by dots, as in fw.example.",
-)];
-
-const PORT: Field = required("port", "Port", Kind::Name(&["node[0].port"]), "Where the cable is plugged in.");
-const VLAN: Field =
-    field("vlan", "VLAN tag", Kind::Number { default: "untagged" }, "Empty, unless the cable carries tags.");
-
-static WAN_FIELDS: &[Field] = &[
-    PORT,
-    VLAN,
-    field(
-        "block_private",
-        "Block private networks",
-        Kind::Flag { default: true, words: "Drop what comes in here from private networks" },
-        "Right when your provider gives you a public address.",
-    ),
-    field(
-        "block_bogons",
-        "Block bogon networks",
-        Kind::Flag { default: true, words: "Drop what comes in here from reserved and unassigned networks" },
-        "Nobody sends from there honestly.",
-    ),
-];
-
-static NAT_FIELDS: &[Field] = &[field(
-    "nat",
-    "Translation",
-    Kind::Flag { default: true, words: "IPv4 from inside leaves with the address of the WAN" },
-    "Right unless the networks inside have public addresses.",
-)];
-
-static GATEWAY_FIELDS: &[Field] =
-    &[field("address", "Gateway", TEXT, "The provider's router, without prefix length, as in 203.0.113.1.")];
-
-static LAN_FIELDS: &[Field] = &[
-    PORT,
-    VLAN,
-    field(
-        "router_advertisements",
-        "Router advertisements",
-        Kind::Flag { default: false, words: "Announce this router and its IPv6 networks to hosts" },
-        "Only with an IPv6 network.",
-    ),
-];
-
-static LAN_RULE: &[Field] = &[field(
-    "allow",
-    "Rule",
-    Kind::Flag { default: true, words: "LAN may go anywhere" },
-    "Otherwise nothing goes anywhere until you add a rule. Rules that are there stay as they are.",
-)];
-
-static DMZ_FIELDS: &[Field] = &[PORT, VLAN];
-
-static DMZ_RULES: &[Field] = &[field(
-    "allow",
-    "Rules",
-    Kind::Flag { default: true, words: "The DMZ may reach the internet, but neither LAN nor these pages" },
-    "Otherwise nothing leaves it until you add a rule. Rules that are there stay as they are.",
-)];
-
-static ADMIN_FIELDS: &[Field] = &[
-    required("name", "Name", TEXT, "What you type to log in: letters, digits, ., @, _ and -."),
-    required("password_hash", "Password", Kind::Password, "At least 8 characters, without the name in it."),
-];
 
 /// Makes room in the tree for what a step asks, and says what that is.
 fn prepare(step: Step, tree: &mut Value) -> Vec<Section> {
