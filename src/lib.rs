@@ -20,7 +20,7 @@
 //! | [`rules`] | the filter in pf's order, compiled into a classifier; [`rules::Pass`] is the proof that a packet may go on |
 //! | [`conntrack`] | the state table: one record under two keys, TCP windows, pf's timers, limits |
 //! | [`nat`] | port forwards, 1:1, prefixes, outbound mappings: chooses a translation and rewrites in place |
-//! | [`route`] | longest-prefix routes, ARP and neighbour discovery, router advertisements |
+//! | [`route`] | longest-prefix routes, gateways and who of them is up, ARP and neighbour discovery, router advertisements |
 //! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
 //! | [`cluster`] | the pair: its authenticated channel, who serves, the stream of states, pairing by a one-time code |
 //! | [`host`] | smoltcp on the router's own addresses |
@@ -40,8 +40,8 @@
 //!    ARP and neighbour discovery go to [`route::Neighbours`], fragments to [`wire::reassembly`].
 //! 3. All flows of the batch are looked up in [`conntrack::Table`], so that their cache misses overlap.
 //! 4. A packet of a known flow advances the flow's state machine, is translated in place and leaves. The first
-//!    packet of a flow asks the rules, the routes, [`nat`], the rules on the other side, and only then does the flow
-//!    exist.
+//!    packet of a flow asks the rules, the routes or the gateways that a rule names (`node/ways.rs`), [`nat`], the rules
+//!    on the other side, and only then does the flow exist.
 //! 5. A packet for the router itself goes to [`host`]; what that sends enters the same path.
 //! 6. Departing packets get the next hop's MAC address (or wait for it), grow together with their neighbours of the
 //!    same flow, and leave by `io::port`.

@@ -86,7 +86,7 @@ fn under(file: &Path, node: Option<&str>, asked: &Asked) -> Result<Explanation, 
     let ports = valid.node_part(node).ports.len();
     let compiled = Compiled::new(Arc::new(valid), node, 0, vec![Offload::NONE; ports]);
     let question = asked.question(&compiled).map_err(fail)?;
-    Ok(node::explain(&compiled, &question))
+    Ok(node::explain(&compiled, &[], &question))
 }
 
 /// A line for the answer, and one for each decision.

@@ -24,7 +24,7 @@ enum Command {
 }
 
 /// The options of [`Which`].
-const WHICH: [&str; 7] = ["src", "dst", "port", "proto", "id", "address", "rule"];
+const WHICH: [&str; 8] = ["src", "dst", "port", "proto", "id", "address", "rule", "gateway"];
 
 /// End flows. A flow must match all that is given.
 #[derive(Debug, Args)]
@@ -42,7 +42,7 @@ struct Kill {
 }
 
 /// Which flows.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Which {
     /// Source address or network, before translation
     #[arg(long, value_name = "NETWORK", value_parser = network)]
@@ -65,13 +65,16 @@ pub struct Which {
     /// Number of the rule that let it in or out
     #[arg(long, value_name = "NUMBER")]
     rule: Option<u32>,
+    /// Name of the gateway that it goes by, or its answers
+    #[arg(long, value_name = "NAME")]
+    gateway: Option<String>,
 }
 
 impl Which {
     /// As the router is asked.
     pub fn filter(&self) -> FlowFilter {
-        let Which { src, dst, port, proto, id, address, rule } = *self;
-        FlowFilter { src, dst, port, protocol: proto, id, address, rule }
+        let Which { src, dst, port, proto, id, address, rule, gateway } = self.clone();
+        FlowFilter { src, dst, port, protocol: proto, id, address, rule, gateway }
     }
 }
 
@@ -138,8 +141,11 @@ mod tests {
             id: Some(7),
             address: None,
             rule: None,
+            gateway: None,
         };
         assert_eq!(filter, Some(expected));
+        let by_gateway = FlowFilter { gateway: Some("WANGW".into()), ..FlowFilter::default() };
+        assert_eq!(parse("kill --gateway WANGW").ok(), Some(by_gateway));
         assert!(parse("kill --proto ftp").is_err() && parse("kill --src example.org").is_err());
     }
 }

@@ -24,6 +24,7 @@ mod reload;
 mod rotate;
 mod run;
 mod show;
+mod show_gateways;
 mod show_pair;
 mod show_policy;
 mod table;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::flows::Which;
+use super::show_gateways::gateways_text;
 use super::show_pair::{heading, pair_text, redundancy, replication};
 use super::show_policy::{rules_text, tables_text, translations_text};
 use super::table::{Table, bytes, seconds};
@@ -43,6 +44,8 @@ enum What {
     Interfaces,
     /// Routes
     Routes,
+    /// Gateways, how they are, and gateway groups with the tiers in use
+    Gateways,
     /// ARP and neighbour discovery tables
     Neighbours,
     /// The connection table
@@ -78,7 +81,9 @@ impl Show {
         let control = Control { control: control.control };
         let request = match &what {
             What::Status => Request::Status,
-            What::Interfaces | What::Routes | What::Neighbours | What::Counters { .. } => Request::Snapshot,
+            What::Interfaces | What::Routes | What::Gateways | What::Neighbours | What::Counters { .. } => {
+                Request::Snapshot
+            }
             What::Flows { which, limit } => {
                 Request::Flows { filter: which.filter(), limit: *limit, after: None }
             }
@@ -101,6 +106,9 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
             print_json(&serde_json::json!({ "ports": snapshot.ports, "interfaces": snapshot.interfaces }))
         }
         (What::Routes, Response::Snapshot(snapshot)) => print_json(&snapshot.routes),
+        (What::Gateways, Response::Snapshot(snapshot)) => print_json(
+            &serde_json::json!({ "gateways": snapshot.gateways, "groups": snapshot.gateway_groups }),
+        ),
         (What::Neighbours, Response::Snapshot(snapshot)) => print_json(&snapshot.neighbours),
         (What::Counters { .. }, Response::Snapshot(snapshot)) => print_json(&snapshot.counters),
         (What::Flows { .. }, Response::Flows { rows, total, more }) => {
@@ -122,6 +130,7 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
         (What::Status, Response::Status(status)) => status_text(&status),
         (What::Interfaces, Response::Snapshot(snapshot)) => interfaces_text(&snapshot),
         (What::Routes, Response::Snapshot(snapshot)) => routes_text(&snapshot),
+        (What::Gateways, Response::Snapshot(snapshot)) => gateways_text(&snapshot),
         (What::Neighbours, Response::Snapshot(snapshot)) => neighbours_text(&snapshot),
         (What::Counters { all }, Response::Snapshot(snapshot)) => counters_text(&snapshot, *all),
         (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
@@ -323,7 +332,7 @@ fn flows_text(rows: &[FlowRow], total: u64, more: bool) -> String {
             row.translated.clone().unwrap_or_default(),
             row.state.clone(),
             row.ingress.clone(),
-            row.egress.clone(),
+            row.gateway.as_ref().map_or(row.egress.clone(), |by| format!("{} by {by}", row.egress)),
             row.rule.to_string(),
             seconds(row.age_seconds),
             seconds(row.expires_seconds),

@@ -137,6 +137,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type(),
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
+        (option::of(name()), any::<bool>()),
         text(),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
@@ -145,6 +146,8 @@ fn rule() -> impl Strategy<Value = Rule> {
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
+        gateway: rest.6.0,
+        disable_reply_to: rest.6.1,
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,
@@ -166,7 +169,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         log: rest.0,
         disabled: rest.1,
         description: rest.2,
-        separator: rest.6,
+        separator: rest.7,
         ..Rule::new(what.0, "", what.2)
     })
 }
@@ -368,7 +371,7 @@ fn system() -> impl Strategy<Value = System> {
         frag,
         ..SetTimeouts::default()
     });
-    let states = (optimization(), state_policy());
+    let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
         proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
@@ -387,6 +390,11 @@ fn system() -> impl Strategy<Value = System> {
                 one_to_one_reflection,
                 optimization: states.0,
                 state_policy: states.1,
+                kill_states_on_gateway_failure: states.2,
+                kill_states_on_gateway_recovery: states.3[0],
+                skip_rules_when_gateway_down: states.3[1],
+                sticky_connections: states.3[2],
+                disable_reply_to: states.3[3],
                 release_keys,
                 version_floor,
                 web,
@@ -422,17 +430,66 @@ fn certificate() -> impl Strategy<Value = Certificate> {
     )
 }
 
-/// Any document with at least one node and one interface that can be written as TOML.
-pub(crate) fn config() -> impl Strategy<Value = Config> {
-    let gateway = (name(), name(), any::<IpAddr>(), any::<bool>(), text()).prop_map(
-        |(name, interface, address, default, description)| Gateway {
+fn gateway() -> impl Strategy<Value = Gateway> {
+    let who = (name(), name(), any::<IpAddr>(), option::of(any::<IpAddr>()), text());
+    let flags = any::<[bool; 4]>();
+    let numbers =
+        (any::<u8>(), any::<[Option<u32>; 6]>(), any::<[Option<u8>; 2]>(), option::of(any::<u16>()));
+    (who, flags, numbers, option::of(kill_states())).prop_map(|(who, flags, numbers, kill_states)| {
+        let (weight, [latency_low, latency_high, interval, loss_interval, time_period, alert_interval], ..) =
+            numbers;
+        Gateway {
+            name: who.0,
+            interface: who.1,
+            address: who.2,
+            default: flags[0],
+            weight,
+            monitor: who.3,
+            monitor_disable: flags[1],
+            action_disable: flags[2],
+            force_down: flags[3],
+            data_payload: numbers.3,
+            latency_low,
+            latency_high,
+            loss_low: numbers.2[0],
+            loss_high: numbers.2[1],
+            interval,
+            loss_interval,
+            time_period,
+            alert_interval,
+            kill_states,
+            description: who.4,
+        }
+    })
+}
+
+fn gateway_group() -> impl Strategy<Value = GatewayGroup> {
+    let member = (place_name(), any::<u8>()).prop_map(|(gateway, tier)| GroupMember { gateway, tier });
+    let trigger = prop_oneof![
+        Just(Trigger::Down),
+        Just(Trigger::DownLoss),
+        Just(Trigger::DownLatency),
+        Just(Trigger::DownLossLatency)
+    ];
+    let states = option::of(prop_oneof![Just(FailoverStates::Keep), Just(FailoverStates::Kill)]);
+    (name(), list(member), trigger, states, any::<bool>(), text()).prop_map(
+        |(name, members, trigger, keep_failover_states, default, description)| GatewayGroup {
             name,
-            interface,
-            address,
+            members,
+            trigger,
+            keep_failover_states,
             default,
             description,
         },
-    );
+    )
+}
+
+fn kill_states() -> impl Strategy<Value = KillStates> {
+    prop_oneof![Just(KillStates::None), Just(KillStates::Down), Just(KillStates::All)]
+}
+
+/// Any document with at least one node and one interface that can be written as TOML.
+pub(crate) fn config() -> impl Strategy<Value = Config> {
     let route = (prefix(), name(), text()).prop_map(|(destination, gateway, description)| Route {
         destination,
         gateway,
@@ -444,7 +501,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         description,
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
-    let names = (list(group), list(alias()));
+    let names = (list(group), list(alias()), list(gateway_group()));
     let head = (
         0..=i64::MAX as u64,
         system(),
@@ -453,7 +510,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         list(user()),
         list(certificate()),
     );
-    let lists = (list(node()), list(interface()), list(gateway), list(route), list(rule()));
+    let lists = (list(node()), list(interface()), list(gateway()), list(route), list(rule()));
     (head, lists, names, nat).prop_map(
         |((revision, system, pair, virtual_ips, users, certificates), lists, names, nat)| Config {
             schema: super::defaults::SCHEMA,
@@ -464,6 +521,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             interfaces: lists.1,
             virtual_ips,
             gateways: lists.2,
+            gateway_groups: names.2,
             routes: lists.3,
             interface_groups: names.0,
             aliases: names.1,

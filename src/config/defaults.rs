@@ -52,6 +52,18 @@ pub const INTERFACE_LIMIT: usize = 128;
 pub const ADDRESS_LIMIT: usize = 32;
 /// The most gateways.
 pub const GATEWAY_LIMIT: usize = 256;
+/// The most gateway groups.
+pub const GATEWAY_GROUP_LIMIT: usize = 64;
+/// Weights of a gateway, and tiers of a group, as pfSense has them.
+pub const WEIGHT_RANGE: RangeInclusive<u8> = 1..=30;
+/// See [`WEIGHT_RANGE`].
+pub const TIER_RANGE: RangeInclusive<u8> = 1..=5;
+/// Milliseconds between two probes of a gateway.
+pub const PROBE_INTERVAL_RANGE: RangeInclusive<u32> = 50..=60_000;
+/// The most probes of a gateway that are looked at together.
+pub const PROBE_LIMIT: u32 = 3600;
+/// The most bytes behind the header of a probe: it fits every link.
+pub const PROBE_PAYLOAD_LIMIT: u16 = 512;
 /// The most static routes.
 pub const ROUTE_LIMIT: usize = 100_000;
 /// The most certificates.

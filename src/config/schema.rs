@@ -8,9 +8,10 @@ use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
-    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, IcmpKind, Interfaces, Optimization,
-    OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, StatePolicy,
-    StateType, Target, TcpFlags, UserRole, VirtualMac, Zone,
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, FailoverStates, GroupMember,
+    IcmpKind, Interfaces, KillStates, Optimization, OutboundMode, Pool, Ports, Protocol, Reflection,
+    RuleDirection, RuleFamily, Secret, StatePolicy, StateType, Target, TcpFlags, Trigger, UserRole,
+    VirtualMac, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -76,6 +77,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("interface", Tables(INTERFACE), "at least one section [[interface]]"),
     optional("virtual_ip", Tables(VIRTUAL_IP), "sections [[virtual_ip]]"),
     optional("gateway", Tables(GATEWAY), "sections [[gateway]]"),
+    optional("gateway_group", Tables(GATEWAY_GROUP), "sections [[gateway_group]]"),
     optional("route", Tables(ROUTE), "sections [[route]]"),
     optional("interface_group", Tables(INTERFACE_GROUP), "sections [[interface_group]]"),
     optional("alias", Tables(ALIAS), "sections [[alias]]"),
@@ -106,6 +108,11 @@ static SYSTEM: &[Field] = &[
         "\"normal\", \"high-latency\", \"aggressive\" or \"conservative\"",
     ),
     optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
+    optional("kill_states_on_gateway_failure", Value(is::<KillStates>), KILL_STATES),
+    optional("kill_states_on_gateway_recovery", FLAG, "true or false"),
+    optional("skip_rules_when_gateway_down", FLAG, "true or false"),
+    optional("sticky_connections", FLAG, "true or false"),
+    optional("disable_reply_to", FLAG, "true or false"),
     optional("web", Table(WEB), "a section [system.web]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
@@ -215,6 +222,38 @@ static GATEWAY: &[Field] = &[
         "an address without prefix length in quotes, as in \"203.0.113.1\"",
     ),
     optional("default", FLAG, "true or false"),
+    optional("weight", Value(is::<u8>), "a number from 1 to 30, without quotes"),
+    optional("monitor", Value(is::<std::net::IpAddr>), "an address in quotes, as in \"9.9.9.9\""),
+    optional("monitor_disable", FLAG, "true or false"),
+    optional("action_disable", FLAG, "true or false"),
+    optional("force_down", FLAG, "true or false"),
+    optional("data_payload", SMALL, "a number of bytes, without quotes"),
+    optional("latency_low", Value(is::<u32>), MILLISECONDS),
+    optional("latency_high", Value(is::<u32>), MILLISECONDS),
+    optional("loss_low", Value(is::<u8>), "percent from 1 to 100, without quotes"),
+    optional("loss_high", Value(is::<u8>), "percent from 1 to 100, without quotes"),
+    optional("interval", Value(is::<u32>), MILLISECONDS),
+    optional("loss_interval", Value(is::<u32>), MILLISECONDS),
+    optional("time_period", Value(is::<u32>), MILLISECONDS),
+    optional("alert_interval", Value(is::<u32>), MILLISECONDS),
+    optional("kill_states", Value(is::<KillStates>), KILL_STATES),
+    DESCRIPTION,
+];
+
+static GATEWAY_GROUP: &[Field] = &[
+    required("name", TEXT, "a name in quotes that rules refer to"),
+    required(
+        "members",
+        List(is::<GroupMember>),
+        "gateways with their tiers from 1 to 5 in quotes, as in \"WANGW|1\"",
+    ),
+    optional(
+        "trigger",
+        Value(is::<Trigger>),
+        "\"down\", \"downloss\", \"downlatency\" or \"downlosslatency\"",
+    ),
+    optional("keep_failover_states", Value(is::<FailoverStates>), "\"keep\" or \"kill\""),
+    optional("default", FLAG, "true or false"),
     DESCRIPTION,
 ];
 
@@ -241,6 +280,8 @@ const DESTINATION_PORT: Field = optional("destination_port", Value(is::<Ports>),
 const DISABLED: Field = optional("disabled", FLAG, "true or false");
 const ONE_INTERFACE: Field = required("interface", TEXT, "the name of an [[interface]] in quotes");
 const REFLECTION: &str = "\"disable\" or \"purenat\"";
+const KILL_STATES: &str = "\"none\", \"down\" or \"all\"";
+const MILLISECONDS: &str = "a number of milliseconds, without quotes";
 const STATE_POLICY: &str = "\"if-bound\" or \"floating\"";
 const TARGET: &str = "an address, a network, a range or an alias in quotes";
 
@@ -277,6 +318,8 @@ static RULE: &[Field] = &[
     optional("max_states", Value(is::<u32>), "a number of states"),
     optional("max_src_nodes", Value(is::<u32>), "a number of sources"),
     optional("max_src_states", Value(is::<u32>), "a number of states"),
+    optional("gateway", TEXT, "the name of a [[gateway]] or [[gateway_group]] in quotes"),
+    optional("disable_reply_to", FLAG, "true or false"),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
     optional("log", FLAG, "true or false"),
     DISABLED,

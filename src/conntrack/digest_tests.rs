@@ -8,6 +8,7 @@ use super::super::replication_tests::{Pair, at, flow_key, reply_key, rows, settl
 use super::super::table::{Pending, Table};
 use super::super::testing::{first, key, pending, table};
 use super::super::timer::{Tick, Traffic};
+use super::super::witness::Via;
 use super::*;
 use crate::rules::Pass;
 use crate::types::RuleId;
@@ -46,7 +47,8 @@ fn spoil(table: &mut Table, now: u64, nth: usize, damage: Damage) -> bool {
         Damage::Binding => table.store.spoil_port(slot, Way::Reply),
         Damage::Rule => {
             let before = table.store.common(slot).witness();
-            let witness = table.witnesses.hold([Pass::forged(RuleId(77)), Pass::forged(RuleId(2))]);
+            let witness =
+                table.witnesses.hold([Pass::forged(RuleId(77)), Pass::forged(RuleId(2))], Via::default());
             table.store.common_mut(slot).set_witness(witness);
             table.witnesses.release(before);
         }
@@ -81,7 +83,8 @@ fn every_covered_field_changes_the_digest_and_no_other_does() {
         ("interface in", |table, slot| table.store.common_mut(slot).interfaces[0].0 += 1),
         ("interface out", |table, slot| table.store.common_mut(slot).interfaces[1].0 += 1),
         ("rules", |table, slot| {
-            let witness = table.witnesses.hold([Pass::forged(RuleId(2)), Pass::forged(RuleId(1))]);
+            let witness =
+                table.witnesses.hold([Pass::forged(RuleId(2)), Pass::forged(RuleId(1))], Via::default());
             table.store.common_mut(slot).set_witness(witness);
         }),
     ];

@@ -17,6 +17,7 @@ use super::record::Common;
 use super::table::Table;
 use super::tcp::{Peer, Phase, Tcp};
 use super::timer::{Class, Tick, Traffic};
+use super::witness::Via;
 use crate::rules::Pass;
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
 use crate::wire::pair::digest::Digest;
@@ -303,7 +304,7 @@ impl Table {
             self.store.remove(slot);
             return Err(Refused::Malformed);
         }
-        let witness = self.hold(passes, record.original.src());
+        let witness = self.hold(passes, via(record), record.original.src());
         self.store.common_mut(slot).set_witness(witness);
         self.recount(slot, Class::Vacant, common.class);
         self.len += 1;
@@ -322,13 +323,13 @@ impl Table {
             self.reschedule(slot);
         }
         let rules = self.witnesses.get(number).map(|pass| pass.rule());
-        if admitted == epoch && rules == record.rules.map(|(rule, _)| rule) && interfaces == record.interfaces
-        {
+        let told = (record.rules.map(|(rule, _)| rule), via(record), record.interfaces);
+        if admitted == epoch && (rules, self.witnesses.via(number), interfaces) == told {
             return;
         }
         let (passes, epoch) = verdicts(record, epoch, resolve);
         let source = self.store.key(slot, Way::Original).src();
-        let witness = self.hold(passes, source);
+        let witness = self.hold(passes, via(record), source);
         let common = self.store.common_mut(slot);
         common.set_witness(witness);
         (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
@@ -374,6 +375,12 @@ fn verdicts(record: &FlowRecord, epoch: u32, resolve: Resolve<'_>) -> ([Pass; 2]
     }
 }
 
+/// The gateways of an imported flow; what they are here is asked when it is needed.
+fn via(record: &FlowRecord) -> Via {
+    let [out, back] = record.gateways;
+    Via { out, back }
+}
+
 /// What the record says, but for what depends on this node.
 fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
     let FlowRecord {
@@ -383,6 +390,7 @@ fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
         reply: _,
         interfaces,
         rules: _,
+        gateways: _,
         progress,
         packets,
         bytes,

@@ -10,7 +10,9 @@ use super::record::Common;
 use super::table::Table;
 use super::tcp::Phase;
 use super::timer::{Class, Tick};
-use crate::types::{Instant, InterfaceId, Prefix, RuleId};
+use super::witness::Via;
+use crate::rules::Pass;
+use crate::types::{GatewayId, Instant, InterfaceId, Prefix, RuleId};
 use crate::wire::{FlowKey, protocol};
 
 /// Which flows; every part that is set must fit, with none set all do.
@@ -32,6 +34,8 @@ pub struct Filter {
     pub interface: Option<InterfaceId>,
     /// Either rule.
     pub rule: Option<RuleId>,
+    /// The gateway that it goes by, or its answers.
+    pub gateway: Option<GatewayId>,
 }
 
 /// Where a listing goes on.
@@ -62,6 +66,8 @@ pub struct FlowState {
     pub egress: InterfaceId,
     /// The rules that let it in and out.
     pub rules: [RuleId; 2],
+    /// The gateways that it goes by.
+    pub via: Via,
     /// Time since it began.
     pub age: Duration,
     /// Time left to live.
@@ -105,6 +111,27 @@ impl Table {
         (doomed.len(), cursor)
     }
 
+    /// Ends the flows whose verdicts and gateways are such, walking like [`Table::list`].
+    pub fn cull(
+        &mut self,
+        cursor: Option<Cursor>,
+        limit: usize,
+        is_doomed: impl Fn([Pass; 2], Via) -> bool,
+    ) -> Option<Cursor> {
+        let mut doomed = Vec::new();
+        let cursor = self.walk(&Filter::default(), cursor, limit, |slot| {
+            let number = self.store.common(slot).witness();
+            if is_doomed(self.witnesses.get(number), self.witnesses.via(number)) {
+                doomed.push(slot);
+            }
+        });
+        for slot in &doomed {
+            self.remove(*slot);
+        }
+        self.counters.killed += doomed.len() as u64;
+        cursor
+    }
+
     fn walk(
         &self,
         filter: &Filter,
@@ -130,7 +157,7 @@ impl Table {
     }
 
     fn fits(&self, filter: &Filter, slot: Slot) -> bool {
-        let Filter { id, protocol, source, destination, address, port, interface, rule } = *filter;
+        let Filter { id, protocol, source, destination, address, port, interface, rule, gateway } = *filter;
         let common = self.store.common(slot);
         if common.class == Class::Vacant {
             return false;
@@ -146,6 +173,10 @@ impl Table {
             })
             && port.is_none_or(|port| keys.iter().any(|key| key.src_port() == port || key.dst_port() == port))
             && interface.is_none_or(|interface| common.interfaces.contains(&interface))
+            && gateway.is_none_or(|gateway| {
+                let Via { out, back } = self.witnesses.via(common.witness());
+                [out, back].contains(&Some(gateway))
+            })
             && rule.is_none_or(|rule| {
                 self.witnesses.get(common.witness()).iter().any(|pass| pass.rule() == rule)
             })
@@ -164,6 +195,7 @@ impl Table {
             ingress,
             egress,
             rules: self.witnesses.get(common.witness()).map(|pass| pass.rule()),
+            via: self.witnesses.via(common.witness()),
             age: now.since(common.created.instant()),
             expires: deadline.instant().since(now),
             packets,

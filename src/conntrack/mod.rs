@@ -25,7 +25,7 @@
 //! | `timer`, `chains` | pf's timers, and the wheel and queues that remember them |
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
-//! | `witness` | the verdicts of rules, shared by flows |
+//! | `witness` | the verdicts of rules and the gateways, shared by flows |
 //! | `usage` | how many flows rules with limits have |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
@@ -72,4 +72,4 @@ pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
 pub use usage::Usage;
-pub use witness::RuleTotals;
+pub use witness::{RuleTotals, Via};

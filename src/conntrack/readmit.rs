@@ -2,6 +2,7 @@
 
 use super::index::{Hit, Way};
 use super::table::Table;
+use super::witness::Via;
 use crate::rules::Pass;
 use crate::types::InterfaceId;
 use crate::wire::FlowKey;
@@ -39,10 +40,16 @@ impl Table {
         self.witnesses.get(self.store.common(hit.slot).witness())
     }
 
-    /// The flow may go on under another configuration, whose rules are these; its next hops are looked up anew.
-    pub fn readmit(&mut self, hit: Hit, passes: [Pass; 2], epoch: u32) {
+    /// The gateways that the flow goes by.
+    pub fn via(&self, hit: Hit) -> Via {
+        self.witnesses.via(self.store.common(hit.slot).witness())
+    }
+
+    /// The flow may go on under another configuration, whose rules and gateways are these; its next hops are looked up
+    /// anew.
+    pub fn readmit(&mut self, hit: Hit, (passes, via): ([Pass; 2], Via), epoch: u32) {
         let source = self.store.key(hit.slot, Way::Original).src();
-        let witness = self.hold(passes, source);
+        let witness = self.hold(passes, via, source);
         let common = self.store.common_mut(hit.slot);
         let before = common.witness();
         common.set_witness(witness);

@@ -11,7 +11,7 @@ use super::sources::Sources;
 use super::tcp::Tcp;
 use super::timer::{Class, Tick, Traffic};
 use super::usage::Usages;
-use super::witness::{RuleTotals, Witnesses};
+use super::witness::{RuleTotals, Via, Witnesses};
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId, Random, RuleId, Seed};
@@ -51,6 +51,8 @@ pub struct Pending {
     pub pass_in: Pass,
     /// The rule that let it out.
     pub pass_out: Pass,
+    /// The gateways that it goes by.
+    pub via: Via,
     /// The interface by which it came in.
     pub ingress: InterfaceId,
     /// The interface by which it leaves.
@@ -194,7 +196,7 @@ impl Table {
 
     /// Brings a flow into being with its first packet, which passes. Both keys go in, or neither.
     pub fn insert(&mut self, now: Instant, pending: Pending, packet: &Packet) -> Result<Hit, Drop> {
-        let Pending { original, reply, pass_in, pass_out, ingress, egress, next_hop, epoch, ends_here } =
+        let Pending { original, reply, pass_in, pass_out, via, ingress, egress, next_hop, epoch, ends_here } =
             pending;
         let tick = Tick::of(now);
         let (class, tcp) = first_packet(packet, pass_in)?;
@@ -230,7 +232,7 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        let witness = self.hold([pass_in, pass_out], original.src());
+        let witness = self.hold([pass_in, pass_out], via, original.src());
         self.witnesses.begun(witness);
         self.witnesses.count(witness, packets, bytes);
         self.store.common_mut(slot).set_witness(witness);

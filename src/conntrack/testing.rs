@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::table::{ConntrackConfig, NO_HOP, Pending, Table};
+use super::witness::Via;
 use crate::config::model::Timeouts;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId, RuleId, Seed};
@@ -167,6 +168,7 @@ pub(crate) fn pending(original: FlowKey, reply: FlowKey) -> Pending {
         reply,
         pass_in: Pass::forged(RuleId(1)),
         pass_out: Pass::forged(RuleId(2)),
+        via: Via::default(),
         ingress: LAN,
         egress: WAN,
         next_hop: [3, NO_HOP],

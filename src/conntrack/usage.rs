@@ -8,6 +8,7 @@ use std::net::IpAddr;
 use foldhash::{HashMap, HashMapExt};
 
 use super::table::Table;
+use super::witness::Via;
 use crate::rules::Pass;
 use crate::types::RuleId;
 
@@ -66,12 +67,12 @@ impl Table {
         Usage { of_source, ..self.usages.rules.get(&rule).copied().unwrap_or_default() }
     }
 
-    /// A flow of this source gets these verdicts; their number.
-    pub(super) fn hold(&mut self, passes: [Pass; 2], source: IpAddr) -> u32 {
+    /// A flow of this source gets these verdicts and gateways; their number.
+    pub(super) fn hold(&mut self, passes: [Pass; 2], via: Via, source: IpAddr) -> u32 {
         if passes[0].is_limited() {
             self.usages.add(passes[0].rule(), source);
         }
-        self.witnesses.hold(passes)
+        self.witnesses.hold(passes, via)
     }
 
     /// A flow of this source has the verdicts of this number no longer.

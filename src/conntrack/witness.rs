@@ -7,15 +7,25 @@ use std::collections::HashMap;
 use foldhash::fast::FixedState;
 
 use crate::rules::Pass;
-use crate::types::RuleId;
+use crate::types::{GatewayId, RuleId};
 
 /// The most rules whose past is remembered; a peer may name more than there are.
 const PAST: usize = 20_000;
 
-/// A rule on the way in and a rule on the way out.
+/// The gateways that a flow goes by: it stays with them, whatever becomes of the routes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+pub struct Via {
+    /// The original way.
+    pub out: Option<GatewayId>,
+    /// The answers.
+    pub back: Option<GatewayId>,
+}
+
+/// A rule on the way in and a rule on the way out, and the gateways of their flows.
 #[derive(Clone, Copy)]
 struct Pair {
     passes: [Pass; 2],
+    via: Via,
     flows: u32,
     /// Flows that have begun here.
     made: u64,
@@ -57,7 +67,7 @@ pub(super) struct Witnesses {
     pairs: Vec<Pair>,
     free: Vec<u32>,
     /// Keyed by our own rules, not by strangers, so the hash needs no seed.
-    numbers: HashMap<[Pass; 2], u32, FixedState>,
+    numbers: HashMap<([Pass; 2], Via), u32, FixedState>,
     /// What pairs had come to that no flow refers to any more, by rule.
     past: HashMap<RuleId, RuleTotals, FixedState>,
 }
@@ -73,10 +83,10 @@ impl Witnesses {
     }
 
     /// The number of a pair, for one more flow.
-    pub(super) fn hold(&mut self, passes: [Pass; 2]) -> u32 {
+    pub(super) fn hold(&mut self, passes: [Pass; 2], via: Via) -> u32 {
         let Self { pairs, free, numbers, past: _ } = self;
-        let number = *numbers.entry(passes).or_insert_with(|| {
-            let pair = Pair { passes, flows: 0, made: 0, packets: 0, bytes: 0 };
+        let number = *numbers.entry((passes, via)).or_insert_with(|| {
+            let pair = Pair { passes, via, flows: 0, made: 0, packets: 0, bytes: 0 };
             match free.pop() {
                 Some(number) => {
                     pairs[number as usize] = pair;
@@ -97,7 +107,7 @@ impl Witnesses {
         let pair = &mut self.pairs[number as usize];
         pair.flows -= 1;
         if pair.flows == 0 {
-            self.numbers.remove(&pair.passes);
+            self.numbers.remove(&(pair.passes, pair.via));
             self.free.push(number);
             for rule in pair.rules() {
                 if self.past.len() < PAST || self.past.contains_key(&rule) {
@@ -129,6 +139,11 @@ impl Witnesses {
             }
         }
         totals.into_iter().collect()
+    }
+
+    /// The gateways of a pair's flows.
+    pub(super) fn via(&self, number: u32) -> Via {
+        self.pairs[number as usize].via
     }
 
     /// The verdicts of a pair: in, out.

@@ -9,7 +9,7 @@ use super::rounds::AT_ONCE;
 use super::slab::Store;
 use super::table::Counters;
 use super::timer::{Class, Tick};
-use super::witness::Witnesses;
+use super::witness::{Via, Witnesses};
 use crate::types::Instant;
 use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd, Walked};
 use crate::wire::protocol;
@@ -161,6 +161,7 @@ fn record(store: &Store, witnesses: &Witnesses, now: Tick, slot: Slot) -> FlowRe
     let common = store.common(slot);
     let (packets, bytes) = common.counted();
     let seconds = |since: Tick| now.0.saturating_sub(since.0) / 2;
+    let Via { out, back } = witnesses.via(common.witness());
     FlowRecord {
         slot: slot.raw(),
         generation: common.generation,
@@ -168,6 +169,7 @@ fn record(store: &Store, witnesses: &Witnesses, now: Tick, slot: Slot) -> FlowRe
         reply: store.key(slot, Way::Reply),
         interfaces: common.interfaces,
         rules: witnesses.get(common.witness()).map(|pass| (pass.rule(), pass.log())),
+        gateways: [out, back],
         progress: progress(common),
         packets: packets.map(|packets| packets as u32),
         bytes,

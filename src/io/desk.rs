@@ -28,7 +28,7 @@ use crate::cluster::release::Trust;
 use crate::conntrack::{Cursor, Filter};
 use crate::node::snapshot::{FlowRow, Snapshot};
 use crate::node::{self, Command, Compiled, Reply};
-use crate::types::{InterfaceId, RuleId};
+use crate::types::{GatewayId, InterfaceId, RuleId};
 use crate::wire::filter;
 use crate::wire::pair::Version;
 
@@ -176,7 +176,10 @@ impl Desk {
             Request::Explain(asked) => {
                 let compiled = self.compiled();
                 let question = asked.question(&compiled);
-                question.map(|question| Response::Explained(Box::new(node::explain(&compiled, &question))))
+                question.and_then(|question| {
+                    let statuses = self.ask(Command::Gateways)?;
+                    Ok(Response::Explained(Box::new(node::explain(&compiled, &statuses, &question))))
+                })
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
@@ -443,7 +446,7 @@ fn ask_parent(
 }
 
 fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id, address, rule } = *wanted;
-    let rule = rule.map(RuleId);
-    Filter { id, protocol, source: src, destination: dst, address, port, rule, ..Filter::default() }
+    let FlowFilter { src, dst, port, protocol, id, address, rule, gateway } = wanted.clone();
+    let (rule, gateway) = (rule.map(RuleId), gateway.map(|name| GatewayId::of(&name)));
+    Filter { id, protocol, source: src, destination: dst, address, port, rule, gateway, ..Filter::default() }
 }

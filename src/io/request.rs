@@ -97,7 +97,7 @@ pub enum Request {
 }
 
 /// Which flows. Fields that are absent let every flow pass.
-#[derive(Clone, Copy, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct FlowFilter {
     /// Source of the first packet, before translation.
@@ -114,6 +114,8 @@ pub struct FlowFilter {
     pub address: Option<Prefix>,
     /// The rule that let it in or out.
     pub rule: Option<u32>,
+    /// The gateway that it goes by, or its answers.
+    pub gateway: Option<String>,
 }
 
 /// What comes back.
@@ -277,7 +279,7 @@ mod tests {
                         ..Default::default()
                     },
                 },
-                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null}}}"#,
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null,"gateway":null}}}"#,
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);

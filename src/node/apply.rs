@@ -20,6 +20,7 @@ impl Shard {
                 reply(());
             }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
+            Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
@@ -57,6 +58,7 @@ impl Shard {
         self.departures.apply(&compiled);
         self.links_up.resize(compiled.offloads.len(), false);
         self.tallies.apply(&self.compiled.ruleset, &compiled.ruleset);
+        self.uplinks.gateways.apply(now, compiled.uplinks.clone());
         self.compiled = compiled;
         // Who is no longer in a pair needs nobody's leave.
         if self.compiled.pair.is_none() {

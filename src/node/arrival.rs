@@ -117,7 +117,7 @@ impl Shard {
 
     /// The rest of a datagram did not come: its sender learns it by the interface that leads to it.
     fn tell_timeout(&mut self, now: Instant, packet: Packet, out: &mut Outbox) {
-        if let Some(hop) = self.compiled.fib.lookup(packet.layout.key.src()) {
+        if let Some(hop) = self.ways().route(packet.layout.key.src()) {
             self.answer_with_error(now, ErrorCause::ReassemblyTimeout, &packet, hop.interface, out);
         }
         out.pool.give(packet.frame);

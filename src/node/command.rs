@@ -7,6 +7,7 @@ use super::snapshot::{DropRow, FlowRow, Snapshot};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
+use crate::route::Status;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
@@ -50,6 +51,8 @@ pub enum Command {
     Apply(Arc<Compiled>, Reply<()>),
     /// Everything but the flows.
     Snapshot(Reply<Snapshot>),
+    /// How the gateways are, in the document's order.
+    Gateways(Reply<Vec<Status>>),
     /// A page of flows.
     Flows {
         /// Which ones.

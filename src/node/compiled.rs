@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt};
 
+use super::gateways;
 use super::pair::PairPart;
 use super::virtual_ip::{self, VirtualIp};
 
@@ -15,9 +16,12 @@ use crate::config::model::Zone;
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::conntrack::ConntrackConfig;
 use crate::nat::{self, Surroundings, Translations};
-use crate::route::{AdvertiserLink, Fib, LinkConfig, NeighbourConfig, NextHop, VirtualAddress};
+use crate::route::{
+    AdvertiserLink, Fib, GatewaysConfig, LinkConfig, NeighbourConfig, NextHop, Selection, Status,
+    VirtualAddress,
+};
 use crate::rules::{self, Ruleset};
-use crate::types::{Duration, Family, InterfaceId, MacAddr, PortId, Prefix};
+use crate::types::{Duration, Family, GatewayId, InterfaceId, MacAddr, PortId, Prefix};
 use crate::wire::{Offload, reassembly};
 
 /// A logical interface on this node.
@@ -131,6 +135,8 @@ pub struct Compiled {
     /// By interface the IPv4 and the IPv6 address that flows leave with.
     outside: Vec<[Option<IpAddr>; 2]>,
     gateways: Vec<(InterfaceId, IpAddr)>,
+    /// The gateways again, and the groups, as new flows are led by them.
+    pub(super) uplinks: GatewaysConfig,
 }
 
 /// Tag number under which the untagged interface of a port is kept.
@@ -195,6 +201,7 @@ impl Compiled {
             own,
             broadcasts,
             gateways,
+            uplinks: gateways::gateways(&config),
             config,
         }
     }
@@ -222,6 +229,22 @@ impl Compiled {
             }),
             IpAddr::V4(_) | IpAddr::V6(_) => self.own.contains_key(&address),
         }
+    }
+
+    /// The interface that has an address of the router's own.
+    pub(super) fn interface_of(&self, address: IpAddr) -> Option<InterfaceId> {
+        self.own.get(&address).copied()
+    }
+
+    /// The name of a gateway.
+    pub(super) fn gateway_name(&self, id: GatewayId) -> &str {
+        let mut gateways = self.config.gateways.iter();
+        gateways.find(|gateway| GatewayId::of(&gateway.name) == id).map_or("", |gateway| &gateway.name)
+    }
+
+    /// What gateways are used when they are like this, in the document's order; those that are not named are up.
+    pub fn selection(&self, statuses: &[Status]) -> Selection {
+        Selection::new(&self.uplinks, statuses)
     }
 
     /// The virtual IP that an address belongs to, whoever has it at present. Link-local addresses count on the link
@@ -398,6 +421,14 @@ fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 
+/// The network that has every address of a family.
+pub(super) fn everything(family: Family) -> Prefix {
+    match family {
+        Family::Inet => Prefix::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
+        Family::Inet6 => Prefix::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
+    }
+}
+
 fn routes(config: &Config, links: &[Link]) -> Vec<(Prefix, NextHop, RouteOrigin)> {
     let mut routes = Vec::new();
     for (interface, link) in numbered(links) {
@@ -416,12 +447,8 @@ fn routes(config: &Config, links: &[Link]) -> Vec<(Prefix, NextHop, RouteOrigin)
         }
     }
     for gateway in config.gateways.iter().filter(|gateway| gateway.default) {
-        let everything = match gateway.address {
-            IpAddr::V4(_) => Prefix::new_assert(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0),
-            IpAddr::V6(_) => Prefix::new_assert(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 0),
-        };
         if let Some(next_hop) = via(gateway) {
-            routes.push((everything, next_hop, RouteOrigin::Default));
+            routes.push((everything(Family::of(gateway.address)), next_hop, RouteOrigin::Default));
         }
     }
     routes

@@ -215,7 +215,7 @@ impl Shard {
         }
     }
 
-    fn is_port_up(&self, link: &Link) -> bool {
+    pub(super) fn is_port_up(&self, link: &Link) -> bool {
         self.links_up.get(usize::from(link.port.0)).copied().unwrap_or(false)
     }
 }

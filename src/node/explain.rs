@@ -10,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::compiled::{Compiled, RouteOrigin};
 use super::refusal::Answer;
+use super::ways::{Out, Ways, Why};
 use crate::nat::{Inward, Outward, Whole};
-use crate::rules::{Decision, Query, Setting, Tag, Verdict};
+use crate::route::Status;
+use crate::rules::{Decision, Pass, Query, Setting, Tag, Verdict};
 use crate::types::{Direction, InterfaceId, Prefix, RuleId};
 use crate::wire::{Drop, FlowKey, Transport, protocol};
 
@@ -111,7 +113,7 @@ pub struct Leaving {
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// `destination`, `rules in`, `route`, `source` or `rules out`.
+    /// `destination`, `rules in`, `gateway`, `route`, `answers`, `source` or `rules out`.
     pub what: String,
     /// The rule or entry that made it.
     pub rule: Option<u32>,
@@ -127,10 +129,13 @@ struct End {
     reason: &'static str,
 }
 
-/// Explains what would become of the first packet of a flow.
-pub fn explain(compiled: &Compiled, question: &Question) -> Explanation {
+/// Explains what would become of the first packet of a flow, while gateways are like this, in the document's order; those
+/// that are not named are up.
+pub fn explain(compiled: &Compiled, statuses: &[Status], question: &Question) -> Explanation {
     let mut steps = Vec::new();
-    match walk(compiled, question, &mut steps) {
+    let selection = compiled.selection(statuses);
+    let ways = Ways { compiled, selection: &selection };
+    match walk(ways, question, &mut steps) {
         Ok(leaves) => Explanation { verdict: "pass".into(), reason: None, leaves: Some(leaves), steps },
         Err(End { verdict, reason }) => {
             Explanation { verdict: verdict.into(), reason: Some(reason.into()), leaves: None, steps }
@@ -138,7 +143,8 @@ pub fn explain(compiled: &Compiled, question: &Question) -> Explanation {
     }
 }
 
-fn walk(compiled: &Compiled, question: &Question, steps: &mut Vec<Step>) -> Result<Leaving, End> {
+fn walk(ways: Ways<'_>, question: &Question, steps: &mut Vec<Step>) -> Result<Leaving, End> {
+    let compiled = ways.compiled;
     let Question { ingress, key: original, transport, dscp } = *question;
     let from_self = ingress == InterfaceId::SELF;
     let query =
@@ -146,8 +152,10 @@ fn walk(compiled: &Compiled, question: &Question, steps: &mut Vec<Step>) -> Resu
     let (key, forward, reflected) = destination(compiled, &query, steps);
     let to_self = !from_self && compiled.is_own(key.dst(), ingress);
     let mut query = Query { key, forward, to_self, ..query };
+    let mut pass_in = None;
     if !from_self {
-        query.tag = filter(compiled, &query, "rules in", steps)?;
+        let (pass, tag) = filter(ways, &query, "rules in", steps)?;
+        (pass_in, query.tag) = (Some(pass), tag);
     }
     if to_self {
         steps.push(Step::setting(
@@ -165,10 +173,14 @@ fn walk(compiled: &Compiled, question: &Question, steps: &mut Vec<Step>) -> Resu
         steps.push(Step::setting("route", "default policy", "link-local addresses are not forwarded".into()));
         return Err(End { verdict: "drop", reason: Drop::LinkLocal.name() });
     }
-    let egress = route(compiled, &key, steps)?;
+    let egress = route(ways, &query, pass_in, steps)?;
+    if let Some(gateway) = ways.back(ingress, original.src(), pass_in) {
+        let text = format!("go back by the gateway {}", compiled.gateway_name(gateway));
+        steps.push(Step::setting("answers", "rule.disable_reply_to", text));
+    }
     let query = Query { direction: Direction::Out, interface: egress, ..query };
     let outside = source(compiled, &query, reflected.then_some(ingress), steps);
-    filter(compiled, &Query { key: outside, ..query }, "rules out", steps)?;
+    filter(ways, &Query { key: outside, ..query }, "rules out", steps)?;
     Ok(leaving(compiled.link(egress).map_or("self", |link| &link.name), &outside))
 }
 
@@ -205,8 +217,9 @@ fn destination(compiled: &Compiled, query: &Query, steps: &mut Vec<Step>) -> (Fl
     (inside.unwrap_or(key), forward.filter(|_| inside.is_some()), reflected)
 }
 
-fn filter(compiled: &Compiled, query: &Query, what: &str, steps: &mut Vec<Step>) -> Result<Tag, End> {
-    let Decision { verdict, tag } = compiled.ruleset.decide(query);
+fn filter(ways: Ways<'_>, query: &Query, what: &str, steps: &mut Vec<Step>) -> Result<(Pass, Tag), End> {
+    let Ways { compiled, selection } = ways;
+    let Decision { verdict, tag } = compiled.ruleset.decide_among(query, selection.idle(), |_| {});
     let rule = match verdict {
         Verdict::Pass(pass) => pass.rule(),
         Verdict::Block { rule, .. } => rule,
@@ -229,25 +242,35 @@ fn filter(compiled: &Compiled, query: &Query, what: &str, steps: &mut Vec<Step>)
         text,
     });
     match verdict {
-        Verdict::Pass(_) => Ok(tag),
+        Verdict::Pass(pass) => Ok((pass, tag)),
         Verdict::Block { drop, reject, .. } => {
             Err(End { verdict: if reject { "reject" } else { "block" }, reason: drop.name() })
         }
     }
 }
 
-fn route(compiled: &Compiled, key: &FlowKey, steps: &mut Vec<Step>) -> Result<InterfaceId, End> {
-    let Some(hop) = compiled.fib.lookup(key.dst()) else {
+/// The way out: of a rule's gateway, or where the routes lead.
+fn route(
+    ways: Ways<'_>,
+    query: &Query,
+    pass_in: Option<Pass>,
+    steps: &mut Vec<Step>,
+) -> Result<InterfaceId, End> {
+    let compiled = ways.compiled;
+    let key = &query.key;
+    let out = ways.out(key, query.from_self, pass_in);
+    if let Some(pass) = pass_in {
+        steps.extend(gateway(ways, pass, out.as_ref()));
+    }
+    let Some(Out { hop, why, .. }) = out else {
         steps.push(Step::setting("route", "route", format!("there is no route to {}", key.dst())));
         return Err(End { verdict: "drop", reason: Drop::NoRoute.name() });
     };
     let name = compiled.link(hop.interface).map_or("self", |link| link.name.as_str());
-    let covers = |(net, _, _): &&(Prefix, _, _)| net.contains(&key.dst());
-    let origin = compiled.routes.iter().filter(covers).max_by_key(|(net, ..)| net.prefix_len());
-    let setting = match origin {
-        Some((_, _, RouteOrigin::Connected)) | None => "node.interface.addresses",
-        Some((_, _, RouteOrigin::Static)) => "route",
-        Some((_, _, RouteOrigin::Default)) => "gateway.default",
+    let setting = match why {
+        Why::Rule(_) => "rule.gateway",
+        Why::Source => "default policy",
+        Why::Route => origin(compiled, key.dst()),
     };
     let text = match hop.gateway {
         Some(gateway) => format!("by {name} to the gateway {gateway}"),
@@ -255,6 +278,46 @@ fn route(compiled: &Compiled, key: &FlowKey, steps: &mut Vec<Step>) -> Result<In
     };
     steps.push(Step::setting("route", setting, text));
     Ok(hop.interface)
+}
+
+/// The setting that the route to an address comes from.
+fn origin(compiled: &Compiled, destination: IpAddr) -> &'static str {
+    let covers = |(net, _, _): &&(Prefix, _, _)| net.contains(&destination);
+    let origin = compiled.routes.iter().filter(covers).max_by_key(|(net, ..)| net.prefix_len());
+    match origin {
+        Some((_, _, RouteOrigin::Connected)) => "node.interface.addresses",
+        Some((_, _, RouteOrigin::Static)) => "route",
+        Some((_, _, RouteOrigin::Default)) => "gateway.default",
+        None => "gateway_group.default",
+    }
+}
+
+/// What came of the gateway that a rule names.
+fn gateway(ways: Ways<'_>, pass: Pass, out: Option<&Out>) -> Option<Step> {
+    let choice = pass.choice()?;
+    let Ways { compiled, selection } = ways;
+    let config = &compiled.config;
+    let group = choice.place().checked_sub(config.gateways.len());
+    let group = group.and_then(|index| Some((index, config.gateway_groups.get(index)?)));
+    let name = match group {
+        Some((_, group)) => &group.name,
+        None => &config.gateways.get(choice.place())?.name,
+    };
+    let text = match out {
+        Some(Out { why: Why::Rule(_), gateway: Some(id), .. }) => match group {
+            Some((index, _)) => {
+                let tier = selection.tier(index);
+                format!("{}, which the group {name} uses in tier {tier}", compiled.gateway_name(*id))
+            }
+            None => name.clone(),
+        },
+        Some(Out { hop, .. }) if hop.gateway.is_none() => {
+            format!("not {name}: the destination is attached directly")
+        }
+        Some(_) | None if group.is_some() => format!("all gateways of {name} are down: the routes decide"),
+        Some(_) | None => format!("{name} is down: the routes decide"),
+    };
+    Some(Step::rule("gateway", pass.rule(), text))
 }
 
 /// Translation of the source. Of several addresses the first one is told.

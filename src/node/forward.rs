@@ -12,7 +12,8 @@ use super::departure::Departure;
 use super::outbox::Outbox;
 use super::refusal::{Answer, Refusal};
 use super::translate::Inside;
-use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Way};
+use super::ways::Out;
+use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Via, Way};
 use crate::nat;
 use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
@@ -137,6 +138,9 @@ impl Shard {
     fn fresh(&mut self, now: Instant, packet: &mut Packet, ingress: InterfaceId) -> Result<Onward, Refusal> {
         let original = packet.layout.key;
         let from_self = ingress == InterfaceId::SELF;
+        if from_self && let Some(way) = self.probed(packet) {
+            return self.begin_probe(now, packet, way);
+        }
         let query = Query {
             from_self,
             dscp: Some(packet.layout.traffic_class >> 2),
@@ -156,6 +160,7 @@ impl Shard {
         if let (true, Some(pass)) = (to_self, pass_in) {
             let mut pending = self.pending(packet, [pass, pass], [ingress, InterfaceId::SELF]);
             pending.reply = key.inverse();
+            pending.via.back = self.ways().back(ingress, original.src(), pass_in);
             self.check_limits(pass_in, original.src())?;
             self.table.insert(now, pending, packet)?;
             self.log_pass(now, ingress, &key, pass);
@@ -167,7 +172,8 @@ impl Shard {
         if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
             return Err(Refusal::silent(Drop::LinkLocal));
         }
-        let next_hop = self.compiled.fib.lookup(key.dst()).ok_or(NO_ROUTE)?;
+        let Out { hop: next_hop, gateway, why: _ } =
+            self.ways().out(&key, from_self, pass_in).ok_or(NO_ROUTE)?;
         let egress = next_hop.interface;
         self.check_forwardable(packet, ingress, egress)?;
         let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
@@ -180,6 +186,7 @@ impl Shard {
         let neighbour = self.neighbours.entry(now, egress, next_hop.gateway.unwrap_or(key.dst()))?;
         let mut pending = self.pending(packet, [pass_in.unwrap_or(pass_out), pass_out], [ingress, egress]);
         pending.reply = outside.inverse();
+        pending.via = Via { out: gateway, back: self.ways().back(ingress, original.src(), pass_in) };
         pending.next_hop[0] = neighbour.raw();
         let stateless = outside == original && pass_in.is_some_and(Pass::is_stateless);
         if !stateless {
@@ -210,7 +217,7 @@ impl Shard {
     }
 
     /// An untranslated flow without next hops.
-    fn pending(
+    pub(super) fn pending(
         &self,
         packet: &Packet,
         [pass_in, pass_out]: [Pass; 2],
@@ -222,6 +229,7 @@ impl Shard {
             reply: original.inverse(),
             pass_in,
             pass_out,
+            via: Via::default(),
             ingress,
             egress,
             next_hop: [NO_HOP; 2],
@@ -231,9 +239,10 @@ impl Shard {
     }
 
     /// Asks the rules about a new flow, and counts.
-    fn evaluate(&mut self, now: Instant, query: &Query) -> Result<(Pass, Tag), Refusal> {
-        let Self { compiled, tallies, .. } = self;
-        judge(query, compiled.ruleset.decide_seen(query, |place| tallies.evaluated(place, now)))
+    pub(super) fn evaluate(&mut self, now: Instant, query: &Query) -> Result<(Pass, Tag), Refusal> {
+        let Self { compiled, tallies, uplinks, .. } = self;
+        let idle = uplinks.gateways.selection().idle();
+        judge(query, compiled.ruleset.decide_among(query, idle, |place| tallies.evaluated(place, now)))
     }
 
     /// The flow's next hop, looked up when it is unknown, has gone stale, or was never needed.
@@ -248,9 +257,15 @@ impl Shard {
             return Ok(known);
         }
         let (egress, destination) = (advance.egress, advance.to.dst());
+        let Via { out, back } = self.table.via(hit);
+        let ways = self.ways();
+        let here = |hop: &NextHop| hop.interface == egress;
         let next_hop = match hit.way {
-            Way::Original => self.compiled.fib.lookup(destination).filter(|hop| hop.interface == egress),
-            Way::Reply => self.compiled.reply_route(destination, egress),
+            Way::Original => ways.stay(out, egress).or_else(|| ways.route(destination).filter(here)),
+            Way::Reply if self.table.passes(hit)[0].replies_to_gateway() => {
+                ways.stay(back, egress).or_else(|| self.compiled.reply_route(destination, egress))
+            }
+            Way::Reply => ways.route(destination).filter(here),
         };
         let NextHop { interface, gateway } = next_hop.ok_or(NO_ROUTE)?;
         let neighbour = self.neighbours.entry(now, interface, gateway.unwrap_or(destination))?;
@@ -261,8 +276,8 @@ impl Shard {
     /// A flow admitted under an older configuration is asked about again; it ends when it may no longer exist.
     pub(super) fn readmit(&mut self, hit: Hit) -> Result<(), Refusal> {
         match self.reconsider(hit) {
-            Ok(passes) => {
-                self.table.readmit(hit, passes, self.compiled.epoch);
+            Ok(admitted) => {
+                self.table.readmit(hit, admitted, self.compiled.epoch);
                 Ok(())
             }
             Err(refusal) => {
@@ -273,17 +288,22 @@ impl Shard {
     }
 
     /// Asks the rules about a flow that exists.
-    fn ask_again(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
-        judge(query, self.compiled.ruleset.decide(query))
+    pub(super) fn ask_again(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
+        let idle = self.uplinks.gateways.selection().idle();
+        judge(query, self.compiled.ruleset.decide_among(query, idle, |_| {}))
     }
 
     /// Would the flow's first packet still pass, the same way, with the same translation?
-    fn reconsider(&self, hit: Hit) -> Result<[Pass; 2], Refusal> {
+    fn reconsider(&self, hit: Hit) -> Result<([Pass; 2], Via), Refusal> {
         let admission = self.table.admission(hit);
         let (ingress, egress, original) = (admission.ingress, admission.egress, admission.original);
         let outside = admission.outside;
+        if let Some(gateway) = self.probed_by(&admission) {
+            return self.reconsider_probe(&admission, gateway).ok_or(NO_ROUTE);
+        }
         let from_self = ingress == InterfaceId::SELF;
         let to_self = egress == InterfaceId::SELF;
+        let via = self.table.via(hit);
         let query = Query {
             from_self,
             ..Query::new(Direction::In, ingress, original, Transport::of_flow(&original))
@@ -300,12 +320,13 @@ impl Shard {
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if let (true, Some(pass)) = (to_self, pass_in) {
             let still_ours = self.compiled.is_own(key.dst(), ingress);
-            return if still_ours { Ok([pass, pass]) } else { Err(NO_ROUTE) };
+            let via = Via { out: None, back: self.ways().back(ingress, original.src(), pass_in) };
+            return if still_ours { Ok(([pass, pass], via)) } else { Err(NO_ROUTE) };
         }
-        self.compiled.fib.lookup(key.dst()).filter(|hop| hop.interface == egress).ok_or(NO_ROUTE)?;
+        let via = self.ways().again(&key, from_self, (pass_in, via), [ingress, egress]).ok_or(NO_ROUTE)?;
         let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
         let (pass_out, _) = self.ask_again(&query)?;
-        Ok([pass_in.unwrap_or(pass_out), pass_out])
+        Ok(([pass_in.unwrap_or(pass_out), pass_out], via))
     }
 }
 

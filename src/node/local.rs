@@ -47,6 +47,9 @@ impl Shard {
                     self.lose(now, Drop::HostClosed, None, ingress, packet, out);
                 }
             }
+            Transport::IcmpQuery { request: false } if self.take_answer(now, &packet) => {
+                out.pool.give(packet.frame);
+            }
             Transport::Tcp { .. } | Transport::IcmpQuery { request: false } | Transport::IcmpError { .. } => {
                 if out.host.len() < HOST_LIMIT {
                     out.host.push(packet.frame);

@@ -16,6 +16,7 @@ mod departure;
 mod drops;
 mod explain;
 mod forward;
+mod gateways;
 #[cfg(test)]
 mod handover_tests;
 mod helm;
@@ -37,7 +38,9 @@ pub mod snapshot;
 mod tally;
 mod traffic;
 mod translate;
+mod uplinks;
 mod virtual_ip;
+mod ways;
 
 pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};

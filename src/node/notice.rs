@@ -2,7 +2,7 @@
 
 use super::Shard;
 use super::rate::Rate;
-use crate::route::Event;
+use crate::route::{Change, Event, Status};
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::FlowKey;
@@ -95,6 +95,24 @@ impl Shard {
             unsaid => text.push_str(&format!("; {unsaid} more flows were not logged")),
         }
         self.say(false, ingress, text);
+    }
+
+    /// A gateway is another way than it was.
+    pub(super) fn tell_of_gateway(&mut self, now: Instant, change: &Change) {
+        let Change { place, before, after } = *change;
+        let Some(gateway) = self.compiled.config.gateways.get(place) else { return };
+        // That it answers for the first time is no news.
+        if (before, after) == (Status::Pending, Status::Online) || self.notices.is_full() {
+            return;
+        }
+        if !self.notices.rate.take(now) {
+            self.notices.unsaid += 1;
+            return;
+        }
+        let text = format!("the gateway {} is {}", gateway.name, after.words());
+        let interface =
+            self.compiled.uplinks.gateways.get(place).map_or(InterfaceId::SELF, |it| it.interface);
+        self.say(after != Status::Online, interface, text);
     }
 
     fn say(&mut self, wrong: bool, interface: InterfaceId, text: String) {

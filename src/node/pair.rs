@@ -84,6 +84,9 @@ impl Shard {
             // A standby's flows end when the active node says so.
             self.set_passive(now, standing.role == Role::Standby);
             self.follow_assumption(now);
+            if standing.role == Role::Active {
+                self.doom_after_takeover();
+            }
         }
         self.take_up_duty(now);
         if before.cedes != standing.cedes {

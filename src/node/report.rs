@@ -13,7 +13,7 @@ use super::snapshot::{
 use crate::config::model::{Driver, Zone};
 use crate::conntrack::{Backlog, Cursor, Filter, FlowState};
 use crate::route::NextHop;
-use crate::types::{Instant, InterfaceId, PortId, Prefix};
+use crate::types::{Family, Instant, InterfaceId, PortId, Prefix};
 use crate::wire::Drop;
 
 impl Shard {
@@ -31,6 +31,8 @@ impl Shard {
             ports: self.port_rows(),
             interfaces: self.interface_rows(),
             routes: self.route_rows(),
+            gateways: self.gateway_rows(now),
+            gateway_groups: self.gateway_group_rows(),
             neighbours: self.neighbour_rows(),
             states: self.states_row(),
             counters: self.counter_rows(),
@@ -159,10 +161,14 @@ impl Shard {
     }
 
     fn route_rows(&self) -> Vec<RouteRow> {
-        let mut routes: Vec<_> = self.compiled.routes.iter().collect();
+        let selection = self.uplinks.gateways.selection();
+        let by_group = [Family::Inet, Family::Inet6].into_iter().filter_map(|family| {
+            Some((super::compiled::everything(family), selection.default_hop(family)?, RouteOrigin::Default))
+        });
+        let mut routes: Vec<_> = self.compiled.routes.iter().copied().chain(by_group).collect();
         routes
             .sort_by_key(|(prefix, _, _)| (prefix.addr().is_ipv6(), std::cmp::Reverse(prefix.prefix_len())));
-        routes.into_iter().map(|(prefix, hop, origin)| self.route_row(*prefix, *hop, *origin)).collect()
+        routes.into_iter().map(|(prefix, hop, origin)| self.route_row(prefix, hop, origin)).collect()
     }
 
     fn route_row(&self, destination: Prefix, hop: NextHop, origin: RouteOrigin) -> RouteRow {
@@ -310,6 +316,8 @@ impl Shard {
             ingress: self.interface_name(flow.ingress),
             egress: self.interface_name(flow.egress),
             rule: flow.rules[0].0,
+            gateway: flow.via.out.map(|id| self.compiled.gateway_name(id).into()),
+            reply_to: flow.via.back.map(|id| self.compiled.gateway_name(id).into()),
             age_seconds: flow.age.as_secs(),
             expires_seconds: flow.expires.as_secs(),
             packets: flow.packets,

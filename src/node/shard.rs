@@ -21,9 +21,10 @@ use super::relay::Relay;
 use super::replication::Met;
 use super::tally::Tallies;
 use super::traffic::Traffic;
+use super::uplinks::Uplinks;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
-use crate::route::{self, Neighbours, RouterAdvertiser};
+use crate::route::{self, Gateways, Neighbours, RouterAdvertiser};
 use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::pair::Version;
@@ -52,6 +53,8 @@ pub enum Why {
     Deferral,
     /// Frames of a handover wait.
     Handover,
+    /// A probe of a gateway is due, or flows of one have to end.
+    Gateways,
 }
 
 /// The router, or one worker's share of it.
@@ -88,6 +91,7 @@ pub struct Shard {
     pub(super) deferral: Deferral,
     pub(super) relay: Relay,
     pub(super) assumption: Assumption,
+    pub(super) uplinks: Uplinks,
 }
 
 impl Shard {
@@ -125,6 +129,7 @@ impl Shard {
             relay: Relay::default(),
             assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
+            uplinks: Uplinks::new(Gateways::new(compiled.uplinks.clone(), now)),
             compiled,
         };
         shard.speak(Version::OLDEST);
@@ -176,6 +181,7 @@ impl Shard {
         self.reassembly.handle_timeout(now, &mut self.whole);
         self.drain_reassembly(now, InterfaceId::SELF, out);
         self.end_deferral(now, out);
+        self.tend_gateways(now, out);
         self.finish(now, out);
     }
 
@@ -192,6 +198,7 @@ impl Shard {
             (self.assumption.poll_timeout(), Why::Handover),
             (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
+            (self.uplinks.poll_timeout(), Why::Gateways),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
     }
@@ -247,6 +254,7 @@ impl Shard {
         for event in said.events.drain(..) {
             if let route::Event::Gateway { interface, address, reachable } = event {
                 self.note_gateway((interface, address), reachable);
+                self.heed_neighbour(now, (interface, address), reachable);
             }
             self.notice(now, event);
         }

@@ -29,6 +29,12 @@ pub struct Snapshot {
     pub interfaces: Vec<InterfaceRow>,
     /// Routes, most specific first.
     pub routes: Vec<RouteRow>,
+    /// Gateways in the order of the configuration.
+    #[serde(default)]
+    pub gateways: Vec<GatewayRow>,
+    /// Gateway groups likewise.
+    #[serde(default)]
+    pub gateway_groups: Vec<GatewayGroupRow>,
     /// ARP and ND tables.
     pub neighbours: Vec<NeighbourRow>,
     /// The connection table in numbers.
@@ -100,6 +106,61 @@ pub struct RouteRow {
     pub description: String,
 }
 
+/// A gateway.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GatewayRow {
+    /// Its name.
+    pub name: String,
+    /// Where it is.
+    pub interface: String,
+    /// Its address there.
+    pub address: IpAddr,
+    /// Who is asked whether it answers; nobody when it is not watched.
+    pub monitor: Option<IpAddr>,
+    /// Everything without a better route goes there at present.
+    pub default: bool,
+    /// Mean delay of the answers.
+    pub delay_ms: Option<f64>,
+    /// Its standard deviation.
+    pub deviation_ms: Option<f64>,
+    /// Probes without an answer.
+    pub loss_percent: Option<u8>,
+    /// `pending`, `online`, `delay`, `loss` or `down`.
+    pub status: String,
+    /// The same in words, with the reason.
+    pub text: String,
+    /// For how long it has been so.
+    pub since_seconds: u64,
+    /// For people.
+    pub description: String,
+}
+
+/// A gateway group.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GatewayGroupRow {
+    /// Its name.
+    pub name: String,
+    /// It is the default gateway of its family.
+    pub default: bool,
+    /// The tier in use; 0 when none is.
+    pub tier: u8,
+    /// Its gateways.
+    pub members: Vec<GatewayMemberRow>,
+    /// For people.
+    pub description: String,
+}
+
+/// A gateway in a group.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct GatewayMemberRow {
+    /// Its name.
+    pub gateway: String,
+    /// Its tier.
+    pub tier: u8,
+    /// New flows go by it at present.
+    pub used: bool,
+}
+
 /// A neighbour.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -155,6 +216,12 @@ pub struct FlowRow {
     pub ingress: String,
     pub egress: String,
     pub rule: u32,
+    /// The gateway that it goes by.
+    #[serde(default)]
+    pub gateway: Option<String>,
+    /// The gateway by which answers go back.
+    #[serde(default)]
+    pub reply_to: Option<String>,
     pub age_seconds: u64,
     pub expires_seconds: u64,
     /// Packets and bytes, original direction first.

@@ -1,6 +1,7 @@
 //! Where packets go next: routes, the neighbours behind them, and what this router tells hosts about itself.
 //!
-//! [`Fib`] finds the next hop, [`Neighbours`] its MAC address, [`RouterAdvertiser`] announces the router. Each
+//! [`Fib`] finds the next hop, [`Neighbours`] its MAC address, [`RouterAdvertiser`] announces the router, [`Gateways`]
+//! watches the gateways and selects which of them flows go by. Each
 //! speaks through an [`Outbox`] and never waits.
 
 mod advertiser;
@@ -8,11 +9,14 @@ mod arp;
 mod budget;
 mod entry;
 mod fib;
+mod gateways;
 mod membership;
+mod monitor;
 mod nd;
 mod neighbours;
 mod own;
 mod resolve;
+mod selection;
 mod table;
 mod virtual_ips;
 
@@ -22,7 +26,10 @@ mod tests;
 pub use advertiser::{AdvertiserLink, RouterAdvertiser};
 pub use entry::NeighbourId;
 pub use fib::{Fib, NextHop};
+pub use gateways::{Change, Doomed, GatewayState, Gateways, GatewaysOutbox, Probe};
+pub use monitor::{Monitor, MonitorConfig, Reason, Report, Status};
 pub use neighbours::{LinkConfig, NeighbourConfig, NeighbourRow, Neighbours};
+pub use selection::{GatewayConfig, GatewaysConfig, GroupConfig, Selection, Watch};
 pub use virtual_ips::VirtualAddress;
 
 use std::net::IpAddr;

@@ -42,6 +42,7 @@ pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_
     // What the document says of all states holds for those of automatic rules as well.
     drafts.iter_mut().for_each(|draft| draft.state.1 = config.system.state_policy);
     drafts.extend(own(Tab::Floating).chain(own(Tab::Group)).chain(own(Tab::Interface)));
+    drafts.iter_mut().for_each(|draft| draft.reply_to &= !config.system.disable_reply_to);
     drafts
 }
 
@@ -92,6 +93,8 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
             max_src_nodes: rule.max_src_nodes,
             max_src_states: rule.max_src_states,
         },
+        way: rule.gateway.as_ref().and_then(|name| Some((places.choice(name)?, name.clone()))),
+        reply_to: !rule.disable_reply_to,
         ..Draft::new(rule.id, outcome, criteria)
     })
 }

@@ -1,7 +1,7 @@
 //! A rule on its way to being compiled: what it looks at, what it does, and words for people.
 
 use super::criteria::{Criteria, EITHER_WAY, Tag};
-use super::verdict::{Limits, Pass, Verdict};
+use super::verdict::{Choice, Limits, Pass, Verdict};
 use crate::config::model::{Protocol, RuleDirection, StatePolicy, StateType};
 use crate::types::{Direction, Family, RuleId};
 use crate::wire::{Drop, tcp_flags};
@@ -22,6 +22,10 @@ pub(super) struct Draft {
     pub state: (StateType, StatePolicy),
     /// How many.
     pub limits: Limits,
+    /// The gateway or group by which they leave.
+    pub way: Option<(Choice, String)>,
+    /// Answers go back by the gateway of the WAN by which they came in.
+    pub reply_to: bool,
     pub criteria: Criteria,
 }
 
@@ -50,6 +54,8 @@ impl Draft {
             allow_options: false,
             state,
             limits: Limits::default(),
+            way: None,
+            reply_to: true,
             criteria,
         }
     }
@@ -65,7 +71,9 @@ impl Draft {
             Outcome::Pass => {
                 let (state, policy) = self.state;
                 let pass = Pass::new(rule).logged(log).with_options(self.allow_options);
-                let mut pass = pass.tracked(state, policy).limited(!self.limits.is_none());
+                let pass = pass.tracked(state, policy).limited(!self.limits.is_none());
+                let choice = self.way.as_ref().map(|(choice, _)| *choice);
+                let mut pass = pass.by(choice).without_reply_to(!self.reply_to);
                 if self.begins_anywhere() {
                     pass = pass.picked_up_anywhere();
                 }
@@ -112,6 +120,7 @@ impl Draft {
         };
         text += if self.log { " log" } else { "" };
         text += if self.quick { " quick" } else { "" };
+        text += &self.way.as_ref().map_or(String::new(), |(_, name)| format!(" route-to {name}"));
         let Criteria { families, protocol, source, source_port, destination, destination_port, .. } =
             &self.criteria;
         match families {

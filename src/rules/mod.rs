@@ -51,4 +51,4 @@ pub use query::Query;
 pub use ruleset::{Decision, RuleInfo, Ruleset};
 pub use set::{Members, PortSet, PortTable, Set, Table};
 pub use spans::{Address, Number, Spans};
-pub use verdict::{Limits, Pass, Passed, Verdict};
+pub use verdict::{Choice, Limits, Pass, Passed, Verdict};

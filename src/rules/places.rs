@@ -8,6 +8,7 @@ use super::automatic::own_addresses;
 use super::criteria::{BOTH, Tag, bit, only};
 use super::set::{Members, PortSet, PortTable, Set, Table};
 use super::spans::Spans;
+use super::verdict::Choice;
 use crate::config::model::{AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target};
 use crate::config::{Aliases, NodeIndex, Valid};
 use crate::types::{Family, PortRange, Prefix, RuleId};
@@ -128,6 +129,13 @@ impl<'a> Places<'a> {
     /// Whether flows are bound to their interfaces, where a rule does not say.
     pub fn state_policy(&self) -> StatePolicy {
         self.config.system.state_policy
+    }
+
+    /// The gateway or gateway group of this name.
+    pub fn choice(&self, name: &str) -> Option<Choice> {
+        let gateways = self.config.gateways.iter().map(|gateway| &gateway.name);
+        let mut names = gateways.chain(self.config.gateway_groups.iter().map(|group| &group.name));
+        names.position(|other| other == name).map(|place| Choice::at(place as u16))
     }
 
     /// A tag by its name.

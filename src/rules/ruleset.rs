@@ -6,7 +6,7 @@ use super::criteria::Tag;
 use super::draft::Draft;
 use super::martian::martian;
 use super::query::Query;
-use super::verdict::{Limits, Pass, Verdict};
+use super::verdict::{Choice, Limits, Pass, Verdict};
 use crate::config::model::RuleDirection;
 use crate::types::{Direction, InterfaceId, RuleId};
 use crate::wire::Drop;
@@ -29,6 +29,8 @@ pub(super) struct Deed {
     quick: bool,
     log: bool,
     tag: Option<Tag>,
+    /// The gateway or group that it names.
+    choice: Option<Choice>,
     /// The rule's place in the directory.
     place: usize,
 }
@@ -42,6 +44,7 @@ impl Deed {
             quick: draft.quick,
             log: draft.log,
             tag: draft.tag,
+            choice: draft.way.as_ref().map(|(choice, _)| *choice),
         }
     }
 }
@@ -77,14 +80,15 @@ pub struct RuleInfo {
 }
 
 impl Ruleset {
-    /// Decides. Everything that comes in is first held against [`martian`]. Then as in pf: of the rules that match, the
+    /// Decides, with every gateway in use. Everything that comes in is first held against [`martian`]. Then as in pf: of the rules that match, the
     /// first quick one decides, and without one the last; on the way each may tag and log.
     pub fn decide(&self, query: &Query) -> Decision {
-        self.decide_seen(query, |_| {})
+        self.decide_among(query, &[], |_| {})
     }
 
-    /// Decides, and shows the place of each rule that matched on the way; see [`Ruleset::place`].
-    pub fn decide_seen(&self, query: &Query, mut seen: impl FnMut(usize)) -> Decision {
+    /// Decides, and shows the place of each rule that matched on the way; see [`Ruleset::place`]. Rules whose way out
+    /// is `idle`, by its [`Choice`], are left out.
+    pub fn decide_among(&self, query: &Query, idle: &[bool], mut seen: impl FnMut(usize)) -> Decision {
         let (way, drop) = match query.direction {
             Direction::In => (0, Drop::BlockedIn),
             Direction::Out => (1, Drop::BlockedOut),
@@ -98,6 +102,9 @@ impl Ruleset {
         let (mut tag, mut noted) = (query.tag, false);
         self.classifier.walk(query, &mut tag, |line, tag| {
             let deed = &self.deeds[line];
+            if deed.choice.is_some_and(|choice| idle.get(choice.place()) == Some(&true)) {
+                return true;
+            }
             seen(deed.place);
             *tag = deed.tag.unwrap_or(*tag);
             match deed.verdicts[way] {

@@ -40,36 +40,63 @@ impl Limits {
     }
 }
 
+/// What a rule names as its way out: a gateway or a gateway group, by its place in the document, gateways first.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Choice(u16);
+
+impl Choice {
+    /// No gateway: the routes decide.
+    const NONE: Choice = Choice(u16::MAX);
+
+    /// The gateway or group at a place.
+    pub const fn at(place: u16) -> Choice {
+        Choice(place)
+    }
+
+    /// The place.
+    pub const fn place(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The witness that a rule let a flow through. Only a ruleset makes one.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Pass {
     rule: RuleId,
-    bits: u8,
+    bits: u16,
+    choice: Choice,
 }
 
-const LOG: u8 = 1;
-const OPTIONS: u8 = 2;
-const MIDDLE: u8 = 4;
-const SLOPPY: u8 = 8;
-const STATELESS: u8 = 16;
-const FLOATING: u8 = 32;
-const LIMITED: u8 = 64;
+const _: () = assert!(size_of::<Pass>() == 8, "two of them are a flow's verdicts");
+
+const LOG: u16 = 1;
+const OPTIONS: u16 = 2;
+const MIDDLE: u16 = 4;
+const SLOPPY: u16 = 8;
+const STATELESS: u16 = 16;
+const FLOATING: u16 = 32;
+const LIMITED: u16 = 64;
+const NO_REPLY_TO: u16 = 128;
 
 impl Pass {
     pub(super) const fn new(rule: RuleId) -> Pass {
-        Pass { rule, bits: 0 }
+        Pass { rule, bits: 0, choice: Choice::NONE }
+    }
+
+    const fn with(self, bit: u16, on: bool) -> Pass {
+        Pass { bits: self.bits | if on { bit } else { 0 }, ..self }
     }
 
     pub(super) const fn logged(self, log: bool) -> Pass {
-        Pass { rule: self.rule, bits: self.bits | if log { LOG } else { 0 } }
+        self.with(LOG, log)
     }
 
     pub(super) const fn with_options(self, options: bool) -> Pass {
-        Pass { rule: self.rule, bits: self.bits | if options { OPTIONS } else { 0 } }
+        self.with(OPTIONS, options)
     }
 
     pub(super) const fn picked_up_anywhere(self) -> Pass {
-        Pass { rule: self.rule, bits: self.bits | MIDDLE }
+        self.with(MIDDLE, true)
     }
 
     pub(super) const fn tracked(self, state: StateType, policy: StatePolicy) -> Pass {
@@ -82,11 +109,19 @@ impl Pass {
             StatePolicy::IfBound => 0,
             StatePolicy::Floating => FLOATING,
         };
-        Pass { rule: self.rule, bits: self.bits | state | policy }
+        self.with(state | policy, true)
     }
 
     pub(super) const fn limited(self, limited: bool) -> Pass {
-        Pass { rule: self.rule, bits: self.bits | if limited { LIMITED } else { 0 } }
+        self.with(LIMITED, limited)
+    }
+
+    pub(super) const fn without_reply_to(self, without: bool) -> Pass {
+        self.with(NO_REPLY_TO, without)
+    }
+
+    pub(super) fn by(self, choice: Option<Choice>) -> Pass {
+        Pass { choice: choice.unwrap_or(Choice::NONE), ..self }
     }
 
     /// The place of a verdict, in a flow that another node has told of and that the rules here have not been asked about
@@ -133,6 +168,17 @@ impl Pass {
     /// The rule may have so many flows only: see [`Limits`].
     pub const fn is_limited(self) -> bool {
         self.bits & LIMITED != 0
+    }
+
+    /// The way out that the rule names.
+    #[inline]
+    pub fn choice(self) -> Option<Choice> {
+        Some(self.choice).filter(|choice| *choice != Choice::NONE)
+    }
+
+    /// Answers go back by the gateway of the WAN by which the flow came in.
+    pub const fn replies_to_gateway(self) -> bool {
+        self.bits & NO_REPLY_TO == 0
     }
 
     /// For unit tests of other modules: as if rule `rule` had let the flow through.

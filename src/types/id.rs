@@ -1,6 +1,7 @@
 //! Names of things, as small numbers on the packet path.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +28,21 @@ impl fmt::Display for RuleId {
     }
 }
 
+/// A gateway, by its name mixed down to a number: the same on both nodes of a pair and in every revision, whatever the
+/// order of the document. Never 0.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct GatewayId(pub u32);
+
+impl GatewayId {
+    /// The gateway of this name (FNV-1a). A document in which two names have one number is refused.
+    pub fn of(name: &str) -> GatewayId {
+        let mixed = name
+            .bytes()
+            .fold(0x811c_9dc5u32, |so_far, byte| (so_far ^ u32::from(byte)).wrapping_mul(0x0100_0193));
+        GatewayId(mixed.max(1))
+    }
+}
+
 /// Which way a packet crosses an interface, seen from the router, in pf's sense.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -45,6 +61,16 @@ pub enum Family {
     Inet,
     /// IPv6.
     Inet6,
+}
+
+impl Family {
+    /// That of an address.
+    pub const fn of(address: IpAddr) -> Family {
+        match address {
+            IpAddr::V4(_) => Family::Inet,
+            IpAddr::V6(_) => Family::Inet6,
+        }
+    }
 }
 
 /// All the randomness that an engine will ever use.

@@ -11,7 +11,7 @@ mod pair;
 mod port_range;
 mod release;
 
-pub use id::{Direction, Family, InterfaceId, PortId, Random, RuleId, Seed};
+pub use id::{Direction, Family, GatewayId, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
 pub use ipnet::{IpNet as Prefix, Ipv4Net, Ipv6Net};
 pub use key::PublicKey;

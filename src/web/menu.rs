@@ -52,6 +52,7 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("Counters", "/status/counters", Look),
                 entry("Dashboard", "/", Look),
                 entry("Dropped Packets", "/status/drops", Look),
+                entry("Gateways", "/status/gateways", Look),
                 entry("Interfaces", "/status/interfaces", Look),
             ],
         ),

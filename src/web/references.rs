@@ -27,13 +27,15 @@ enum Form {
     Negated,
     /// As `lan net` or `lan address`, perhaps behind `! `.
     Endpoint,
+    /// In front of a stroke and a tier.
+    Tier,
     /// Alone, in a part of the same thing.
     Own,
 }
 
 /// Every place: which name, how it stands there, and where; `[]` is each entry of a list.
 static PLACES: &[(Noun, Form, &str)] = {
-    use Form::{Bare, Endpoint, Negated, Own};
+    use Form::{Bare, Endpoint, Negated, Own, Tier};
     use Noun::{Alias, Certificate, Gateway, Interface};
     &[
         (Alias, Bare, "alias[].entries[]"),
@@ -69,6 +71,8 @@ static PLACES: &[(Noun, Form, &str)] = {
         (Interface, Endpoint, "outbound.rule[].source"),
         (Interface, Endpoint, "outbound.rule[].destination"),
         (Gateway, Bare, "route[].gateway"),
+        (Gateway, Bare, "rule[].gateway"),
+        (Gateway, Tier, "gateway_group[].members[]"),
         (Certificate, Bare, "system.web.certificate"),
     ]
 };
@@ -149,7 +153,7 @@ fn expand(value: &Value, pattern: &str, path: String, found: &mut dyn FnMut(&str
 /// What stands before a name, the name, and what stands behind it.
 fn parts(form: Form, text: &str) -> Option<(&str, &str, &str)> {
     let bare = |text| match form {
-        Form::Bare | Form::Own => ("", text),
+        Form::Bare | Form::Tier | Form::Own => ("", text),
         Form::Negated | Form::Endpoint => {
             let rest = str::strip_prefix(text, "! ").unwrap_or(text);
             (&text[..text.len() - rest.len()], rest)
@@ -158,6 +162,10 @@ fn parts(form: Form, text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = bare(text);
     match form {
         Form::Bare | Form::Own | Form::Negated => Some((before, rest, "")),
+        Form::Tier => {
+            let (name, _) = rest.split_once('|')?;
+            Some((before, name, &rest[name.len()..]))
+        }
         Form::Endpoint => {
             let name = rest.strip_suffix(" net").or_else(|| rest.strip_suffix(" address"))?;
             Some((before, name, &rest[name.len()..]))
@@ -221,6 +229,9 @@ members = ["out", "in"]
 name = "GW"
 interface = "out"
 address = "198.51.100.1"
+[[gateway_group]]
+name = "group"
+members = ["GW|1"]
 [[route]]
 destination = "10.9.0.0/16"
 gateway = "GW"
@@ -240,11 +251,13 @@ entries = ["443"]
 id = 1000000
 interface = "in"
 action = "pass"
+family = "inet"
 protocol = "tcp"
 source = "! hosts"
 source_port = "ports"
 destination = "! in address"
 destination_port = "ports"
+gateway = "GW"
 [[rule]]
 id = 1000001
 floating = true
@@ -319,7 +332,7 @@ target = "more"
         for (_, old, _) in names {
             let stands = |line: &&str| {
                 let values = line.split_once('=').map_or("", |(_, value)| value);
-                values.split(['"', ' ']).any(|word| word == old)
+                values.split(['"', ' ', '|']).any(|word| word == old)
             };
             assert_eq!(text.lines().find(stands), None, "{old}");
         }
@@ -335,7 +348,10 @@ target = "more"
             uses(&tree, Noun::Alias, "more"),
             ["alias[0].entries[1].value", "outbound.rule[0].target"]
         );
-        assert_eq!(uses(&tree, Noun::Gateway, "GW"), ["route[0].gateway"]);
+        assert_eq!(
+            uses(&tree, Noun::Gateway, "GW"),
+            ["route[0].gateway", "rule[0].gateway", "gateway_group[0].members[0]"]
+        );
         assert!(uses(&tree, Noun::Alias, "host").is_empty() && uses(&tree, Noun::Alias, "in").is_empty());
         assert_eq!(counts(&tree, Noun::Alias)["ports"], 6);
         let interfaces = counts(&tree, Noun::Interface);

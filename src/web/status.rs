@@ -11,8 +11,6 @@ use super::handle::{LAST_PAGE, PAGE};
 use super::message::{busy, html};
 use super::site::Site;
 use super::visitor::Visitor;
-use crate::config::Config;
-use crate::config::model::Gateway;
 use crate::node::snapshot::{CounterRow, DropRow, FlowRow, Snapshot};
 use crate::node::{PairPathRow, PairSnapshot, ReplicationRow};
 
@@ -34,6 +32,7 @@ pub(super) enum Part {
     Interfaces,
     Drops,
     Counters,
+    Gateways,
     Routes,
     Neighbours,
     States,
@@ -41,12 +40,13 @@ pub(super) enum Part {
 
 impl Part {
     /// Every one.
-    pub const ALL: [Part; 8] = [
+    pub const ALL: [Part; 9] = [
         Part::Dashboard,
         Part::Carp,
         Part::Interfaces,
         Part::Drops,
         Part::Counters,
+        Part::Gateways,
         Part::Routes,
         Part::Neighbours,
         Part::States,
@@ -60,6 +60,7 @@ impl Part {
             Part::Interfaces => ("Interfaces", "/status/interfaces"),
             Part::Drops => ("Dropped Packets", "/status/drops"),
             Part::Counters => ("Counters", "/status/counters"),
+            Part::Gateways => ("Gateways", "/status/gateways"),
             Part::Routes => ("Routes", "/diagnostics/routes"),
             Part::Neighbours => ("ARP and NDP Table", "/diagnostics/neighbours"),
             Part::States => ("States", "/diagnostics/states"),
@@ -74,33 +75,6 @@ struct Page {
     frame: Frame,
     part: Part,
     status: Status,
-    gateways: Vec<GatewayLine>,
-}
-
-/// A gateway of the document, and how its neighbour is.
-struct GatewayLine {
-    name: String,
-    interface: String,
-    address: String,
-    default: bool,
-    /// As the table of neighbours calls it; `unknown` when nothing was sent there of late.
-    state: String,
-}
-
-fn gateways(config: &Config, snapshot: &Snapshot) -> Vec<GatewayLine> {
-    let line = |gateway: &Gateway| {
-        let neighbours = snapshot.neighbours.iter();
-        let mut own =
-            neighbours.filter(|row| row.address == gateway.address && row.interface == gateway.interface);
-        GatewayLine {
-            name: gateway.name.clone(),
-            interface: gateway.interface.clone(),
-            address: gateway.address.to_string(),
-            default: gateway.default,
-            state: own.next().map_or_else(|| "unknown".into(), |row| row.state.clone()),
-        }
-    };
-    config.gateways.iter().map(line).collect()
 }
 
 /// Everything that the pages show.
@@ -188,6 +162,12 @@ mod filters {
     #[askama::filter_fn]
     pub fn progress(row: &ReplicationRow, _: &dyn Values) -> askama::Result<String> {
         Ok(super::progress(row))
+    }
+
+    /// A time, where there is one.
+    #[askama::filter_fn]
+    pub fn millis(millis: &Option<f64>, _: &dyn Values) -> askama::Result<String> {
+        Ok(millis.map(|millis| format!("{millis:.1} ms")).unwrap_or_default())
     }
 
     /// Seconds, in the units that people read.
@@ -285,8 +265,7 @@ pub(super) async fn show(part: Part, site: Site, visitor: Visitor, wanted: Wante
     let Some(status) = Status::gather(&site, &wanted).await else { return busy() };
     let (title, path) = part.about();
     let frame = Frame::new(&site, &visitor, title, path).await;
-    let gateways = gateways(&site.config(), &status.snapshot);
-    html(&Page { frame, part, status, gateways })
+    html(&Page { frame, part, status })
 }
 
 /// `GET /status.json`
@@ -300,7 +279,10 @@ pub(super) async fn status_json(State(site): State<Site>, Query(wanted): Query<W
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::node::snapshot::{InterfaceRow, NeighbourRow, PortRow, RouteRow, StatesRow};
+    use crate::node::snapshot::{
+        GatewayGroupRow, GatewayMemberRow, GatewayRow, InterfaceRow, NeighbourRow, PortRow, RouteRow,
+        StatesRow,
+    };
     use crate::node::{Finding, PairPeerRow as PeerRow, PairVirtualIpRow, TransitionRow};
     use crate::types::MacAddr;
 
@@ -379,11 +361,8 @@ mod tests {
         }
     }
 
-    const PAIR: &str = include_str!("../../configs/pair.toml");
-
     fn page(part: Part, status: Status) -> String {
-        let gateways = gateways(&crate::config::load(PAIR).unwrap(), &status.snapshot);
-        Page { frame: Frame::example(), part, status, gateways }.render().unwrap()
+        Page { frame: Frame::example(), part, status }.render().unwrap()
     }
 
     #[test]
@@ -455,6 +434,8 @@ mod tests {
             ingress: "lan".into(),
             egress: "wan".into(),
             rule: 100,
+            gateway: Some("WANGW".into()),
+            reply_to: None,
             age_seconds: 4000,
             expires_seconds: 86_321,
             packets: [1201, 2400],
@@ -477,6 +458,27 @@ mod tests {
                 interface("lan", "lan", Some(20), &["192.168.1.1/24"]),
                 interface("dmz", "dmz", Some(30), &["192.168.2.1/24"]),
             ],
+            gateways: vec![GatewayRow {
+                name: "WANGW".into(),
+                interface: "wan".into(),
+                address: "203.0.113.1".parse().unwrap(),
+                monitor: None,
+                default: true,
+                delay_ms: Some(12.34),
+                deviation_ms: None,
+                loss_percent: Some(25),
+                status: "down".into(),
+                text: "down: packets are <lost>".into(),
+                since_seconds: 61,
+                description: String::new(),
+            }],
+            gateway_groups: vec![GatewayGroupRow {
+                name: "BOTH".into(),
+                default: false,
+                tier: 2,
+                members: vec![GatewayMemberRow { gateway: "LTE".into(), tier: 2, used: true }],
+                description: "Office".into(),
+            }],
             routes: vec![route("192.168.1.0/24", None), route("0.0.0.0/0", Some("203.0.113.1"))],
             neighbours: vec![
                 neighbour("192.168.1.10", Some(mac(0x10)), "reachable"),
@@ -539,6 +541,9 @@ mod tests {
             "0.0.0.0/0",
             "203.0.113.1",
             "state failed",
+            "state down\">down: packets are &#60;lost&#62;",
+            "12.3 ms",
+            "LTE, tier 2",
             "192.168.1.10:50000 \u{2192} 198.51.100.10:443",
             "203.0.113.2:31337 \u{2192} 198.51.100.10:443",
             "101 to 102 of",

@@ -180,7 +180,7 @@ fn try_out(compiled: &Compiled, ports: &BTreeSet<u16>, from: &Side, to: [Option<
                 dscp: 0,
             };
             let question = asked.question(compiled);
-            question.is_ok_and(|question| explain(compiled, &question).verdict == "pass")
+            question.is_ok_and(|question| explain(compiled, &[], &question).verdict == "pass")
         })
     };
     let open = |number: u8| ports.iter().copied().filter(|port| passes(number, *port)).collect::<Vec<_>>();

@@ -8,6 +8,7 @@ pub mod carp;
 pub mod checksum;
 pub mod coalesce;
 mod drop;
+pub mod echo;
 pub mod filter;
 mod flow_key;
 pub mod fragment;

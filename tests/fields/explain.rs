@@ -168,7 +168,7 @@ fn an_explanation_is_what_the_packet_path_does() {
             protocol,
             dscp: 0,
         };
-        let explanation = node::explain(&compiled, &asked.question(&compiled).unwrap());
+        let explanation = node::explain(&compiled, &[], &asked.question(&compiled).unwrap());
         let before: Vec<u64> = Drop::ALL.iter().map(|drop| rig.shard.drops_of(*drop)).collect();
         let happened = done(&mut rig, from, packet);
         match (explained(&explanation), happened) {
@@ -199,7 +199,7 @@ fn an_explanation_names_each_decision() {
     let asked = |src: &str, dst: &str, interface: &str, dport: u16| {
         let (src, dst) = (src.parse().unwrap(), dst.parse().unwrap());
         let asked = Asked { interface: interface.into(), src, sport: 4000, dst, dport, protocol: 6, dscp: 0 };
-        let explanation = node::explain(&compiled, &asked.question(&compiled).unwrap());
+        let explanation = node::explain(&compiled, &[], &asked.question(&compiled).unwrap());
         let steps = explanation.steps.iter().map(|step| (step.what.clone(), step.rule, step.setting.clone()));
         (explanation.verdict, steps.collect::<Vec<_>>())
     };
@@ -214,6 +214,7 @@ fn an_explanation_names_each_decision() {
                 step("destination", Some(1_000_030), None),
                 step("rules in", Some(1_000_023), None),
                 step("route", None, Some("node.interface.addresses")),
+                step("answers", None, Some("rule.disable_reply_to")),
                 step("rules out", Some(20_002), policy),
             ]
         )

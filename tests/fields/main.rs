@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod explain;
+mod gateways;
 mod nat;
 mod pair;
 mod policy;
@@ -61,11 +62,13 @@ name = "GW"
 interface = "wan"
 address = "198.51.100.1"
 default = true
+monitor_disable = true
 [[gateway]]
 name = "GW6"
 interface = "wan"
 address = "2001:db8:1::1"
 default = true
+monitor_disable = true
 [[rule]]
 id = 1000001
 interface = "lan"

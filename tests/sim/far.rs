@@ -90,6 +90,7 @@ mtu = {mtu}
 name = "CUSTOMER"
 interface = "near"
 address = "2001:db8:1::2"
+monitor_disable = true
 [[route]]
 destination = "2001:db8:10::/64"
 gateway = "CUSTOMER"

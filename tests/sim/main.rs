@@ -24,6 +24,7 @@ mod far;
 mod floods;
 mod forge;
 mod fragments;
+mod gateways;
 mod handovers;
 mod host;
 mod invariants;

@@ -111,11 +111,13 @@ name = "WAN_GW"
 interface = "wan"
 address = "203.0.113.1"
 default = true
+monitor_disable = true
 [[gateway]]
 name = "WAN_GW6"
 interface = "wan"
 address = "2001:db8:1::1"
 default = true
+monitor_disable = true
 {LAN_ANYWHERE}
 [[rule]]
 id = 1000010
@@ -184,6 +186,11 @@ impl Pair {
 
     /// Nodes that have no power yet.
     pub fn cold(seed: u64, quality: Quality) -> Pair {
+        Pair::obeying(seed, quality, [compiled(0), compiled(1)])
+    }
+
+    /// The same with another document.
+    pub fn obeying(seed: u64, quality: Quality, documents: [Arc<Compiled>; 2]) -> Pair {
         let mut world = World::new(seed);
         let mac = |last: u8| MacAddr([2, 0, 0, 0, 0, last]);
         let sites = [
@@ -195,8 +202,13 @@ impl Pair {
             let clock = Clock::ahead(Duration::from_secs([77, 5000][node] + seed % 7));
             world.add_node(|seed, now| {
                 let links = vec![true; usize::from(PORTS)];
-                let mut router =
-                    Router::of_pair((compiled(node), identity(node)), seed, now, (clock, links), true);
+                let mut router = Router::of_pair(
+                    (Arc::clone(&documents[node]), identity(node)),
+                    seed,
+                    now,
+                    (clock, links),
+                    true,
+                );
                 router.alive = false;
                 router
             });

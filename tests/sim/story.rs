@@ -62,11 +62,13 @@ name = "WAN_GW"
 interface = "wan"
 address = "203.0.113.1"
 default = true
+monitor_disable = true
 [[gateway]]
 name = "WAN_GW6"
 interface = "wan"
 address = "2001:db8:1::1"
 default = true
+monitor_disable = true
 
 {lan_rule}
 

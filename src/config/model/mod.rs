@@ -6,6 +6,7 @@
 mod alias;
 mod certificate;
 mod endpoint;
+mod gateway;
 mod interface;
 mod nat;
 mod node;
@@ -25,13 +26,14 @@ use serde::{Deserialize, Serialize};
 pub use alias::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
 pub use certificate::Certificate;
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
+pub use gateway::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Trigger, Watching};
 pub use interface::{Interface, InterfaceGroup, Zone};
 pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
 pub use node::{Driver, Node, NodeInterface, Port};
 pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
 pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
-pub use routing::{Gateway, Route};
+pub use routing::Route;
 pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
 pub use secret::Secret;
 pub use system::{System, Web};
@@ -65,6 +67,9 @@ pub struct Config {
     /// Next hops with a name.
     #[serde(rename = "gateway", default, skip_serializing_if = "is_default")]
     pub gateways: Vec<Gateway>,
+    /// Several of them, in tiers.
+    #[serde(rename = "gateway_group", default, skip_serializing_if = "is_default")]
+    pub gateway_groups: Vec<GatewayGroup>,
     /// Static routes.
     #[serde(rename = "route", default, skip_serializing_if = "is_default")]
     pub routes: Vec<Route>,

@@ -82,6 +82,13 @@ pub struct Rule {
     /// The most flows of one source (`max-src-states`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_src_states: Option<u32>,
+    /// The gateway or gateway group by which flows leave, instead of the routes; networks that are attached directly are
+    /// reached without.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub gateway: Option<String>,
+    /// Answers to flows that come in by a WAN go where the routes lead, not back by that WAN's gateway.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub disable_reply_to: bool,
     /// The port forward that this rule belongs to: interface, family, protocol, source and destination are the
     /// forward's.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -128,6 +135,8 @@ impl Rule {
             max_states: None,
             max_src_nodes: None,
             max_src_states: None,
+            gateway: None,
+            disable_reply_to: false,
             port_forward: None,
             log: false,
             disabled: false,

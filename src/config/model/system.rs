@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
+use super::{KillStates, Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
 use crate::config::defaults;
 use crate::types::{ReleaseKey, ReleaseVersion};
 
@@ -34,6 +34,21 @@ pub struct System {
     /// Whether flows are bound to the interfaces by which they began.
     #[serde(skip_serializing_if = "is_default")]
     pub state_policy: StatePolicy,
+    /// Which flows end when a gateway goes down.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kill_states_on_gateway_failure: KillStates,
+    /// Flows that went over a higher tier of a gateway group end when a lower one is up again.
+    #[serde(skip_serializing_if = "is_default")]
+    pub kill_states_on_gateway_recovery: bool,
+    /// A rule whose gateway is down is left out; otherwise the routes lead where it would.
+    #[serde(skip_serializing_if = "is_default")]
+    pub skip_rules_when_gateway_down: bool,
+    /// Flows of one source go by the same gateway of a tier.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sticky_connections: bool,
+    /// Answers to flows that come in by a WAN go where the routes lead, not back by that WAN's gateway.
+    #[serde(skip_serializing_if = "is_default")]
+    pub disable_reply_to: bool,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
@@ -73,6 +88,11 @@ impl Default for System {
             web: Web::default(),
             optimization: Optimization::Normal,
             state_policy: StatePolicy::IfBound,
+            kill_states_on_gateway_failure: KillStates::None,
+            kill_states_on_gateway_recovery: false,
+            skip_rules_when_gateway_down: false,
+            sticky_connections: false,
+            disable_reply_to: false,
             timeouts: SetTimeouts::default(),
         }
     }

@@ -114,7 +114,11 @@ fn the_first_node_of_a_pair_becomes_a_pair_of_one() {
     let vips: Vec<String> = report.effect.virtual_ips.clone();
     assert_eq!(vips, ["1@wan: 198.51.100.2/24, 198.51.100.10/24, 198.51.100.11/24", "2@lan: 192.168.1.1/24"]);
     let gateways = &report.effect.gateways;
-    assert_eq!(gateways[0], "WANGW: 198.51.100.1 by wan, default");
+    assert_eq!(gateways[0], "WANGW: 198.51.100.1 by wan");
+    assert_eq!(config.gateways[0].monitor, Some("198.51.100.254".parse().unwrap()));
+    let group = &config.gateway_groups[0];
+    assert_eq!((group.name.as_str(), group.default, group.trigger), ("FAILOVER", true, Trigger::DownLoss));
+    assert_eq!(group.members, [GroupMember { gateway: "WANGW".into(), tier: 1 }]);
     assert!(config.gateways.iter().any(|gateway| gateway.name == "WANGW6" && gateway.default));
     assert_eq!(config.system.hostname, "fw1.example.net");
     assert_eq!((config.system.web.port, config.system.state_limit), (8443, 200_000));
@@ -165,7 +169,6 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         "1 user: set its password with koi user password; it is kept with its SHA-512 hash",
         "1 schedule: ",
         "1 limiter: ",
-        "1 gateway group: ",
         "1 DHCP server: there is none yet; 1 static mappings are kept",
         "2 separator: ",
         "1 certificate: ",
@@ -179,7 +182,7 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         "1 virtual IP: proxy ARP: Koi answers for it as for its own, where the virtual IP is; with the mask",
         "1 alias: without 1 entries",
         "1 state sync: a pair of one",
-        "1 default gateway: the default gateway is the group FAILOVER",
+        "1 gateway group: without WAN_DHCP, which is not in force",
     ] {
         assert!(adapted.iter().any(|line| line.starts_with(says)), "{says}: {adapted:#?}");
     }

@@ -6,6 +6,8 @@
 mod aliases;
 mod certificates;
 mod endpoints;
+mod gateway_groups;
+mod gateways;
 mod interfaces;
 mod names;
 mod nat;
@@ -34,6 +36,8 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     interfaces::check(&config, &mut report);
     pair::check(&config, &mut report);
     virtual_ips::check(&config, &mut report);
+    gateways::check(&config, &mut report);
+    gateway_groups::check(&config, &mut report);
     routing::check(&config, &mut report);
     check_policy(&config, &mut report);
     users::check(&config, &mut report);

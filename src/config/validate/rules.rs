@@ -1,6 +1,7 @@
 //! `[[rule]]` and `[[interface_group]]`: filter rules.
 
 use super::endpoints::{self, Matches, families};
+use super::gateway_groups;
 use super::names::{Unique, check_name, unknown};
 use super::{Ids, Report, Scene, find_interface};
 use crate::config::defaults::{RULE_LIMIT, TAG_LIMIT};
@@ -21,6 +22,7 @@ pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
         }
         check_action(&path, rule, report);
         check_tags(&path, rule, report);
+        gateway_groups::check_rule(config, &path, rule, report);
     }
     let tags: std::collections::BTreeSet<&str> = config
         .rules

@@ -1,19 +1,18 @@
-//! The configuration as a whole: versions of it, the candidate, and the life of a change.
+//! Versions of the configuration as a whole, and what is different between them.
 
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::call::{Call, Reply, unexpected};
-use super::edit::{More, ask, ask_of_candidate, edit, edited, mask};
+use super::candidate::{Given, given};
+use super::edit::{ask, mask};
 use super::problem::{Kind, Outcome, Problem, TROUBLES, Trouble};
 use super::query::{Parameter, Takes, parameter};
 use super::rights::right_to_look;
 use super::route::{DOCUMENT, Route, Verb};
-use super::schema::{flag, like, list, maybe, named, number, object, one_of, text};
-use super::sections::merge;
+use super::schema::{flag, like, list, maybe, named, number, object, text};
 use crate::cluster::tokens::Scope;
-use crate::config::{self, Config, life::Author};
-use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Standing, Version};
+use crate::config::{self, Config};
+use crate::io::config_request::{ConfigAnswer, ConfigRequest, Standing, Version};
 use crate::web::change::judge;
 use crate::web::form::tree;
 use crate::web::visitor::Right;
@@ -29,10 +28,6 @@ const BETWEEN: &[Parameter] = &[
 
 /// Every route of this room.
 pub(super) fn routes() -> Vec<Route> {
-    [looks(), edits(), lives()].concat()
-}
-
-fn looks() -> Vec<Route> {
     let standing =
         Standing { candidate: None, confirm_within: None, unseen: None, pair: None, ..Standing::default() };
     let mut standing = like(&standing);
@@ -109,69 +104,6 @@ fn looks() -> Vec<Route> {
     ]
 }
 
-fn edits() -> Vec<Route> {
-    let changes = |route: Route| route.needs(Scope::Configure, Right::Operate).edits();
-    vec![
-        changes(
-            Route::new(Verb::Put, "/config/candidate", "Makes this document the candidate", edited(&[]), put)
-                .takes_up_to(given(), DOCUMENT),
-        ),
-        changes(
-            Route::new(
-                Verb::Patch,
-                "/config/candidate",
-                "Merges this into the candidate (RFC 7396): several sections at once",
-                edited(&[]),
-                patch,
-            )
-            .takes_up_to(named("Document"), DOCUMENT),
-        ),
-        changes(Route::new(
-            Verb::Delete,
-            "/config/candidate",
-            "Throws the candidate away",
-            difference(),
-            discard_all,
-        )),
-        changes(
-            Route::new(
-                Verb::Post,
-                "/config/discard",
-                "Takes one change out of the candidate",
-                difference(),
-                discard,
-            )
-            .takes(object(&[("change", number("Its number in the difference."))], &[])),
-        ),
-    ]
-}
-
-fn lives() -> Vec<Route> {
-    let applied = applied();
-    vec![
-        Route::new(Verb::Post, "/config/apply", "Puts the candidate in force", applied.clone(), apply)
-            .takes(how())
-            .needs(Scope::Configure, Right::Operate)
-            .edits(),
-        Route::new(
-            Verb::Post,
-            "/config/confirm",
-            "What waits to be confirmed stays",
-            like(&Standing::default()),
-            confirm,
-        )
-        .needs(Scope::Operate, Right::Operate),
-        Route::new(
-            Verb::Post,
-            "/config/rollback",
-            "What waits to be confirmed goes back at once",
-            applied,
-            rollback,
-        )
-        .needs(Scope::Operate, Right::Operate),
-    ]
-}
-
 fn judgement() -> Value {
     object(
         &[
@@ -193,11 +125,8 @@ fn judgement() -> Value {
     )
 }
 
-fn given() -> Value {
-    object(&[], &[("document", named("Document")), ("text", text("The same as TOML; one of the two."))])
-}
-
-fn difference() -> Value {
+/// The schema of a difference.
+pub(super) fn difference() -> Value {
     object(
         &[
             ("changes", list(named("Change"))),
@@ -206,77 +135,6 @@ fn difference() -> Value {
         ],
         &[],
     )
-}
-
-/// What is answered when something came into force.
-pub(super) fn applied() -> Value {
-    object(
-        &[
-            ("revision", number("Its number.")),
-            ("hash", text("Its hash.")),
-            (
-                "confirm_within",
-                maybe(number("It goes back by itself unless it is confirmed within so many seconds.")),
-            ),
-            ("pair", maybe(text("What became of it on the peer."))),
-        ],
-        &[],
-    )
-}
-
-/// How something comes into force.
-pub(super) fn how() -> Value {
-    let seconds = object(&[("seconds", number("From 1 to 86400."))], &[]);
-    let words =
-        one_of(&["when-risky", "never"], "When it could lock somebody out (by itself), or not at all.");
-    object(&[], &[("confirm", json!({ "oneOf": [words, seconds] })), ("why", text("For the history."))])
-}
-
-/// See [`how`].
-#[derive(Deserialize, Default)]
-#[serde(deny_unknown_fields, default)]
-pub(super) struct How {
-    confirm: Confirmation,
-    why: String,
-}
-
-impl How {
-    /// As it is asked for.
-    pub fn request(self, version: Version, author: Author) -> ConfigRequest {
-        let How { confirm: confirmation, why } = self;
-        ConfigRequest::Apply { version, confirmation, why, author }
-    }
-}
-
-/// A document, in one of its two forms.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Given {
-    document: Option<Map<String, Value>>,
-    text: Option<String>,
-}
-
-impl Given {
-    /// The tree of the document.
-    fn tree(self) -> Outcome<Map<String, Value>> {
-        match self {
-            Given { document: Some(document), text: None } => Ok(document),
-            Given { document: None, text: Some(text) } => {
-                let wrong = |problems: Vec<config::Problem>| {
-                    Problem::invalid(problems.iter().map(Trouble::in_text).collect())
-                };
-                let valid = config::load(&text).map_err(wrong)?;
-                match tree::tree(&valid) {
-                    Value::Object(document) => Ok(document),
-                    _ => Err(unexpected()),
-                }
-            }
-            Given { document: Some(_), text: Some(_) } | Given { document: None, text: None } => {
-                let remedy = "Send either \"document\" or \"text\".";
-                Err(Problem::malformed("/", "It is not clear which document is meant.", remedy))
-            }
-        }
-    }
 }
 
 async fn standing_of(call: Call) -> Outcome<Reply> {
@@ -407,81 +265,4 @@ pub(super) fn told(call: &Call, answer: ConfigAnswer) -> Outcome<Reply> {
     let ConfigAnswer::Difference { rows, text, problems } = answer else { return Err(unexpected()) };
     let text = call.caller.may(Scope::Read, Right::Administer).then_some(text);
     Reply::json(&json!({ "changes": rows, "text": text, "problems": problems }))
-}
-
-async fn put(call: Call) -> Outcome<Reply> {
-    let mut given = call.json::<Given>()?.tree()?;
-    let caller = call.caller.clone();
-    edit(&call, "put another document into the candidate", move |tree| {
-        let Value::Object(before) = tree else { return Err(unexpected()) };
-        // The number is the document's own; what the caller does not see stays.
-        for (section, value) in before.iter() {
-            if section == "revision" || !caller.may(Scope::Read, right_to_look(section)) {
-                given.insert(section.clone(), value.clone());
-            }
-        }
-        *tree = Value::Object(given);
-        Ok(More::new())
-    })
-    .await
-}
-
-async fn patch(call: Call) -> Outcome<Reply> {
-    let mut given: Map<String, Value> = call.json()?;
-    given.remove("revision");
-    edit(&call, "merged something into the candidate", move |tree| {
-        merge(tree, Value::Object(given));
-        Ok(More::new())
-    })
-    .await
-}
-
-async fn discard_all(call: Call) -> Outcome<Reply> {
-    let answer = ask_of_candidate(&call, ConfigRequest::Discard { change: None }).await?;
-    call.note("discarded the changes");
-    told(&call, answer)
-}
-
-/// One change.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct One {
-    change: usize,
-}
-
-async fn discard(call: Call) -> Outcome<Reply> {
-    let One { change } = call.json()?;
-    let answer = ask_of_candidate(&call, ConfigRequest::Discard { change: Some(change) }).await?;
-    call.note(format_args!("discarded change {change}"));
-    told(&call, answer)
-}
-
-async fn apply(call: Call) -> Outcome<Reply> {
-    let how: How = call.json()?;
-    let request = how.request(Version::Candidate, call.caller.author());
-    let answer = ask_of_candidate(&call, request).await?;
-    in_force(&call, answer, "applied the changes")
-}
-
-async fn confirm(call: Call) -> Outcome<Reply> {
-    let ConfigAnswer::Standing(standing) = ask(&call, ConfigRequest::Confirm).await? else {
-        return Err(unexpected());
-    };
-    call.note("confirmed the changes");
-    Reply::json(&standing)
-}
-
-async fn rollback(call: Call) -> Outcome<Reply> {
-    let answer = ask(&call, ConfigRequest::Rollback { author: call.caller.author() }).await?;
-    in_force(&call, answer, "took the changes back")
-}
-
-/// Something has come into force.
-pub(super) fn in_force(call: &Call, answer: ConfigAnswer, what: &str) -> Outcome<Reply> {
-    let ConfigAnswer::Applied { revision, hash, confirm_within, pair } = answer else {
-        return Err(unexpected());
-    };
-    call.note(format_args!("{what}: revision {revision}"));
-    let body = json!({ "revision": revision, "hash": hash, "confirm_within": confirm_within, "pair": pair });
-    Ok(Reply::json(&body)?.of_edition(hash))
 }

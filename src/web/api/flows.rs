@@ -27,6 +27,7 @@ const PAGE: &[Parameter] = &[
     parameter("protocol", Takes::Text, "tcp, udp, icmp, icmp6 or a number."),
     parameter("id", Takes::Number(u64::MAX), "Number of the flow."),
     parameter("rule", Takes::Number(u32::MAX as u64), "The rule that let it in or out."),
+    parameter("gateway", Takes::Text, "Name of the gateway that it goes by, or its answers."),
     parameter("limit", Takes::Number(MOST), "How many at most; 100 by itself."),
     parameter("after", Takes::Number(u64::MAX), "Go on behind the flow of this number: what \"next\" said."),
 ];
@@ -42,6 +43,7 @@ struct Which {
     protocol: Option<String>,
     id: Option<u64>,
     rule: Option<u32>,
+    gateway: Option<String>,
     /// Every flow: must be said when nothing else is.
     all: bool,
 }
@@ -87,6 +89,7 @@ fn which() -> Value {
             ("protocol", text("tcp, udp, icmp, icmp6 or a number.")),
             ("id", number("Number of the flow.")),
             ("rule", number("The rule that let it in or out.")),
+            ("gateway", text("Name of the gateway that it goes by, or its answers.")),
             ("all", flag("Every flow; must be said when nothing else is.")),
         ],
     )
@@ -102,6 +105,8 @@ fn example() -> FlowRow {
         ingress: String::new(),
         egress: String::new(),
         rule: 0,
+        gateway: None,
+        reply_to: None,
         age_seconds: 0,
         expires_seconds: 0,
         packets: [0; 2],
@@ -119,6 +124,7 @@ async fn show(call: Call) -> Outcome<Reply> {
         protocol: query.parse("protocol", number_of)?,
         id: query.number("id"),
         rule: query.number("rule").and_then(|rule| rule.try_into().ok()),
+        gateway: query.text("gateway").map(str::to_owned),
     };
     let limit = query.number("limit").unwrap_or(USUAL).max(1) as u32;
     match call.ask(Request::Flows { filter, limit, after: query.number("after") }).await? {
@@ -151,7 +157,7 @@ async fn end(call: Call, only_count: bool) -> Outcome<Reply> {
 
 impl Which {
     fn filter(self) -> Outcome<FlowFilter> {
-        let Which { src, dst, address, port, protocol, id, rule, all: _ } = self;
+        let Which { src, dst, address, port, protocol, id, rule, gateway, all: _ } = self;
         let prefix = |name: &str, text: Option<String>| read(name, text, network);
         Ok(FlowFilter {
             src: prefix("/src", src)?,
@@ -161,6 +167,7 @@ impl Which {
             port,
             id,
             rule,
+            gateway,
         })
     }
 }

@@ -4,8 +4,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::call::{Call, Reply, unexpected};
-use super::config::{How, applied, how, in_force};
 use super::edit::ask;
+use super::force::{How, applied, how, in_force};
 use super::problem::{Kind, Outcome, Problem};
 use super::query::{Parameter, Takes, parameter};
 use super::route::{Route, Verb};

@@ -9,10 +9,13 @@
 //! problem (RFC 9457).
 
 mod call;
+mod candidate;
 mod config;
 mod door;
 mod edit;
+mod entries;
 mod flows;
+mod force;
 mod history;
 mod openapi;
 mod pair;
@@ -41,6 +44,8 @@ fn routes() -> Vec<Route> {
     let rooms = [
         ("about", vec![openapi::route(), tokens::own()]),
         ("configuration", config::routes()),
+        ("candidate", candidate::routes()),
+        ("candidate", force::routes()),
         ("history", history::routes()),
         ("files", transfer::routes()),
         ("sections", sections::routes()),

@@ -234,7 +234,7 @@ async fn under_candidate(call: Call, asked: Asked) -> Outcome<Reply> {
         let node = document.node(Some(name)).map_err(|_| Rejected::Gone)?;
         let ports = document.node_part(node).ports.len();
         let compiled = Compiled::new(Arc::clone(&document), node, 0, vec![Offload::NONE; ports]);
-        Ok(asked.question(&compiled).map(|question| node::explain(&compiled, &question)))
+        Ok(asked.question(&compiled).map(|question| node::explain(&compiled, &[], &question)))
     });
     match explained.await? {
         Ok(explanation) => Reply::json(&explanation),

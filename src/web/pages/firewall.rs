@@ -215,6 +215,18 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Number { default: "no limit" },
         "The most connections of each source.",
     ),
+    field(
+        "gateway",
+        "Gateway",
+        Kind::Name(&["gateway", "gateway_group"]),
+        "The gateway or group by which connections leave; where the routes lead when none is chosen.",
+    ),
+    field(
+        "disable_reply_to",
+        "Disable reply-to",
+        Kind::Flag { default: false, words: "Answers go where the routes lead" },
+        "Otherwise, to what comes in by a WAN, back by its gateway.",
+    ),
     field("tag", "Tag", TEXT, "A match carries this word from here on."),
     field("tagged", "Tagged", TEXT, "Only packets that carry this word."),
     field(

@@ -18,6 +18,7 @@ use super::settings::Settings;
 /// Pages with a list and a form for its entries.
 pub(super) static COLLECTIONS: &[&Collection] = &[
     &system::GATEWAYS,
+    &system::GATEWAY_GROUPS,
     &system::ROUTES,
     &system::USERS,
     &certificates::CERTIFICATES,

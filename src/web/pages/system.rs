@@ -1,7 +1,7 @@
 //! System: General Setup, Advanced, High Availability, Routing, User Manager.
 
 use crate::web::collection::{Collection, PLAIN, Show, column};
-use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, TEXT, field, fixed, required};
+use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, fixed, required};
 use crate::web::references::Noun;
 use crate::web::settings::Settings;
 use crate::web::visitor::Right;
@@ -31,6 +31,7 @@ pub(super) static ADVANCED: Settings = Settings {
     sections: &[
         ("Admin Access", "system", ADMIN_FIELDS),
         ("Firewall & NAT", "system", STATE_FIELDS),
+        ("Gateways", "system", GATEWAY_FIELDS),
         ("State Timeouts", "system.timeouts", TIMEOUT_FIELDS),
     ],
     beside: &[],
@@ -99,6 +100,43 @@ static STATE_FIELDS: &[Field] = &[
         "1:1 reflection",
         Kind::Flag { default: false, words: "Hosts inside reach 1:1 mappings by the outside address" },
         "For mappings that say nothing of it themselves.",
+    ),
+];
+
+static GATEWAY_FIELDS: &[Field] = &[
+    field(
+        "kill_states_on_gateway_failure",
+        "State killing on failure",
+        Kind::Choice(&[
+            ("none", "No connection ends"),
+            ("down", "Connections of the gateway end"),
+            ("all", "All connections end"),
+        ]),
+        "When a gateway goes down, unless the gateway says otherwise.",
+    ),
+    field(
+        "kill_states_on_gateway_recovery",
+        "State killing on recovery",
+        Kind::Flag { default: false, words: "End connections of higher tiers when a lower one is up again" },
+        "For gateway groups that say nothing of it themselves.",
+    ),
+    field(
+        "skip_rules_when_gateway_down",
+        "Skip rules",
+        Kind::Flag { default: false, words: "Leave out rules whose gateway is down" },
+        "Otherwise such a rule passes what it matches where the routes lead.",
+    ),
+    field(
+        "sticky_connections",
+        "Sticky connections",
+        Kind::Flag { default: false, words: "Connections of one source go by the same gateway of a tier" },
+        "",
+    ),
+    field(
+        "disable_reply_to",
+        "Disable reply-to",
+        Kind::Flag { default: false, words: "Answers to what comes in by a WAN go where the routes lead" },
+        "Otherwise they go back by the gateway of that WAN.",
     ),
 ];
 
@@ -198,7 +236,11 @@ static PAIR_FIELDS: &[Field] = &[
     ),
 ];
 
-const ROUTING: &[(&str, &str)] = &[("Gateways", "/system/gateways"), ("Static Routes", "/system/routes")];
+const ROUTING: &[(&str, &str)] = &[
+    ("Gateways", "/system/gateways"),
+    ("Gateway Groups", "/system/gateway-groups"),
+    ("Static Routes", "/system/routes"),
+];
 
 pub(super) static GATEWAYS: Collection = Collection {
     title: "Gateways",
@@ -219,7 +261,7 @@ pub(super) static GATEWAYS: Collection = Collection {
             "name",
             "Name",
             TEXT,
-            "Routes refer to it, and follow when it changes. Letters, digits, _ and -.",
+            "Routes, groups and rules refer to it, and follow when it changes. Letters, digits, _ and -.",
         ),
         required(
             "interface",
@@ -237,7 +279,159 @@ pub(super) static GATEWAYS: Collection = Collection {
             "default",
             "Default gateway",
             Kind::Flag { default: false, words: "Everything without a better route goes here" },
-            "One for each address family.",
+            "One gateway or gateway group for each address family.",
+        ),
+        field(
+            "monitor",
+            "Monitor IP",
+            Kind::Text { default: "the gateway's own" },
+            "The address that is asked whether it answers, through this gateway: better one behind it.",
+        ),
+        field(
+            "monitor_disable",
+            "Disable monitoring",
+            Kind::Flag { default: false, words: "Do not watch this gateway: it counts as up" },
+            "",
+        ),
+        field(
+            "action_disable",
+            "Disable monitoring action",
+            Kind::Flag { default: false, words: "Watch it, and change nothing whatever that shows" },
+            "",
+        ),
+        field(
+            "force_down",
+            "Force state",
+            Kind::Flag { default: false, words: "Mark this gateway as down" },
+            "",
+        ),
+        field(
+            "kill_states",
+            "State killing on failure",
+            Kind::Choice(&[
+                ("", "As under System, Advanced"),
+                ("none", "No connection ends"),
+                ("down", "Connections of this gateway end"),
+                ("all", "All connections end"),
+            ]),
+            "When it goes down.",
+        ),
+        DESCRIPTION,
+    ],
+    more: |_, index, _| vec![Section::new("Advanced", format!("gateway[{index}]"), WATCHING_FIELDS)],
+    beside: ROUTING,
+    ..PLAIN
+};
+
+static WATCHING_FIELDS: &[Field] = &[
+    field(
+        "weight",
+        "Weight",
+        Kind::Number { default: "1" },
+        "Its share among the gateways of a tier, from 1 to 30.",
+    ),
+    field(
+        "data_payload",
+        "Data payload",
+        Kind::Number { default: "1" },
+        "Bytes behind the header of a probe.",
+    ),
+    field(
+        "latency_low",
+        "Latency threshold, low",
+        Kind::Number { default: "200" },
+        "Milliseconds of delay above which the gateway is shown as slow.",
+    ),
+    field(
+        "latency_high",
+        "Latency threshold, high",
+        Kind::Number { default: "500" },
+        "Milliseconds of delay above which it is down.",
+    ),
+    field(
+        "loss_low",
+        "Packet loss threshold, low",
+        Kind::Number { default: "10" },
+        "Percent of lost probes above which it is shown as lossy.",
+    ),
+    field(
+        "loss_high",
+        "Packet loss threshold, high",
+        Kind::Number { default: "20" },
+        "Percent of lost probes above which it is down.",
+    ),
+    field("interval", "Probe interval", Kind::Number { default: "500" }, "Milliseconds between two probes."),
+    field(
+        "loss_interval",
+        "Loss interval",
+        Kind::Number { default: "2000" },
+        "Milliseconds after which a probe without an answer is lost.",
+    ),
+    field(
+        "time_period",
+        "Time period",
+        Kind::Number { default: "60000" },
+        "Milliseconds whose probes are looked at together.",
+    ),
+    field(
+        "alert_interval",
+        "Alert interval",
+        Kind::Number { default: "1000" },
+        "Milliseconds between two looks at them.",
+    ),
+];
+
+pub(super) static GATEWAY_GROUPS: Collection = Collection {
+    title: "Gateway Groups",
+    one: "gateway group",
+    about: "Several gateways under one name: of the lowest tier with a gateway that is up, all that are up share the connections.",
+    slug: "/system/gateway-groups",
+    list: "gateway_group",
+    key: "name",
+    columns: &[
+        column("Name", &["name"], Show::Text, ""),
+        column("Default", &["default"], Show::Words("default"), ""),
+        column("Gateways and tiers", &["members"], Show::Code, ""),
+        column("Trigger", &["trigger"], Show::Text, "down"),
+        column("Description", &["description"], Show::Text, ""),
+    ],
+    fields: &[
+        fixed("name", "Name", TEXT, "Rules refer to it. Letters, digits, _ and -."),
+        required(
+            "members",
+            "Gateways",
+            Kind::Lines,
+            "One a line, with its tier from 1 to 5 behind a stroke, as in WANGW|1.",
+        ),
+        field(
+            "trigger",
+            "Trigger level",
+            Kind::Choice(&[
+                ("down", "Member down"),
+                ("downloss", "Packet loss"),
+                ("downlatency", "High latency"),
+                ("downlosslatency", "Packet loss or high latency"),
+            ]),
+            "When a gateway is left out.",
+        ),
+        field(
+            "keep_failover_states",
+            "Keep failover states",
+            Kind::Choice(&[
+                ("", "As under System, Advanced"),
+                ("keep", "Connections of higher tiers go on when a lower one is up again"),
+                ("kill", "They end then, and begin anew by the better gateway"),
+            ]),
+            "",
+        ),
+        field(
+            "default",
+            "Default gateway",
+            Kind::Flag {
+                default: false,
+                words: "Everything without a better route goes to its first gateway that is up",
+            },
+            "One gateway or gateway group for each address family.",
         ),
         DESCRIPTION,
     ],

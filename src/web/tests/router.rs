@@ -170,6 +170,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
+            Command::Gateways(reply) => reply(Vec::new()),
             Command::Apply(..)
             | Command::Kill { .. }
             | Command::Import { .. }

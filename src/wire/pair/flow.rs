@@ -3,7 +3,8 @@
 //! A chunk is a version byte and then changes, each a kind byte and what that kind has. Numbers are big-endian;
 //! those that are mostly small are variable-length (seven bits a byte, the lowest first, never longer than needed).
 //! Only what cannot be derived is said: the reply key as its difference from the inverse of the original one, pf's
-//! timer from protocol and phases. A UDP flow over IPv4 takes some 45 bytes, a TCP connection some 75.
+//! timer from protocol and phases. A UDP flow over IPv4 takes some 45 bytes, a TCP connection some 75;
+//! gateways take 9 more.
 //!
 //! Invariant: any byte string decodes to changes or to [`Malformed`]; what was encoded decodes to itself.
 
@@ -12,7 +13,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use super::Version;
 use super::digest::Digest;
 use super::relay::{FIRST_LEN, Head, MORE_LEN, Piece};
-use crate::types::{InterfaceId, MacAddr, RuleId};
+use crate::types::{GatewayId, InterfaceId, MacAddr, RuleId};
 use crate::wire::{FlowKey, protocol};
 
 /// The first byte of a chunk.
@@ -133,6 +134,8 @@ pub struct FlowRecord {
     pub interfaces: [InterfaceId; 2],
     /// The rules that let it in and out, and whether they log.
     pub rules: [(RuleId, bool); 2],
+    /// The gateways that it goes by: its own way, and its answers.
+    pub gateways: [Option<GatewayId>; 2],
     /// How far it is.
     pub progress: Progress,
     /// Packets by way.
@@ -205,6 +208,11 @@ mod kind {
     pub(super) const ROUND: u8 = 33;
     pub(super) const KNOWN: u8 = 34;
     pub(super) const WALKED: u8 = 35;
+}
+
+/// Kinds of the parts at a record's end. A kind has one length for ever.
+mod part {
+    pub(super) const GATEWAYS: u8 = 1;
 }
 
 /// Bits of a record's first byte; the lower four say which parts of the reply key are its own.
@@ -343,6 +351,7 @@ pub fn encode_record(record: &FlowRecord, into: &mut Vec<u8>) {
         reply,
         interfaces,
         rules,
+        gateways,
         progress,
         packets,
         bytes,
@@ -408,8 +417,16 @@ pub fn encode_record(record: &FlowRecord, into: &mut Vec<u8>) {
     }
     put_number((*age).into(), into);
     put_number((*idle).into(), into);
-    // Room for what later versions add: a length, which this version skips.
+    // What came later: a length, and parts that begin with their kind. A version that does not know them skips all of it.
+    let start = into.len();
     into.push(0);
+    if gateways.iter().any(Option::is_some) {
+        into.push(part::GATEWAYS);
+        for gateway in gateways {
+            into.extend_from_slice(&gateway.map_or(0, |GatewayId(number)| number).to_be_bytes());
+        }
+    }
+    into[start] = (into.len() - start - 1) as u8;
 }
 
 fn put_address(address: IpAddr, into: &mut Vec<u8>) {
@@ -551,7 +568,7 @@ impl<'a> Reader<'a> {
         let bytes = [self.number(48)?, self.number(48)?];
         let (age, idle) = (self.small()?, self.small()?);
         let extension = self.byte()?;
-        self.take(extension.into())?;
+        let gateways = parts(self.take(extension.into())?)?;
         Ok(FlowRecord {
             slot,
             generation,
@@ -559,6 +576,7 @@ impl<'a> Reader<'a> {
             reply,
             interfaces,
             rules,
+            gateways,
             progress,
             packets,
             bytes,
@@ -654,6 +672,22 @@ impl<'a> Reader<'a> {
     fn small(&mut self) -> Result<u32, Malformed> {
         self.number(32).map(|number| number as u32)
     }
+}
+
+/// What a record says at its end; behind a part that is not known, nothing is.
+fn parts(bytes: &[u8]) -> Result<[Option<GatewayId>; 2], Malformed> {
+    let mut reader = Reader { rest: bytes };
+    let mut gateways = [None; 2];
+    while let Ok(kind) = reader.byte() {
+        match kind {
+            part::GATEWAYS => {
+                let gateway = |number: u32| Some(GatewayId(number)).filter(|_| number != 0);
+                gateways = [gateway(reader.word()?), gateway(reader.word()?)];
+            }
+            _ => break,
+        }
+    }
+    Ok(gateways)
 }
 
 #[cfg(test)]

@@ -42,9 +42,18 @@ fn record() -> impl Strategy<Value = FlowRecord> {
         any::<[(u32, bool); 2]>(),
         any::<[u32; 4]>(),
         [0u64..1 << 48, 0u64..2000],
+        [prop::option::of(1u32..), prop::option::of(1u32..)],
     )
         .prop_map(
-            |((original, other, own, progress), (slot, generation), interfaces, rules, n, bytes)| {
+            |(
+                (original, other, own, progress),
+                (slot, generation),
+                interfaces,
+                rules,
+                n,
+                bytes,
+                gateways,
+            )| {
                 let plain = original.inverse();
                 let other = other.unwrap_or(plain);
                 let reply = FlowKey::new(
@@ -61,6 +70,7 @@ fn record() -> impl Strategy<Value = FlowRecord> {
                     reply: reply.unwrap(),
                     interfaces: interfaces.map(InterfaceId),
                     rules: rules.map(|(rule, log)| (RuleId(rule), log)),
+                    gateways: gateways.map(|number| number.map(GatewayId)),
                     progress,
                     packets: [n[0], n[1]],
                     bytes,
@@ -148,6 +158,7 @@ fn udp() -> FlowRecord {
         reply: key("198.51.100.7", 53, "203.0.113.2", 61_000).unwrap(),
         interfaces: [InterfaceId(0), InterfaceId(1)],
         rules: [(RuleId(1), true), (RuleId(2), false)],
+        gateways: [None; 2],
         progress: Progress::Other { traffic: [1, 0], repeated: false },
         packets: [1, 0],
         bytes: [70, 0],

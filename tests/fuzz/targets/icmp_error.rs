@@ -8,7 +8,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
-use koi::conntrack::{ConntrackConfig, NO_HOP, Pending, Table};
+use koi::conntrack::{ConntrackConfig, NO_HOP, Pending, Table, Via};
 use koi::types::{Direction, Instant, InterfaceId, Seed};
 use koi::wire::icmp_error::{self, ErrorCause, Quoted};
 use koi::wire::{FlowKey, Fragment, FrameBuf, Packet, Pool, Transport, protocol};
@@ -123,6 +123,7 @@ fn translated(packet: Packet, to: FlowKey, router: IpAddr, cause: ErrorCause, po
         reply: to.inverse(),
         pass_in: pass,
         pass_out: pass,
+        via: Via::default(),
         ingress: InterfaceId(1),
         egress: InterfaceId(0),
         next_hop: [NO_HOP; 2],

@@ -26,6 +26,8 @@ pub(in super::super) enum Key {
     Alias(String),
     /// A gateway.
     Gateway(String),
+    /// A gateway group.
+    GatewayGroup(String),
     /// A route.
     Route(Prefix),
     /// A rule or a translation: their numbers are of one space.
@@ -100,6 +102,7 @@ impl<'t> Context<'t> {
                 interfaces: Vec::new(),
                 virtual_ips: Vec::new(),
                 gateways: Vec::new(),
+                gateway_groups: Vec::new(),
                 routes: Vec::new(),
                 interface_groups: Vec::new(),
                 aliases: Vec::new(),

@@ -5,25 +5,9 @@ use std::net::IpAddr;
 use super::super::report::Group;
 use super::super::tree::{Element, Product};
 use super::context::{Context, Key};
-use crate::config::defaults::{GATEWAY_LIMIT, ROUTE_LIMIT};
-use crate::config::model::{Gateway, Route};
+use crate::config::defaults::{GATEWAY_GROUP_LIMIT, GATEWAY_LIMIT, ROUTE_LIMIT};
+use crate::config::model::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Route, Trigger};
 use crate::types::Prefix;
-
-/// What a gateway says of its monitoring; gateways are not watched with these numbers yet.
-static MONITORING: &[&str] = &[
-    "monitor",
-    "latencylow",
-    "latencyhigh",
-    "losslow",
-    "losshigh",
-    "interval",
-    "loss_interval",
-    "time_period",
-    "alert_interval",
-    "data_payload",
-    "weight",
-    "gw_down_kill_states",
-];
 
 pub(super) fn read(ctx: &mut Context<'_>) {
     let mut items = ctx.list_up_to(GATEWAY_LIMIT, &["gateways"], "gateway_item", "gateway");
@@ -32,10 +16,12 @@ pub(super) fn read(ctx: &mut Context<'_>) {
         gateway(ctx, &path, element);
     }
     implicit(ctx);
-    defaults(ctx);
-    for (path, element) in ctx.list(&["gateways"], "gateway_group") {
-        ctx.say(Group::Inactive, "gateway group", "gateways are not grouped yet", &path, element);
+    for (path, element) in
+        ctx.list_up_to(GATEWAY_GROUP_LIMIT, &["gateways"], "gateway_group", "gateway group")
+    {
+        gateway_group(ctx, &path, element);
     }
+    defaults(ctx);
     let mut routes = ctx.list_up_to(ROUTE_LIMIT, &["staticroutes"], "route", "route");
     routes.extend(ctx.list_up_to(ROUTE_LIMIT, &["OPNsense", "route"], "route", "route"));
     for (path, element) in routes {
@@ -69,17 +55,90 @@ fn gateway(ctx: &mut Context<'_>, path: &str, element: &Element) {
             return refuse(ctx, Group::Impossible, how);
         }
     };
-    if ctx.flag(element, "force_down") {
-        return refuse(ctx, Group::Inactive, "it is marked as down");
-    }
-    if MONITORING.iter().any(|key| element.text_of(key).is_some()) {
-        adapted.push("its monitoring settings are kept, but not in force".to_owned());
-    }
     let description = element.text_of("descr").unwrap_or_default().into();
     // Before 2.4.4 the gateway itself said so.
     let default = ctx.flag(element, "defaultgw") && !has_default(ctx, address.is_ipv4());
-    ctx.config.gateways.push(Gateway { name: name.clone(), interface, address, default, description });
+    let plain = Gateway { default, description, ..Gateway::new(&name, &interface, address) };
+    let gateway = monitoring(ctx, element, plain);
+    ctx.config.gateways.push(gateway);
     ctx.adopt(Key::Gateway(name), "gateway", path, element, &adapted);
+}
+
+/// How the gateway is watched.
+fn monitoring(ctx: &Context<'_>, element: &Element, plain: Gateway) -> Gateway {
+    fn number<T: std::str::FromStr>(element: &Element, key: &str) -> Option<T> {
+        element.text_of(key).and_then(|text| text.trim().parse().ok())
+    }
+    let watched = Gateway {
+        weight: number(element, "weight").unwrap_or(1),
+        force_down: ctx.flag(element, "force_down"),
+        kill_states: kill_states(element),
+        ..plain
+    };
+    if ctx.flag(element, "monitor_disable") {
+        return Gateway { monitor_disable: true, ..watched };
+    }
+    Gateway {
+        monitor: number(element, "monitor"),
+        action_disable: ctx.flag(element, "action_disable"),
+        data_payload: number(element, "data_payload"),
+        latency_low: number(element, "latencylow"),
+        latency_high: number(element, "latencyhigh"),
+        loss_low: number(element, "losslow"),
+        loss_high: number(element, "losshigh"),
+        interval: number(element, "interval"),
+        loss_interval: number(element, "loss_interval"),
+        time_period: number(element, "time_period"),
+        alert_interval: number(element, "alert_interval"),
+        ..watched
+    }
+}
+
+/// pfSense's words of a gateway and of the firewall as a whole.
+pub(super) fn kill_states(element: &Element) -> Option<KillStates> {
+    match element.text_of("gw_down_kill_states")? {
+        "none" => Some(KillStates::None),
+        "down" => Some(KillStates::Down),
+        "all" => Some(KillStates::All),
+        _ => None,
+    }
+}
+
+/// Members stand there as `NAME|tier|vip`.
+fn gateway_group(ctx: &mut Context<'_>, path: &str, element: &Element) {
+    let name = element.text_of("name").unwrap_or_default().to_owned();
+    let mut adapted = Vec::new();
+    let mut members = Vec::new();
+    for item in element.all("item") {
+        let mut parts = item.text.trim().split('|');
+        let (gateway, tier) = (parts.next().unwrap_or_default(), parts.next());
+        let tier = tier.and_then(|tier| tier.trim().parse::<u8>().ok());
+        match tier.filter(|_| ctx.config.gateways.iter().any(|other| other.name == gateway)) {
+            Some(tier) => members.push(GroupMember { gateway: gateway.into(), tier }),
+            None => adapted.push(format!("without {gateway}, which is not in force")),
+        }
+    }
+    if members.is_empty() {
+        return ctx.say(Group::Inactive, "gateway group", "none of its gateways is in force", path, element);
+    }
+    ctx.config.gateway_groups.push(GatewayGroup {
+        name: name.clone(),
+        members,
+        trigger: match element.text_of("trigger").unwrap_or_default() {
+            "downloss" => Trigger::DownLoss,
+            "downlatency" => Trigger::DownLatency,
+            "downlosslatency" => Trigger::DownLossLatency,
+            _ => Trigger::Down,
+        },
+        keep_failover_states: match element.text_of("keep_failover_states").unwrap_or_default() {
+            "keep" => Some(FailoverStates::Keep),
+            "kill" => Some(FailoverStates::Kill),
+            _ => None,
+        },
+        default: false,
+        description: element.text_of("descr").unwrap_or_default().into(),
+    });
+    ctx.adopt(Key::GatewayGroup(name), "gateway group", path, element, &adapted);
 }
 
 /// The gateway of a dynamic interface has a name there without standing in the file.
@@ -91,13 +150,9 @@ fn implicit(ctx: &mut Context<'_>) {
             continue;
         }
         let family = if v4 { "DHCP" } else { "DHCP6" };
-        ctx.config.gateways.push(Gateway {
-            name: format!("{}_{family}", interface.to_ascii_uppercase()),
-            interface: interface.clone(),
-            address: *address,
-            default: !has_default(ctx, v4),
-            description: String::new(),
-        });
+        let name = format!("{}_{family}", interface.to_ascii_uppercase());
+        let default = !has_default(ctx, v4);
+        ctx.config.gateways.push(Gateway { default, ..Gateway::new(&name, interface, *address) });
     }
 }
 
@@ -107,7 +162,6 @@ fn has_default(ctx: &Context<'_>, v4: bool) -> bool {
 
 fn defaults(ctx: &mut Context<'_>) {
     let Some(section) = ctx.tree.root.child("gateways") else { return automatic_defaults(ctx) };
-    let path = |key: &str| format!("gateways/{key}");
     for (key, v4) in [("defaultgw4", true), ("defaultgw6", false)] {
         let Some(element) = section.child(key) else {
             automatic(ctx, v4);
@@ -120,19 +174,21 @@ fn defaults(ctx: &mut Context<'_>) {
                 },
             ),
             "" => automatic(ctx, v4),
-            name => {
-                let member = first_member(ctx, name);
-                let meant = member.as_deref().unwrap_or(name);
-                choose(ctx, v4, |gateway| gateway.name == meant);
-                if let Some(member) = &member {
-                    let how = format!(
-                        "the default gateway is the group {name}; here it is its first member, {member}"
-                    );
-                    ctx.say(Group::Adapted, "default gateway", how, &path(key), element);
-                }
-            }
+            name if choose_group(ctx, v4, name) => {}
+            name => choose(ctx, v4, |gateway| gateway.name == name),
         }
     }
+}
+
+/// A group that is in force becomes the default gateway.
+fn choose_group(ctx: &mut Context<'_>, v4: bool, name: &str) -> bool {
+    let Some(index) = ctx.config.gateway_groups.iter().position(|group| group.name == name) else {
+        return false;
+    };
+    let is_of_family = |gateway: &&mut Gateway| gateway.address.is_ipv4() == v4;
+    ctx.config.gateways.iter_mut().filter(is_of_family).for_each(|gateway| gateway.default = false);
+    ctx.config.gateway_groups[index].default = true;
+    true
 }
 
 fn automatic_defaults(ctx: &mut Context<'_>) {
@@ -183,19 +239,6 @@ fn choose(ctx: &mut Context<'_>, v4: bool, is_meant: impl Fn(&Gateway) -> bool) 
             .filter(|other| other.address.is_ipv4() == v4 && other.name != name);
         others.for_each(|other| other.default = false);
     }
-}
-
-/// The first member of the lowest tier that is in force: `NAME|tier|vip`.
-fn first_member(ctx: &Context<'_>, group: &str) -> Option<String> {
-    let groups = ctx.list(&["gateways"], "gateway_group");
-    let (_, element) = groups.into_iter().find(|(_, element)| element.text_of("name") == Some(group))?;
-    let members = element.all("item").filter_map(|item| {
-        let mut parts = item.text.trim().split('|');
-        let name = parts.next()?;
-        let tier: u32 = parts.next()?.parse().ok()?;
-        ctx.config.gateways.iter().any(|gateway| gateway.name == name).then_some((tier, name))
-    });
-    members.min_by_key(|(tier, _)| *tier).map(|(_, name)| name.into())
 }
 
 fn route(ctx: &mut Context<'_>, path: &str, element: &Element) {

@@ -41,6 +41,7 @@ enum Part {
     Mapping(usize),
     Alias(usize),
     Gateway(usize),
+    GatewayGroup(usize),
     Route(usize),
     Group(usize),
     Vip(usize),
@@ -78,6 +79,7 @@ impl Part {
             "outbound.rule" => Some(Part::Mapping(index)),
             "alias" => Some(Part::Alias(index)),
             "gateway" => Some(Part::Gateway(index)),
+            "gateway_group" => Some(Part::GatewayGroup(index)),
             "route" => Some(Part::Route(index)),
             "interface_group" => Some(Part::Group(index)),
             "virtual_ip" => match second
@@ -116,6 +118,11 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
     of(Part::Mapping).leave(&mut config.outbound.rules, |rule| numbered(rule.id), &mut gone);
     of(Part::Alias).leave(&mut config.aliases, |alias| Key::Alias(alias.name.clone()), &mut gone);
     of(Part::Gateway).leave(&mut config.gateways, |gateway| Key::Gateway(gateway.name.clone()), &mut gone);
+    of(Part::GatewayGroup).leave(
+        &mut config.gateway_groups,
+        |group| Key::GatewayGroup(group.name.clone()),
+        &mut gone,
+    );
     of(Part::Route).leave(&mut config.routes, |route| Key::Route(route.destination), &mut gone);
     of(Part::Group).leave(&mut config.interface_groups, |group| Key::Group(group.name.clone()), &mut gone);
     // From the end, so that the numbers of the others stay.
@@ -136,7 +143,8 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
                 gone.push((key, why.clone()));
             }
             Part::Rule(_) | Part::Forward(_) | Part::OneToOne(_) | Part::Npt(_) | Part::Mapping(_) => {}
-            Part::Alias(_) | Part::Gateway(_) | Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
+            Part::Alias(_) | Part::Gateway(_) | Part::GatewayGroup(_) => {}
+            Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
             Part::Advertisements(_) | Part::Mtu(_) | Part::Mss(_) | Part::Mac(_) => {}
             Part::Timer(_) | Part::StateLimit => {}
         }
@@ -208,6 +216,7 @@ fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
         | Part::Mapping(_)
         | Part::Alias(_) => return,
         Part::Gateway(_)
+        | Part::GatewayGroup(_)
         | Part::Route(_)
         | Part::Group(_)
         | Part::Vip(_)

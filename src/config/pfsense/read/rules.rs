@@ -43,6 +43,7 @@ static PLAIN: &[&str] = &[
     "updated",
     "nosync",
     "gateway",
+    "disablereplyto",
     "sched",
     "os",
     "statetype",
@@ -66,7 +67,6 @@ static WITHOUT: &[(&str, &str)] = &[
     ("max-src-conn-rate", "its limits of states are not in force"),
     ("max-src-conn-rates", "its limits of states are not in force"),
     ("statetimeout", "its states live as long as others"),
-    ("disablereplyto", "answers go by the routing table in any case"),
     ("reply-to", "answers go by the routing table"),
     ("nopfsync", "its states go to the other node as well"),
     ("vlanprioset", "frames keep priority 0"),
@@ -244,14 +244,28 @@ fn conditions(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut
     if rule.action == Action::Pass {
         states(rule, element, lacks);
     }
-    if let Some(name) = element.text_of("gateway").filter(|name| *name != "default") {
-        let is_default = ctx.config.gateways.iter().any(|gateway| gateway.name == name && gateway.default);
-        match (is_default, rule.action) {
-            (true, _) => lacks.adapted("its gateway is the default one, so the routing table leads there"),
-            (false, Action::Pass | Action::Match) => {
-                lacks.matters(format!("it leads to the gateway {name}, and rules lead nowhere yet"));
-            }
-            (false, Action::Block | Action::Reject) => {}
+    if rule.action == Action::Pass {
+        gateway(ctx, rule, element, lacks);
+    }
+}
+
+/// The way out that it names.
+fn gateway(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut Lacks) {
+    rule.disable_reply_to = ctx.flag(element, "disablereplyto");
+    let Some(name) = element.text_of("gateway").filter(|name| *name != "default") else { return };
+    let config = &ctx.config;
+    let known =
+        config.gateways.iter().map(|it| &it.name).chain(config.gateway_groups.iter().map(|it| &it.name));
+    if !known.into_iter().any(|other| other == name) {
+        return lacks.matters(format!("it leads to the gateway {name}, which is not in force"));
+    }
+    match (rule.direction, rule.state_type) {
+        (RuleDirection::In, StateType::Keep | StateType::Sloppy) => rule.gateway = Some(name.into()),
+        (RuleDirection::Out | RuleDirection::Any, _) => {
+            lacks.matters(format!("it leads to the gateway {name} on the way out; here the way in chooses"));
+        }
+        (RuleDirection::In, StateType::None) => {
+            lacks.adapted(format!("without the gateway {name}: without states the routes lead"));
         }
     }
 }
@@ -314,10 +328,7 @@ fn leftovers(element: &Element, lacks: &mut Lacks) {
     for child in element.children.iter().filter(|child| !PLAIN.iter().any(|name| child.is(name))) {
         let known = WITHOUT.iter().find(|(name, _)| child.is(name));
         match known {
-            Some((_, how))
-                if child.text.trim() != "none"
-                    && (!child.is_empty() || child.is("disablereplyto") || child.is("nopfsync")) =>
-            {
+            Some((_, how)) if child.text.trim() != "none" && (!child.is_empty() || child.is("nopfsync")) => {
                 if !lacks.adapted.iter().any(|other| other == how) {
                     lacks.adapted(*how);
                 }

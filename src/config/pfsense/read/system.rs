@@ -60,6 +60,10 @@ static READ: &[&str] = &[
     "enablebinatreflection",
     "optimization",
     "statepolicy",
+    "gw_down_kill_states",
+    "skip_rules_gw_down",
+    "lb_use_sticky",
+    "disablereplyto",
     "user",
     "group",
     "nextuid",
@@ -77,6 +81,7 @@ pub(super) fn read(ctx: &mut Context<'_>) {
     }
     web(ctx, system);
     reflection(ctx, system);
+    gateways(ctx, system);
     timers(ctx, system);
     for (key, what, how) in OTHER {
         for element in system.all(key).filter(|element| !element.is_empty()) {
@@ -96,6 +101,22 @@ pub(super) fn read(ctx: &mut Context<'_>) {
                 &format!("system/{name}"),
                 child,
             );
+        }
+    }
+}
+
+/// What becomes of flows whose gateway is down, and which gateway they get.
+fn gateways(ctx: &mut Context<'_>, system: &Element) {
+    let flags = ["skip_rules_gw_down", "lb_use_sticky", "disablereplyto"].map(|key| ctx.flag(system, key));
+    let settings = &mut ctx.config.system;
+    settings.kill_states_on_gateway_failure = super::gateways::kill_states(system).unwrap_or_default();
+    let [skip, sticky, without] = flags;
+    settings.skip_rules_when_gateway_down = skip;
+    settings.sticky_connections = sticky;
+    settings.disable_reply_to = without;
+    for key in ["gw_down_kill_states", "skip_rules_gw_down", "lb_use_sticky", "disablereplyto"] {
+        if let Some(element) = system.child(key) {
+            ctx.say(Group::Imported, "gateway setting", "", &format!("system/{key}"), element);
         }
     }
 }

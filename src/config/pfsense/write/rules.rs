@@ -186,6 +186,12 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         StatePolicy::Floating => "floating".to_owned(),
     });
     patch.text(old.is_none_or(|old| old.state_policy != rule.state_policy), "statepolicy", policy);
+    patch.text(old.is_none_or(|old| old.gateway != rule.gateway), "gateway", rule.gateway.clone());
+    patch.flag(
+        old.is_none_or(|old| old.disable_reply_to != rule.disable_reply_to),
+        "disablereplyto",
+        rule.disable_reply_to,
+    );
     patch.text(old.is_none_or(|old| old.tag != rule.tag), "tag", rule.tag.clone());
     patch.text(old.is_none_or(|old| old.tagged != rule.tagged), "tagged", rule.tagged.clone());
     patch.flag(old.is_none_or(|old| old.not_tagged != rule.not_tagged), "nottagged", rule.not_tagged);

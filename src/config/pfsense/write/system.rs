@@ -3,6 +3,7 @@
 use super::super::read::{PROFILES, TIMERS};
 use super::super::tree::Element;
 use super::Scene;
+use super::words;
 use crate::config::model::{Reflection, StatePolicy};
 
 pub(super) fn write(scene: &mut Scene<'_>) {
@@ -51,6 +52,7 @@ pub(super) fn write(scene: &mut Scene<'_>) {
             section.put(leaf("enablebinatreflection", "yes"));
         }
     }
+    gateways(scene, &mut section);
     timers(scene, &mut section);
     scene.give(section);
 }
@@ -60,6 +62,27 @@ fn set(element: &mut Element, changed: bool, name: &str, on: bool) {
         (true, true) => element.put(Element::flag(name)),
         (true, false) => element.remove(name),
         (false, _) => {}
+    }
+}
+
+/// What becomes of flows whose gateway is down, and which gateway they get.
+fn gateways(scene: &mut Scene<'_>, section: &mut Element) {
+    let (old, new) = (&scene.old.system, &scene.new.system);
+    if old.kill_states_on_gateway_failure != new.kill_states_on_gateway_failure {
+        let word = words::kill_states(new.kill_states_on_gateway_failure);
+        section.put(Element::leaf("gw_down_kill_states", word, scene.entities));
+    }
+    for (name, was, is) in [
+        ("skip_rules_gw_down", old.skip_rules_when_gateway_down, new.skip_rules_when_gateway_down),
+        ("lb_use_sticky", old.sticky_connections, new.sticky_connections),
+        ("disablereplyto", old.disable_reply_to, new.disable_reply_to),
+    ] {
+        set(section, was != is, name, is);
+    }
+    let recovery = (old.kill_states_on_gateway_recovery, new.kill_states_on_gateway_recovery);
+    if recovery == (false, true) {
+        let how = "killing of states on recovery is said at each gateway group there";
+        scene.lacks("gateway setting", how, "");
     }
 }
 

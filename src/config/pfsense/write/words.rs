@@ -5,7 +5,9 @@ use std::collections::HashMap;
 use super::super::read::PROTOCOLS;
 use super::super::tree::{Element, Entities};
 use crate::config::Config;
-use crate::config::model::{Endpoint, IcmpKind, Place, Ports, Protocol, RuleFamily, Target, TcpFlags, Zone};
+use crate::config::model::{
+    Endpoint, IcmpKind, KillStates, Place, Ports, Protocol, RuleFamily, Target, TcpFlags, Zone,
+};
 use crate::types::{PortRange, Prefix};
 
 /// What pfSense calls interfaces and groups.
@@ -165,4 +167,13 @@ pub(super) fn target(target: &Target) -> String {
 /// A range of addresses, which pfSense knows only in aliases.
 pub(super) fn is_range(endpoint: &Endpoint) -> bool {
     matches!(endpoint.place, Place::Range(_))
+}
+
+/// Which flows end when a gateway goes down.
+pub(super) const fn kill_states(kill: KillStates) -> &'static str {
+    match kill {
+        KillStates::None => "none",
+        KillStates::Down => "down",
+        KillStates::All => "all",
+    }
 }

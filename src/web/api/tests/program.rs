@@ -256,7 +256,7 @@ fn answer(
         }
         Request::Policy => Response::Policy(Box::new(node::policy(compiled, &RuleCounts::default()))),
         Request::Explain(asked) => match asked.question(compiled) {
-            Ok(question) => Response::Explained(Box::new(node::explain(compiled, &question))),
+            Ok(question) => Response::Explained(Box::new(node::explain(compiled, &[], &question))),
             Err(why) => Response::Failed(why),
         },
         Request::Flows { filter, limit, after } => {
@@ -289,6 +289,8 @@ fn answer(
 
 fn flow(id: u64) -> FlowRow {
     FlowRow {
+        gateway: None,
+        reply_to: None,
         id,
         protocol: "tcp".into(),
         original: "tcp 192.168.1.10:50000 -> 198.51.100.10:443".into(),
