@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::fail;
+use crate::config::defaults::SCHEMA;
+use crate::config::migrate::{Migrated, migrate};
 use crate::config::{self, Config, Problem, Valid};
 use crate::rules;
 
@@ -25,6 +27,11 @@ impl Check {
             Ok(text) => text,
             Err(error) => return fail(format!("{}: {error}", file.display())),
         };
+        if let Some(Migrated { from, changes, text: _ }) = migrate(&text) {
+            let said =
+                if changes.is_empty() { "nothing stands elsewhere".into() } else { changes.join("; ") };
+            eprintln!("{}: of schema version {from}, read as version {SCHEMA}: {said}", file.display());
+        }
         match config::load(&text) {
             Ok(config) => {
                 println!("{}: OK, revision {}, hash {}", file.display(), config.revision, config.hash());

@@ -8,6 +8,8 @@ use std::process::ExitCode;
 use clap::{Args, Subcommand};
 
 use super::config_show::{print_answer, print_difference, print_history, print_standing};
+use super::export::Export;
+use super::import::Import;
 use super::{Control, fail, print_json, unexpected};
 use crate::config::life::Author;
 use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Version};
@@ -94,6 +96,10 @@ enum What {
         #[command(flatten)]
         apply: Apply,
     },
+    /// Write this node as one file, its document without secrets, or a config.xml of pfSense: as koi export
+    Export(Box<Export>),
+    /// Make the candidate of a config.xml of pfSense or OPNsense, or of a backup: as koi import
+    Import(Box<Import>),
     /// Versions that lost because both nodes were changed while they could not speak
     Conflicts,
 }
@@ -117,7 +123,7 @@ fn version(text: &str) -> Result<Version, String> {
     text.parse()
 }
 
-/// Whoever sits at this terminal.
+/// Who types the command.
 pub(super) fn author() -> Author {
     let user = ["SUDO_USER", "USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
     Author { who: user.unwrap_or_else(|| "root".into()), from: "cli".into() }
@@ -139,6 +145,11 @@ impl Config {
     /// Asks, and prints the answer.
     pub fn run(self) -> ExitCode {
         let Config { what, control, json } = self;
+        let what = match what {
+            What::Export(export) => return export.run(),
+            What::Import(import) => return import.run(),
+            other => other,
+        };
         let text = matches!(what, What::Diff { text: true, .. });
         let request = match what {
             What::Edit { file, base } => match edit(&control, file, base) {
@@ -176,6 +187,8 @@ impl What {
             What::Set { path, value } => ConfigRequest::Set { path, value, author: author() },
             // Somebody edits before.
             What::Edit { .. } => ConfigRequest::Standing,
+            // They ask on their own.
+            What::Export(_) | What::Import(_) => ConfigRequest::Standing,
             What::Diff { from, to, text: _ } => ConfigRequest::Diff { from, to },
             What::Apply(apply) => apply.request(Version::Candidate),
             What::Confirm => ConfigRequest::Confirm,

@@ -89,8 +89,5 @@ fn effect(effect: &Effect) {
     }
     println!("  port forwards: {port_forwards}, 1:1: {one_to_one}, NPt: {npt}, outbound: {outbound}");
     println!("  routes: {routes}, aliases: {aliases}");
-    println!(
-        "  users that are kept: {}",
-        if users.is_empty() { "none".to_owned() } else { users.join(", ") }
-    );
+    println!("  users: {}", if users.is_empty() { "none".to_owned() } else { users.join(", ") });
 }

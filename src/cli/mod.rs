@@ -23,6 +23,7 @@ mod release;
 mod reload;
 mod rotate;
 mod run;
+mod running;
 mod show;
 mod show_gateways;
 mod show_pair;

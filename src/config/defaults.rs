@@ -76,6 +76,12 @@ pub const USER_LIMIT: usize = 256;
 pub const ARGON2_MEMORY_LIMIT: u32 = 256 << 10;
 /// The most passes over it.
 pub const ARGON2_PASSES_LIMIT: u32 = 10;
+/// Costs that an imported hash of bcrypt may have; each one more doubles the time.
+pub const BCRYPT_COST_RANGE: RangeInclusive<u32> = 4..=14;
+/// Rounds of SHA-512 crypt when it names none.
+pub const SHA512_CRYPT_ROUNDS: u32 = 5000;
+/// Rounds that an imported hash of it may have.
+pub const SHA512_CRYPT_ROUNDS_RANGE: RangeInclusive<u32> = 1000..=500_000;
 /// The most filter rules.
 pub const RULE_LIMIT: usize = 10_000;
 /// The most aliases.

@@ -2,7 +2,7 @@
 //!
 //! A text goes through [`load`]: [`parse`] turns it into the plain [`Config`], [`validate`] into a
 //! [`Valid`] one, and either may instead return every [`Problem`] it found, each with its path, its line and
-//! its remedy.
+//! its remedy. A text of an older version of the format is read in the words of the present one ([`migrate`]).
 //!
 //! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
 //! confirmed or rolled back, history.
@@ -18,14 +18,17 @@ mod canonical;
 pub mod defaults;
 pub mod diff;
 pub mod life;
+pub mod migrate;
 pub mod model;
 mod nearest;
 pub mod outline;
 pub mod pairing;
 mod parse;
+mod password_kind;
 pub mod pfsense;
 mod problem;
 mod schema;
+mod support;
 mod valid;
 mod validate;
 
@@ -33,6 +36,7 @@ pub use aliases::Aliases;
 pub use canonical::mac_for;
 pub use model::Config;
 pub use parse::{load, parse};
+pub use password_kind::PasswordKind;
 pub use problem::Problem;
 pub use valid::{NodeIndex, Valid, link_local};
 pub use validate::validate;

@@ -7,6 +7,7 @@ use serde::Deserialize;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, Deserializer, Error};
 
+use super::migrate::migrate;
 use super::nearest::nearest;
 use super::schema::{self, Field, Shape};
 use super::{Config, Problem, Valid, defaults, validate};
@@ -16,11 +17,21 @@ const PROBLEMS: usize = 1000;
 
 /// Reads a text as a document. Does not check its sense; see [`validate`].
 pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
-    read(text).map(|(config, _)| config)
+    match migrate(text) {
+        Some(migrated) => read(&migrated.text).map(|(config, _)| config).map_err(without_places),
+        None => read(text).map(|(config, _)| config),
+    }
 }
 
 /// Reads a text and checks its sense; problems carry their lines.
 pub fn load(text: &str) -> Result<Valid<Config>, Vec<Problem>> {
+    match migrate(text) {
+        Some(migrated) => load_present(&migrated.text).map_err(without_places),
+        None => load_present(text),
+    }
+}
+
+fn load_present(text: &str) -> Result<Valid<Config>, Vec<Problem>> {
     let (config, places) = read(text)?;
     validate(config).map_err(|mut problems| {
         for problem in &mut problems {
@@ -29,6 +40,11 @@ pub fn load(text: &str) -> Result<Valid<Config>, Vec<Problem>> {
         problems.sort_by_key(|problem| problem.line);
         problems
     })
+}
+
+/// The lines are those of a text that nobody has.
+fn without_places(problems: Vec<Problem>) -> Vec<Problem> {
+    problems.into_iter().map(|problem| Problem { line: None, column: None, ..problem }).collect()
 }
 
 fn read(text: &str) -> Result<(Config, Places<'_>), Vec<Problem>> {
@@ -57,7 +73,7 @@ fn read(text: &str) -> Result<(Config, Places<'_>), Vec<Problem>> {
     }
 }
 
-/// A document of another version is refused for that alone: its other keys would only make noise.
+/// A document of a newer version is refused for that alone: its other keys would only make noise.
 fn other_schema(root: &DeTable<'_>) -> Option<(Range<usize>, String, String)> {
     let value = root.get("schema")?;
     let number = value.get_ref().as_integer()?.as_str();

@@ -105,6 +105,14 @@ pub enum ConfigRequest {
         /// Who.
         author: Author,
     },
+    /// A user has shown the password that another firewall's hash stands for: Koi's own takes its place, in force at once;
+    /// answered by [`ConfigAnswer::Applied`].
+    KeepPassword {
+        /// Of Argon2id.
+        hash: String,
+        /// The user.
+        author: Author,
+    },
     /// The change that waits stays; answered by [`ConfigAnswer::Standing`].
     Confirm,
     /// The change that waits goes back at once; answered by [`ConfigAnswer::Applied`].

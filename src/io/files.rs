@@ -110,7 +110,7 @@ pub(super) fn directory_of(path: &Path) -> &Path {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// A directory that goes away with its test.

@@ -108,6 +108,7 @@ impl Office {
             ConfigRequest::History => Ok(papers.history()),
             ConfigRequest::Label { revision, label } => papers.label(&revision, &label),
             ConfigRequest::Conflicts => Ok(ConfigAnswer::History(Vec::new())),
+            ConfigRequest::KeepPassword { .. } => Err("nobody here has another firewall's password".into()),
         };
         respond(answer)
     }

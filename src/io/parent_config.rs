@@ -37,6 +37,10 @@ impl Parent {
             ConfigRequest::Apply { version, confirmation, why, author } => {
                 return self.apply_version(ticket, &version, confirmation, steward::record(author, why));
             }
+            ConfigRequest::KeepPassword { hash, author } => match self.keep_password(ticket, hash, author) {
+                Ok(()) => return,
+                Err(why) => Err(why),
+            },
             ConfigRequest::Confirm => self
                 .agree(|agreement, ground, out| agreement.confirm(ground, out))
                 .map(|()| ConfigAnswer::Standing(steward::standing(&self.agreement))),
@@ -184,6 +188,19 @@ impl Parent {
         if let Err(problems) = self.propose(Waiter::Change(ticket), &text, confirmation, record) {
             self.answer(ticket, Response::Refused(problems));
         }
+    }
+
+    /// The one change that needs no candidate, since nobody means anything else by it. It waits for whoever is working on
+    /// one: theirs would be based on an earlier revision.
+    fn keep_password(&mut self, ticket: u64, hash: String, author: Author) -> Result<(), String> {
+        let life = self.agreement.life();
+        if life.candidate().is_some() || life.change().is_some() || self.pending.is_some() {
+            return Err("somebody is working on a change".into());
+        }
+        let text = steward::with_password(&self.text, &author.who, hash)?;
+        let record = steward::record(author, "the password is hashed anew".into());
+        self.propose(Waiter::Change(ticket), &text, Confirmation::Never, record)
+            .map_err(|problems| problems.join("; "))
     }
 
     fn propose(

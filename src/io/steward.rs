@@ -9,7 +9,8 @@ use super::request::Response;
 use crate::cluster::agreement::{Agreement, Ground};
 use crate::config::diff::{self, unified};
 use crate::config::life::{Author, CONFIRM_SECONDS, Candidate, Document, Found, Life, Name, Record, Step};
-use crate::config::{self, Config, Problem, amend};
+use crate::config::model::Secret;
+use crate::config::{self, Config, PasswordKind, Problem, amend};
 
 /// The longest wait for a confirmation.
 const CONFIRM_MAX: u64 = 24 * 3600;
@@ -211,7 +212,7 @@ fn is_risky(change: &diff::Change, old: &Config) -> bool {
     sections.iter().any(of) || (path.starts_with("rule") && !old.system.anti_lockout)
 }
 
-/// The candidate with one change taken out of it; `None` when nothing is left. Comments stay where that can be.
+/// The candidate with one change taken out of it; `None` when nothing is left.
 ///
 /// # Errors
 /// When there is no such change.
@@ -220,17 +221,15 @@ pub fn without(life: &Life, number: usize) -> Result<Option<String>, String> {
     let parse = |text: &str| config::parse(text).map_err(|problems| texts(problems).join("; "));
     let (old, new) = (parse(&life.main().text)?, parse(&candidate.text)?);
     let changes = diff::changes(&old, &new);
-    let change = number.checked_sub(1).and_then(|at| changes.get(at));
-    let change = change.ok_or_else(|| format!("there is no change {number}; see koi config diff"))?;
+    if !(1..=changes.len()).contains(&number) {
+        return Err(format!("there is no change {number}; see koi config diff"));
+    }
     if changes.len() == 1 {
         return Ok(None);
     }
     let kept = changes.iter().enumerate().filter(|(at, _)| at + 1 != number).map(|(_, change)| change);
     let left = diff::apply(&old, kept).ok_or("the other changes need this one")?;
-    let text = change
-        .undo_in(&candidate.text)
-        .filter(|text| config::parse(text).is_ok_and(|config| diff::changes(&left, &config).is_empty()));
-    Ok(Some(text.unwrap_or_else(|| left.to_toml())))
+    Ok(Some(amend::rewrite(&candidate.text, &left)))
 }
 
 /// The text that somebody has edited, with the secrets that they did not see.
@@ -241,7 +240,21 @@ pub fn edited(text: String, life: &Life) -> Result<String, Vec<String>> {
     let new = config::parse(&text).map_err(texts)?;
     let Ok(old) = config::parse(&life.main().text) else { return Ok(text) };
     let whole = amend::unmask(&new, &old);
-    Ok(if whole == new { text } else { whole.to_toml() })
+    Ok(amend::rewrite(&text, &whole))
+}
+
+/// The text in which a user has Koi's own hash for another firewall's.
+///
+/// # Errors
+/// When there is no such user with such a hash.
+pub fn with_password(text: &str, name: &str, hash: String) -> Result<String, String> {
+    let kind = |hash: &str| PasswordKind::of(hash).map(PasswordKind::is_own);
+    let mut new = config::parse(text).map_err(|problems| texts(problems).join("; "))?;
+    let user = new.users.iter_mut().find(|user| user.name == name);
+    let user =
+        user.filter(|user| kind(user.password_hash.reveal()) == Some(false) && kind(&hash) == Some(true));
+    user.ok_or("there is no such user with a hash of another firewall")?.password_hash = Secret::new(hash);
+    Ok(amend::rewrite(text, &new))
 }
 
 /// A revision's record, of a change that is made now.
@@ -252,4 +265,126 @@ pub fn record(author: Author, why: String) -> Record {
 /// An answer, or why not.
 pub fn respond(answer: Result<ConfigAnswer, String>) -> Response {
     answer.map_or_else(Response::Failed, |answer| Response::Config(Box::new(answer)))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+
+    use super::super::files::tests::Scratch;
+    use super::*;
+    use crate::config::life::Confirm;
+
+    const TEXT: &str = include_str!("../../configs/single.toml");
+
+    fn named(hostname: &str, revision: u64) -> Document {
+        let text = amend::set(TEXT, "system.hostname", hostname).unwrap();
+        document(amend::renumber(&text, revision).unwrap()).unwrap()
+    }
+
+    /// Starts with what lies on the disk.
+    fn start(main: &Path) -> (Archive, Life) {
+        let archive = Archive::of(main);
+        let life = open(&archive, fs::read_to_string(main).unwrap()).unwrap();
+        (archive, life)
+    }
+
+    /// Does the first `count` steps in a directory of its own, and half of the next one when that writes.
+    fn killed_at(count: usize, steps: &[Step], name: &str) -> Scratch {
+        let scratch = Scratch::new(&format!("{name}-{count}"));
+        let main = scratch.0.join("koi.toml");
+        fs::write(&main, TEXT).unwrap();
+        let (archive, _) = start(&main);
+        archive.run(&steps[..count]).unwrap();
+        if let Some(Step::Write(name, bytes)) = steps.get(count) {
+            archive.run(&[Step::Write(name.clone(), bytes[..bytes.len() / 2].to_vec())]).unwrap();
+        }
+        scratch
+    }
+
+    #[test]
+    fn whenever_it_is_killed_the_disk_holds_one_whole_document_and_the_promise() {
+        let (old, new, back) = (document(TEXT.into()).unwrap(), named("new", 2), named("koi", 3));
+        for seconds in [None, Some(600)] {
+            let first = Scratch::new("killed-first");
+            let main = first.0.join("koi.toml");
+            fs::write(&main, TEXT).unwrap();
+            let (_, mut life) = start(&main);
+            let confirm = seconds.map(|seconds| (Confirm { seconds, until_ms: None }, back.text.clone()));
+            let candidate = Candidate {
+                author: Author { who: "ann".into(), from: "cli".into() },
+                text: new.text.clone(),
+                base: (1, old.hash.clone()),
+            };
+            let mut steps = life.edit(Some(candidate));
+            let made = record(Author { who: "ann".into(), from: "cli".into() }, "why".into());
+            steps.extend(life.stage(&new, made, confirm, false));
+            let staged = steps.len();
+            steps.extend(life.commit(new.clone(), now_ms()));
+            let committed = steps.len();
+            steps.extend(life.confirm());
+            for count in 0..=steps.len() {
+                let scratch = killed_at(count, &steps, "killed");
+                let main = scratch.0.join("koi.toml");
+                let (_, life) = start(&main);
+                let is_new = life.main().hash == new.hash;
+                assert!(is_new || life.main().text == TEXT, "step {count}");
+                assert_eq!(is_new, count > staged, "step {count}: the rename decides");
+                let waits = is_new && seconds.is_some() && count <= committed;
+                assert_eq!(life.armed().is_some(), waits, "step {count}: the promise");
+                assert!(life.armed().is_none_or(|change| change.left_ms(now_ms()) > 500_000), "step {count}");
+                // Everything that the history names can be read, and a second start finds nothing to do.
+                let (archive, again) = start(&main);
+                assert_eq!((again.main(), again.armed().is_some()), (life.main(), waits), "step {count}");
+                for known in life.records() {
+                    let text =
+                        text(&again, &archive, &Version::Revision(known.revision.to_string())).unwrap();
+                    assert_eq!(config::parse(&text).unwrap().hash(), known.hash, "step {count}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_hash_of_another_firewall_is_exchanged_and_only_for_an_own_one() {
+        let own =
+            |letter: &str| format!("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0${}", letter.repeat(43));
+        let user = |name: &str, hash: &str| {
+            format!(
+                "\n# {name}\n[[user]]\nname = \"{name}\"\nrole = \"administrator\"\npassword_hash = \"{hash}\"\n"
+            )
+        };
+        let bcrypt = format!("$2y$10${}", "a".repeat(53));
+        let text = format!("{TEXT}{}{}", user("a.b", &bcrypt), user("ada", &own("A")));
+        let changed = with_password(&text, "a.b", own("B")).unwrap();
+        assert_eq!(changed, text.replace(&bcrypt, &own("B")));
+        assert!(with_password(&text, "ada", own("B")).is_err(), "it is an own one already");
+        assert!(
+            with_password(&text, "eve", own("B")).is_err() && with_password(&text, "a.b", bcrypt).is_err()
+        );
+    }
+
+    #[test]
+    fn a_way_back_that_was_begun_is_gone_to_the_end() {
+        let (new, back) = (named("new", 2), named("koi", 3));
+        let first = Scratch::new("back-first");
+        let main = first.0.join("koi.toml");
+        fs::write(&main, TEXT).unwrap();
+        let (_, mut life) = start(&main);
+        let made =
+            Record { at_ms: now_ms().saturating_sub(60_000), ..record(Author::default(), String::new()) };
+        let confirm = Confirm { seconds: 30, until_ms: None };
+        let mut steps = life.stage(&new, made, Some((confirm, back.text.clone())), false);
+        steps.extend(life.commit(new.clone(), now_ms().saturating_sub(60_000)));
+        let begun = steps.len();
+        steps.extend(life.roll_back(back.clone(), now_ms(), Author::default()).concat());
+        for count in begun..=steps.len() {
+            let scratch = killed_at(count, &steps, "back");
+            // The time is over: whatever was done, the start goes back.
+            let (_, life) = start(&scratch.0.join("koi.toml"));
+            assert_eq!((&life.main().hash, life.armed()), (&back.hash, None), "step {count}");
+            assert_eq!(life.records().next_back().map(|last| &last.hash), Some(&back.hash), "step {count}");
+        }
+    }
 }

@@ -122,7 +122,10 @@ impl Shard {
             IpAddr::V6(_) => link.primary(Family::Inet6),
             IpAddr::V4(_) => link.primary(Family::Inet),
         };
-        let Some(own) = own else { return };
+        // Until it is known that nobody else has the address, nobody would answer to it.
+        let Some(own) = own.filter(|own| self.neighbours.owns(interface, *own)) else {
+            return self.uplinks.gateways.handle_unsent(probe);
+        };
         let frame = echo::request([own, target], (identifier, sequence), payload, &mut out.pool);
         if let Some(Ok(Parsed::Ip(packet))) = frame.map(Packet::parse) {
             self.batch.push(Arrival { packet, ingress: InterfaceId::SELF, hit: None });

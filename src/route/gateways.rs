@@ -164,6 +164,14 @@ impl Gateways {
         }
     }
 
+    /// A probe could not be sent, for reasons of our own.
+    pub fn handle_unsent(&mut self, probe: &Probe) {
+        let place = usize::from(probe.identifier.wrapping_sub(FIRST_IDENTIFIER));
+        if let Some(monitor) = self.watched.get_mut(place).and_then(|it| it.monitor.as_mut()) {
+            monitor.forget(probe.sequence);
+        }
+    }
+
     /// An echo reply has come from `target`; false when no probe is waiting for it.
     pub fn handle_answer(&mut self, now: Instant, target: IpAddr, identifier: u16, sequence: u16) -> bool {
         if self.gateway_of_probe(target, identifier).is_none() {

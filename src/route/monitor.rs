@@ -186,21 +186,31 @@ impl Monitor {
         (number % self.slots.len() as u64) as usize
     }
 
+    /// A probe could not be sent, for reasons of our own: it counts for nothing.
+    pub fn forget(&mut self, sequence: u16) {
+        if let Some(place) = self.remembered(sequence) {
+            self.slots[place] = Slot::Empty;
+        }
+    }
+
+    /// Where the probe whose number ends like this waits for its answer.
+    fn remembered(&self, sequence: u16) -> Option<usize> {
+        // The latest one has the number `next - 1`.
+        let back = (self.next as u16).wrapping_sub(1).wrapping_sub(sequence);
+        let place = self.place(self.next.checked_sub(1 + u64::from(back))?);
+        let waits = match self.slots[place] {
+            Slot::Sent { sequence: sent, .. } => sent == sequence,
+            Slot::Answered { .. } | Slot::Empty => false,
+        };
+        (waits && usize::from(back) < self.slots.len()).then_some(place)
+    }
+
     /// An answer has come; false when it is to no probe that is remembered, or to one that has been answered.
     pub fn handle_answer(&mut self, now: Instant, sequence: u16) -> bool {
-        // The probe whose number ends like this: the latest one has the number `next - 1`.
-        let back = (self.next as u16).wrapping_sub(1).wrapping_sub(sequence);
-        let Some(number) = self.next.checked_sub(1 + u64::from(back)) else { return false };
-        let place = self.place(number);
-        match self.slots[place] {
-            Slot::Sent { sequence: sent, at }
-                if sent == sequence && u64::from(back) < self.slots.len() as u64 =>
-            {
-                self.slots[place] = Slot::Answered { after: now.since(at) };
-                true
-            }
-            Slot::Sent { .. } | Slot::Answered { .. } | Slot::Empty => false,
-        }
+        let Some(place) = self.remembered(sequence) else { return false };
+        let Slot::Sent { at, .. } = self.slots[place] else { return false };
+        self.slots[place] = Slot::Answered { after: now.since(at) };
+        true
     }
 
     fn look(&mut self, now: Instant) {

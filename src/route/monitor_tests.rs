@@ -134,6 +134,10 @@ fn an_answer_counts_once_and_only_to_a_probe_that_is_remembered() {
     assert!(!monitor.handle_answer(now, 1) && !monitor.handle_answer(now, 65_535));
     assert!(monitor.handle_answer(now + millis(5), 0));
     assert!(!monitor.handle_answer(now + millis(6), 0));
+    let now = monitor.poll_timeout();
+    assert_eq!(monitor.handle_timeout(now).0, Some(1));
+    monitor.forget(1);
+    assert!(!monitor.handle_answer(now + millis(7), 1), "it was never sent");
 }
 
 #[test]

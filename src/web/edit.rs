@@ -54,6 +54,13 @@ pub trait Editor: Send + Sync {
     /// When there is no such revision.
     fn label(&self, revision: &str, label: &str) -> Result<(), Rejected>;
 
+    /// The user's password, which was kept in the way of another firewall, is kept as this hash from now on. That is no draft:
+    /// it is in force at once.
+    ///
+    /// # Errors
+    /// When it is not possible now, as while somebody is working on a change.
+    fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected>;
+
     /// What was in force, the newest last.
     ///
     /// # Errors

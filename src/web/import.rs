@@ -251,7 +251,8 @@ pub(super) async fn upload(State(site): State<Site>, visitor: Visitor, posted: P
     });
     match read.await {
         Ok(Some(text)) => {
-            let (owner, options) = (visitor.account.name.clone(), Options::onto(&document));
+            let (owner, options) =
+                (visitor.account.name.clone(), Options::onto(&document, Some(&site.node_name())));
             *lock(&site.import) = Some(Waiting { owner, text, options });
             site.note(&visitor.account.name, visitor.from, "uploaded a file to import");
             Redirect::to(IMPORT).into_response()

@@ -232,6 +232,7 @@ address = "198.51.100.1"
 [[gateway_group]]
 name = "group"
 members = ["GW|1"]
+default = true
 [[route]]
 destination = "10.9.0.0/16"
 gateway = "GW"

@@ -12,6 +12,7 @@ use super::audit::{Audit, Deed};
 use super::auth::Password;
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
+use super::hash::hash_anew;
 use super::import::Waiting;
 use super::pairing::Offer;
 use super::session::Sessions;
@@ -179,15 +180,15 @@ impl Site {
         // Whoever asks many times at once finds the doors shut by the first answers.
         self.may_try(from, &name)?;
         let (config, first) = (self.config(), self.first.clone());
-        let (asked, password) = (name.clone(), password.to_owned());
-        let verify = move || Account::verify(&config, &first, &asked, &password);
+        let (asked, given) = (name.clone(), password.to_owned());
+        let verify = move || Account::verify(&config, &first, &asked, &given);
         let found = tokio::task::spawn_blocking(verify).await.ok().flatten();
         drop(permit);
         match found.filter(|account| self.has_right_code(&account.name, code)) {
             Some(account) => {
                 lock(&self.sources).succeeded(&network(from));
                 lock(&self.accounts).succeeded(&name);
-                Ok(account)
+                Ok(self.with_own_hash(from, account, password).await)
             }
             None => {
                 let now = (self.clock)();
@@ -212,6 +213,25 @@ impl Site {
         let last = used.get(name).copied().unwrap_or(0);
         let step = totp::check(secret.reveal(), code, clock::wall_seconds(), last);
         step.map(|step| used.insert(name.to_owned(), step)).is_some()
+    }
+
+    /// Now that the password is known, it is kept in Koi's own way if it was not; the account as it is then.
+    async fn with_own_hash(&self, from: IpAddr, account: Account, password: &str) -> Account {
+        if !Account::is_foreign(&self.config(), &account.name) {
+            return account;
+        }
+        let author = Author { who: account.name.clone(), from: from.to_string() };
+        let password = password.to_owned();
+        let kept = self.edit(move |editor| {
+            let hash = hash_anew(&password).map_err(|error| Rejected::Failed(format!("{error:#}")))?;
+            editor.keep_password(&author, &hash)
+        });
+        if let Err(rejected) = kept.await {
+            tracing::info!(?rejected, user = account.name, "the password is hashed anew at another login");
+            return account;
+        }
+        self.note(&account.name, from, "logged in for the first time: the password is hashed anew");
+        Account::find(&self.config(), &self.first, &account.name).unwrap_or(account)
     }
 
     /// Mistakes from outside slow an account down for everybody outside, and never for its owner on a LAN.

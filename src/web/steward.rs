@@ -2,13 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use serde_json::Value;
-
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
 use super::share::{Drafted, Share};
 use super::site::lock;
-use crate::config::diff::{self, Kind, Row};
+use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
 use crate::config::{self, Config, Valid, amend};
 use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Standing, Version};
@@ -172,7 +170,7 @@ impl Editor for Steward {
                 self.ask(ConfigRequest::Discard { change: None })?;
             }
         } else {
-            let text = rewritten(&candidate.text, &candidate.document, &document);
+            let text = amend::rewrite(&candidate.text, &document);
             self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() })?;
         }
         self.tell_draft(edition, who);
@@ -223,6 +221,11 @@ impl Editor for Steward {
         self.ask(ConfigRequest::Label { revision, label }).map(drop)
     }
 
+    fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected> {
+        let (author, hash) = (who.clone(), hash.to_owned());
+        self.ask(ConfigRequest::KeepPassword { hash, author }).map(drop)
+    }
+
     fn history(&self) -> Result<Vec<Record>, Rejected> {
         match self.ask(ConfigRequest::History)? {
             ConfigAnswer::History(records) => Ok(records),
@@ -257,45 +260,4 @@ impl Editor for Steward {
 
 fn unexpected() -> Rejected {
     Rejected::Failed("The router answers something else than it was asked.".into())
-}
-
-/// The new document as a text: the old text with other values where that says it, so that comments stay.
-fn rewritten(text: &str, old: &Config, new: &Config) -> String {
-    let amended =
-        diff::changes(old, new).iter().try_fold(text.to_owned(), |text, change| match &change.kind {
-            Kind::Set(_, Some(value)) => amend::set(&text, &change.path(), &written(value)).ok(),
-            Kind::Set(_, None) | Kind::Added(..) | Kind::Removed(_) | Kind::Moved(_) => None,
-        });
-    amended.filter(|text| config::parse(text).is_ok_and(|read| read == *new)).unwrap_or_else(|| new.to_toml())
-}
-
-/// A value as TOML; JSON's form is the same for all that the document has but texts with odd letters.
-fn written(value: &Value) -> String {
-    match value {
-        Value::String(text) => toml::Value::String(text.clone()).to_string(),
-        other => other.to_string(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn comments_stay_where_values_change_and_no_change_is_lost() {
-        let text = include_str!("../../configs/pair.toml");
-        let old = config::load(text).unwrap();
-        let mut new = old.clone().into_inner();
-        new.system.hostname = "other".into();
-        new.gateways[0].description = "Unsere \"Adresse\"".into();
-        let rewritten = |new: &Config| super::rewritten(text, &old, new);
-        let kept = rewritten(&new);
-        assert!(kept.contains("# no other CARP or VRRP host"), "{kept}");
-        assert_eq!(config::parse(&kept).unwrap(), new);
-        new.rules.clear();
-        assert_eq!(config::parse(&rewritten(&new)).unwrap(), new);
-        new.interfaces[1].router_advertisements = false;
-        new.gateways.swap(0, 1);
-        assert_eq!(config::parse(&rewritten(&new)).unwrap(), new);
-    }
 }

@@ -250,7 +250,10 @@ fn anti_lockout_and_the_web_port_keep_the_page_reachable() {
     assert!(reached(&[], 443));
     assert!(!reached(&[], 444));
     assert!(reached(&[("port = 443", "port = 444")], 444));
-    assert!(!reached(&[("[system.web]", "anti_lockout = false\n[system.web]")], 443));
+    // Somebody must be let in somewhere: from outside.
+    let elsewhere =
+        ("protocol = \"udp\"\ndestination_port = \"7000\"", "protocol = \"tcp\"\ndestination_port = \"443\"");
+    assert!(!reached(&[("[system.web]", "anti_lockout = false\n[system.web]"), elsewhere], 443));
 }
 
 #[test]

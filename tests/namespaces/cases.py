@@ -9,7 +9,9 @@ import struct
 import subprocess
 
 import carp
+import imported
 import joining
+import keeping
 import operations
 from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, SRV4, SRV6, WWW4, WWW6, PREFIX,
                       Failed, run, until)
@@ -344,7 +346,7 @@ def small_mtu(net):
 
 
 #: Cases about what only Koi has.
-KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES, *joining.CASES}
+KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES, *joining.CASES, *imported.CASES, *keeping.CASES}
 #: Cases about what others do with each other.
 KERNEL_ONLY = {carp.control}
 
@@ -355,6 +357,9 @@ OTHERS = [
     ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
     ("joining", {}, joining.CASES),
+    ("imported", {"kind": imported.File}, imported.CASES),
+    ("candidate", {"kind": imported.Candidate}, imported.CASES),
+    ("keeping", {"kind": keeping.Kept}, keeping.CASES),
     ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
     # A segment of its own for each.
     ("carp", {}, [*carp.CASES, carp.control]),

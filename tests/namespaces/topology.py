@@ -77,6 +77,8 @@ def remove_leftovers(prefix=PREFIX):
                     os.kill(int(pid), signal.SIGKILL)
             run("ip", "netns", "del", name, check=False)
     for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{prefix}*"):
+        if (directory / "disk").is_mount():
+            run("umount", directory / "disk", check=False)
         shutil.rmtree(directory, ignore_errors=True)
 
 
@@ -115,8 +117,7 @@ class Network:
             else:
                 self.start_kernel()
             self.address_hosts()
-            until("the client reaches the server", lambda: self.pings("cli", SRV4))
-            until("the client reaches the server by IPv6", lambda: self.pings("cli", SRV6))
+            self.greet()
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -134,7 +135,17 @@ class Network:
         remove_leftovers(self.prefix)
         shutil.rmtree(self.directory, ignore_errors=True)
 
-    def start_koi(self):
+    def greet(self):
+        """Waits until the network works."""
+        until("the client reaches the server", lambda: self.pings("cli", SRV4))
+        until("the client reaches the server by IPv6", lambda: self.pings("cli", SRV6))
+
+    def config_file(self):
+        """Where the document lies."""
+        return self.directory / "koi.toml"
+
+    def single(self):
+        """The document of one router."""
         text = (ROOT / "tests/lab/one.toml").read_text()
         text = text.replace("koi-lab-", f"{self.prefix}sw-")
         text = "\n".join(line for line in text.splitlines() if not line.startswith("loopback"))
@@ -142,11 +153,22 @@ class Network:
             text = text.replace(f'tap = "koi-{side}"', f'tap = "koi-{side}"\ndriver = "{driver}"')
         if self.mtu != 1500:
             text = text.replace('zone = "wan"', f'zone = "wan"\nmtu = {self.mtu}')
-        (self.directory / "koi.toml").write_text(text)
+        return text
+
+    def first_document(self):
+        """What the router starts with."""
+        self.config_file().write_text(self.single())
+
+    def start_koi(self):
+        self.first_document()
+        self.run_koi()
+
+    def run_koi(self):
+        """Starts the router, the first time or again, and lays its cables."""
         self.control = self.directory / "control"
-        log = open(self.directory / "log", "w")
+        log = open(self.directory / "log", "a")
         self.koi = subprocess.Popen(
-            [KOI, "run", "--config", self.directory / "koi.toml", "--state", self.directory / "state", "--control",
+            [KOI, "run", "--config", self.config_file(), "--state", self.directory / "state", "--control",
              self.control], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
         self.processes.append(self.koi)
         until("koi answers", lambda: self.koi_answers() or self.koi.poll() is not None)
@@ -167,13 +189,13 @@ class Network:
 
     def document(self):
         """The configuration file."""
-        return (self.directory / "koi.toml").read_text()
+        return self.config_file().read_text()
 
     def reload(self, text):
         """Puts another configuration in force; its revision must not go back."""
         self.revision += 1
         text = re.sub(r"^revision = \d+", f"revision = {self.revision}", text, flags=re.M)
-        (self.directory / "koi.toml").write_text(text)
+        self.config_file().write_text(text)
         run(KOI, "reload", "--control", self.control)
 
     def flows(self):

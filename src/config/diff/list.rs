@@ -46,7 +46,7 @@ pub(super) fn compare(
 }
 
 /// The most numbers that rise from left to right: these items stay, the others have moved.
-fn longest_rising(numbers: &[usize]) -> BTreeSet<usize> {
+pub(in crate::config) fn longest_rising(numbers: &[usize]) -> BTreeSet<usize> {
     // `tails[n]`: where the best chain of n + 1 numbers ends.
     let (mut tails, mut before) = (Vec::<usize>::new(), vec![None; numbers.len()]);
     for (at, number) in numbers.iter().enumerate() {

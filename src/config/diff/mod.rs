@@ -12,8 +12,9 @@ mod words;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::{Config, amend};
+use super::Config;
 pub use item::names;
+pub(super) use list::longest_rising;
 pub use text::unified;
 pub use words::{MASK, is_secret};
 
@@ -119,22 +120,6 @@ fn value_of(config: &Config) -> Value {
 
 fn fill<'v>(section: &'v mut Map<String, Value>, key: &str, what: &impl Serialize) -> &'v mut Value {
     section.entry(key).or_insert_with(|| serde_json::to_value(what).unwrap_or_default())
-}
-
-impl Change {
-    /// The text without this change, when it is a single value.
-    pub fn undo_in(&self, text: &str) -> Option<String> {
-        let plain = |value: &Value| match value {
-            Value::String(text) => Some(toml::Value::String(text.clone()).to_string()),
-            Value::Bool(_) | Value::Number(_) => Some(value.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        };
-        match &self.kind {
-            Kind::Set(Some(before), _) => amend::set(text, &self.path(), &plain(before)?).ok(),
-            Kind::Set(None, Some(_)) => amend::remove(text, &self.path()),
-            Kind::Set(None, None) | Kind::Added(..) | Kind::Removed(_) | Kind::Moved(_) => None,
-        }
-    }
 }
 
 fn compare(path: &mut Vec<Step>, old: &Value, new: &Value, about: &Value, found: &mut Vec<Change>) {

@@ -95,3 +95,45 @@ fn strategies_make_documents() {
     let tree = config().new_tree(&mut proptest::test_runner::TestRunner::deterministic()).unwrap();
     assert!(!tree.current().nodes.is_empty());
 }
+
+/// `entries` of an alias is a list of sections when all its members are described, and a list of texts otherwise.
+#[test]
+fn one_alias_with_an_empty_member_becomes_two_with_members() {
+    use crate::config::model::{Alias, AliasEntry, AliasKind};
+    let entry =
+        |value: &str, description: &str| AliasEntry { value: value.into(), description: description.into() };
+    let alias = |name: &str, entries: &[AliasEntry]| Alias {
+        name: name.into(),
+        kind: AliasKind::Host,
+        entries: entries.to_vec(),
+        description: String::new(),
+    };
+    let (empty, plain) = (entry("", ""), entry("10.0.0.1", ""));
+    let (described, other) = (entry("10.0.0.2", "printer"), entry("", "nothing"));
+    let lists = [
+        vec![],
+        vec![empty.clone()],
+        vec![other.clone()],
+        vec![plain.clone()],
+        vec![described.clone()],
+        vec![empty.clone(), empty.clone()],
+        vec![other.clone(), other.clone()],
+        vec![empty, plain.clone(), described.clone()],
+        vec![described.clone(), described, other],
+        vec![plain.clone(), plain],
+    ];
+    let base = parse(SMALL).unwrap();
+    let with = |aliases: Vec<Alias>| Config { aliases, ..base.clone() };
+    for old in &lists {
+        for (first, second) in lists.iter().flat_map(|first| lists.iter().map(move |second| (first, second)))
+        {
+            for (was, names) in [("a", ["a", "b"]), ("b", ["a", "b"]), ("a", ["a", "a"]), ("", ["", "b"])] {
+                let old = with(vec![alias(was, old)]);
+                let new = with(vec![alias(names[0], first), alias(names[1], second)]);
+                for (old, new) in [(&old, &new), (&new, &old)] {
+                    assert_eq!(apply(old, &changes(old, new)).as_ref(), Some(new));
+                }
+            }
+        }
+    }
+}

@@ -32,6 +32,9 @@ pub struct Options {
 /// An interface that this machine has already.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Known {
+    /// Its name: what takes its place has it, too.
+    #[serde(default)]
+    pub name: String,
     /// Its port.
     pub port: String,
     /// Its tag.
@@ -54,12 +57,15 @@ impl Default for Options {
 }
 
 impl Options {
-    /// For a machine that runs with this document: its first node's ports can be named in a mapping.
-    pub fn onto(config: &Config) -> Options {
-        let Some(node) = config.nodes.first() else { return Options::default() };
+    /// For a machine that runs with this document: the ports of its node, of the first one when none is named, can be named
+    /// in a mapping.
+    pub fn onto(config: &Config, node: Option<&str>) -> Options {
+        let named = config.nodes.iter().find(|other| node.is_none_or(|name| other.name == name));
+        let Some(node) = named else { return Options::default() };
         let known = config.interfaces.iter().map(|interface| {
             let parts = node.interfaces.iter().filter(|part| part.name == interface.name);
             Known {
+                name: interface.name.clone(),
                 port: interface.port.clone(),
                 vlan: interface.vlan,
                 addresses: parts.flat_map(|part| part.addresses.clone()).collect(),
@@ -205,6 +211,7 @@ mod tests {
     #[test]
     fn networks_tell_more_than_tags_and_tags_more_than_the_order() {
         let known = |port: &str, vlan, addresses: &[&str]| Known {
+            name: port.into(),
             port: port.into(),
             vlan,
             addresses: addresses.iter().map(|text| text.parse().unwrap()).collect(),

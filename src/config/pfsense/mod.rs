@@ -12,6 +12,7 @@ pub mod mapping;
 mod origin;
 mod read;
 pub mod report;
+mod settle;
 pub mod tree;
 mod write;
 
@@ -19,7 +20,8 @@ pub use mapping::Options;
 pub use origin::Origin;
 pub use read::{Import, import};
 pub use report::Report;
+pub use settle::settle;
 pub use write::{Export, export};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

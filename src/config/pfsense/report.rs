@@ -57,7 +57,7 @@ pub struct Effect {
     pub routes: usize,
     /// Aliases.
     pub aliases: usize,
-    /// Users; their names, never their hashes.
+    /// Users with their roles; never their hashes.
     pub users: Vec<String>,
 }
 

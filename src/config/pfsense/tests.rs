@@ -124,7 +124,7 @@ fn the_first_node_of_a_pair_becomes_a_pair_of_one() {
     assert_eq!((config.system.web.port, config.system.state_limit), (8443, 200_000));
     let timeouts = config.system.timers();
     assert_eq!((timeouts.tcp_established, timeouts.udp_first), (432_000, 70));
-    assert_eq!(report.effect.users, ["admin", "operator"]);
+    assert_eq!(report.effect.users, ["admin: administrator", "operator: read-only", "visitor: disabled"]);
     let json = serde_json::to_string(&report).unwrap();
     assert!(
         !json.contains("$2y$") && !json.contains("$6$") && !json.contains("secret"),
@@ -165,8 +165,7 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         "1 firewall rule that blocks: \"blocklist\" is not in force",
         "1 firewall rule: it is disabled: it follows a schedule",
         "1 firewall rule: it is disabled: it lets through all but the alias updates, which could not be taken over whole",
-        "1 user: set its password with koi user password; it is kept with its bcrypt hash",
-        "1 user: set its password with koi user password; it is kept with its SHA-512 hash",
+        "1 user: its password is kept in a way that is not known: set one with koi user password",
         "1 schedule: ",
         "1 limiter: ",
         "1 DHCP server: there is none yet; 1 static mappings are kept",
@@ -178,6 +177,10 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
     let adapted = lines(&report.adapted);
     for says in [
         "1 firewall rule: its limits of states are not in force; its limiter is not in force",
+        "1 user: its password counts as it is (bcrypt) and is hashed anew at the first login",
+        "1 user: it sees every page and changes nothing; there it has a right to 2 pages; its password counts as it is (SHA-512)",
+        "1 user: disabled, since it has no right to a page there; its password counts",
+        "2 group of users: users have roles here, and its members",
         "1 virtual IP: with the mask of its interface, /24",
         "1 virtual IP: proxy ARP: Koi answers for it as for its own, where the virtual IP is; with the mask",
         "1 alias: without 1 entries",
@@ -274,6 +277,9 @@ fn newer_sections_of_opnsense_are_read_as_the_older_ones() {
     assert!(floats.floating && floats.disabled && !floats.quick && floats.direction == RuleDirection::Out);
     assert_eq!(config.virtual_ips[0].addresses.len(), 2);
     assert_eq!(config.aliases[0].description, "two & no more");
+    let users: Vec<(&str, UserRole, bool)> =
+        config.users.iter().map(|user| (user.name.as_str(), user.role, user.disabled)).collect();
+    assert_eq!(users, [("watch", UserRole::ReadOnly, false), ("root", UserRole::Administrator, false)]);
     assert!(config.gateways[0].default && config.one_to_ones.len() == 1);
     assert!(config.outbound.rules[0].static_port && config.outbound.rules[0].target.is_none());
     let changed = Config { aliases: Vec::new(), ..config };
@@ -337,6 +343,18 @@ fn objects_go_and_come_in_every_section() {
     config.npts.clear();
     config.outbound.mode = OutboundMode::Manual;
     config.outbound.rules.remove(0);
+    config.users.remove(1);
+    config.users[1].description = "Again & again".into();
+    let hash = Secret::new("$2b$10$abcdefghijklmnopqrstuuABCDEFGHIJKLMNOPQRSTUVWXYZ01234");
+    let new = User {
+        name: "ada".into(),
+        role: UserRole::Administrator,
+        password_hash: hash,
+        totp_secret: None,
+        disabled: false,
+        description: String::new(),
+    };
+    config.users.push(new);
     config.interfaces[2].vlan = Some(21);
     config.interfaces[1].router_advertisements = false;
     let export = export(&config, Some(&origin(FIRST)), None).unwrap();
@@ -405,7 +423,7 @@ fn a_mapping_is_proposed_and_never_guessed() {
     );
     assert!(read(FIRST).report.is_mapped());
     let onto = crate::config::parse(include_str!("../../../configs/dmz.toml")).unwrap();
-    let report = import(&parse(FIRST).unwrap(), &Options::onto(&onto)).report;
+    let report = import(&parse(FIRST).unwrap(), &Options::onto(&onto, None)).report;
     let proposals: Vec<_> =
         report.mapping.iter().map(|it| (it.device.as_str(), it.proposal.as_str())).collect();
     assert_eq!(proposals, [("igb0", "wan"), ("igb1", "inside"), ("igb2", "koi-opt2")]);
@@ -434,9 +452,80 @@ fn a_document_of_koi_becomes_a_file_of_pfsense() {
 }
 
 #[test]
-fn ten_thousand_rules_are_no_matter() {
+fn what_a_machine_has_stays_when_a_file_comes_over_it() {
+    let present = crate::config::parse(include_str!("../../../configs/pair.toml")).unwrap();
+    let node = present.nodes[1].clone();
+    let mut options = Options::onto(&present, Some(&node.name));
+    assert_eq!((options.node.as_str(), &options.ports), (node.name.as_str(), &node.ports));
+    options.maps = [("igb0", "wan"), ("igb1", "lan"), ("igb2", "sync")]
+        .map(|(device, port)| (device.to_owned(), port.to_owned()))
+        .into();
+    let Import { config, .. } = import(&parse(FIRST).unwrap(), &options);
+    let settled = settle(config.clone(), &present, &node.name);
+    assert_eq!((settled.revision, &settled.pair), (present.revision, &present.pair));
+    let own = &settled.nodes[1];
+    assert_eq!((&own.public_key, own.loopback, &own.ports), (&node.public_key, node.loopback, &node.ports));
+    assert_eq!(own.interfaces.len(), config.nodes[0].interfaces.len());
+    assert_eq!(settled.nodes[0].ports, present.nodes[0].ports);
+    assert_eq!((&settled.rules, &settled.aliases), (&config.rules, &config.aliases));
+    assert_eq!(settled.system.release_keys, present.system.release_keys);
+    // Who may log in already still may; the others join.
+    let mut with_user = present.clone();
+    with_user.users = config.users[..1].to_vec();
+    with_user.users[0].description = "Ours".into();
+    let users = settle(config.clone(), &with_user, &node.name).users;
+    assert_eq!((users.len(), users[0].description.as_str()), (config.users.len(), "Ours"));
+}
+
+#[test]
+fn interfaces_are_called_as_on_the_machine_that_has_them() {
+    let present = crate::config::parse(include_str!("../../../configs/dmz.toml")).unwrap();
+    let mut options = Options::onto(&present, None);
+    options.maps = [("igb0", "wan"), ("igb1", "inside"), ("igb2", "koi-sync")]
+        .map(|(device, port)| (device.to_owned(), port.to_owned()))
+        .into();
+    let tree = parse(FIRST).unwrap();
+    let Import { config, report, .. } = import(&tree, &options);
+    let names: Vec<&str> = config.interfaces.iter().map(|interface| interface.name.as_str()).collect();
+    assert_eq!(names, ["wan", "lan", "dmz"], "opt1 is on VLAN 20 of the same port");
+    assert_eq!(config.interface_groups[0].members, ["lan", "dmz"]);
+    assert_eq!(rule(&config, "IPsec").source.place, Place::Net("dmz".into()));
+    assert_eq!(
+        config.rules.iter().filter(|rule| rule.disabled).count(),
+        3,
+        "as many as by the names of there"
+    );
+    assert!(lines(&report.adapted).iter().any(|line| line.contains("it is called dmz here")));
+    // There they are called as they were.
+    let origin = Origin { options: options.clone(), xml: FIRST.into() };
+    let mut changed = config.clone();
+    changed.interfaces[2].mtu = 1400;
+    changed.interface_groups[0].members.reverse();
+    let back = export(&changed, Some(&origin), None).unwrap();
+    let after = parse(&back.xml).unwrap();
+    assert_eq!(after.root.find(&["interfaces", "opt1", "mtu"]).unwrap().text, "1400");
+    assert_eq!(after.root.find(&["ifgroups", "ifgroupentry", "members"]).unwrap().text, "opt1 lan");
+    assert_eq!(import(&after, &options).config, changed);
+}
+
+#[test]
+fn a_password_that_koi_keeps_in_its_own_way_stays_what_it_was_there() {
+    let mut config = read(FIRST).config;
+    config.users[0].password_hash = Secret::new("$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAA");
+    config.users[0].role = UserRole::Operator;
+    config.users.push(User { name: "new".into(), ..config.users[0].clone() });
+    let export = export(&config, Some(&origin(FIRST)), None).unwrap();
+    let mut says: Vec<&str> = export.not_possible.iter().map(|finding| finding.what.as_str()).collect();
+    says.sort_unstable();
+    assert_eq!(says, ["password of a user", "role of a user", "user"]);
+    let reading = |xml: &str| Reading::of(parse(xml).unwrap().root.child("system").unwrap());
+    assert_eq!(reading(&export.xml), reading(FIRST));
+}
+
+/// A file with so many rules.
+pub(crate) fn many_rules(count: usize) -> String {
     let mut rules = String::new();
-    for number in 0..10_000 {
+    for number in 0..count {
         rules.push_str(&format!(
             "<rule><tracker>{}</tracker><type>pass</type><interface>lan</interface><ipprotocol>inet</ipprotocol>\
              <protocol>tcp</protocol><source><network>lan</network></source><destination><address>10.1.{}.{}</address>\
@@ -447,15 +536,36 @@ fn ten_thousand_rules_are_no_matter() {
         ));
     }
     let interfaces = "<interfaces><lan><enable/><if>em0</if><ipaddr>192.168.1.1</ipaddr><subnet>24</subnet></lan></interfaces>";
-    let xml = format!(
+    format!(
         "<pfsense><version>24.5</version>{interfaces}<nat><outbound><mode>disabled</mode></outbound></nat>\
          <filter>{rules}</filter></pfsense>"
-    );
-    let import = read(&xml);
+    )
+}
+
+#[test]
+fn ten_thousand_rules_are_no_matter() {
+    let import = read(&many_rules(10_000));
     assert_eq!((import.config.rules.len(), import.report.problems.len()), (10_000, 0));
     assert_eq!(Report::count(&import.report.imported), 10_002);
     let rules = import.report.imported.iter().find(|finding| finding.what == "firewall rule").unwrap();
     assert_eq!((rules.count, rules.places.len()), (10_000, 100));
+    let json = serde_json::to_value(&import.report).unwrap();
+    let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+    assert_eq!(
+        keys,
+        [
+            "adapted",
+            "effect",
+            "imported",
+            "kept_inactive",
+            "mapping",
+            "not_possible",
+            "problems",
+            "product",
+            "version"
+        ]
+    );
+    assert_eq!((&json["effect"]["tabs"][0]["active"], &json["product"]), (&10_000.into(), &"pfsense".into()));
 }
 
 proptest! {

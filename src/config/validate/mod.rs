@@ -9,6 +9,7 @@ mod endpoints;
 mod gateway_groups;
 mod gateways;
 mod interfaces;
+mod lockout;
 mod names;
 mod nat;
 mod nodes;
@@ -40,6 +41,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     gateway_groups::check(&config, &mut report);
     routing::check(&config, &mut report);
     check_policy(&config, &mut report);
+    lockout::check(&config, &mut report);
     users::check(&config, &mut report);
     certificates::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }

@@ -549,6 +549,41 @@ fn all_problems_come_at_once_in_the_order_of_lines() {
     assert!(problems.is_sorted_by_key(|problem| problem.line));
 }
 
+#[test]
+fn nobody_locks_everybody_out() {
+    let text = edit(LAB, "loopback = \"127.0.0.1:8080\"\n", "");
+    let text = edit(&text, "hostname = \"koi-lab\"", "hostname = \"koi-lab\"\nanti_lockout = false");
+    assert!(load(&text).is_ok(), "LAN may go anywhere");
+    let with = |rule: &str| load(&edit(&text, LAN_RULE, &format!("interface = \"lan\"\n{rule}")));
+    for (rule, fine) in [
+        (
+            "action = \"pass\"\nprotocol = \"tcp\"\ndestination = \"this firewall\"\ndestination_port = \"443\"",
+            true,
+        ),
+        (
+            "action = \"pass\"\nprotocol = \"tcp\"\ndestination = \"192.168.1.0/24\"\ndestination_port = \"400-500\"",
+            true,
+        ),
+        ("action = \"pass\"\nprotocol = \"tcp\"\ndestination = \"192.168.1.1-192.168.1.9\"", true),
+        ("action = \"block\"", false),
+        ("action = \"pass\"\ndisabled = true", false),
+        ("action = \"pass\"\nprotocol = \"udp\"", false),
+        ("action = \"pass\"\nprotocol = \"tcp\"\ndestination_port = \"80\"", false),
+        ("action = \"pass\"\nprotocol = \"tcp\"\ndestination = \"198.51.100.0/24\"", false),
+    ] {
+        // The DMZ's way out would do as well.
+        let rest =
+            |text: &str| edit(text, "source = \"dmz net\"", "protocol = \"udp\"\nsource = \"dmz net\"");
+        let outcome = with(rule).map(drop).and_then(|()| {
+            load(&rest(&edit(&text, LAN_RULE, &format!("interface = \"lan\"\n{rule}")))).map(drop)
+        });
+        assert_eq!(outcome.is_ok(), fine, "{rule}: {outcome:?}");
+        if let Err(problems) = outcome {
+            assert_eq!((problems.len(), problems[0].path.as_str()), (1, "system.anti_lockout"), "{rule}");
+        }
+    }
+}
+
 proptest! {
     /// Any document that the model can hold is checked without a panic, and survives its text form.
     #[test]

@@ -109,7 +109,7 @@ enum Found {
 
 impl Given {
     /// Reads the file, for a machine with this document.
-    fn read(self, onto: &Config) -> Outcome<Found> {
+    fn read(self, onto: &Config, node: &str) -> Outcome<Found> {
         let Given { file, password, maps, addresses, gateways } = self;
         let wrong = |problem: config::Problem| Problem::invalid(vec![Trouble::in_text(&problem)]);
         if backup::is_backup(&file) {
@@ -140,16 +140,23 @@ impl Given {
             values.into_iter().map(move |value| (name.clone(), value))
         };
         let gateways = gateways.into_iter().flat_map(flat).collect();
-        let options = Options { maps, addresses, gateways, ..Options::onto(onto) };
+        let options = Options { maps, addresses, gateways, ..Options::onto(onto, Some(node)) };
         let pfsense::Import { config, report, .. } = pfsense::import(&tree, &options);
         Ok(Found::Foreign(Box::new(config), Box::new(report)))
     }
 }
 
+/// The node whose ports can be named.
+fn node_name(call: &Call) -> String {
+    let in_force = call.site.handle.in_force();
+    in_force.config.node_part(in_force.node).name.clone()
+}
+
 async fn preview(call: Call) -> Outcome<Reply> {
     let given: Given = call.json()?;
     let onto = call.site.draft().await.document;
-    let found = call.site.edit(move |_| Ok(given.read(&onto))).await??;
+    let node = node_name(&call);
+    let found = call.site.edit(move |_| Ok(given.read(&onto, &node))).await??;
     match found {
         Found::Foreign(_, report) => {
             let mapped = report.is_mapped();
@@ -165,9 +172,10 @@ async fn preview(call: Call) -> Outcome<Reply> {
 
 async fn import(call: Call) -> Outcome<Reply> {
     let given: Given = call.json()?;
+    let node = node_name(&call);
     edit(&call, "imported a file into the candidate", move |tree| {
         let before: Config = serde_json::from_value(tree.clone()).map_err(|_| unexpected())?;
-        let (document, kind, report) = match given.read(&before)? {
+        let (document, kind, report) = match given.read(&before, &node)? {
             Found::Foreign(config, report) => {
                 unmapped(&report)?;
                 (*config, "pfsense", json!(report))

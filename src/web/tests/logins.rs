@@ -88,6 +88,36 @@ fn a_user_who_is_changed_or_disabled_is_logged_out() {
     assert_eq!(browser.log_in("otto", "correct horse").status, 401);
 }
 
+/// `Hello world!` in SHA-512 crypt.
+const FOREIGN: &str =
+    "$6$saltstring$svn8UoSVapNtMuq1ukKS4tPQd8iKwSMHWjl/O817G3uBnIFNjnQJuesI68u4OTLiBFdcbYEdFCoEOfaS35inz1";
+
+#[test]
+fn a_password_of_another_firewall_counts_and_is_hashed_anew_at_the_first_login() {
+    let bcrypt = bcrypt::hash_with_salt("Hello world!", 4, *b"0123456789abcdef").unwrap().to_string();
+    for foreign in [bcrypt.as_str(), FOREIGN] {
+        let user =
+            format!("\n[[user]]\nname = \"a.b\"\nrole = \"administrator\"\npassword_hash = \"{foreign}\"\n");
+        let mut browser = Browser::new(&format!("{DOCUMENT}{user}{}", users()));
+        let hash = |browser: &Browser| {
+            let users = browser.paper.in_force.load().config.users.clone();
+            users.iter().find(|user| user.name == "a.b").unwrap().password_hash.reveal().to_owned()
+        };
+        assert_eq!(browser.log_in("a.b", "Hello world").status, 401);
+        assert_eq!(browser.log_in("ada", "correct horse").status, 303, "others are not in the way");
+        assert_eq!(hash(&browser), foreign);
+        assert_eq!(browser.log_in("a.b", "Hello world!").status, 303);
+        assert!(hash(&browser).starts_with("$argon2id$"));
+        assert_eq!(browser.get("/system/users").status, 200, "the session is of the account as it is now");
+        let new = hash(&browser);
+        assert_eq!(
+            (browser.log_in("a.b", "Hello world!").status, hash(&browser)),
+            (303, new),
+            "once is enough"
+        );
+    }
+}
+
 #[test]
 fn the_password_of_the_first_start_is_admins_while_there_is_no_user() {
     let mut browser = Browser::new(DOCUMENT);

@@ -6,6 +6,7 @@ use arc_swap::ArcSwap;
 
 use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
+use crate::config::model::Secret;
 use crate::config::{self, Config, Valid};
 use crate::node::snapshot::{CounterRow, Snapshot};
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
@@ -127,6 +128,17 @@ impl Editor for Paper {
     fn label(&self, revision: &str, label: &str) -> Result<(), Rejected> {
         let known = revision == "1" && !label.is_empty();
         if known { Ok(()) } else { Err(Rejected::Gone) }
+    }
+
+    fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected> {
+        if self.draft.lock().unwrap().is_some() {
+            return Err(Rejected::Stale);
+        }
+        let mut document = self.in_force.load().config.as_ref().clone().into_inner();
+        let user = document.users.iter_mut().find(|user| user.name == who.who).unwrap();
+        user.password_hash = Secret::new(hash);
+        self.in_force.store(compile(Arc::new(config::validate(document).unwrap())));
+        Ok(())
     }
 
     fn history(&self) -> Result<Vec<Record>, Rejected> {

@@ -1,5 +1,5 @@
-//! Any text is a valid document or a list of problems; a valid one survives being written and read, with its hash, and
-//! compiles.
+//! Any text is a valid document or a list of problems; a valid one survives being written, read and edited, with its hash,
+//! and compiles.
 //!
 //! Input: the text.
 #![no_main]
@@ -21,6 +21,13 @@ fuzz_target!(|data: &[u8]| {
     assert_eq!(again, valid, "{written}");
     assert_eq!(again.hash(), valid.hash());
     assert_eq!(again.to_toml(), written);
+    let mut other = valid.clone().into_inner();
+    other.system.hostname = "fuzzed".into();
+    other.rules.reverse();
+    other.aliases.iter_mut().for_each(|alias| alias.entries.reverse());
+    other.users.clear();
+    let rewritten = config::amend::rewrite(text, &other);
+    assert_eq!(config::parse(&rewritten).as_ref(), Ok(&other), "{text}\n---\n{rewritten}");
     let valid = Arc::new(valid);
     for part in &valid.nodes {
         let node = valid.node(Some(&part.name)).expect("its own name");

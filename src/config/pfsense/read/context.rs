@@ -22,6 +22,8 @@ pub(in super::super) enum Key {
     Vip(String, u8),
     /// An address that is not the only one of its interface.
     Address(String, IpAddr),
+    /// A user.
+    User(String),
     /// An alias.
     Alias(String),
     /// A gateway.

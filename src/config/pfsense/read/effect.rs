@@ -2,7 +2,7 @@
 
 use super::super::report::Tab;
 use super::context::Context;
-use crate::config::model::{OutboundMode, Rule};
+use crate::config::model::{OutboundMode, Rule, User, UserRole};
 
 pub(super) fn tell(ctx: &mut Context<'_>) {
     let config = &ctx.config;
@@ -46,6 +46,17 @@ pub(super) fn tell(ctx: &mut Context<'_>) {
     effect.outbound = if own == 0 { mode.into() } else { format!("{mode}, {own} mappings of its own") };
     effect.routes = config.routes.len();
     effect.aliases = config.aliases.len();
+    effect.users = config.users.iter().map(user).collect();
+}
+
+fn user(user: &User) -> String {
+    let role = match (user.disabled, user.role) {
+        (true, _) => "disabled",
+        (false, UserRole::ReadOnly) => "read-only",
+        (false, UserRole::Operator) => "operator",
+        (false, UserRole::Administrator) => "administrator",
+    };
+    format!("{}: {role}", user.name)
 }
 
 fn tabs(rules: &[Rule], linked: impl Fn(&Rule) -> Option<String>) -> Vec<Tab> {

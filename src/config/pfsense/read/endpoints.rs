@@ -201,13 +201,17 @@ pub(super) fn place(ctx: &Context<'_>, text: &str, lacks: &mut Lacks) -> Place {
     if let Ok(range) = text.parse() {
         return Place::Range(range);
     }
-    let is_interface = |name: &str| ctx.config.interfaces.iter().any(|interface| interface.name == name);
+    // By its name there; groups have names, too.
+    let interface = |there: &str| {
+        let name = ctx.interface(there)?;
+        ctx.config.interfaces.iter().any(|interface| interface.name == name).then(|| name.to_owned())
+    };
     let lower = text.to_ascii_lowercase();
-    if is_interface(&lower) {
-        return Place::Net(lower);
+    if let Some(name) = interface(&lower) {
+        return Place::Net(name);
     }
-    if let Some(name) = lower.strip_suffix("ip").filter(|name| is_interface(name)) {
-        return Place::Address(name.into());
+    if let Some(name) = lower.strip_suffix("ip").and_then(interface) {
+        return Place::Address(name);
     }
     if ctx.is_alias(text, false) {
         return Place::Alias(text.into());

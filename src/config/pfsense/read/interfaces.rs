@@ -92,6 +92,10 @@ pub(super) fn read(ctx: &mut Context<'_>, sync: Option<&str>) {
             false => adopt(ctx, one),
         }
     }
+    // What is there already keeps its place, since rules and flows know interfaces by it.
+    let known = &ctx.options.known;
+    let place = |name: &str| known.iter().position(|known| known.name == name).unwrap_or(known.len());
+    ctx.config.interfaces.sort_by_key(|interface| place(&interface.name));
     vlans_without_interface(ctx);
 }
 
@@ -230,22 +234,53 @@ fn sync_cable(ctx: &mut Context<'_>, found: &Found<'_>) {
     }
 }
 
+/// What an interface is called here: as the one that this machine has in its place already, or as it is there.
+fn name_here(
+    ctx: &Context<'_>,
+    there: &str,
+    port: &str,
+    vlan: Option<u16>,
+    adapted: &mut Vec<String>,
+) -> String {
+    let known = &ctx.options.known;
+    let is_taken = |name: &str| ctx.config.interfaces.iter().any(|other| other.name == name);
+    let same = known.iter().find(|known| known.port == port && known.vlan == vlan && !known.name.is_empty());
+    let belongs_elsewhere = |name: &str| {
+        is_taken(name)
+            || known.iter().any(|known| known.name == name && (known.port != port || known.vlan != vlan))
+    };
+    let name = match same.filter(|known| !is_taken(&known.name)) {
+        Some(known) => known.name.clone(),
+        None if !belongs_elsewhere(there) => there.to_owned(),
+        None => {
+            let free = (2..=u16::MAX).map(|number| format!("{there}_{number}"));
+            free.into_iter().find(|name| !belongs_elsewhere(name)).unwrap_or_else(|| there.to_owned())
+        }
+    };
+    if name != there {
+        adapted.push(format!("it is called {name} here"));
+    }
+    name
+}
+
 fn adopt(ctx: &mut Context<'_>, found: Found<'_>) {
-    let Found { name, element, device, vlan, addresses, mut adapted } = found;
-    let path = format!("interfaces/{name}");
-    let zone = zone_of(&name, element);
+    let Found { name: there, element, device, vlan, addresses, mut adapted } = found;
+    let path = format!("interfaces/{there}");
+    let zone = zone_of(&there, element);
     if zone == Zone::Dmz {
         adapted.push("it has no upstream gateway and is not LAN, so its zone is dmz".into());
     }
     let mtu = element.text_of("mtu").and_then(|text| text.parse().ok()).unwrap_or(defaults::MTU);
     let mss = element.text_of("mss").and_then(|text| text.parse().ok());
-    let advertises = advertises(ctx, &name, zone, &addresses, &mut adapted);
+    let advertises = advertises(ctx, &there, zone, &addresses, &mut adapted);
     let mac = element.text_of("spoofmac").and_then(|text| text.parse().ok());
+    let port = port_of(ctx, &device);
+    let name = name_here(ctx, &there, &port, vlan, &mut adapted);
     ctx.config.interfaces.push(Interface {
         name: name.clone(),
         description: element.text_of("descr").unwrap_or_default().into(),
         zone,
-        port: port_of(ctx, &device),
+        port,
         vlan,
         mtu,
         mss,
@@ -254,7 +289,7 @@ fn adopt(ctx: &mut Context<'_>, found: Found<'_>) {
         router_advertisements: advertises,
     });
     ctx.config.nodes[0].interfaces.push(NodeInterface { name: name.clone(), mac, addresses });
-    ctx.names.insert(name.clone(), name.clone());
+    ctx.names.insert(there, name.clone());
     for child in
         element.children.iter().filter(|child| !child.is_empty() && !READ.iter().any(|key| child.is(key)))
     {

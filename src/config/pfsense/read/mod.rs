@@ -16,6 +16,7 @@ mod prefixes;
 mod prune;
 mod rules;
 mod system;
+mod users;
 mod virtual_ips;
 
 pub(super) use context::{Key, Links};
@@ -48,6 +49,7 @@ pub fn import(tree: &Tree, options: &Options) -> Import {
     repeated(&mut ctx);
     ctx.claim_trackers();
     system::read(&mut ctx);
+    users::read(&mut ctx);
     let cable = hasync::read(&mut ctx);
     interfaces::read(&mut ctx, cable.as_deref());
     groups::read(&mut ctx);

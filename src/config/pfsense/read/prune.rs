@@ -44,6 +44,9 @@ enum Part {
     GatewayGroup(usize),
     Route(usize),
     Group(usize),
+    User(usize),
+    /// All of them.
+    Users,
     Vip(usize),
     VipAddress(usize, usize),
     Address(usize, usize),
@@ -53,6 +56,7 @@ enum Part {
     Mac(usize),
     Timer(String),
     StateLimit,
+    AntiLockout,
 }
 
 /// The numbers in brackets of a path.
@@ -68,6 +72,8 @@ impl Part {
         let Some(index) = first else {
             return match path.strip_prefix("system.timeouts.") {
                 Some(timer) => Some(Part::Timer(timer.into())),
+                None if path == "user" => Some(Part::Users),
+                None if path == "system.anti_lockout" => Some(Part::AntiLockout),
                 None => (path == "system.state_limit").then_some(Part::StateLimit),
             };
         };
@@ -82,6 +88,7 @@ impl Part {
             "gateway_group" => Some(Part::GatewayGroup(index)),
             "route" => Some(Part::Route(index)),
             "interface_group" => Some(Part::Group(index)),
+            "user" => Some(Part::User(index)),
             "virtual_ip" => match second
                 .filter(|_| config.virtual_ips.get(index).is_some_and(|vip| vip.addresses.len() > 1))
             {
@@ -125,6 +132,10 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
     );
     of(Part::Route).leave(&mut config.routes, |route| Key::Route(route.destination), &mut gone);
     of(Part::Group).leave(&mut config.interface_groups, |group| Key::Group(group.name.clone()), &mut gone);
+    of(Part::User).leave(&mut config.users, |user| Key::User(user.name.clone()), &mut gone);
+    if let Some(why) = condemned.get(&Part::Users) {
+        gone.extend(config.users.drain(..).map(|user| (Key::User(user.name), why.clone())));
+    }
     // From the end, so that the numbers of the others stay.
     for (part, why) in condemned.iter().rev() {
         match part {
@@ -145,8 +156,9 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
             Part::Rule(_) | Part::Forward(_) | Part::OneToOne(_) | Part::Npt(_) | Part::Mapping(_) => {}
             Part::Alias(_) | Part::Gateway(_) | Part::GatewayGroup(_) => {}
             Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
+            Part::User(_) | Part::Users => {}
             Part::Advertisements(_) | Part::Mtu(_) | Part::Mss(_) | Part::Mac(_) => {}
-            Part::Timer(_) | Part::StateLimit => {}
+            Part::Timer(_) | Part::StateLimit | Part::AntiLockout => {}
         }
     }
     of(Part::Vip).leave(
@@ -209,6 +221,10 @@ fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
             config.system.state_limit = defaults::STATE_LIMIT;
             ("state limit", None)
         }
+        Part::AntiLockout => {
+            config.system.anti_lockout = true;
+            ("lack of an anti-lockout rule", None)
+        }
         Part::Rule(_)
         | Part::Forward(_)
         | Part::OneToOne(_)
@@ -219,6 +235,8 @@ fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
         | Part::GatewayGroup(_)
         | Part::Route(_)
         | Part::Group(_)
+        | Part::User(_)
+        | Part::Users
         | Part::Vip(_)
         | Part::VipAddress(..)
         | Part::Address(..) => return,

@@ -88,7 +88,6 @@ pub(super) fn read(ctx: &mut Context<'_>) {
             ctx.say(Group::Inactive, what, *how, &format!("system/{key}"), element);
         }
     }
-    accounts(ctx, system);
     let told =
         |name: &str| OTHER.iter().any(|(key, ..)| *key == name) || TIMERS.iter().any(|(key, _)| *key == name);
     for child in &system.children {
@@ -206,35 +205,5 @@ fn timers(ctx: &mut Context<'_>, system: &Element) {
     if system.text_of("statepolicy") == Some("floating") {
         ctx.config.system.state_policy = StatePolicy::Floating;
         ctx.say(Group::Imported, "state policy", "", "system/statepolicy", at(system, "statepolicy"));
-    }
-}
-
-/// Users and groups are kept with their hashes; what is told is the kind of the hash, never the hash.
-fn accounts(ctx: &mut Context<'_>, system: &Element) {
-    for (index, user) in system.all("user").enumerate() {
-        let name = user.text_of("name").unwrap_or_default().to_owned();
-        let how = format!("set its password with koi user password; it is kept with its {}", hash_kind(user));
-        ctx.say(Group::Inactive, "user", how, &format!("system/user[{index}]"), user);
-        ctx.report.report.effect.users.push(name);
-    }
-    for (index, group) in system.all("group").enumerate() {
-        ctx.say(
-            Group::Inactive,
-            "group of users",
-            "users have roles here",
-            &format!("system/group[{index}]"),
-            group,
-        );
-    }
-}
-
-fn hash_kind(user: &Element) -> &'static str {
-    let hash =
-        ["bcrypt-hash", "sha512-hash", "md5-hash", "password"].into_iter().find_map(|key| user.text_of(key));
-    match hash {
-        Some(hash) if hash.len() == 60 && hash.starts_with("$2") => "bcrypt hash",
-        Some(hash) if hash.starts_with("$6$") => "SHA-512 hash",
-        Some(_) => "password, whose hash is of no known kind",
-        None => "account without a password",
     }
 }

@@ -18,7 +18,7 @@ pub(super) fn write(scene: &mut Scene<'_>) {
     for name in
         old_names.iter().filter(|name| !new.interfaces.iter().any(|interface| interface.name == **name))
     {
-        section.remove(name);
+        section.remove(&scene.names.of(name));
     }
     for interface in &new.interfaces {
         let was = old.interfaces.iter().find(|other| other.name == interface.name);

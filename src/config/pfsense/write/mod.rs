@@ -10,6 +10,7 @@ mod routing;
 mod rules;
 mod separators;
 mod system;
+mod users;
 mod virtual_ips;
 mod words;
 
@@ -51,7 +52,12 @@ pub fn export(config: &Config, origin: Option<&Origin>, node: Option<&str>) -> R
         let message = format!("There is no node \"{}\".", node.unwrap_or_default());
         return Err(Problem::new("node", message, "Name one of the document."));
     };
-    let mut names = Names::new(config);
+    let there = tree.root.child("interfaces").map_or(&[][..], |section| &section.children);
+    let there = there.iter().filter_map(|element| {
+        let Key::Interface(name) = links.get(element)? else { return None };
+        Some((name.clone(), element.name.to_ascii_lowercase()))
+    });
+    let mut names = Names::new(config, there.collect());
     for group in tree.root.child("ifgroups").map_or(&[][..], |groups| &groups.children) {
         if let (Some(Key::Group(name)), Some(there)) = (links.get(group), group.text_of("ifname")) {
             names.call(name, there);
@@ -76,6 +82,7 @@ pub fn export(config: &Config, origin: Option<&Origin>, node: Option<&str>) -> R
     if !same {
         let anchors = separators::anchors(&scene.root);
         system::write(&mut scene);
+        users::write(&mut scene);
         interfaces::write(&mut scene);
         virtual_ips::write(&mut scene);
         routing::write(&mut scene);

@@ -9,7 +9,7 @@ use super::rules::association;
 use super::words::{self, block, is_range};
 use crate::config::model::{
     Association, Endpoint, Npt, OneToOne, OutboundMode, OutboundRule, Place, Pool, PortForward, Ports,
-    Reflection, Target,
+    Protocol, Reflection, RuleFamily, Target,
 };
 use crate::types::Prefix;
 
@@ -41,13 +41,8 @@ pub(super) fn write(scene: &mut Scene<'_>) {
 
 fn forward(scene: &mut Scene<'_>, element: Element, old: Option<&PortForward>, new: &PortForward) -> Element {
     let mut patch = Patch::new(element, scene.entities);
-    patch.text(
-        old.is_none_or(|old| old.interface != new.interface),
-        "interface",
-        Some(scene.names.of(&new.interface)),
-    );
-    patch.text(old.is_none_or(|old| old.family != new.family), "ipprotocol", words::family(new.family));
-    patch.text(old.is_none_or(|old| old.protocol != new.protocol), "protocol", words::protocol(new.protocol));
+    stands(scene, &mut patch, old.map(|old| &old.interface), &new.interface);
+    speaks(&mut patch, old.map(|old| (old.family, old.protocol)), (new.family, new.protocol));
     let changed = old.is_none_or(|old| (&old.source, &old.source_port) != (&new.source, &new.source_port));
     patch.block(
         changed,
@@ -83,20 +78,8 @@ fn forward(scene: &mut Scene<'_>, element: Element, old: Option<&PortForward>, n
     patch.flag(old.is_none_or(|old| old.no_redirect != new.no_redirect), "nordr", new.no_redirect);
     let unsayable =
         is_range(&new.source) || is_range(&new.destination) || matches!(new.target, Some(Target::Range(_)));
-    finish(
-        scene,
-        &mut patch,
-        "port forward",
-        unsayable,
-        old.map(|old| old.disabled),
-        new.disabled,
-        &new.description,
-    );
-    patch.text(
-        old.is_none_or(|old| old.description != new.description),
-        "descr",
-        Some(new.description.clone()),
-    );
+    let was = old.map(|old| (old.disabled, old.description.as_str()));
+    finish(scene, &mut patch, ("port forward", unsayable), was, (new.disabled, &new.description));
     patch.element
 }
 
@@ -114,29 +97,40 @@ fn associate(scene: &Scene<'_>, patch: &mut Patch, old: Option<&PortForward>, ne
     patch.text(changed, "associated-rule-id", Some(word));
 }
 
-/// What pfSense cannot say is disabled there, and told.
+/// Where it stands.
+fn stands(scene: &Scene<'_>, patch: &mut Patch, old: Option<&String>, new: &String) {
+    patch.text(old != Some(new), "interface", Some(scene.names.of(new)));
+}
+
+/// Which packets it is about, of which family and protocol.
+fn speaks(
+    patch: &mut Patch,
+    old: Option<(RuleFamily, Protocol)>,
+    (family, protocol): (RuleFamily, Protocol),
+) {
+    patch.text(old.is_none_or(|old| old.0 != family), "ipprotocol", words::family(family));
+    patch.text(old.is_none_or(|old| old.1 != protocol), "protocol", words::protocol(protocol));
+}
+
+/// Whether it is disabled, and what for it is. What pfSense cannot say is disabled there, and told.
 fn finish(
     scene: &mut Scene<'_>,
     patch: &mut Patch,
-    what: &'static str,
-    unsayable: bool,
-    was_disabled: Option<bool>,
-    disabled: bool,
-    name: &str,
+    (what, unsayable): (&'static str, bool),
+    old: Option<(bool, &str)>,
+    (disabled, description): (bool, &str),
 ) {
     if unsayable {
-        scene.lacks(what, "pfSense has ranges of addresses in aliases only; it is disabled there", name);
+        let how = "pfSense has ranges of addresses in aliases only; it is disabled there";
+        scene.lacks(what, how, description);
     }
-    patch.flag(unsayable || was_disabled != Some(disabled), "disabled", disabled || unsayable);
+    patch.flag(unsayable || old.is_none_or(|old| old.0 != disabled), "disabled", disabled || unsayable);
+    patch.text(old.is_none_or(|old| old.1 != description), "descr", Some(description.into()));
 }
 
 fn one_to_one(scene: &mut Scene<'_>, element: Element, old: Option<&OneToOne>, new: &OneToOne) -> Element {
     let mut patch = Patch::new(element, scene.entities);
-    patch.text(
-        old.is_none_or(|old| old.interface != new.interface),
-        "interface",
-        Some(scene.names.of(&new.interface)),
-    );
+    stands(scene, &mut patch, old.map(|old| &old.interface), &new.interface);
     let family = if new.external.is_ipv4() { "inet" } else { "inet6" };
     let changed = old.is_none_or(|old| old.external != new.external);
     patch.text(changed, "ipprotocol", Some(family.into()));
@@ -150,30 +144,14 @@ fn one_to_one(scene: &mut Scene<'_>, element: Element, old: Option<&OneToOne>, n
     patch.text(old.is_none_or(|old| old.reflection != new.reflection), "natreflection", reflection);
     patch.flag(old.is_none_or(|old| old.no_binat != new.no_binat), "nobinat", new.no_binat);
     let unsayable = is_range(&new.destination);
-    finish(
-        scene,
-        &mut patch,
-        "1:1 mapping",
-        unsayable,
-        old.map(|old| old.disabled),
-        new.disabled,
-        &new.description,
-    );
-    patch.text(
-        old.is_none_or(|old| old.description != new.description),
-        "descr",
-        Some(new.description.clone()),
-    );
+    let was = old.map(|old| (old.disabled, old.description.as_str()));
+    finish(scene, &mut patch, ("1:1 mapping", unsayable), was, (new.disabled, &new.description));
     patch.element
 }
 
-fn npt(scene: &Scene<'_>, element: Element, old: Option<&Npt>, new: &Npt) -> Element {
+fn npt(scene: &mut Scene<'_>, element: Element, old: Option<&Npt>, new: &Npt) -> Element {
     let mut patch = Patch::new(element, scene.entities);
-    patch.text(
-        old.is_none_or(|old| old.interface != new.interface),
-        "interface",
-        Some(scene.names.of(&new.interface)),
-    );
+    stands(scene, &mut patch, old.map(|old| &old.interface), &new.interface);
     let side = |name: &str, prefix: Prefix| {
         Element::new(name, vec![Element::leaf("address", &prefix.to_string(), scene.entities)])
     };
@@ -182,12 +160,8 @@ fn npt(scene: &Scene<'_>, element: Element, old: Option<&Npt>, new: &Npt) -> Ele
         old.is_none_or(|old| old.destination != new.destination),
         side("destination", new.destination),
     );
-    patch.flag(old.is_none_or(|old| old.disabled != new.disabled), "disabled", new.disabled);
-    patch.text(
-        old.is_none_or(|old| old.description != new.description),
-        "descr",
-        Some(new.description.clone()),
-    );
+    let was = old.map(|old| (old.disabled, old.description.as_str()));
+    finish(scene, &mut patch, ("prefix translation", false), was, (new.disabled, &new.description));
     patch.element
 }
 
@@ -198,13 +172,8 @@ fn mapping(
     new: &OutboundRule,
 ) -> Element {
     let mut patch = Patch::new(element, scene.entities);
-    patch.text(
-        old.is_none_or(|old| old.interface != new.interface),
-        "interface",
-        Some(scene.names.of(&new.interface)),
-    );
-    patch.text(old.is_none_or(|old| old.family != new.family), "ipprotocol", words::family(new.family));
-    patch.text(old.is_none_or(|old| old.protocol != new.protocol), "protocol", words::protocol(new.protocol));
+    stands(scene, &mut patch, old.map(|old| &old.interface), &new.interface);
+    speaks(&mut patch, old.map(|old| (old.family, old.protocol)), (new.family, new.protocol));
     let changed = old.is_none_or(|old| old.source != new.source);
     patch.block(changed, block("source", &new.source, None, &scene.names, scene.entities, true));
     let changed = old.is_none_or(|old| old.destination != new.destination);
@@ -234,20 +203,8 @@ fn mapping(
     patch.text(changed, "poolopts", Some(pool(new)));
     let unsayable =
         is_range(&new.source) || is_range(&new.destination) || matches!(new.target, Some(Target::Range(_)));
-    finish(
-        scene,
-        &mut patch,
-        "outbound mapping",
-        unsayable,
-        old.map(|old| old.disabled),
-        new.disabled,
-        &new.description,
-    );
-    patch.text(
-        old.is_none_or(|old| old.description != new.description),
-        "descr",
-        Some(new.description.clone()),
-    );
+    let was = old.map(|old| (old.disabled, old.description.as_str()));
+    finish(scene, &mut patch, ("outbound mapping", unsayable), was, (new.disabled, &new.description));
     patch.element
 }
 

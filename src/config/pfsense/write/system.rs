@@ -13,10 +13,6 @@ pub(super) fn write(scene: &mut Scene<'_>) {
             "pfSense's high availability wants an interface with addresses for pfsync, set up on both nodes";
         scene.lacks("pair", how, "");
     }
-    let (was, is) = (scene.old, scene.new);
-    for user in is.users.iter().filter(|user| !was.users.contains(user)) {
-        scene.lacks("user", "pfSense does not know the way in which passwords are kept here", &user.name);
-    }
     if old == new {
         return;
     }

@@ -6,7 +6,7 @@ use super::super::read::PROTOCOLS;
 use super::super::tree::{Element, Entities};
 use crate::config::Config;
 use crate::config::model::{
-    Endpoint, IcmpKind, KillStates, Place, Ports, Protocol, RuleFamily, Target, TcpFlags, Zone,
+    Endpoint, IcmpKind, Interface, KillStates, Place, Ports, Protocol, RuleFamily, Target, TcpFlags, Zone,
 };
 use crate::types::{PortRange, Prefix};
 
@@ -14,15 +14,19 @@ use crate::types::{PortRange, Prefix};
 pub(super) struct Names(HashMap<String, String>);
 
 impl Names {
-    /// `wan`, `lan`, `opt1` and so on: pfSense knows no others.
-    pub(super) fn new(config: &Config) -> Names {
+    /// `wan`, `lan`, `opt1` and so on: pfSense knows no others. Those that its file has stay as they are.
+    pub(super) fn new(config: &Config, there: HashMap<String, String>) -> Names {
         let fits = |name: &str| {
             let number = name.strip_prefix("opt").filter(|number| !number.starts_with('0'));
             matches!(name, "wan" | "lan") || number.is_some_and(|number| number.parse::<u16>().is_ok())
         };
-        let mut names: HashMap<String, String> = HashMap::new();
-        let mut taken: Vec<String> = Vec::new();
-        for interface in config.interfaces.iter().filter(|interface| fits(&interface.name)) {
+        let mut taken: Vec<String> = there.values().cloned().collect();
+        let mut names = there;
+        let fitting: Vec<&Interface> = config.interfaces.iter().filter(|it| fits(&it.name)).collect();
+        for interface in fitting {
+            if names.contains_key(&interface.name) || taken.contains(&interface.name) {
+                continue;
+            }
             names.insert(interface.name.clone(), interface.name.clone());
             taken.push(interface.name.clone());
         }

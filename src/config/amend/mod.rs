@@ -1,4 +1,5 @@
-//! Edits of the text that leave the rest of it, comments included, as it is.
+//! Edits of the text that leave the rest of it, comments included, as it is. A text of an older version of the format
+//! becomes one of the present version with the first edit.
 
 use std::ops::Range;
 
@@ -6,10 +7,20 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::diff::{MASK, is_secret};
+use super::migrate::present;
 use super::model::Config;
+
+mod array;
+mod comments;
+mod list;
+mod order;
+mod weave;
+
+pub use weave::rewrite;
 
 /// The text with another revision; `None` when it has none.
 pub fn renumber(text: &str, revision: u64) -> Option<String> {
+    let text = &*present(text);
     let span = value_at(text, "revision")?;
     Some(format!("{}{revision}{}", &text[..span.start], &text[span.end..]))
 }
@@ -20,6 +31,7 @@ pub fn renumber(text: &str, revision: u64) -> Option<String> {
 /// # Errors
 /// Says why not.
 pub fn set(text: &str, path: &str, value: &str) -> Result<String, String> {
+    let text = &*present(text);
     let written = if DeValue::parse(value).is_ok() {
         value.to_owned()
     } else {
@@ -36,18 +48,6 @@ pub fn set(text: &str, path: &str, value: &str) -> Result<String, String> {
         None if section.contains('[') => Err(format!("there is no section \"{section}\"")),
         None => Ok(format!("{}\n\n[{section}]\n{key} = {written}\n", text.trim_end())),
     }
-}
-
-/// The text without the line of this value; `None` when it has none.
-pub fn remove(text: &str, path: &str) -> Option<String> {
-    let root = DeTable::parse(text).ok()?;
-    let (section, key) = path.rsplit_once('.').unwrap_or(("", path));
-    let (key, value) = section_at(root.get_ref(), section)?.get_key_value(key)?;
-    let start = text[..key.span().start].rfind('\n').map_or(0, |newline| newline + 1);
-    let end =
-        text[value.span().end..].find('\n').map_or(text.len(), |newline| value.span().end + newline + 1);
-    // What shares its line with others stays.
-    (text[start..key.span().start].trim().is_empty()).then(|| format!("{}{}", &text[..start], &text[end..]))
 }
 
 /// The text without its secrets.
@@ -176,7 +176,7 @@ mod tests {
     use super::*;
     use crate::config::parse;
 
-    const TEXT: &str = include_str!("../../configs/pair.toml");
+    const TEXT: &str = include_str!("../../../configs/pair.toml");
 
     #[test]
     fn an_edit_leaves_comments_and_changes_one_value() {
@@ -192,7 +192,6 @@ mod tests {
         let rule = &before.rules[0];
         let path = format!("rule[{}].log", rule.id.0);
         assert!(!rule.log && parse(&set(TEXT, &path, "true").unwrap()).unwrap().rules[0].log);
-        assert_eq!(remove(&set(TEXT, &path, "true").unwrap(), &path).as_deref(), Some(TEXT));
         assert!(set(TEXT, "rule[nothing].log", "true").is_err());
         // A section that was not there.
         let edited = set(TEXT, "system.web.port", "8443").unwrap();
