@@ -6,10 +6,12 @@
 
 mod explain;
 mod gateways;
+mod names;
 mod nat;
 mod pair;
 mod policy;
 mod rig;
+mod schedules;
 mod shown;
 mod states;
 mod timers;
