@@ -139,6 +139,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         any::<[Option<u32>; 3]>(),
         option::of(alias_name()),
         (option::of(name()), any::<bool>()),
+        text(),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         state_type: rest.3,
@@ -170,6 +171,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         log: rest.0,
         disabled: rest.1,
         description: rest.2,
+        separator: rest.8,
         ..Rule::new(what.0, "", what.2)
     })
 }
@@ -401,7 +403,7 @@ fn logging() -> impl Strategy<Value = Logging> {
 }
 
 fn system() -> impl Strategy<Value = System> {
-    let web = any::<u16>().prop_map(|port| Web { port });
+    let web = (any::<u16>(), option::of(name())).prop_map(|(port, certificate)| Web { port, certificate });
     let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
         udp_first,
         frag,
@@ -464,12 +466,25 @@ fn system() -> impl Strategy<Value = System> {
 
 fn user() -> impl Strategy<Value = User> {
     let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
-    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
-        |(name, role, password_hash, disabled, description)| User {
+    let secrets = (text().prop_map(Secret::new), option::of(text().prop_map(Secret::new)));
+    (name(), role, secrets, any::<bool>(), text()).prop_map(
+        |(name, role, (password_hash, totp_secret), disabled, description)| User {
             name,
             role,
             password_hash,
+            totp_secret,
             disabled,
+            description,
+        },
+    )
+}
+
+fn certificate() -> impl Strategy<Value = Certificate> {
+    (name(), text(), text().prop_map(Secret::new), text()).prop_map(
+        |(name, certificate, private_key, description)| Certificate {
+            name,
+            certificate,
+            private_key,
             description,
         },
     )
@@ -547,11 +562,18 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
     let names = (list(group), list(alias()), list(schedule()), list(gateway_group()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
+    let head = (
+        0..=i64::MAX as u64,
+        system(),
+        option::of(pair()),
+        list(virtual_ip()),
+        list(user()),
+        list(certificate()),
+    );
     let some = proptest::collection::vec(node(), 1..4);
     let lists = (some, list(interface()), list(gateway()), list(route), list(rule()));
-    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
-        Config {
+    (head, lists, names, nat).prop_map(
+        |((revision, system, pair, virtual_ips, users, certificates), lists, names, nat)| Config {
             schema: super::defaults::SCHEMA,
             revision,
             system,
@@ -571,6 +593,7 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             npts: nat.2,
             outbound: nat.3,
             users,
-        }
-    })
+            certificates,
+        },
+    )
 }

@@ -88,6 +88,10 @@ pub const PROBE_LIMIT: u32 = 3600;
 pub const PROBE_PAYLOAD_LIMIT: u16 = 512;
 /// The most static routes.
 pub const ROUTE_LIMIT: usize = 100_000;
+/// The most certificates.
+pub const CERTIFICATE_LIMIT: usize = 16;
+/// Letters of a certificate with those that vouch for it, or of its key.
+pub const PEM_LIMIT: usize = 64 << 10;
 /// The most users.
 pub const USER_LIMIT: usize = 256;
 /// The most memory that a hash of a password may cost, in KiB.

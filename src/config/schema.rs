@@ -88,6 +88,7 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
     optional("user", Tables(USER), "sections [[user]]"),
+    optional("certificate", Tables(CERTIFICATE), "sections [[certificate]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -131,7 +132,10 @@ static LOGGING: &[Field] = &[
     optional("file_count", Value(is::<u8>), "a number of files"),
 ];
 
-static WEB: &[Field] = &[optional("port", SMALL, "a port from 1 to 65535, without quotes")];
+static WEB: &[Field] = &[
+    optional("port", SMALL, "a port from 1 to 65535, without quotes"),
+    optional("certificate", TEXT, "the name of a certificate in quotes"),
+];
 
 static TIMEOUTS: &[Field] = &[
     seconds("tcp_first"),
@@ -336,6 +340,7 @@ static RULE: &[Field] = &[
     optional("log", FLAG, "true or false"),
     DISABLED,
     DESCRIPTION,
+    optional("separator", TEXT, "a text in quotes"),
 ];
 
 static SCHEDULE: &[Field] = &[
@@ -436,6 +441,13 @@ static OUTBOUND_RULE: &[Field] = &[
     DESCRIPTION,
 ];
 
+static CERTIFICATE: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"office\""),
+    required("certificate", TEXT, "a certificate in PEM form, between three quotes"),
+    required("private_key", Value(is::<Secret>), "its key in PEM form, between three quotes"),
+    DESCRIPTION,
+];
+
 static USER: &[Field] = &[
     required("name", TEXT, "a name in quotes, as in \"alice\""),
     required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
@@ -444,6 +456,7 @@ static USER: &[Field] = &[
         Value(is::<Secret>),
         "a hash of Argon2id in quotes; \"koi user password\" makes it",
     ),
+    optional("totp_secret", Value(is::<Secret>), "the secret of an authenticator in base32, in quotes"),
     optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

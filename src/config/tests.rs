@@ -43,6 +43,7 @@ file_size = 100000
 file_count = 3
 [system.web]
 port = 8443
+certificate = "own"
 [system.timeouts]
 tcp_first = 1
 tcp_opening = 2
@@ -203,6 +204,7 @@ schedule = "office"
 log = true
 disabled = true
 description = "d"
+separator = "s"
 [[port_forward]]
 id = 1000001
 interface = "wan"
@@ -240,7 +242,13 @@ description = "d"
 name = "alice"
 role = "operator"
 password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+totp_secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 disabled = true
+description = "d"
+[[certificate]]
+name = "own"
+certificate = "-----BEGIN CERTIFICATE-----"
+private_key = "-----BEGIN PRIVATE KEY-----"
 description = "d"
 "#;
 
@@ -282,7 +290,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "13a4d5d1ad3d7d99e9d073162cb6bd3a867c298e6dbb2e26c8417ed8fe19d513"
+        "da8e8f66d0250cd65a12de9de0836e5f917e6221ca9056b1e1e8da21973f9d36"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -74,6 +74,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Release(_)
         | Request::Role(_)
         | Request::Keys(_)
+        | Request::Pages(_)
         | Request::Tokens(TokenRequest::Merge(_))
         | Request::Crash => true,
         Request::Snapshot

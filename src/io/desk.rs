@@ -53,6 +53,9 @@ const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
+/// Answers the pages of the peer; `None` for what it does not understand.
+pub type PagesAnswer = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Answers questions, in the thread of whoever asks.
 pub struct Desk {
     start: Start,
@@ -68,6 +71,8 @@ pub struct Desk {
     pair: PairHandle,
     errands: Errands,
     colleague: Colleague,
+    /// Who answers the peer's pages.
+    pages: Mutex<Option<Arc<PagesAnswer>>>,
     tokens: Arc<TokenStore>,
     /// The program that was on trial when this process started is kept.
     trial_is_over: AtomicBool,
@@ -99,6 +104,7 @@ impl Desk {
             colleague: Colleague::new(pair.clone()),
             tokens: TokenStore::open(token_store::FILE.as_ref()),
             pair,
+            pages: Mutex::default(),
             errands,
             trial_is_over: AtomicBool::new(false),
         }
@@ -226,6 +232,7 @@ impl Desk {
                 key.map(|key| Response::Key(key.to_string()))
             }
             Request::Peer(request) => self.ask_peer(&request),
+            Request::Pages(words) => self.hear_pages(&words),
             Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -426,6 +433,28 @@ impl Desk {
     fn ask_peer(&self, request: &Request) -> Result<Response, String> {
         self.speaks_with_peer()?;
         self.colleague.ask(request)
+    }
+
+    /// The peer's pages say something to ours.
+    fn hear_pages(&self, words: &str) -> Result<Response, String> {
+        let answering = self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match answering.and_then(|answering| answering(words)) {
+            Some(answer) => Ok(Response::Pages(answer)),
+            None => Err("the pages do not understand".into()),
+        }
+    }
+
+    /// The pages say something to the peer's.
+    pub fn tell_peer_pages(&self, words: String) -> Option<String> {
+        match self.ask_peer(&Request::Pages(words)) {
+            Ok(Response::Pages(answer)) => Some(answer),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Who answers the peer's pages from now on.
+    pub fn listen_to_pages(&self, answering: Arc<PagesAnswer>) {
+        *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = Some(answering);
     }
 
     fn tokens(&self, request: TokenRequest) -> Result<Response, String> {

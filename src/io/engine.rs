@@ -12,7 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::almanac::Almanac;
 use super::control::{Answer, Answering};
-use super::desk::Desk;
+use super::desk::{Desk, PagesAnswer};
 use super::errands::Errands;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
@@ -22,6 +22,7 @@ use super::links::Links;
 use super::netlink::LinkSocket;
 use super::orders::{Apply, Change, PortNote, Start};
 use super::pair_threads::PairHandle;
+use super::pairing::{self, Listening};
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
@@ -32,10 +33,12 @@ use super::spec::Spec;
 use super::tap::Offloads;
 use super::token_store::TokenStore;
 use super::{clock, council, entropy, host_link, plain_http, token_exchange};
+use crate::cluster::role;
+use crate::config::model::Interface;
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
-use crate::types::PortId;
+use crate::types::{PortId, PublicKey};
 
 /// What the pages are given when the router starts.
 pub struct PagesSeat {
@@ -57,6 +60,22 @@ pub struct PagesSeat {
     pub desk: Arc<dyn Fn(Request) -> Response + Send + Sync>,
     /// The tokens of programs.
     pub tokens: Arc<TokenStore>,
+    /// Says something to the pages of the peer and waits for what they answer.
+    pub tell_peer: Box<dyn Fn(String) -> Option<String> + Send + Sync>,
+    /// Says who answers the pages of the peer.
+    pub listen: Box<dyn FnOnce(Arc<PagesAnswer>)>,
+    /// The pair.
+    pub pair: PairSeat,
+}
+
+/// What the pages ask of the pair.
+pub struct PairSeat {
+    /// Gives or takes the role.
+    pub role: Box<dyn Fn(role::Request) -> Result<(), String> + Send + Sync>,
+    /// By this key a peer knows this node.
+    pub public_key: Box<dyn Fn() -> PublicKey + Send + Sync>,
+    /// Lets whoever knows a new code join.
+    pub offer: Box<dyn Fn() -> Listening + Send + Sync>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -130,6 +149,7 @@ impl Engine {
                 Response::Failed("ask that with the command koi".into())
             }
         };
+        let (telling_peer, listening) = (Arc::clone(&desk), Arc::clone(&desk));
         pages(PagesSeat {
             config: Arc::clone(&config),
             node,
@@ -138,6 +158,9 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
             in_force: Box::new(move || looked_at.load_full()),
+            tell_peer: Box::new(move |words| telling_peer.tell_peer_pages(words)),
+            listen: Box::new(move |answering| listening.listen_to_pages(answering)),
+            pair: pair_seat(&desk, &pair),
             desk: Arc::new(answering),
             tokens: desk.token_store(),
         })
@@ -260,6 +283,16 @@ impl Engine {
     }
 }
 
+fn pair_seat(desk: &Arc<Desk>, pair: &PairHandle) -> PairSeat {
+    let (ordered, known, offering) = (pair.clone(), pair.clone(), pair.clone());
+    let (knowing, showing) = (Arc::clone(desk), Arc::clone(desk));
+    PairSeat {
+        role: Box::new(move |request| ordered.request(request)),
+        public_key: Box::new(move || known.public_key(&knowing.compiled())),
+        offer: Box::new(move || pairing::offer(&offering, &showing.compiled())),
+    }
+}
+
 fn read(text: &str, node: &str) -> anyhow::Result<(Arc<Valid<Config>>, NodeIndex)> {
     let problems = |problems: Vec<config::Problem>| {
         anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
@@ -269,10 +302,18 @@ fn read(text: &str, node: &str) -> anyhow::Result<(Arc<Valid<Config>>, NodeIndex
     Ok((Arc::new(config), node))
 }
 
-/// Flows hold interfaces by number, so that a number must keep its meaning while the router runs.
+/// Flows hold interfaces by number, so that a number must keep its meaning while the router runs. Another name for the
+/// same port and tag keeps it.
 fn renumbered(old: &Compiled, config: &Config) -> Option<String> {
-    let before = old.links.iter().map(|link| link.name.as_str());
-    let moved = before.zip(&config.interfaces).find(|(before, now)| *before != now.name);
+    let has = |interfaces: &[Interface], name: &str| interfaces.iter().any(|known| known.name == name);
+    let renamed = |before: &Interface, now: &Interface| {
+        (&before.port, before.vlan) == (&now.port, now.vlan)
+            && !has(&config.interfaces, &before.name)
+            && !has(&old.config.interfaces, &now.name)
+    };
+    let mut pairs = old.config.interfaces.iter().zip(&config.interfaces);
+    let moved = pairs.find(|(before, now)| before.name != now.name && !renamed(before, now));
+    let moved = moved.map(|(before, now)| (before.name.as_str(), now));
     let fewer = old.links.len() > config.interfaces.len();
     match moved {
         Some((before, now)) => Some(format!(

@@ -86,6 +86,8 @@ pub enum Request {
     Crash,
     /// The peer is asked that.
     Peer(Box<Request>),
+    /// What the pages of one node say to those of the other; answered by [`Response::Pages`].
+    Pages(String),
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
     /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.
@@ -170,6 +172,8 @@ pub enum Response {
     Explained(Box<Explanation>),
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
+    /// To [`Request::Pages`].
+    Pages(String),
     /// It was done.
     Done,
     /// To [`Request::Keys`]: the key that the step is about.

@@ -286,6 +286,11 @@ impl Compiled {
         }
     }
 
+    /// What automatic outbound NAT hides.
+    pub fn inside_networks(&self) -> Vec<Prefix> {
+        inside_networks(&self.links, &self.routes)
+    }
+
     /// The address that translated flows leave an interface with.
     pub fn outside_address(&self, interface: InterfaceId, family: Family) -> Option<IpAddr> {
         let [inet, inet6] = *self.outside.get(usize::from(interface.0))?;

@@ -19,7 +19,7 @@ use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, FlowKey, Packet, Transport};
+use crate::wire::{Drop, FlowKey, Packet, Transport, tcp_flags};
 
 /// What becomes of a packet that may go on.
 pub(super) enum Onward {
@@ -157,7 +157,10 @@ impl Shard {
         let Inside { key, forward, reflected } = self.translate_in(&query);
         let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
         let query = Query { key, forward, to_self, ..query };
-        let asked = if from_self { None } else { Some(self.evaluate(now, &query)?) };
+        let asked = match from_self {
+            true => None,
+            false => Some(self.evaluate(now, &query).map_err(|refusal| self.end_lost_page(&query, refusal))?),
+        };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if has_options(packet) && pass_in.is_some_and(|pass| !pass.allows_options()) {
             return Err(Refusal::silent(Drop::IpOptions));
@@ -206,6 +209,19 @@ impl Shard {
             nat::rewrite(packet, &outside);
         }
         Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: !stateless })
+    }
+
+    /// A connection to the pages that the other node of a pair had is unknown here: whoever may begin a new one is told
+    /// so, and does.
+    fn end_lost_page(&self, query: &Query, refusal: Refusal) -> Refusal {
+        let Transport::Tcp { flags, .. } = query.transport else { return refusal };
+        let goes_on = flags & (tcp_flags::SYN | tcp_flags::RST) == 0;
+        let to_pages = query.to_self && query.key.dst_port() == self.compiled.config.system.web.port;
+        let first = Query { transport: Transport::of_flow(&query.key), ..*query };
+        if goes_on && to_pages && matches!(self.compiled.ruleset.evaluate(&first), Verdict::Pass(_)) {
+            return Refusal { answer: Some(Answer::Reset), log: false, ..refusal };
+        }
+        refusal
     }
 
     /// An untranslated flow without next hops.

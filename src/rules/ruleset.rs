@@ -167,6 +167,16 @@ impl Ruleset {
         self.infos.iter()
     }
 
+    /// The rules in force in the order in which they are asked, each once, and whether a match decides at once.
+    pub fn in_order(&self) -> impl Iterator<Item = (&RuleInfo, bool)> {
+        let mut seen = vec![false; self.infos.len()];
+        self.deeds.iter().filter_map(move |deed| {
+            let info = self.infos.get(deed.place)?;
+            let before = std::mem::replace(seen.get_mut(deed.place)?, true);
+            (!before).then_some((info, deed.quick))
+        })
+    }
+
     /// The pass of a rule for a flow that it once let through; `None` when the rule is gone, disabled, or
     /// blocks now.
     pub fn recall(&self, id: RuleId, direction: Direction) -> Option<Pass> {

@@ -4,6 +4,7 @@
 //! Optional fields that have their default value are not written out.
 
 mod alias;
+mod certificate;
 mod endpoint;
 mod gateway;
 mod interface;
@@ -25,6 +26,7 @@ mod virtual_ip;
 use serde::{Deserialize, Serialize};
 
 pub use alias::{Alias, AliasEntry, AliasKind, Member, host_name, is_alias_name};
+pub use certificate::Certificate;
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
 pub use gateway::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Trigger, Watching};
 pub use interface::{Interface, InterfaceGroup, Zone};
@@ -102,6 +104,9 @@ pub struct Config {
     /// Who may see and change this firewall.
     #[serde(rename = "user", default, skip_serializing_if = "is_default")]
     pub users: Vec<User>,
+    /// What the pages may prove their name with.
+    #[serde(rename = "certificate", default, skip_serializing_if = "is_default")]
+    pub certificates: Vec<Certificate>,
 }
 
 /// For `skip_serializing_if`: what has its default value is not written out.

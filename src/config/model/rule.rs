@@ -105,6 +105,9 @@ pub struct Rule {
     /// For people.
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
+    /// For people: a bar with these words stands above the rule on its tab (pfSense's separator).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub separator: String,
 }
 
 impl Rule {
@@ -142,6 +145,7 @@ impl Rule {
             log: false,
             disabled: false,
             description: String::new(),
+            separator: String::new(),
         }
     }
 }

@@ -80,6 +80,9 @@ pub struct System {
 pub struct Web {
     /// HTTPS port on the router's own addresses.
     pub port: u16,
+    /// The certificate that the pages use; one that each node makes for itself when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub certificate: Option<String>,
 }
 
 fn is_default_zone(zone: &str) -> bool {
@@ -123,6 +126,6 @@ impl Default for System {
 
 impl Default for Web {
     fn default() -> Self {
-        Web { port: defaults::WEB_PORT }
+        Web { port: defaults::WEB_PORT, certificate: None }
     }
 }

@@ -348,6 +348,7 @@ fn objects_go_and_come_in_every_section() {
         name: "ada".into(),
         role: UserRole::Administrator,
         password_hash: hash,
+        totp_secret: None,
         disabled: false,
         description: String::new(),
     };

@@ -4,6 +4,7 @@
 //! and no field is without effect.
 
 mod aliases;
+mod certificates;
 mod endpoints;
 mod gateway_groups;
 mod gateways;
@@ -43,6 +44,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     check_policy(&config, &mut report);
     lockout::check(&config, &mut report);
     users::check(&config, &mut report);
+    certificates::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
 }
 

@@ -136,8 +136,8 @@ fn check_release_keys(keys: &[ReleaseKey], report: &mut Report) {
     }
 }
 
-fn check_web(&Web { port }: &Web, report: &mut Report) {
-    if port == 0 {
+fn check_web(Web { port, certificate: _ }: &Web, report: &mut Report) {
+    if *port == 0 {
         report.add("system.web.port", "0 is not a port.", "Write a port from 1 to 65535, as in 443.");
     }
 }

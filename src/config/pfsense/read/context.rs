@@ -115,6 +115,7 @@ impl<'t> Context<'t> {
                 npts: Vec::new(),
                 outbound: Outbound::default(),
                 users: Vec::new(),
+                certificates: Vec::new(),
             },
             links: Links::default(),
             told: HashMap::new(),
