@@ -410,7 +410,7 @@ fn system() -> impl Strategy<Value = System> {
         ..SetTimeouts::default()
     });
     let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
-    let services = (list(text()), list(any::<IpAddr>()), logging());
+    let services = (list(name()), list(any::<IpAddr>()), logging());
     let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =

@@ -170,7 +170,8 @@ impl Shard {
             pending.reply = key.inverse();
             pending.via.back = self.ways().back(ingress, original.src(), pass_in);
             self.check_limits(pass_in, original.src())?;
-            self.table.insert(now, pending, packet)?;
+            let begun = self.table.insert(now, pending, packet);
+            begun.map_err(|drop| self.end_lost_page(&query, drop.into()))?;
             self.log_pass(now, ingress, packet, pass);
             if key != original {
                 nat::rewrite(packet, &key);

@@ -271,8 +271,12 @@ fn a_connection_to_the_pages_that_this_node_does_not_know_is_reset_and_no_other(
     };
     assert_eq!(answers(&[], CLIENT, 443), 1);
     assert_eq!(answers(&[], CLIENT, 22), 0);
-    let shut =
-        [("[system.web]", "anti_lockout = false\n[system.web]"), ("action = \"pass\"", "action = \"block\"")];
+    // Somebody must be let in somewhere: from outside.
+    let shut = [
+        ("[system.web]", "anti_lockout = false\n[system.web]"),
+        ("protocol = \"udp\"\ndestination_port = \"7000\"", "protocol = \"tcp\"\ndestination_port = \"443\""),
+        ("action = \"pass\"", "action = \"block\""),
+    ];
     assert_eq!(answers(&shut, CLIENT, 443), 0, "nobody may begin one either");
 }
 
