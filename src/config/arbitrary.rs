@@ -137,16 +137,27 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type(),
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
+        overload(),
         (option::of(name()), any::<bool>()),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
+        max_src_conn: rest.6.0,
+        max_src_conn_rate: rest.6.1,
+        overload: rest.6.2,
+        overload_flush: rest.6.3,
+        timeouts: StateTimeouts {
+            tcp_first: rest.6.4[0],
+            udp_multiple: rest.6.4[1],
+            ..StateTimeouts::default()
+        },
+        max_mss: rest.6.5,
         state_type: rest.3,
         state_policy: rest.4,
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
-        gateway: rest.6.0,
-        disable_reply_to: rest.6.1,
+        gateway: rest.7.0,
+        disable_reply_to: rest.7.1,
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,
@@ -170,6 +181,21 @@ fn rule() -> impl Strategy<Value = Rule> {
         description: rest.2,
         ..Rule::new(what.0, "", what.2)
     })
+}
+
+type Overload = (Option<u32>, Option<SourceRate>, Option<String>, Flush, [Option<u32>; 2], Option<u16>);
+
+fn overload() -> impl Strategy<Value = Overload> {
+    let rate = (1..u32::MAX, 1..u32::MAX).prop_map(|(count, seconds)| SourceRate { count, seconds });
+    let flush = prop_oneof![Just(Flush::None), Just(Flush::Rule), Just(Flush::All)];
+    (
+        any::<Option<u32>>(),
+        option::of(rate),
+        option::of(alias_name()),
+        flush,
+        any::<[Option<u32>; 2]>(),
+        any::<Option<u16>>(),
+    )
 }
 
 fn alias() -> impl Strategy<Value = Alias> {
@@ -274,7 +300,7 @@ fn outbound() -> impl Strategy<Value = Outbound> {
 fn interface() -> impl Strategy<Value = Interface> {
     let zone = prop_oneof![Just(Zone::Wan), Just(Zone::Lan), Just(Zone::Dmz)];
     let sizes = (option::of(any::<u16>()), any::<u16>(), option::of(any::<u16>()));
-    let flags = any::<(bool, bool, bool)>();
+    let flags = (any::<(bool, bool, bool)>(), any::<(bool, bool, Option<u8>, bool)>());
     (name(), text(), zone, name(), sizes, flags).prop_map(|(name, description, zone, port, sizes, flags)| {
         Interface {
             name,
@@ -284,9 +310,15 @@ fn interface() -> impl Strategy<Value = Interface> {
             vlan: sizes.0,
             mtu: sizes.1,
             mss: sizes.2,
-            block_private: flags.0,
-            block_bogons: flags.1,
-            router_advertisements: flags.2,
+            block_private: flags.0.0,
+            block_bogons: flags.0.1,
+            router_advertisements: flags.0.2,
+            scrub: Scrub {
+                no_df: flags.1.0,
+                random_id: flags.1.1,
+                min_ttl: flags.1.2,
+                fragments: if flags.1.3 { Fragments::Drop } else { Fragments::Reassemble },
+            },
         }
     })
 }
@@ -350,7 +382,8 @@ fn optimization() -> impl Strategy<Value = Optimization> {
         Just(Optimization::Normal),
         Just(Optimization::HighLatency),
         Just(Optimization::Aggressive),
-        Just(Optimization::Conservative)
+        Just(Optimization::Conservative),
+        Just(Optimization::Rfc)
     ]
 }
 
@@ -359,7 +392,20 @@ fn state_policy() -> impl Strategy<Value = StatePolicy> {
 }
 
 pub(crate) fn state_type() -> impl Strategy<Value = StateType> {
-    prop_oneof![Just(StateType::Keep), Just(StateType::Sloppy), Just(StateType::None)]
+    prop_oneof![
+        Just(StateType::Keep),
+        Just(StateType::Sloppy),
+        Just(StateType::Synproxy),
+        Just(StateType::None)
+    ]
+}
+
+type Defence = (Syncookies, [Option<u8>; 2], [Option<u32>; 4], (bool, bool));
+
+fn defence() -> impl Strategy<Value = Defence> {
+    let syncookies =
+        prop_oneof![Just(Syncookies::Never), Just(Syncookies::Always), Just(Syncookies::Adaptive)];
+    (syncookies, any::<[Option<u8>; 2]>(), any::<[Option<u32>; 4]>(), any::<(bool, bool)>())
 }
 
 fn system() -> impl Strategy<Value = System> {
@@ -377,8 +423,16 @@ fn system() -> impl Strategy<Value = System> {
             minor,
             patch,
         }));
-    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states)).prop_map(
-        |(hostname, state_limit, flags, (release_keys, version_floor), web, (timeouts, states))| {
+    let limits = (any::<u32>(), defence());
+    (text(), limits, any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states)).prop_map(
+        |(
+            hostname,
+            (state_limit, defence),
+            flags,
+            (release_keys, version_floor),
+            web,
+            (timeouts, states),
+        )| {
             let (anti_lockout, one_to_one_reflection, reflection) = flags;
             System {
                 hostname,
@@ -388,6 +442,14 @@ fn system() -> impl Strategy<Value = System> {
                 one_to_one_reflection,
                 optimization: states.0,
                 state_policy: states.1,
+                syncookies: defence.0,
+                syncookies_start: defence.1[0],
+                syncookies_end: defence.1[1],
+                adaptive_start: defence.2[0],
+                adaptive_end: defence.2[1],
+                overload_expire: defence.2[2],
+                fragment_limit: defence.2[3],
+                rfc: Rfc { ipv6_options: defence.3.0, refusals: defence.3.1 },
                 kill_states_on_gateway_failure: states.2,
                 kill_states_on_gateway_recovery: states.3[0],
                 skip_rules_when_gateway_down: states.3[1],
@@ -485,10 +547,18 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         members,
         description,
     });
-    let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
+    let nat =
+        (list(port_forward()).boxed(), list(one_to_one()).boxed(), list(npt()).boxed(), outbound().boxed());
     let names = (list(group), list(alias()), list(gateway_group()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
-    let lists = (list(node()), list(interface()), list(gateway()), list(route), list(rule()));
+    // Boxed, since all of it together is more than a thread's stack takes.
+    let head = (0..=i64::MAX as u64, system().boxed(), option::of(pair()), list(virtual_ip()), list(user()));
+    let lists = (
+        list(node()).boxed(),
+        list(interface()).boxed(),
+        list(gateway()).boxed(),
+        list(route),
+        list(rule().boxed()).boxed(),
+    );
     (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
         Config {
             schema: super::defaults::SCHEMA,

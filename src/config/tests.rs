@@ -25,11 +25,21 @@ nat_reflection = "purenat"
 one_to_one_reflection = true
 optimization = "aggressive"
 state_policy = "floating"
+syncookies = "adaptive"
+syncookies_start = 30
+syncookies_end = 10
+adaptive_start = 600
+adaptive_end = 1300
+overload_expire = 60
+fragment_limit = 100
 kill_states_on_gateway_failure = "all"
 kill_states_on_gateway_recovery = true
 skip_rules_when_gateway_down = true
 sticky_connections = true
 disable_reply_to = true
+[system.rfc]
+ipv6_options = true
+refusals = true
 [system.web]
 port = 8443
 [system.timeouts]
@@ -98,6 +108,11 @@ mss = 1400
 block_private = true
 block_bogons = true
 router_advertisements = true
+[interface.scrub]
+no_df = true
+random_id = true
+min_ttl = 64
+fragments = "drop"
 [[virtual_ip]]
 interface = "lan"
 vhid = 3
@@ -176,12 +191,32 @@ state_policy = "floating"
 max_states = 100
 max_src_nodes = 10
 max_src_states = 5
+max_src_conn = 4
+max_src_conn_rate = "15/5"
+overload = "virusprot"
+overload_flush = "all"
+max_mss = 1300
 gateway = "BOTH"
 disable_reply_to = true
 port_forward = 1000001
 log = true
 disabled = true
 description = "d"
+[rule.timeouts]
+tcp_first = 1
+tcp_opening = 2
+tcp_established = 3
+tcp_closing = 4
+tcp_finwait = 5
+tcp_closed = 6
+udp_first = 7
+udp_single = 8
+udp_multiple = 9
+icmp_first = 10
+icmp_error = 11
+other_first = 12
+other_single = 13
+other_multiple = 14
 [[port_forward]]
 id = 1000001
 interface = "wan"
@@ -261,7 +296,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "65fb2152e6f69199b434d0f8665b9ae280362c4b64ee4bfab1c3311d835ca67d"
+        "3c96e7c5ddc046de5c43b451a26200a38257b20ba81067c30fee29e6e892c190"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL
