@@ -39,7 +39,7 @@ pub fn rules_text(policy: &Policy) -> String {
     format!("{}\n{}", table.text(), words.collect::<String>())
 }
 
-/// Aliases, then interface groups.
+/// Aliases, then overload tables, then interface groups.
 pub fn tables_text(policy: &Policy) -> String {
     let mut tables = Table::new(&["alias", "type", ">entries", ">ranges", "description"]);
     for row in &policy.tables {
@@ -51,11 +51,20 @@ pub fn tables_text(policy: &Policy) -> String {
             row.description.clone(),
         ]);
     }
+    let mut overloads = Table::new(&["overload table", "source", ">seconds left"]);
+    for row in &policy.overloads {
+        if row.sources.is_empty() {
+            overloads.row([row.name.clone(), "nobody".into(), String::new()]);
+        }
+        for (source, seconds) in &row.sources {
+            overloads.row([row.name.clone(), source.to_string(), seconds.to_string()]);
+        }
+    }
     let mut groups = Table::new(&["group", "interfaces", "description"]);
     for row in &policy.groups {
         groups.row([row.name.clone(), row.members.join(" "), row.description.clone()]);
     }
-    format!("{}\n{}", tables.text(), groups.text())
+    format!("{}\n{}\n{}", tables.text(), overloads.text(), groups.text())
 }
 
 /// In the order in which they are asked.

@@ -82,6 +82,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Explain(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
+        | Request::EmptyTable { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

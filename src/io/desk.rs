@@ -163,10 +163,8 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Count { filter } => self.count(&filter),
-            Request::Policy => self.ask(Command::Rules).map(|counts| {
-                let policy = node::policy(&self.compiled(), &counts);
-                Response::Policy(Box::new(policy))
-            }),
+            Request::Policy => self.policy(),
+            Request::EmptyTable { table } => self.empty_table(table),
             Request::Explain(asked) => {
                 let compiled = self.compiled();
                 let question = asked.question(&compiled);
@@ -272,6 +270,22 @@ impl Desk {
         rows.truncate(limit);
         let total = self.snapshot()?.states.current;
         Ok(Response::Flows { rows, total, more })
+    }
+
+    fn policy(&self) -> Result<Response, String> {
+        let counts = self.ask(Command::Rules)?;
+        let entries = self.ask(Command::Overloaded)?;
+        let compiled = self.compiled();
+        let mut policy = node::policy(&compiled, &counts);
+        policy.overloads = node::overload_rows(&compiled, counts.now, &entries);
+        Ok(Response::Policy(Box::new(policy)))
+    }
+
+    fn empty_table(&self, table: Option<String>) -> Result<Response, String> {
+        let named = table.clone();
+        let count = self.ask(|reply| Command::EmptyTable { table, reply })?;
+        let missing = || format!("no rule has an overload table \"{}\"", named.unwrap_or_default());
+        Ok(Response::Emptied { count: count.ok_or_else(missing)? as u64 })
     }
 
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {

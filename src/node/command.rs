@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::compiled::Compiled;
+use super::overload::OverloadEntry;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
@@ -77,6 +78,15 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// Who is in the overload tables.
+    Overloaded(Reply<Vec<OverloadEntry>>),
+    /// Empty an overload table.
+    EmptyTable {
+        /// Its name; all of them when absent.
+        table: Option<String>,
+        /// How many sources got out; `None` when there is no such table.
+        reply: Reply<Option<usize>>,
+    },
     /// What was counted by rule.
     Rules(Reply<RuleCounts>),
     /// Changes that the peer's node tells, in the order of its stream.

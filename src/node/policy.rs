@@ -1,16 +1,19 @@
 //! The policy in force as rows for people: rules with their counters, aliases, groups, translations.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::compiled::Compiled;
+use super::overload::OverloadEntry;
 use super::tally::{RuleCounts, Tally};
 use crate::config::Aliases;
 use crate::config::model::{
     AliasKind, Association, Npt, OneToOne, OutboundRule, Place, PortForward, Ports, Protocol, Target,
 };
 use crate::conntrack::RuleTotals;
+use crate::types::Instant;
 
 /// The policy in force.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +22,9 @@ pub struct Policy {
     pub rules: Vec<RuleRow>,
     /// Aliases.
     pub tables: Vec<TableRow>,
+    /// Overload tables.
+    #[serde(default)]
+    pub overloads: Vec<OverloadRow>,
     /// Interface groups.
     pub groups: Vec<GroupRow>,
     /// Translations, in the order in which they are asked.
@@ -65,6 +71,15 @@ pub struct TableRow {
     pub entries: u64,
     /// Ranges of addresses or ports that it comes to, with the aliases in it.
     pub ranges: u64,
+}
+
+/// An overload table.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct OverloadRow {
+    /// Its name.
+    pub name: String,
+    /// The sources in it, and for how many seconds more.
+    pub sources: Vec<(IpAddr, u64)>,
 }
 
 /// An interface group.
@@ -123,9 +138,20 @@ pub fn policy(compiled: &Compiled, counts: &RuleCounts) -> Policy {
     Policy {
         rules: rule_rows(compiled, counts),
         tables: tables.collect(),
+        overloads: overload_rows(compiled, counts.now, &[]),
         groups: groups.collect(),
         translations: forwards.chain(wholes).chain(npts).chain(mappings).collect(),
     }
+}
+
+/// The overload tables with the sources in them.
+pub fn overload_rows(compiled: &Compiled, now: Instant, entries: &[OverloadEntry]) -> Vec<OverloadRow> {
+    let row = |(place, name): (usize, &String)| {
+        let inside = entries.iter().filter(|entry| usize::from(entry.table) == place);
+        let sources = inside.map(|entry| (entry.source, entry.until.since(now).as_secs())).collect();
+        OverloadRow { name: name.clone(), sources }
+    };
+    compiled.overload_tables.iter().enumerate().map(row).collect()
 }
 
 fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
