@@ -138,7 +138,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
         overload(),
-        (option::of(name()), any::<bool>()),
+        (option::of(name()), any::<bool>(), option::of(alias_name())),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         max_src_conn: rest.6.0,
@@ -153,6 +153,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         max_mss: rest.6.5,
         state_type: rest.3,
         state_policy: rest.4,
+        schedule: rest.7.2,
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
@@ -199,14 +200,33 @@ fn overload() -> impl Strategy<Value = Overload> {
 }
 
 fn alias() -> impl Strategy<Value = Alias> {
-    let kind = prop_oneof![Just(AliasKind::Host), Just(AliasKind::Network), Just(AliasKind::Port)];
+    let kind = prop_oneof![
+        Just(AliasKind::Host),
+        Just(AliasKind::Network),
+        Just(AliasKind::Port),
+        Just(AliasKind::Urltable)
+    ];
     let value =
         prop_oneof!["[0-9a-z.:/-]{0,8}", prefix().prop_map(|prefix| prefix.to_string()), alias_name()];
     let entry = (value, text()).prop_map(|(value, description)| AliasEntry { value, description });
-    (alias_name(), kind, list(entry), text()).prop_map(|(name, kind, entries, description)| Alias {
+    (alias_name(), kind, option::of(text()), list(entry), text())
+        .prop_map(|(name, kind, file, entries, description)| Alias { file, name, kind, entries, description })
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let weekday = proptest::sample::select(Weekday::ALL.to_vec());
+    let day = (1u8..=12, 1u8..=28).prop_map(|(month, day)| MonthDay::new(month, day).unwrap());
+    let hours = (0u16..1440, 1u16..=1440).prop_filter_map("no hours", |(first, end)| Hours::new(first, end));
+    let range = (list(weekday), list(day), hours, text());
+    let range = range.prop_map(|(weekdays, days, hours, description)| TimeRange {
+        weekdays,
+        days,
+        hours,
+        description,
+    });
+    (alias_name(), list(range), text()).prop_map(|(name, time_ranges, description)| Schedule {
         name,
-        kind,
-        entries,
+        time_ranges,
         description,
     })
 }
@@ -408,6 +428,23 @@ fn defence() -> impl Strategy<Value = Defence> {
     (syncookies, any::<[Option<u8>; 2]>(), any::<[Option<u32>; 4]>(), any::<(bool, bool)>())
 }
 
+fn logging() -> impl Strategy<Value = Logging> {
+    let server = (any::<IpAddr>(), option::of(1u16..))
+        .prop_map(|(host, port)| Service { host: host.to_string(), port });
+    let facility = prop_oneof![Just(Facility::Kern), Just(Facility::Local0), Just(Facility::Local7)];
+    let severity = prop_oneof![Just(Severity::Emerg), Just(Severity::Info), Just(Severity::Debug)];
+    (list(server), facility, severity, any::<bool>(), any::<(u32, u8)>()).prop_map(
+        |(servers, facility, severity, default_block, (file_size, file_count))| Logging {
+            servers,
+            facility,
+            severity,
+            default_block,
+            file_size,
+            file_count,
+        },
+    )
+}
+
 fn system() -> impl Strategy<Value = System> {
     let web = any::<u16>().prop_map(|port| Web { port });
     let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
@@ -416,6 +453,8 @@ fn system() -> impl Strategy<Value = System> {
         ..SetTimeouts::default()
     });
     let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
+    let services = (list(text()), list(any::<IpAddr>()), logging());
+    let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
         proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
@@ -424,44 +463,50 @@ fn system() -> impl Strategy<Value = System> {
             patch,
         }));
     let limits = (any::<u32>(), defence());
-    (text(), limits, any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states)).prop_map(
-        |(
-            hostname,
-            (state_limit, defence),
-            flags,
-            (release_keys, version_floor),
-            web,
-            (timeouts, states),
-        )| {
-            let (anti_lockout, one_to_one_reflection, reflection) = flags;
-            System {
+    (text(), limits, any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states, clock, services))
+        .prop_map(
+            |(
                 hostname,
-                state_limit,
-                anti_lockout,
-                nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
-                one_to_one_reflection,
-                optimization: states.0,
-                state_policy: states.1,
-                syncookies: defence.0,
-                syncookies_start: defence.1[0],
-                syncookies_end: defence.1[1],
-                adaptive_start: defence.2[0],
-                adaptive_end: defence.2[1],
-                overload_expire: defence.2[2],
-                fragment_limit: defence.2[3],
-                rfc: Rfc { ipv6_options: defence.3.0, refusals: defence.3.1 },
-                kill_states_on_gateway_failure: states.2,
-                kill_states_on_gateway_recovery: states.3[0],
-                skip_rules_when_gateway_down: states.3[1],
-                sticky_connections: states.3[2],
-                disable_reply_to: states.3[3],
-                release_keys,
-                version_floor,
+                (state_limit, defence),
+                flags,
+                (release_keys, version_floor),
                 web,
-                timeouts,
-            }
-        },
-    )
+                (timeouts, states, (zone, keeps), (time_servers, dns_servers, logging)),
+            )| {
+                let (anti_lockout, one_to_one_reflection, reflection) = flags;
+                System {
+                    hostname,
+                    state_limit,
+                    anti_lockout,
+                    nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
+                    one_to_one_reflection,
+                    optimization: states.0,
+                    state_policy: states.1,
+                    syncookies: defence.0,
+                    syncookies_start: defence.1[0],
+                    syncookies_end: defence.1[1],
+                    adaptive_start: defence.2[0],
+                    adaptive_end: defence.2[1],
+                    overload_expire: defence.2[2],
+                    fragment_limit: defence.2[3],
+                    rfc: Rfc { ipv6_options: defence.3.0, refusals: defence.3.1 },
+                    kill_states_on_gateway_failure: states.2,
+                    kill_states_on_gateway_recovery: states.3[0],
+                    skip_rules_when_gateway_down: states.3[1],
+                    sticky_connections: states.3[2],
+                    disable_reply_to: states.3[3],
+                    release_keys,
+                    version_floor,
+                    timezone: zone.into(),
+                    time_servers,
+                    dns_servers,
+                    logging,
+                    schedules_keep_states: keeps,
+                    web,
+                    timeouts,
+                }
+            },
+        )
 }
 
 fn user() -> impl Strategy<Value = User> {
@@ -549,11 +594,11 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
     });
     let nat =
         (list(port_forward()).boxed(), list(one_to_one()).boxed(), list(npt()).boxed(), outbound().boxed());
-    let names = (list(group), list(alias()), list(gateway_group()));
+    let names = (list(group), list(alias()), list(schedule()), list(gateway_group()));
     // Boxed, since all of it together is more than a thread's stack takes.
     let head = (0..=i64::MAX as u64, system().boxed(), option::of(pair()), list(virtual_ip()), list(user()));
     let lists = (
-        list(node()).boxed(),
+        proptest::collection::vec(node(), 1..4).boxed(),
         list(interface()).boxed(),
         list(gateway()).boxed(),
         list(route),
@@ -569,10 +614,11 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             interfaces: lists.1,
             virtual_ips,
             gateways: lists.2,
-            gateway_groups: names.2,
+            gateway_groups: names.3,
             routes: lists.3,
             interface_groups: names.0,
             aliases: names.1,
+            schedules: names.2,
             rules: lists.4,
             port_forwards: nat.0,
             one_to_ones: nat.1,

@@ -32,6 +32,10 @@ adaptive_start = 600
 adaptive_end = 1300
 overload_expire = 60
 fragment_limit = 100
+timezone = "Europe/Berlin"
+schedules_keep_states = true
+time_servers = ["time.example.org"]
+dns_servers = ["192.0.2.53"]
 kill_states_on_gateway_failure = "all"
 kill_states_on_gateway_recovery = true
 skip_rules_when_gateway_down = true
@@ -40,6 +44,13 @@ disable_reply_to = true
 [system.rfc]
 ipv6_options = true
 refusals = true
+[system.logging]
+servers = ["192.0.2.9:5514"]
+facility = "local7"
+severity = "notice"
+default_block = false
+file_size = 100000
+file_count = 3
 [system.web]
 port = 8443
 [system.timeouts]
@@ -164,7 +175,16 @@ description = "d"
 [[alias]]
 name = "web"
 type = "port"
+file = "/etc/list"
 entries = ["444", { value = "8000-8080", description = "d" }]
+description = "d"
+[[schedule]]
+name = "office"
+description = "d"
+[[schedule.time_range]]
+weekdays = ["mon", "fri"]
+days = ["12-24"]
+hours = "8:00-17:30"
 description = "d"
 [[rule]]
 id = 1000000
@@ -199,6 +219,7 @@ max_mss = 1300
 gateway = "BOTH"
 disable_reply_to = true
 port_forward = 1000001
+schedule = "office"
 log = true
 disabled = true
 description = "d"

@@ -80,6 +80,9 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Count { .. }
         | Request::Policy
         | Request::Explain(_)
+        | Request::ExplainLog { .. }
+        | Request::Log { .. }
+        | Request::Services
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }

@@ -10,8 +10,10 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 
+use super::almanac::Almanac;
 use super::control::{Answer, Answering};
 use super::desk::Desk;
+use super::errands::Errands;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
@@ -67,7 +69,8 @@ pub struct Engine {
     host: HostHandle,
     forward: JoinHandle<io::Result<()>>,
     pair: PairHandle,
-    epoch: u32,
+    almanac: Almanac,
+    errands: Errands,
 }
 
 impl Engine {
@@ -88,7 +91,9 @@ impl Engine {
         let sockets = adopt_links(&start.links, &mut descriptors)?;
         let ports = adopt_ports(&config, node, &start.ports, &mut descriptors)?;
         let offloads = ports.iter().map(offload).collect();
-        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, 1, offloads));
+        let (errands, wake) = Errands::new(&config, entropy::seed()?);
+        let conditions = Arc::new(errands.conditions(&config, clock::wall()));
+        let compiled = Arc::new(Compiled::under(Arc::clone(&config), node, 1, offloads, conditions));
         let mtu = compiled.links.iter().map(|link| link.mtu).min().unwrap_or(1500);
         let shard = Shard::new(Arc::clone(&compiled), entropy::seed()?, clock::now());
         let links = Links::with(sockets, ports.iter());
@@ -99,6 +104,7 @@ impl Engine {
         let poller = Poller::new().context("the host thread")?;
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
+        forward.connect_log(errands.sink());
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
         council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         let stack = Stack::new(
@@ -113,7 +119,10 @@ impl Engine {
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone()));
+        let shown = Arc::clone(&in_force);
+        let desk =
+            Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
+        let desk = Arc::new(desk);
         let asked = Arc::clone(&desk);
         let answering = move |request: Request| match asked.answer(request) {
             Answer::Reply(response) => response,
@@ -135,7 +144,9 @@ impl Engine {
         .context("the pages")?;
         desk.serve_peer();
         token_exchange::start(&desk).context("the thread of the tokens")?;
-        Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
+        let almanac = Almanac::start(Arc::downgrade(&desk)).context("the almanac thread")?;
+        errands.run(wake, host.clone(), shown, almanac.clone()).context("the errands thread")?;
+        Ok(Engine { desk, host, forward: thread, pair, almanac, errands })
     }
 
     /// Puts a new configuration in force, ports included; returns when it is.
@@ -148,6 +159,8 @@ impl Engine {
             return Err(vec!["node.loopback has changed; restart Koi for that".into()]);
         }
         let (config, node) = read(&apply.config, self.desk.node_name()).map_err(wrong)?;
+        let desk = Arc::clone(&self.desk);
+        let _changing = desk.begin_change();
         let old = self.desk.compiled();
         if let Some(problem) = renumbered(&old, &config) {
             return Err(vec![problem]);
@@ -156,12 +169,13 @@ impl Engine {
         let links = adopt_links(&apply.links, &mut descriptors).map_err(wrong)?;
         let (ports, offloads) =
             self.place_ports(&config, node, &apply.ports, &old, &mut descriptors).map_err(wrong)?;
-        let epoch = self.epoch + 1;
-        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
+        let conditions = Arc::new(self.errands.apply(&config));
+        let epoch = old.epoch.wrapping_add(1);
+        let compiled = Arc::new(Compiled::under(Arc::clone(&config), node, epoch, offloads, conditions));
         self.pair.prepare(&compiled);
         self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
         self.pair.apply(Arc::clone(&compiled));
-        self.epoch = epoch;
+        self.almanac.look();
         self.desk.set_ports(apply.ports);
         self.end_connections_to_lost_addresses(&old, &compiled);
         self.host.hold().stack().listen(plain_http::ports(config.system.web.port));

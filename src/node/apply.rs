@@ -19,6 +19,11 @@ impl Shard {
                 self.apply(now, compiled, out);
                 reply(());
             }
+            Command::Renew(compiled, reply) => {
+                self.tallies.apply(&self.compiled.ruleset, &compiled.ruleset);
+                self.compiled = compiled;
+                reply(());
+            }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
@@ -26,6 +31,7 @@ impl Shard {
             Command::Overloaded(reply) => reply(self.overloaded()),
             Command::EmptyTable { table, reply } => reply(self.empty_table(table.as_deref())),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Log { after, limit, reply } => reply((self.records(after, limit), now)),
             Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => {
                 reply(self.import(now, &bytes));

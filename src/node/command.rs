@@ -9,6 +9,7 @@ use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::route::Status;
+use crate::rules::Record;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
@@ -50,6 +51,8 @@ pub struct Imported {
 pub enum Command {
     /// Put a configuration in force.
     Apply(Arc<Compiled>, Reply<()>),
+    /// The same configuration under other circumstances: other rules and translations, and nothing else.
+    Renew(Arc<Compiled>, Reply<()>),
     /// Everything but the flows.
     Snapshot(Reply<Snapshot>),
     /// How the gateways are, in the document's order.
@@ -86,6 +89,15 @@ pub enum Command {
         table: Option<String>,
         /// How many sources got out; `None` when there is no such table.
         reply: Reply<Option<usize>>,
+    },
+    /// Records of the firewall log, newest first.
+    Log {
+        /// Those with a higher number.
+        after: u64,
+        /// So many at most.
+        limit: usize,
+        /// Them, and the present time.
+        reply: Reply<(Vec<Record>, Instant)>,
     },
     /// What was counted by rule.
     Rules(Reply<RuleCounts>),

@@ -35,12 +35,20 @@ pub(super) enum Onward {
         first: bool,
     },
     /// To the router's own stack.
-    Deliver,
+    Deliver {
+        /// It answers something that the router has begun.
+        asked: bool,
+    },
 }
 
 /// Nowhere to go, and the sender is told.
-const NO_ROUTE: Refusal =
-    Refusal { drop: Drop::NoRoute, rule: None, answer: Some(Answer::Error(ErrorCause::NoRoute)), log: true };
+const NO_ROUTE: Refusal = Refusal {
+    drop: Drop::NoRoute,
+    rule: None,
+    at: None,
+    answer: Some(Answer::Error(ErrorCause::NoRoute)),
+    log: true,
+};
 
 impl Shard {
     /// Acts on the batch: all look-ups first, so that their cache misses overlap.
@@ -89,7 +97,7 @@ impl Shard {
                 }
                 self.depart(now, departure, out);
             }
-            Ok(Onward::Deliver) => self.deliver(now, packet, ingress, out),
+            Ok(Onward::Deliver { asked }) => self.deliver(now, packet, ingress, asked, out),
             Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
         }
     }
@@ -138,7 +146,7 @@ impl Shard {
         let egress = advance.egress;
         if egress == InterfaceId::SELF {
             Shard::translate(packet, &advance);
-            return Ok(Onward::Deliver);
+            return Ok(Onward::Deliver { asked: hit.way == Way::Reply });
         }
         self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
@@ -185,11 +193,11 @@ impl Shard {
             pending.via.back = self.ways().back(ingress, original.src(), pass_in);
             self.check_limits(pass_in, original.src())?;
             self.table.insert(now, pending, packet).map_err(|drop| self.no_state(drop))?;
-            self.log_pass(now, ingress, &key, pass);
+            self.log_pass(now, ingress, packet, pass);
             if key != original {
                 nat::rewrite(packet, &key);
             }
-            return Ok(Onward::Deliver);
+            return Ok(Onward::Deliver { asked: false });
         }
         if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
             return Err(Refusal::silent(Drop::LinkLocal));
@@ -225,7 +233,7 @@ impl Shard {
             }
         }
         if let Some(pass) = pass_in {
-            self.log_pass(now, ingress, &key, pass);
+            self.log_pass(now, ingress, packet, pass);
         }
         self.clamp_mss(packet, [ingress, egress]);
         self.clamp_mss_to(packet, [pass_in.unwrap_or(pass_out), pass_out]);
@@ -325,10 +333,17 @@ impl Shard {
         }
     }
 
-    /// Asks the rules about a flow that exists.
-    pub(super) fn ask_again(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
+    /// Asks the rules about a flow that exists; `passed` is what they once said.
+    pub(super) fn ask_again(&self, query: &Query, passed: Option<Pass>) -> Result<(Pass, Tag), Refusal> {
         let idle = self.uplinks.gateways.selection().idle();
-        judge(query, self.compiled.ruleset.decide_among(query, idle, |_| {}))
+        let ruleset = &self.compiled.ruleset;
+        judge(
+            query,
+            match passed {
+                Some(passed) => ruleset.decide_again(query, passed.rule(), idle),
+                None => ruleset.decide_among(query, idle, |_| {}),
+            },
+        )
     }
 
     /// Would the flow's first packet still pass, the same way, with the same translation?
@@ -354,7 +369,8 @@ impl Shard {
         let key = FlowKey::new(original.protocol(), inner.0, inner.1, inner.2, inner.3).unwrap_or(original);
         let forward = self.compiled.translations.inward(&query).map(|(_, deed)| deed.id());
         let query = Query { key, to_self, forward, ..query };
-        let asked = if from_self { None } else { Some(self.ask_again(&query)?) };
+        let [passed_in, passed_out] = self.table.passes(hit);
+        let asked = if from_self { None } else { Some(self.ask_again(&query, Some(passed_in))?) };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if let (true, Some(pass)) = (to_self, pass_in) {
             let still_ours = self.compiled.is_own(key.dst(), ingress);
@@ -363,7 +379,7 @@ impl Shard {
         }
         let via = self.ways().again(&key, from_self, (pass_in, via), [ingress, egress]).ok_or(NO_ROUTE)?;
         let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
-        let (pass_out, _) = self.ask_again(&query)?;
+        let (pass_out, _) = self.ask_again(&query, Some(passed_out))?;
         Ok(([pass_in.unwrap_or(pass_out), pass_out], via))
     }
 }
@@ -373,7 +389,8 @@ fn judge(query: &Query, Decision { verdict, tag }: Decision) -> Result<(Pass, Ta
         Verdict::Pass(pass) => Ok((pass, tag)),
         Verdict::Block { rule, drop, log, reject } => {
             let answer = reject.then(|| Answer::to_rejected(query.transport));
-            Err(Refusal { drop, rule: Some(rule), answer, log })
+            let at = Some((query.interface, query.direction));
+            Err(Refusal { drop, rule: Some(rule), at, answer, log })
         }
     }
 }

@@ -21,6 +21,7 @@ mod gateways;
 #[cfg(test)]
 mod handover_tests;
 mod helm;
+mod journal;
 mod limit;
 mod local;
 mod notice;
@@ -54,11 +55,14 @@ pub use helm::{
     PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
     TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
 };
+pub use journal::log_row;
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use overload::OverloadEntry;
 pub use pair::PairPart;
-pub use policy::{GroupRow, OverloadRow, Policy, RuleRow, TableRow, TranslationRow, overload_rows, policy};
+pub use policy::{
+    GroupRow, OverloadRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, overload_rows, policy,
+};
 pub use replication::CHUNK;
 pub use shard::{Shard, Why};
 pub use tally::{RuleCounts, Tally};

@@ -15,7 +15,7 @@ use super::region::{Piece, Region, is_plain};
 use super::set::{FamilySpans, Set};
 use super::spans::{Number, Spans};
 use crate::config::model::{Config, Protocol};
-use crate::config::{NodeIndex, Valid};
+use crate::config::{Conditions, NodeIndex, Valid};
 use crate::types::{Direction, Family, RuleId};
 
 /// Something that an author of rules should look at.
@@ -86,7 +86,8 @@ impl fmt::Display for Finding {
 
 /// Looks at the rules in force on a node, in the order of the document.
 pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
-    let drafts = drafts(config, node, &Places::new(config, node));
+    let always = Conditions::default();
+    let drafts = drafts(config, node, &Places::new(config, node, &always));
     let seen: Vec<Seen> = drafts.iter().map(Seen::new).collect();
     let mut earlier = Earlier::new(&drafts);
     let mut findings = Vec::new();
@@ -103,6 +104,8 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
         let cover = drafts[..at]
             .iter()
             .zip(&seen)
+            // Outside of its hours a rule leaves everything to those after it.
+            .filter(|(earlier, _)| earlier.schedule.is_none() || earlier.schedule == draft.schedule)
             .find(|(earlier, seen)| earlier.quick && earlier.outcome != Outcome::Match && seen.covers(here));
         if let Some((earlier, seen)) = cover {
             let same = earlier.outcome == draft.outcome && here.covers(seen) && !is_automatic(earlier.id);

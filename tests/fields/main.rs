@@ -7,10 +7,12 @@
 mod defence;
 mod explain;
 mod gateways;
+mod names;
 mod nat;
 mod pair;
 mod policy;
 mod rig;
+mod schedules;
 mod shown;
 mod states;
 mod timers;

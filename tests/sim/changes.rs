@@ -11,7 +11,7 @@ use koi::cluster::parcel::{Event, Kind};
 use koi::config::life::{Document, Found, Life, Name, Record, Step};
 use koi::config::{self, amend};
 use koi::node::{Compiled, Offload};
-use koi::types::{Epoch, Role};
+use koi::types::{Epoch, Random, Role, Seed};
 
 use crate::crew::Change;
 use crate::for_some_seeds;
@@ -101,13 +101,17 @@ impl Council {
             assert!(notes.is_empty(), "{notes:?}");
             let router = &mut self.pair.world.routers[node];
             let now = router.clock.local(self.pair.world.now);
-            for message in messages {
+            // Of a router that is dead, its parent cannot speak.
+            let alive = router.alive;
+            for message in messages.into_iter().filter(|_| alive) {
                 router.crew.as_mut().unwrap().send_parcel(now, Kind::AGREEMENT, message);
             }
             self.outcomes.extend(outcome.map(|outcome| (node, outcome)));
             let Some(new) = enforce else { break };
             self.enforced[node] += 1;
-            self.pair.world.apply(node, compile(&new.text, node));
+            if alive {
+                self.pair.world.apply(node, compile(&new.text, node));
+            }
             self.pair.change(node, Change::Document(Arc::new(compile(&new.text, node))));
             let (agreement, disk) = &mut self.nodes[node];
             agreement.handle_enforced(self.pair.world.now, Ok(()), disk, &mut out);
@@ -134,6 +138,10 @@ impl Council {
         self.on(node, |agreement, disk, out| {
             agreement.propose(now, new, Record::default(), None, disk, out).unwrap();
         });
+    }
+
+    fn epoch(&self, node: usize) -> Epoch {
+        self.pair.world.routers[node].crew.as_ref().unwrap().standing().epoch
     }
 
     /// The change is in force on both nodes, nothing was lost, and no role has changed.
@@ -235,6 +243,38 @@ fn a_change_that_the_cable_interrupts_is_made_on_one_node_and_told_later() {
         council.run_for(Duration::from_secs(3));
         assert_eq!(council.nodes[1].0.life().main().hash, document(&text).hash);
         assert_eq!(council.enforced, [1, 1]);
+        council.pair.finish();
+    });
+}
+
+#[test]
+fn a_crash_at_any_moment_of_a_change_leaves_one_active_node_and_one_document() {
+    for_some_seeds(SEEDS * 2, |seed| {
+        let (mut council, text) = (Council::new(seed), with_rules(3));
+        let mut random: Random = Seed([seed, 31]).random();
+        let (proposer, victim) = (seed as usize % 2, seed as usize / 2 % 2);
+        council.propose(proposer, &text);
+        council.run_for(Duration::from_micros(random.below(12_000)));
+        council.pair.crash(victim);
+        council.run_for(Duration::from_millis(100));
+        let now = council.pair.world.now;
+        for node in [0, 1] {
+            council.on(node, |agreement, _, out| agreement.handle_peer(now, false, Some(Epoch(1)), out));
+        }
+        council.run_for(Duration::from_millis(300));
+        assert!(council.pair.leader().is_some(), "one leads");
+        council.pair.heal();
+        council.run_for(Duration::from_secs(2));
+        let (now, epochs) = (council.pair.world.now, [0, 1].map(|node| council.epoch(node)));
+        for node in [0, 1] {
+            council
+                .on(node, |agreement, _, out| agreement.handle_peer(now, true, Some(epochs[1 - node]), out));
+        }
+        council.run_for(Duration::from_secs(3));
+        let hashes = [0, 1].map(|node| council.nodes[node].0.life().main().hash.clone());
+        assert_eq!(hashes[0], hashes[1], "one document, {:?}", council.outcomes);
+        let wanted = [document(&crate::pair::text()).hash, document(&text).hash];
+        assert!(wanted.contains(&hashes[0]), "the old one or the new one");
         council.pair.finish();
     });
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use koi::cluster::role::Request;
+use koi::types::{Random, Seed};
 use koi::wire::pair::Version;
 
 use crate::cable::Quality;
@@ -60,5 +62,82 @@ fn the_older_node_is_upgraded_and_both_speak_the_newer_release() {
         pair.run_for(Duration::from_millis(1500));
         assert!((0..2).all(|node| !speaks(&pair, node)));
         pair.finish();
+    });
+}
+
+/// What an upgrade does to the pair, one after the other.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// The standby starts again with the newer release.
+    Standby,
+    /// The active node hands over to it.
+    Handover,
+    /// The other one starts again with the newer release.
+    Other,
+}
+
+impl Stage {
+    const ALL: [Stage; 3] = [Stage::Standby, Stage::Handover, Stage::Other];
+
+    /// Begins it; says which node may die meanwhile without taking the only copy of the flows along.
+    fn begin(self, pair: &mut Pair, first: usize, seed: u64) -> usize {
+        match self {
+            Stage::Standby => {
+                restart(pair, 1 - first);
+                1 - first
+            }
+            Stage::Handover => {
+                pair.request(first, Request::HandOver);
+                seed as usize % 2
+            }
+            Stage::Other => {
+                restart(pair, first);
+                first
+            }
+        }
+    }
+
+    fn end(self, pair: &mut Pair, first: usize) {
+        if self == Stage::Handover {
+            pair.run_until(Duration::from_millis(500), "a handover", |pair| pair.leader() == Some(1 - first));
+        }
+        pair.settle();
+        // What a node says of its health counts when it has held for a second.
+        pair.run_for(Duration::from_millis(2500));
+    }
+}
+
+/// A process ends, and its parent starts the newer program.
+fn restart(pair: &mut Pair, node: usize) {
+    pair.crash(node);
+    pair.speaks[node] = Version::NEWEST;
+    pair.start(node, false);
+}
+
+#[test]
+fn a_crash_at_every_step_of_an_upgrade_leaves_one_active_node_and_all_flows() {
+    for_some_seeds(SEEDS, |seed| {
+        for struck in Stage::ALL {
+            // Of a node of the release before nobody can take over without a gap: both are of the newer one here.
+            let mut pair = Pair::new(seed);
+            let first = pair.leader().unwrap();
+            let mut random: Random = Seed([seed, 23]).random();
+            for stage in Stage::ALL {
+                let victim = stage.begin(&mut pair, first, seed);
+                if stage == struck {
+                    pair.run_for(Duration::from_micros(random.below(40_000)));
+                    match seed % 3 {
+                        0 => pair.power_off(victim),
+                        _ => pair.crash(victim),
+                    }
+                    pair.run_for(Duration::from_millis(300));
+                    assert!(pair.leader().is_some(), "{stage:?}: one leads");
+                    break;
+                }
+                stage.end(&mut pair, first);
+            }
+            pair.heal();
+            pair.finish();
+        }
     });
 }

@@ -7,6 +7,7 @@ mod alias;
 mod endpoint;
 mod gateway;
 mod interface;
+mod logging;
 mod nat;
 mod node;
 mod outbound;
@@ -15,6 +16,7 @@ mod pair;
 mod protocol;
 mod routing;
 mod rule;
+mod schedule;
 mod scrub;
 mod secret;
 mod system;
@@ -24,10 +26,11 @@ mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
 
-pub use alias::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
+pub use alias::{Alias, AliasEntry, AliasKind, Member, host_name, is_alias_name};
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
 pub use gateway::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Trigger, Watching};
 pub use interface::{Interface, InterfaceGroup, Zone};
+pub use logging::{Facility, Logging, Service, Severity};
 pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
 pub use node::{Driver, Node, NodeInterface, Port};
 pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
@@ -36,6 +39,7 @@ pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
 pub use routing::Route;
 pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
+pub use schedule::{Hours, MonthDay, Schedule, TimeRange, Weekday};
 pub use scrub::{Fragments, Scrub};
 pub use secret::Secret;
 pub use system::{Rfc, Syncookies, System, Web};
@@ -81,6 +85,9 @@ pub struct Config {
     /// Names for addresses and ports.
     #[serde(rename = "alias", default, skip_serializing_if = "is_default")]
     pub aliases: Vec<Alias>,
+    /// Hours in which rules are in force.
+    #[serde(rename = "schedule", default, skip_serializing_if = "is_default")]
+    pub schedules: Vec<Schedule>,
     /// Filter rules; within a tab the first match wins.
     #[serde(rename = "rule", default, skip_serializing_if = "is_default")]
     pub rules: Vec<Rule>,

@@ -111,6 +111,9 @@ pub struct Rule {
     /// forward's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub port_forward: Option<RuleId>,
+    /// The [`super::Schedule`] in whose hours the rule is in force.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Option<String>,
     /// A block: its drops stand among the recent ones. A pass: each flow that begins is a line in the log.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
@@ -159,6 +162,7 @@ impl Rule {
             gateway: None,
             disable_reply_to: false,
             port_forward: None,
+            schedule: None,
             log: false,
             disabled: false,
             description: String::new(),

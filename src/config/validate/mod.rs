@@ -15,6 +15,7 @@ mod nodes;
 mod pair;
 mod routing;
 mod rules;
+mod schedules;
 mod system;
 mod users;
 mod virtual_ips;
@@ -50,6 +51,7 @@ fn check_policy(config: &Config, report: &mut Report) {
     let scene = Scene { config, aliases: Aliases::new(config) };
     let mut ids = Ids::new();
     aliases::check(&scene, report);
+    schedules::check(config, report);
     rules::check(&scene, &mut ids, report);
     nat::check(&scene, &mut ids, report);
 }

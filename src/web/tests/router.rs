@@ -161,7 +161,9 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
             Command::Apply(..)
+            | Command::Renew(..)
             | Command::Kill { .. }
+            | Command::Log { .. }
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)

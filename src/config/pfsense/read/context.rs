@@ -108,6 +108,7 @@ impl<'t> Context<'t> {
                 routes: Vec::new(),
                 interface_groups: Vec::new(),
                 aliases: Vec::new(),
+                schedules: Vec::new(),
                 rules: Vec::new(),
                 port_forwards: Vec::new(),
                 one_to_ones: Vec::new(),

@@ -19,7 +19,7 @@ use crate::io::request::{FlowFilter, Request, Response, Status};
 use crate::io::token_store::{self, TokenStore};
 use crate::node::snapshot::{DropRow, FlowRow};
 use crate::node::{self, Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts, Shard};
-use crate::types::{Instant, Seed};
+use crate::types::{Instant, Seed, WallTime};
 use crate::web::auth::Password;
 use crate::web::handle::Handle;
 use crate::web::serve;
@@ -250,7 +250,9 @@ fn answer(
             let shard = Shard::new(Arc::clone(compiled), Seed([1, 2]), Instant::ZERO);
             Response::Snapshot(Box::new(shard.snapshot(Instant::ZERO)))
         }
-        Request::Policy => Response::Policy(Box::new(node::policy(compiled, &RuleCounts::default()))),
+        Request::Policy => {
+            Response::Policy(Box::new(node::policy(compiled, &RuleCounts::default(), WallTime::default())))
+        }
         Request::Explain(asked) => match asked.question(compiled) {
             Ok(question) => Response::Explained(Box::new(node::explain(compiled, &[], &question))),
             Err(why) => Response::Failed(why),
@@ -273,6 +275,9 @@ fn answer(
         }
         Request::Pair | Request::Role(_) | Request::Resync => pair(),
         Request::Reload
+        | Request::Log { .. }
+        | Request::ExplainLog { .. }
+        | Request::Services
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)
