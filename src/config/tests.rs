@@ -323,7 +323,10 @@ fn text_form_and_model_say_the_same() {
 fn hash_is_of_the_sense_and_golden() {
     let lab = parse(LAB).unwrap();
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
-    assert_eq!(parse(FULL).unwrap().hash(), "df3048bf2c72ea4b2f13bd49ab5981b5b143f12a2c120d1eb7045b91508fef2e");
+    assert_eq!(
+        parse(FULL).unwrap().hash(),
+        "df3048bf2c72ea4b2f13bd49ab5981b5b143f12a2c120d1eb7045b91508fef2e"
+    );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL
         .replace("zone = \"lan\"\nport = \"one\"", "# a comment\nport = 'one'\nzone = \"lan\"")
