@@ -138,9 +138,12 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
     findings
 }
 
+/// What is left of a rule, by family.
+type Pieces = (Option<Piece<u32>>, Option<Piece<u128>>);
+
 /// Boxes of the rules that decide at once, and how many of them may still be held against others.
 struct Earlier {
-    pieces: Vec<(Option<Piece<u32>>, Option<Piece<u128>>)>,
+    pieces: Vec<Pieces>,
     effort: usize,
 }
 

@@ -138,7 +138,8 @@ fn a_rule_s_timers_are_those_of_its_flows() {
     let pong = || (WAN, crate::rig::echo_answer(FAR, CLIENT, 7));
     let other = |from: &str, to: &str| crate::other(from, to);
     let (there, back) = (|| (LAN, other(CLIENT, FAR)), || (WAN, other(FAR, CLIENT)));
-    let table: Vec<(&str, Vec<(u8, Vec<u8>)>)> = vec![
+    type Frames = Vec<(u8, Vec<u8>)>;
+    let table: Vec<(&str, Frames)> = vec![
         ("tcp_first", vec![(LAN, syn(client, far, 1460))]),
         ("tcp_opening", opening()),
         ("tcp_established", open()),

@@ -168,7 +168,7 @@ fn ipv4(src: [u8; 4], dst: [u8; 4], protocol: u8, body: &[u8], words: &Words<'_>
     let mut packet = vec![0x45 + options.len() as u8 / 4, words.number("tos", 0) as u8];
     packet.extend((words.number("total", length as u32) as u16).to_be_bytes());
     packet.extend((words.number("id", 1) as u16).to_be_bytes());
-    let flags = words.number("df", 0) << 14 | words.number("mf", 0) << 13 | words.number("off", 0) / 8;
+    let flags = words.number("df", 0) << 14 | words.number("mf", 0) << 13 | (words.number("off", 0) / 8);
     packet.extend((flags as u16).to_be_bytes());
     packet.extend([words.number("ttl", 64) as u8, protocol, 0, 0]);
     packet.extend(src);

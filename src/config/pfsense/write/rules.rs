@@ -165,7 +165,8 @@ fn floating(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
 
 fn limits(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     let number = |number: Option<u32>| number.map(|number| number.to_string());
-    let bounds: [(&str, fn(&Rule) -> Option<u32>); 6] = [
+    type Bound = fn(&Rule) -> Option<u32>;
+    let bounds: [(&str, Bound); 6] = [
         ("max", |rule| rule.max_states),
         ("max-src-nodes", |rule| rule.max_src_nodes),
         ("max-src-states", |rule| rule.max_src_states),
