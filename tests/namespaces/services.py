@@ -140,7 +140,8 @@ destination = "{CLI4}"
         expect("now (on)" in shown, shown)
         until("the end of the hours", lambda: not net.pings("www", CLI4), 110)
         expect("now (off)" in run(KOI, "show", "rules", "--control", net.control), "still shown as on")
-        expect(not any(flow["rule"] == 1000900 for flow in net.flows()), "a flow lives on")
+        # A flow ends with its next packet, or when its time is over.
+        until("the end of its flows", lambda: not any(flow["rule"] == 1000900 for flow in net.flows()), 60)
     finally:
         net.reload(text)
 
