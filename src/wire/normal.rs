@@ -2,7 +2,7 @@
 //!
 //! Checksums are patched (RFC 1624), never computed.
 
-use super::{FlowKey, Packet, checksum};
+use super::{FlowKey, Fragment, Packet, checksum};
 
 /// May be fragmented: pf's `no-df`. IPv6 has no such bit.
 pub fn clear_dont_fragment(packet: &mut Packet) {
@@ -12,9 +12,10 @@ pub fn clear_dont_fragment(packet: &mut Packet) {
     }
 }
 
-/// Another identification: pf's `random-id`.
+/// Another identification: pf's `random-id`. Pieces keep theirs, by which they are put together.
 pub fn identify(packet: &mut Packet, id: u16) {
-    if matches!(packet.layout.key, FlowKey::V4(_)) {
+    let whole = packet.layout.fragment == Fragment::Whole;
+    if whole && matches!(packet.layout.key, FlowKey::V4(_)) {
         set_word(packet, 4, |_| id);
     }
 }

@@ -66,6 +66,8 @@ impl World {
             1 => self.answer(input.piece(), false),
             2 => self.answer(input.piece(), true),
             3 => {
+                // What the machine's own clock has done is noticed with whatever comes.
+                self.hear(0, SocketAddr::from(([192, 0, 2, 1], 1)), &[]);
                 let before = self.services.clock().ahead();
                 let from = SocketAddr::from(([192, 0, 2, input.byte()], input.word()));
                 self.hear(input.word(), from, input.piece());
