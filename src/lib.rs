@@ -23,7 +23,8 @@
 //! | [`route`] | longest-prefix routes, gateways and who of them is up, ARP and neighbour discovery, router advertisements |
 //! | [`carp`] | one VHID's state machine, on the wire with FreeBSD, OpenBSD and ucarp |
 //! | [`cluster`] | the pair: its authenticated channel, who serves, the stream of states, pairing by a one-time code |
-//! | [`host`] | smoltcp on the router's own addresses |
+//! | [`host`] | smoltcp on the router's own addresses, and its datagrams |
+//! | [`services`] | what the router does as a host: the time, names, the firewall log told to others |
 //! | [`node`] | the whole router as one value; `node/forward.rs` is the packet path |
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the pages: pfSense's menu and words, users and sessions, forms as tables of fields; the JSON API for programs with a token |
@@ -79,6 +80,14 @@
 //!
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).
+//!
+//! # The hour, and names
+//!
+//! A policy depends on more than its document ([`config::Conditions`]): which schedules are in their hours, what names of
+//! hosts and files of addresses stand for. [`services::Services`] asks time servers and name servers; `io::almanac` holds
+//! what is in force against the clock, has the rules of the next hour ready before it comes, and swaps them between two
+//! batches. Decisions that rules want logged go into a ring (`node/journal.rs`), and from there, by `io::errands`, to a
+//! file and to servers of syslog.
 
 pub mod carp;
 pub mod cli;
@@ -92,6 +101,7 @@ pub mod nat;
 pub mod node;
 pub mod route;
 pub mod rules;
+pub mod services;
 pub mod types;
 pub mod web;
 pub mod wire;

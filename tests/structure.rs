@@ -17,6 +17,7 @@ const ORDER: &[&str] = &[
     "carp",
     "cluster",
     "host",
+    "services",
     "node",
     "io",
     "web",

@@ -10,22 +10,26 @@ use clap::Args;
 use super::check::print_problems;
 use super::flows::protocol_number;
 use super::{Control, fail, print_json, unexpected};
-use crate::config;
+use crate::config::{self, Conditions};
+use crate::io::clock;
 use crate::io::request::{Request, Response};
 use crate::node::{self, Asked, Compiled, Explanation, Offload};
 
 /// Say what would become of the first packet of a flow, and which rule or setting decides.
 #[derive(Debug, Args)]
 pub struct Explain {
+    /// The packet of this record of the firewall log: see koi show log
+    #[arg(long, value_name = "ID", conflicts_with_all = ["interface", "src", "dst", "config"])]
+    log: Option<u64>,
     /// Interface by which it comes in; "self" for the router's own
-    #[arg(long = "in", value_name = "INTERFACE")]
-    interface: String,
+    #[arg(long = "in", value_name = "INTERFACE", required_unless_present = "log")]
+    interface: Option<String>,
     /// Source address
-    #[arg(long, value_name = "ADDRESS")]
-    src: IpAddr,
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
+    src: Option<IpAddr>,
     /// Destination address
-    #[arg(long, value_name = "ADDRESS")]
-    dst: IpAddr,
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "log")]
+    dst: Option<IpAddr>,
     /// Protocol: tcp, udp, icmp (an echo request) or a number
     #[arg(long, value_name = "NAME", value_parser = protocol_number, default_value = "tcp")]
     proto: u8,
@@ -54,11 +58,25 @@ pub struct Explain {
 impl Explain {
     /// Asks and prints.
     pub fn run(self) -> ExitCode {
-        let Explain { interface, src, dst, proto, sport, dport, dscp, config, node, json, control } = self;
-        let asked = Asked { interface, src, sport, dst, dport, protocol: proto, dscp };
-        let explanation = match config {
-            Some(file) => under(&file, node.as_deref(), &asked),
-            None => match control.ask(&Request::Explain(asked)) {
+        let Explain { log, interface, src, dst, proto, sport, dport, dscp, config, node, json, control } =
+            self;
+        let asked = interface.zip(src).zip(dst).map(|((interface, src), dst)| Asked {
+            interface,
+            src,
+            sport,
+            dst,
+            dport,
+            protocol: proto,
+            dscp,
+        });
+        let request = match (log, asked) {
+            (Some(id), _) => Request::ExplainLog { id },
+            (None, Some(asked)) => Request::Explain(asked),
+            (None, None) => return fail("name a packet, or a record of the firewall log"),
+        };
+        let explanation = match (config, request) {
+            (Some(file), Request::Explain(asked)) => under(&file, node.as_deref(), &asked),
+            (_, request) => match control.ask(&request) {
                 Ok(Response::Explained(explanation)) => Ok(*explanation),
                 Ok(_) => Err(unexpected()),
                 Err(code) => Err(code),
@@ -84,7 +102,8 @@ fn under(file: &Path, node: Option<&str>, asked: &Asked) -> Result<Explanation, 
     })?;
     let node = valid.node(node).map_err(fail)?;
     let ports = valid.node_part(node).ports.len();
-    let compiled = Compiled::new(Arc::new(valid), node, 0, vec![Offload::NONE; ports]);
+    let conditions = Arc::new(Conditions::at(&valid, clock::wall()));
+    let compiled = Compiled::under(Arc::new(valid), node, 0, vec![Offload::NONE; ports], conditions);
     let question = asked.question(&compiled).map_err(fail)?;
     Ok(node::explain(&compiled, &[], &question))
 }

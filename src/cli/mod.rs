@@ -28,6 +28,7 @@ mod show;
 mod show_gateways;
 mod show_pair;
 mod show_policy;
+mod show_time;
 mod table;
 mod token;
 mod upgrade;

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
@@ -9,12 +10,17 @@ use super::flows::Which;
 use super::show_gateways::gateways_text;
 use super::show_pair::{heading, pair_text, redundancy, replication};
 use super::show_policy::{rules_text, tables_text, translations_text};
+use super::show_time::{clock_line, log_line, log_text, time_text};
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
+use crate::io::clock;
 use crate::io::program::ProgramNote;
 use crate::io::request::{Request, Response, Status};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
 use crate::node::{PairPathRow as PathRow, PairSnapshot, PairVirtualIpRow as VirtualIpRow};
+
+/// How often new records are asked for.
+const FOLLOW: Duration = Duration::from_millis(500);
 
 /// Show what the running router is doing.
 #[derive(Debug, Args)]
@@ -64,6 +70,17 @@ enum What {
     },
     /// The recent drops
     Drops,
+    /// The firewall log
+    Log {
+        /// At most so many of the latest records
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+        /// Go on with each new record until Ctrl-C
+        #[arg(long)]
+        follow: bool,
+    },
+    /// What time it is, whether that is sure, and who says so
+    Time,
     /// Filter rules with their counters, automatic ones included
     Rules,
     /// Aliases and interface groups
@@ -88,6 +105,9 @@ impl Show {
                 Request::Flows { filter: which.filter(), limit: *limit, after: None }
             }
             What::Drops => Request::Drops,
+            What::Log { limit, follow: false } => Request::Log { after: 0, limit: *limit },
+            What::Log { limit, follow: true } => return follow(&control, *limit, json),
+            What::Time => Request::Services,
             What::Rules | What::Tables | What::Translations => Request::Policy,
             What::Pair => Request::Pair,
         };
@@ -115,6 +135,8 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
             print_json(&serde_json::json!({ "flows": rows, "total": total, "more": more }))
         }
         (What::Drops, Response::Drops(drops)) => print_json(&drops),
+        (What::Log { .. }, Response::Log(rows)) => print_json(&rows),
+        (What::Time, Response::Services(services)) => print_json(&services),
         (What::Rules, Response::Policy(policy)) => print_json(&policy.rules),
         (What::Tables, Response::Policy(policy)) => {
             print_json(&serde_json::json!({ "tables": policy.tables, "groups": policy.groups }))
@@ -135,6 +157,8 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
         (What::Counters { all }, Response::Snapshot(snapshot)) => counters_text(&snapshot, *all),
         (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
         (What::Drops, Response::Drops(drops)) => drops_text(&drops),
+        (What::Log { .. }, Response::Log(rows)) => log_text(&rows),
+        (What::Time, Response::Services(services)) => time_text(&services),
         (What::Rules, Response::Policy(policy)) => rules_text(&policy),
         (What::Tables, Response::Policy(policy)) => tables_text(&policy),
         (What::Translations, Response::Policy(policy)) => translations_text(&policy),
@@ -145,12 +169,33 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// New records as they come, a line each; they end with the router, or with Ctrl-C.
+fn follow(control: &Control, limit: u32, json: bool) -> ExitCode {
+    let mut after = 0;
+    loop {
+        let rows = match control.ask(&Request::Log { after, limit }) {
+            Ok(Response::Log(rows)) => rows,
+            Ok(_) => return unexpected(),
+            Err(code) => return code,
+        };
+        after = rows.last().map_or(after, |row| row.id);
+        for row in &rows {
+            match serde_json::to_string(row) {
+                Ok(text) if json => println!("{text}"),
+                Ok(_) | Err(_) => print!("{}", log_line(row)),
+            }
+        }
+        clock::pause(FOLLOW);
+    }
+}
+
 fn status_text(status: &Status) -> String {
     let Status {
         version,
         hostname,
         node,
         uptime_seconds,
+        clock,
         revision,
         config_hash,
         parent,
@@ -170,6 +215,7 @@ fn status_text(status: &Status) -> String {
         ("Koi", format!("{version} on {hostname}, node {node}")),
         ("Release", release_text(program)),
         ("Up for", seconds(*uptime_seconds)),
+        ("Time", clock.as_ref().map_or("unknown".into(), |clock| clock_line(clock))),
         ("Configuration", format!("revision {revision}, hash {config_hash}")),
         ("Ports with link", format!("{up} of {ports}")),
         ("States", format!("{} of at most {}", states.current, states.limit)),

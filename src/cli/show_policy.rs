@@ -15,10 +15,16 @@ pub fn rules_text(policy: &Policy) -> String {
         ">states",
         ">made",
         "last",
+        "schedule",
         "description",
     ]);
     for row in policy.rules.iter().filter(|row| !row.interfaces.is_empty()) {
-        let RuleRow { id, description, setting, text: _, interfaces, .. } = row;
+        let RuleRow { id, description, setting, text: _, interfaces, schedule, asleep, .. } = row;
+        let hours = match (schedule, asleep) {
+            (None, _) => "".into(),
+            (Some(name), false) => format!("{name} (on)"),
+            (Some(name), true) => format!("{name} (off)"),
+        };
         table.row([
             id.to_string(),
             setting.clone().unwrap_or_else(|| "rule".into()),
@@ -29,6 +35,7 @@ pub fn rules_text(policy: &Policy) -> String {
             row.states.to_string(),
             row.states_made.to_string(),
             row.last_hit_seconds.map_or("never".into(), |ago| format!("{} ago", seconds(ago as u64))),
+            hours,
             description.clone(),
         ]);
     }
@@ -36,7 +43,27 @@ pub fn rules_text(policy: &Policy) -> String {
         let lines = row.text.lines().map(|line| format!("    {line}\n")).collect::<String>();
         format!("{}\n{lines}", row.id)
     });
-    format!("{}\n{}", table.text(), words.collect::<String>())
+    format!("{}\n{}\n{}", table.text(), schedules_text(policy), words.collect::<String>())
+}
+
+/// Schedules, and whether the clock that they go by is right.
+fn schedules_text(policy: &Policy) -> String {
+    if policy.schedules.is_empty() {
+        return String::new();
+    }
+    let mut table = Table::new(&["schedule", "now", "until", "hours", "description"]);
+    for row in &policy.schedules {
+        let until = row.until.clone().unwrap_or_else(|| "for ever".into());
+        table.row([
+            row.name.clone(),
+            if row.on { "on" } else { "off" }.into(),
+            until,
+            row.ranges.join(", "),
+            row.description.clone(),
+        ]);
+    }
+    let doubt = policy.doubt.as_ref().map_or(String::new(), |why| format!("{why}\n"));
+    format!("{}{doubt}", table.text())
 }
 
 /// Aliases, then interface groups.
@@ -51,11 +78,25 @@ pub fn tables_text(policy: &Policy) -> String {
             row.description.clone(),
         ]);
     }
+    let mut names = Table::new(&["alias", "name", "addresses", ">again in", "trouble"]);
+    for (alias, row) in
+        policy.tables.iter().flat_map(|table| table.names.iter().map(|row| (&table.name, row)))
+    {
+        let addresses: Vec<String> = row.addresses.iter().map(ToString::to_string).collect();
+        let trouble = row.error.clone().unwrap_or_default();
+        names.row([alias.clone(), row.name.clone(), addresses.join(" "), format!("{} s", row.ttl), trouble]);
+    }
+    let names = match policy.tables.iter().any(|table| !table.names.is_empty()) {
+        true => format!("{}\n", names.text()),
+        false => String::new(),
+    };
+    let troubles = policy.tables.iter().filter_map(|table| Some((&table.name, table.trouble.as_ref()?)));
+    let troubles: String = troubles.map(|(name, trouble)| format!("{name}: {trouble}\n")).collect();
     let mut groups = Table::new(&["group", "interfaces", "description"]);
     for row in &policy.groups {
         groups.row([row.name.clone(), row.members.join(" "), row.description.clone()]);
     }
-    format!("{}\n{}", tables.text(), groups.text())
+    format!("{}{troubles}\n{names}{}", tables.text(), groups.text())
 }
 
 /// In the order in which they are asked.

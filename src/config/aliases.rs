@@ -2,21 +2,29 @@
 //!
 //! Invariant: every walk ends, also in a document whose aliases go round in circles.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::Config;
-use super::model::{AddressRange, Alias, AliasKind, Member};
-use crate::types::PortRange;
+use super::model::{AddressRange, Alias, AliasKind, Member, host_name};
+use super::{Conditions, Config};
+use crate::types::{PortRange, Prefix};
+use crate::wire::dns::Name;
 
 /// The aliases of a document by name.
 pub struct Aliases<'a> {
     by_name: HashMap<&'a str, &'a Alias>,
+    conditions: Option<&'a Conditions>,
 }
 
 impl<'a> Aliases<'a> {
-    /// Those of `config`.
+    /// Those of `config`, without what is not written in it.
     pub fn new(config: &'a Config) -> Self {
-        Aliases { by_name: config.aliases.iter().map(|alias| (alias.name.as_str(), alias)).collect() }
+        let by_name = config.aliases.iter().map(|alias| (alias.name.as_str(), alias)).collect();
+        Aliases { by_name, conditions: None }
+    }
+
+    /// Those of `config`, names and files standing for what they do at present.
+    pub fn under(config: &'a Config, conditions: &'a Conditions) -> Self {
+        Aliases { conditions: Some(conditions), ..Aliases::new(config) }
     }
 
     /// The alias of this name.
@@ -30,6 +38,7 @@ impl<'a> Aliases<'a> {
         self.walk(name, |member| match member {
             Member::Prefix(prefix) => ranges.push(AddressRange::from(prefix)),
             Member::Range(range) => ranges.push(range),
+            Member::Name(name) => ranges.extend(self.of_name(&name)),
             Member::Ports(_) | Member::Alias(_) => {}
         });
         ranges
@@ -40,9 +49,31 @@ impl<'a> Aliases<'a> {
         let mut ranges = Vec::new();
         self.walk(name, |member| match member {
             Member::Ports(range) => ranges.push(range),
-            Member::Prefix(_) | Member::Range(_) | Member::Alias(_) => {}
+            Member::Prefix(_) | Member::Range(_) | Member::Name(_) | Member::Alias(_) => {}
         });
         ranges
+    }
+
+    /// The names of hosts that stand in any alias, at most `limit`.
+    pub fn names(config: &Config, limit: usize) -> BTreeSet<Name> {
+        let mut names = BTreeSet::new();
+        for alias in config.aliases.iter().filter(|alias| alias.kind.has_names()) {
+            // Whatever starts as an address does is none; asking that first keeps a long list cheap.
+            let entries = alias.entries.iter().filter(|entry| host_name(&entry.value).is_some());
+            let found = entries.filter_map(|entry| match entry.member(alias.kind) {
+                Ok(Member::Name(name)) => Some(name),
+                Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_) | Member::Alias(_)) | Err(_) => {
+                    None
+                }
+            });
+            names.extend(found.take(limit - names.len()));
+        }
+        names
+    }
+
+    fn of_name(&self, name: &Name) -> impl Iterator<Item = AddressRange> + use<'a> {
+        let found = self.conditions.and_then(|conditions| conditions.names.get(name));
+        found.into_iter().flatten().map(|address| AddressRange::from(Prefix::from(*address)))
     }
 
     /// Shows each member of the alias and of the aliases in it, once.
@@ -53,6 +84,10 @@ impl<'a> Aliases<'a> {
             let Some(alias) = self.get(&name) else { continue };
             if !seen.insert(alias.name.as_str()) {
                 continue;
+            }
+            let listed = self.conditions.and_then(|conditions| conditions.lists.get(&alias.name));
+            if let (AliasKind::Urltable, Some(listed)) = (alias.kind, listed) {
+                listed.iter().for_each(|range| show(Member::Range(*range)));
             }
             for entry in &alias.entries {
                 match entry.member(alias.kind) {
@@ -85,7 +120,9 @@ impl<'a> Aliases<'a> {
         named
             .filter_map(|entry| match entry.member(alias.kind) {
                 Ok(Member::Alias(name)) => self.get(&name),
-                Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_)) | Err(_) => None,
+                Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_) | Member::Name(_)) | Err(_) => {
+                    None
+                }
             })
             .collect()
     }

@@ -137,16 +137,19 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type(),
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
+        option::of(alias_name()),
         (option::of(name()), any::<bool>()),
+        text(),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         state_type: rest.3,
         state_policy: rest.4,
+        schedule: rest.6,
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
-        gateway: rest.6.0,
-        disable_reply_to: rest.6.1,
+        gateway: rest.7.0,
+        disable_reply_to: rest.7.1,
         interface: Interfaces(what.1),
         floating: floats.0.0,
         quick: floats.0.1,
@@ -168,19 +171,39 @@ fn rule() -> impl Strategy<Value = Rule> {
         log: rest.0,
         disabled: rest.1,
         description: rest.2,
+        separator: rest.8,
         ..Rule::new(what.0, "", what.2)
     })
 }
 
 fn alias() -> impl Strategy<Value = Alias> {
-    let kind = prop_oneof![Just(AliasKind::Host), Just(AliasKind::Network), Just(AliasKind::Port)];
+    let kind = prop_oneof![
+        Just(AliasKind::Host),
+        Just(AliasKind::Network),
+        Just(AliasKind::Port),
+        Just(AliasKind::Urltable)
+    ];
     let value =
         prop_oneof!["[0-9a-z.:/-]{0,8}", prefix().prop_map(|prefix| prefix.to_string()), alias_name()];
     let entry = (value, text()).prop_map(|(value, description)| AliasEntry { value, description });
-    (alias_name(), kind, list(entry), text()).prop_map(|(name, kind, entries, description)| Alias {
+    (alias_name(), kind, option::of(text()), list(entry), text())
+        .prop_map(|(name, kind, file, entries, description)| Alias { file, name, kind, entries, description })
+}
+
+fn schedule() -> impl Strategy<Value = Schedule> {
+    let weekday = proptest::sample::select(Weekday::ALL.to_vec());
+    let day = (1u8..=12, 1u8..=28).prop_map(|(month, day)| MonthDay::new(month, day).unwrap());
+    let hours = (0u16..1440, 1u16..=1440).prop_filter_map("no hours", |(first, end)| Hours::new(first, end));
+    let range = (list(weekday), list(day), hours, text());
+    let range = range.prop_map(|(weekdays, days, hours, description)| TimeRange {
+        weekdays,
+        days,
+        hours,
+        description,
+    });
+    (alias_name(), list(range), text()).prop_map(|(name, time_ranges, description)| Schedule {
         name,
-        kind,
-        entries,
+        time_ranges,
         description,
     })
 }
@@ -362,14 +385,33 @@ pub(crate) fn state_type() -> impl Strategy<Value = StateType> {
     prop_oneof![Just(StateType::Keep), Just(StateType::Sloppy), Just(StateType::None)]
 }
 
+fn logging() -> impl Strategy<Value = Logging> {
+    let server = (any::<IpAddr>(), option::of(1u16..))
+        .prop_map(|(host, port)| Service { host: host.to_string(), port });
+    let facility = prop_oneof![Just(Facility::Kern), Just(Facility::Local0), Just(Facility::Local7)];
+    let severity = prop_oneof![Just(Severity::Emerg), Just(Severity::Info), Just(Severity::Debug)];
+    (list(server), facility, severity, any::<bool>(), any::<(u32, u8)>()).prop_map(
+        |(servers, facility, severity, default_block, (file_size, file_count))| Logging {
+            servers,
+            facility,
+            severity,
+            default_block,
+            file_size,
+            file_count,
+        },
+    )
+}
+
 fn system() -> impl Strategy<Value = System> {
-    let web = any::<u16>().prop_map(|port| Web { port });
+    let web = (any::<u16>(), option::of(name())).prop_map(|(port, certificate)| Web { port, certificate });
     let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
         udp_first,
         frag,
         ..SetTimeouts::default()
     });
     let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
+    let services = (list(name()), list(any::<IpAddr>()), logging());
+    let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
         proptest::option::of(any::<(u16, u16, u16)>().prop_map(|(major, minor, patch)| ReleaseVersion {
@@ -377,39 +419,72 @@ fn system() -> impl Strategy<Value = System> {
             minor,
             patch,
         }));
-    (text(), any::<u32>(), any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states)).prop_map(
-        |(hostname, state_limit, flags, (release_keys, version_floor), web, (timeouts, states))| {
-            let (anti_lockout, one_to_one_reflection, reflection) = flags;
-            System {
+    (
+        text(),
+        any::<u32>(),
+        any::<(bool, bool, bool)>(),
+        (keys, floor),
+        web,
+        (timeouts, states, clock, services),
+    )
+        .prop_map(
+            |(
                 hostname,
                 state_limit,
-                anti_lockout,
-                nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
-                one_to_one_reflection,
-                optimization: states.0,
-                state_policy: states.1,
-                kill_states_on_gateway_failure: states.2,
-                kill_states_on_gateway_recovery: states.3[0],
-                skip_rules_when_gateway_down: states.3[1],
-                sticky_connections: states.3[2],
-                disable_reply_to: states.3[3],
-                release_keys,
-                version_floor,
+                flags,
+                (release_keys, version_floor),
                 web,
-                timeouts,
-            }
-        },
-    )
+                (timeouts, states, (zone, keeps), (time_servers, dns_servers, logging)),
+            )| {
+                let (anti_lockout, one_to_one_reflection, reflection) = flags;
+                System {
+                    hostname,
+                    state_limit,
+                    anti_lockout,
+                    nat_reflection: if reflection { Reflection::Purenat } else { Reflection::Disable },
+                    one_to_one_reflection,
+                    optimization: states.0,
+                    state_policy: states.1,
+                    kill_states_on_gateway_failure: states.2,
+                    kill_states_on_gateway_recovery: states.3[0],
+                    skip_rules_when_gateway_down: states.3[1],
+                    sticky_connections: states.3[2],
+                    disable_reply_to: states.3[3],
+                    release_keys,
+                    version_floor,
+                    timezone: zone.into(),
+                    time_servers,
+                    dns_servers,
+                    logging,
+                    schedules_keep_states: keeps,
+                    web,
+                    timeouts,
+                }
+            },
+        )
 }
 
 fn user() -> impl Strategy<Value = User> {
     let role = prop_oneof![Just(UserRole::ReadOnly), Just(UserRole::Operator), Just(UserRole::Administrator)];
-    (name(), role, text().prop_map(Secret::new), any::<bool>(), text()).prop_map(
-        |(name, role, password_hash, disabled, description)| User {
+    let secrets = (text().prop_map(Secret::new), option::of(text().prop_map(Secret::new)));
+    (name(), role, secrets, any::<bool>(), text()).prop_map(
+        |(name, role, (password_hash, totp_secret), disabled, description)| User {
             name,
             role,
             password_hash,
+            totp_secret,
             disabled,
+            description,
+        },
+    )
+}
+
+fn certificate() -> impl Strategy<Value = Certificate> {
+    (name(), text(), text().prop_map(Secret::new), text()).prop_map(
+        |(name, certificate, private_key, description)| Certificate {
+            name,
+            certificate,
+            private_key,
             description,
         },
     )
@@ -486,11 +561,19 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         description,
     });
     let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
-    let names = (list(group), list(alias()), list(gateway_group()));
-    let head = (0..=i64::MAX as u64, system(), option::of(pair()), list(virtual_ip()), list(user()));
-    let lists = (list(node()), list(interface()), list(gateway()), list(route), list(rule()));
-    (head, lists, names, nat).prop_map(|((revision, system, pair, virtual_ips, users), lists, names, nat)| {
-        Config {
+    let names = (list(group), list(alias()), list(schedule()), list(gateway_group()));
+    let head = (
+        0..=i64::MAX as u64,
+        system(),
+        option::of(pair()),
+        list(virtual_ip()),
+        list(user()),
+        list(certificate()),
+    );
+    let some = proptest::collection::vec(node(), 1..4);
+    let lists = (some, list(interface()), list(gateway()), list(route), list(rule()));
+    (head, lists, names, nat).prop_map(
+        |((revision, system, pair, virtual_ips, users, certificates), lists, names, nat)| Config {
             schema: super::defaults::SCHEMA,
             revision,
             system,
@@ -499,16 +582,18 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
             interfaces: lists.1,
             virtual_ips,
             gateways: lists.2,
-            gateway_groups: names.2,
+            gateway_groups: names.3,
             routes: lists.3,
             interface_groups: names.0,
             aliases: names.1,
+            schedules: names.2,
             rules: lists.4,
             port_forwards: nat.0,
             one_to_ones: nat.1,
             npts: nat.2,
             outbound: nat.3,
             users,
-        }
-    })
+            certificates,
+        },
+    )
 }

@@ -22,6 +22,28 @@ pub const STATE_LIMIT: u32 = 1_000_000;
 pub const STATE_LIMIT_RANGE: RangeInclusive<u32> = 10..=50_000_000;
 /// Seconds that a timer may have; the upper end is a year.
 pub const TIMEOUT_RANGE: RangeInclusive<u32> = 1..=31_536_000;
+/// Time zone of a firewall that has none, as pfSense's.
+pub const TIMEZONE: &str = "Etc/UTC";
+/// The most name servers.
+pub const DNS_SERVER_LIMIT: usize = 8;
+/// The most time servers.
+pub const TIME_SERVER_LIMIT: usize = 8;
+/// The most names of hosts in all aliases.
+pub const NAME_LIMIT: usize = 1_000;
+/// The most servers that get the firewall log, as pfSense's.
+pub const LOG_SERVER_LIMIT: usize = 3;
+/// Bytes of a file of the firewall log, as pfSense's.
+pub const LOG_FILE_SIZE: u32 = 512_000;
+/// Such sizes.
+pub const LOG_FILE_SIZE_RANGE: RangeInclusive<u32> = 10_000..=64_000_000;
+/// Files of the firewall log that are kept, as pfSense's.
+pub const LOG_FILE_COUNT: u8 = 7;
+/// Such counts.
+pub const LOG_FILE_COUNT_RANGE: RangeInclusive<u8> = 1..=100;
+/// The most entries of an alias's file.
+pub const LIST_LIMIT: usize = 1_000_000;
+/// The most bytes of such a file.
+pub const LIST_BYTES: u64 = 32 << 20;
 /// HTTPS port of the GUI.
 pub const WEB_PORT: u16 = 443;
 /// The first rule id of a person's own rules; those below belong to automatic rules.
@@ -66,6 +88,10 @@ pub const PROBE_LIMIT: u32 = 3600;
 pub const PROBE_PAYLOAD_LIMIT: u16 = 512;
 /// The most static routes.
 pub const ROUTE_LIMIT: usize = 100_000;
+/// The most certificates.
+pub const CERTIFICATE_LIMIT: usize = 16;
+/// Letters of a certificate with those that vouch for it, or of its key.
+pub const PEM_LIMIT: usize = 64 << 10;
 /// The most users.
 pub const USER_LIMIT: usize = 256;
 /// The most memory that a hash of a password may cost, in KiB.
@@ -84,5 +110,9 @@ pub const RULE_LIMIT: usize = 10_000;
 pub const ALIAS_LIMIT: usize = 10_000;
 /// The most entries of all aliases together.
 pub const ALIAS_ENTRY_LIMIT: usize = 2_000_000;
+/// The most schedules.
+pub const SCHEDULE_LIMIT: usize = 1_000;
+/// The most time ranges of a schedule.
+pub const TIME_RANGE_LIMIT: usize = 100;
 /// The most different tags.
 pub const TAG_LIMIT: usize = 1_000;

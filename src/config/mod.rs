@@ -6,6 +6,7 @@
 //!
 //! [`diff`] says what is different between two documents, [`life`] what becomes of a change: candidate, in force,
 //! confirmed or rolled back, history.
+//! [`calendar`] knows which schedules are in their hours; [`Conditions`] are all that a policy depends on besides its document.
 //! [`outline`] says to programs what a document looks like.
 //! [`pfsense`] makes a document of somebody else's file, and the other way round; [`backup`] is a whole node as one file.
 //!
@@ -14,10 +15,13 @@
 mod aliases;
 pub mod amend;
 pub mod backup;
+pub mod calendar;
 mod canonical;
+mod conditions;
 pub mod defaults;
 pub mod diff;
 pub mod life;
+mod list;
 pub mod migrate;
 pub mod model;
 mod nearest;
@@ -33,7 +37,10 @@ mod valid;
 mod validate;
 
 pub use aliases::Aliases;
+pub use calendar::Calendar;
 pub use canonical::mac_for;
+pub use conditions::Conditions;
+pub use list::List;
 pub use model::Config;
 pub use parse::{load, parse};
 pub use password_kind::PasswordKind;

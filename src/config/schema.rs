@@ -8,10 +8,10 @@ use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
-    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, FailoverStates, GroupMember,
-    IcmpKind, Interfaces, KillStates, Optimization, OutboundMode, Pool, Ports, Protocol, Reflection,
-    RuleDirection, RuleFamily, Secret, StatePolicy, StateType, Target, TcpFlags, Trigger, UserRole,
-    VirtualMac, Zone,
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, Facility, FailoverStates,
+    GroupMember, Hours, IcmpKind, Interfaces, KillStates, MonthDay, Optimization, OutboundMode, Pool, Ports,
+    Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity, StatePolicy, StateType,
+    Target, TcpFlags, Trigger, UserRole, VirtualMac, Weekday, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -81,12 +81,14 @@ pub(super) static DOCUMENT: &[Field] = &[
     optional("route", Tables(ROUTE), "sections [[route]]"),
     optional("interface_group", Tables(INTERFACE_GROUP), "sections [[interface_group]]"),
     optional("alias", Tables(ALIAS), "sections [[alias]]"),
+    optional("schedule", Tables(SCHEDULE), "sections [[schedule]]"),
     optional("rule", Tables(RULE), "sections [[rule]]"),
     optional("port_forward", Tables(PORT_FORWARD), "sections [[port_forward]]"),
     optional("one_to_one", Tables(ONE_TO_ONE), "sections [[one_to_one]]"),
     optional("npt", Tables(NPT), "sections [[npt]]"),
     optional("outbound", Table(OUTBOUND), "a section [outbound]"),
     optional("user", Tables(USER), "sections [[user]]"),
+    optional("certificate", Tables(CERTIFICATE), "sections [[certificate]]"),
 ];
 
 static SYSTEM: &[Field] = &[
@@ -112,11 +114,28 @@ static SYSTEM: &[Field] = &[
     optional("skip_rules_when_gateway_down", FLAG, "true or false"),
     optional("sticky_connections", FLAG, "true or false"),
     optional("disable_reply_to", FLAG, "true or false"),
+    optional("timezone", TEXT, "a time zone in quotes, as in \"Europe/Berlin\""),
+    optional("time_servers", List(is::<String>), "addresses or names of hosts in quotes"),
+    optional("dns_servers", List(is::<std::net::IpAddr>), "addresses in quotes"),
+    optional("schedules_keep_states", FLAG, "true or false"),
     optional("web", Table(WEB), "a section [system.web]"),
+    optional("logging", Table(LOGGING), "a section [system.logging]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
 
-static WEB: &[Field] = &[optional("port", SMALL, "a port from 1 to 65535, without quotes")];
+static LOGGING: &[Field] = &[
+    optional("servers", List(is::<Service>), "addresses or names in quotes, as in \"192.0.2.9:514\""),
+    optional("facility", Value(is::<Facility>), "a facility of syslog in quotes, as in \"local0\""),
+    optional("severity", Value(is::<Severity>), "a severity of syslog in quotes, as in \"info\""),
+    optional("default_block", FLAG, "true or false"),
+    optional("file_size", Value(is::<u32>), "a number of bytes"),
+    optional("file_count", Value(is::<u8>), "a number of files"),
+];
+
+static WEB: &[Field] = &[
+    optional("port", SMALL, "a port from 1 to 65535, without quotes"),
+    optional("certificate", TEXT, "the name of a certificate in quotes"),
+];
 
 static TIMEOUTS: &[Field] = &[
     seconds("tcp_first"),
@@ -317,8 +336,27 @@ static RULE: &[Field] = &[
     optional("gateway", TEXT, "the name of a [[gateway]] or [[gateway_group]] in quotes"),
     optional("disable_reply_to", FLAG, "true or false"),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
+    optional("schedule", TEXT, "the name of a [[schedule]] in quotes"),
     optional("log", FLAG, "true or false"),
     DISABLED,
+    DESCRIPTION,
+    optional("separator", TEXT, "a text in quotes"),
+];
+
+static SCHEDULE: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"office_hours\""),
+    optional("time_range", Tables(TIME_RANGE), "sections [[schedule.time_range]]"),
+    DESCRIPTION,
+];
+
+static TIME_RANGE: &[Field] = &[
+    optional(
+        "weekdays",
+        List(is::<Weekday>),
+        "days in quotes: \"mon\", \"tue\", \"wed\", \"thu\", \"fri\", \"sat\", \"sun\"",
+    ),
+    optional("days", List(is::<MonthDay>), "months and days in quotes, as in \"12-24\""),
+    optional("hours", Value(is::<Hours>), "hours of a day in quotes, as in \"8:00-17:30\""),
     DESCRIPTION,
 ];
 
@@ -330,7 +368,8 @@ static INTERFACE_GROUP: &[Field] = &[
 
 static ALIAS: &[Field] = &[
     required("name", TEXT, "a name in quotes, as in \"web_servers\""),
-    required("type", Value(is::<AliasKind>), "\"host\", \"network\" or \"port\""),
+    required("type", Value(is::<AliasKind>), "\"host\", \"network\", \"port\" or \"urltable\""),
+    optional("file", TEXT, "the path of a file in quotes"),
     optional(
         "entries",
         List(is::<AliasEntry>),
@@ -402,6 +441,13 @@ static OUTBOUND_RULE: &[Field] = &[
     DESCRIPTION,
 ];
 
+static CERTIFICATE: &[Field] = &[
+    required("name", TEXT, "a name in quotes, as in \"office\""),
+    required("certificate", TEXT, "a certificate in PEM form, between three quotes"),
+    required("private_key", Value(is::<Secret>), "its key in PEM form, between three quotes"),
+    DESCRIPTION,
+];
+
 static USER: &[Field] = &[
     required("name", TEXT, "a name in quotes, as in \"alice\""),
     required("role", Value(is::<UserRole>), "\"administrator\", \"operator\" or \"read-only\""),
@@ -410,6 +456,7 @@ static USER: &[Field] = &[
         Value(is::<Secret>),
         "a hash of Argon2id in quotes; \"koi user password\" makes it",
     ),
+    optional("totp_secret", Value(is::<Secret>), "the secret of an authenticator in base32, in quotes"),
     optional("disabled", FLAG, "true or false"),
     DESCRIPTION,
 ];

@@ -52,6 +52,7 @@ mod tests {
             name: "ada".into(),
             role: UserRole::Operator,
             password_hash: Secret::new("hidden-from-all"),
+            totp_secret: None,
             disabled: false,
             description: "Night shift".into(),
         });

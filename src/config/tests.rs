@@ -25,13 +25,25 @@ nat_reflection = "purenat"
 one_to_one_reflection = true
 optimization = "aggressive"
 state_policy = "floating"
+timezone = "Europe/Berlin"
+schedules_keep_states = true
+time_servers = ["time.example.org"]
+dns_servers = ["192.0.2.53"]
 kill_states_on_gateway_failure = "all"
 kill_states_on_gateway_recovery = true
 skip_rules_when_gateway_down = true
 sticky_connections = true
 disable_reply_to = true
+[system.logging]
+servers = ["192.0.2.9:5514"]
+facility = "local7"
+severity = "notice"
+default_block = false
+file_size = 100000
+file_count = 3
 [system.web]
 port = 8443
+certificate = "own"
 [system.timeouts]
 tcp_first = 1
 tcp_opening = 2
@@ -149,7 +161,16 @@ description = "d"
 [[alias]]
 name = "web"
 type = "port"
+file = "/etc/list"
 entries = ["444", { value = "8000-8080", description = "d" }]
+description = "d"
+[[schedule]]
+name = "office"
+description = "d"
+[[schedule.time_range]]
+weekdays = ["mon", "fri"]
+days = ["12-24"]
+hours = "8:00-17:30"
 description = "d"
 [[rule]]
 id = 1000000
@@ -179,9 +200,11 @@ max_src_states = 5
 gateway = "BOTH"
 disable_reply_to = true
 port_forward = 1000001
+schedule = "office"
 log = true
 disabled = true
 description = "d"
+separator = "s"
 [[port_forward]]
 id = 1000001
 interface = "wan"
@@ -219,7 +242,13 @@ description = "d"
 name = "alice"
 role = "operator"
 password_hash = "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHRzYWx0$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+totp_secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 disabled = true
+description = "d"
+[[certificate]]
+name = "own"
+certificate = "-----BEGIN CERTIFICATE-----"
+private_key = "-----BEGIN PRIVATE KEY-----"
 description = "d"
 "#;
 
@@ -261,7 +290,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "65fb2152e6f69199b434d0f8665b9ae280362c4b64ee4bfab1c3311d835ca67d"
+        "da8e8f66d0250cd65a12de9de0836e5f917e6221ca9056b1e1e8da21973f9d36"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

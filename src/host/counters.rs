@@ -11,16 +11,26 @@ pub struct Counters {
     pub refused: u64,
     /// Resets that were not sent because of the rate limit.
     pub resets_limited: u64,
-    /// Packets that were no TCP packet, or a broken one.
+    /// Packets that were neither TCP nor UDP, or broken.
     pub ignored: u64,
+    /// Datagrams of the services that found no room.
+    pub datagrams_refused: u64,
     /// Packets of the stack's that the packet path had no room for.
     pub unsent: u64,
 }
 
 impl Counters {
     /// Name, value, and a sentence for people.
-    pub fn rows(&self) -> [(&'static str, u64, &'static str); 6] {
-        let Counters { accepted, half_open_dropped, refused, resets_limited, ignored, unsent } = *self;
+    pub fn rows(&self) -> [(&'static str, u64, &'static str); 7] {
+        let Counters {
+            accepted,
+            half_open_dropped,
+            refused,
+            resets_limited,
+            ignored,
+            datagrams_refused,
+            unsent,
+        } = *self;
         [
             ("host-accepted", accepted, "Connections to the router itself."),
             (
@@ -34,7 +44,16 @@ impl Counters {
                 "Connections to the router itself refused: too many, or too many of one source.",
             ),
             ("host-resets-limited", resets_limited, "TCP resets not sent because of the rate limit."),
-            ("host-ignored", ignored, "Packets for the router's own stack that were no whole TCP packet."),
+            (
+                "host-ignored",
+                ignored,
+                "Packets for the router's own stack that were no whole TCP or UDP packet.",
+            ),
+            (
+                "host-datagrams-refused",
+                datagrams_refused,
+                "Datagrams of the router's own services that found no room.",
+            ),
             (
                 "host-unsent",
                 unsent,

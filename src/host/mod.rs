@@ -1,11 +1,13 @@
 //! The router as an end host: smoltcp on its own addresses.
 //!
 //! The packet path decides what is for us and hands it over as bare IP packets; what the stack sends enters the packet
-//! path like any other packet. [`echo`] answers ping without the stack; [`Stack`] is TCP.
+//! path like any other packet. [`echo`] answers ping without the stack; [`Stack`] is TCP, and the
+//! datagrams of the router's own services.
 
 mod card;
 mod connection;
 mod counters;
+mod datagrams;
 mod echo;
 mod resets;
 mod stack;
@@ -16,5 +18,6 @@ pub(crate) mod testing;
 mod tests;
 
 pub use counters::Counters;
+pub use datagrams::Datagram;
 pub use echo::echo;
 pub use stack::{Accepted, ConnectionId, Reset, Stack};

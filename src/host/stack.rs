@@ -1,4 +1,4 @@
-//! TCP on the router's own addresses.
+//! TCP on the router's own addresses, and the datagrams of its own services.
 //!
 //! A smoltcp socket is one connection, and a listening one is also the whole backlog; so a socket is made for each
 //! SYN, half-open ones are bounded, and the oldest makes room. The packet path has already decided that a packet
@@ -19,6 +19,7 @@ use smoltcp::wire::HardwareAddress;
 use super::card::{Card, HEADERS_V4, HEADERS_V6};
 use super::connection::{Connection, Endpoint, Phase};
 use super::counters::Counters;
+use super::datagrams::{Datagram, Datagrams};
 use super::resets::Resets;
 use crate::types::{Duration, Family, Instant, Seed};
 use crate::wire::{FlowKey, Fragment, FrameBuf, Packet, Parsed, Pool, Transport, mss, tcp_flags};
@@ -88,6 +89,7 @@ pub struct Stack {
     nobody: SocketSet<'static>,
     resets: Resets,
     accept_waker: Option<Waker>,
+    datagrams: Datagrams,
     counters: Counters,
 }
 
@@ -116,6 +118,7 @@ impl Stack {
             nobody: SocketSet::new(Vec::new()),
             resets: Resets::new(now),
             accept_waker: None,
+            datagrams: Datagrams::default(),
             counters: Counters::default(),
         }
     }
@@ -137,7 +140,22 @@ impl Stack {
 
     /// What it has done.
     pub fn counters(&self) -> Counters {
-        self.counters
+        Counters { datagrams_refused: self.datagrams.refused, ..self.counters }
+    }
+
+    /// Sends a datagram with the next turn; false when there is no room, or when it is too long.
+    pub fn send_datagram(&mut self, local: SocketAddr, remote: SocketAddr, payload: &[u8]) -> bool {
+        self.datagrams.send(local, remote, payload, &mut self.card.pool)
+    }
+
+    /// The next datagram that has arrived.
+    pub fn take_datagram(&mut self) -> Option<Datagram> {
+        self.datagrams.take()
+    }
+
+    /// Called whenever a datagram arrives.
+    pub fn set_datagram_waker(&mut self, waker: Waker) {
+        self.datagrams.set_waker(waker);
     }
 
     /// A packet for us. Answers are collected until [`Stack::poll`].
@@ -146,6 +164,12 @@ impl Stack {
             Ok(Parsed::Ip(packet)) => packet,
             Ok(Parsed::Arp(frame)) | Err((_, frame)) => return self.ignore(frame),
         };
+        if packet.layout.transport == Transport::Udp {
+            if !self.datagrams.arrive(packet, &mut self.card.pool) {
+                self.counters.ignored += 1;
+            }
+            return;
+        }
         let Transport::Tcp { flags, .. } = packet.layout.transport else { return self.ignore(packet.frame) };
         if packet.layout.fragment != Fragment::Whole || !packet.transport_checksum_ok() {
             return self.ignore(packet.frame);
@@ -172,11 +196,12 @@ impl Stack {
             self.turn(now, slot);
         }
         out.append(&mut self.card.outgoing);
+        self.datagrams.leave(room, out);
     }
 
     /// True when connections wait for room to send.
     pub fn wants_room(&self) -> bool {
-        !self.due.is_empty()
+        !self.due.is_empty() || self.datagrams.wants_room()
     }
 
     /// When [`Stack::poll`] has something to do, should no packet come before.

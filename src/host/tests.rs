@@ -173,6 +173,7 @@ fn broken_and_foreign_packets_are_ignored() {
     let mut datagram = Vec::new();
     let builder = PacketBuilder::ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64);
     builder.udp(53, 53).write(&mut datagram, b"?").unwrap();
+    datagram[28] ^= 1;
     stack.handle_packet(SECOND, frame(&datagram));
     let mut out = Vec::new();
     stack.poll(SECOND, 512, &mut out);
@@ -292,4 +293,36 @@ fn echo_is_turned_around_in_place_for_both_families() {
         let mut again = reply;
         assert!(!echo(&mut again), "a reply is not answered");
     }
+}
+
+#[test]
+fn datagrams_leave_with_room_and_arrive_bounded() {
+    let mut stack = stack();
+    let (local, remote) = ("192.168.1.1:50000".parse().unwrap(), "192.0.2.53:53".parse().unwrap());
+    for count in 0..300 {
+        assert_eq!(stack.send_datagram(local, remote, b"question"), count < 256);
+    }
+    assert!(stack.wants_room());
+    let mut sent = Vec::new();
+    stack.poll(SECOND, 100, &mut sent);
+    assert_eq!(sent.len(), 100);
+    stack.poll(SECOND, 500, &mut sent);
+    assert_eq!(sent.len(), 256);
+    let Ok(Parsed::Ip(packet)) = Packet::parse(sent.remove(0)) else { panic!() };
+    assert_eq!(crate::wire::datagram::payload(&packet), Some(&b"question"[..]));
+    assert!(!stack.send_datagram(local, remote, &[0; 2000]), "too long for one packet");
+
+    let mut answer = Vec::new();
+    let builder = PacketBuilder::ipv4([192, 0, 2, 53], [192, 168, 1, 1], 64).udp(53, 50_000);
+    builder.write(&mut answer, b"answer").unwrap();
+    for _ in 0..300 {
+        stack.handle_packet(SECOND, frame(&answer));
+    }
+    let arrived: Vec<Datagram> = std::iter::from_fn(|| stack.take_datagram()).collect();
+    assert_eq!(arrived.len(), 256);
+    assert_eq!(arrived[0], Datagram { local, remote, payload: b"answer".into() });
+    answer[30] ^= 1;
+    stack.handle_packet(SECOND, frame(&answer));
+    assert!(stack.take_datagram().is_none(), "a broken one is ignored");
+    assert_eq!(stack.counters().datagrams_refused, 44 + 44);
 }

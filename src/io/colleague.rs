@@ -74,12 +74,16 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Release(_)
         | Request::Role(_)
         | Request::Keys(_)
+        | Request::Pages(_)
         | Request::Tokens(TokenRequest::Merge(_))
         | Request::Crash => true,
         Request::Snapshot
         | Request::Count { .. }
         | Request::Policy
         | Request::Explain(_)
+        | Request::ExplainLog { .. }
+        | Request::Log { .. }
+        | Request::Services
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::Drops

@@ -1,17 +1,20 @@
 //! Who answers the control socket: asks the forward thread and waits for its answer.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 
 use super::capture;
+use super::clock;
 use super::colleague::Colleague;
 use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
 use super::engine::port_names;
+use super::errands::{Errands, date_ms};
 use super::handle::{Arrangement, Handle, Order, Placement};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
@@ -25,10 +28,16 @@ use super::router::Reporter;
 use super::token_request::{TokenAnswer, TokenRequest};
 use super::token_store::{self, TokenStore};
 use crate::cluster::release::Trust;
+use crate::config::model::host_name;
+use crate::config::{Conditions, Config};
 use crate::conntrack::{Cursor, Filter};
 use crate::node::snapshot::{FlowRow, Snapshot};
-use crate::node::{self, Command, Compiled, Reply};
-use crate::types::{GatewayId, InterfaceId, RuleId};
+use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
+use crate::rules::Record;
+use crate::services::log::LogRow;
+use crate::services::names::NameRow;
+use crate::types::{GatewayId, InterfaceId, RuleId, WallTime};
+use crate::wire::dns::Name;
 use crate::wire::filter;
 use crate::wire::pair::Version;
 
@@ -44,6 +53,9 @@ const PARENT_PATIENCE: Duration = Duration::from_secs(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
+/// Answers the pages of the peer; `None` for what it does not understand.
+pub type PagesAnswer = dyn Fn(&str) -> Option<String> + Send + Sync;
+
 /// Answers questions, in the thread of whoever asks.
 pub struct Desk {
     start: Start,
@@ -53,10 +65,14 @@ pub struct Desk {
     forward: Handle,
     /// The configuration; shared with the pages.
     in_force: Arc<ArcSwap<Compiled>>,
+    changing: Mutex<()>,
     /// By port id; shared with whoever names ports in the log.
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
+    errands: Errands,
     colleague: Colleague,
+    /// Who answers the peer's pages.
+    pages: Mutex<Option<Arc<PagesAnswer>>>,
     tokens: Arc<TokenStore>,
     /// The program that was on trial when this process started is kept.
     trial_is_over: AtomicBool,
@@ -74,6 +90,7 @@ impl Desk {
         in_force: Arc<ArcSwap<Compiled>>,
         port_names: Arc<Mutex<Vec<String>>>,
         pair: PairHandle,
+        errands: Errands,
     ) -> Self {
         Desk {
             start,
@@ -82,10 +99,13 @@ impl Desk {
             reloads,
             forward,
             in_force,
+            changing: Mutex::new(()),
             port_names,
             colleague: Colleague::new(pair.clone()),
             tokens: TokenStore::open(token_store::FILE.as_ref()),
             pair,
+            pages: Mutex::default(),
+            errands,
             trial_is_over: AtomicBool::new(false),
         }
     }
@@ -142,6 +162,31 @@ impl Desk {
         Ok(())
     }
 
+    /// Only one at a time puts something in force, and it knows what is in force meanwhile.
+    pub fn begin_change(&self) -> MutexGuard<'_, ()> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The circumstances of a moment.
+    pub fn conditions(&self, config: &Config, now: WallTime) -> Conditions {
+        self.errands.conditions(config, now)
+    }
+
+    /// Puts other circumstances in force between two batches, unless another configuration is by now.
+    ///
+    /// # Errors
+    /// When the forward thread does not answer.
+    pub fn renew(&self, base: &Arc<Compiled>, compiled: Arc<Compiled>) -> Result<(), String> {
+        let _changing = self.begin_change();
+        if !Arc::ptr_eq(base, &self.compiled()) {
+            return Ok(());
+        }
+        let applied = Arc::clone(&compiled);
+        self.ask(|reply| Command::Renew(applied, reply))?;
+        self.in_force.store(compiled);
+        Ok(())
+    }
+
     /// Gives an order to the forward thread. A thread that takes none any more is about to end.
     pub fn order(&self, order: Order) {
         if self.forward.order(order).is_err() {
@@ -163,17 +208,15 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Count { filter } => self.count(&filter),
-            Request::Policy => self.ask(Command::Rules).map(|counts| {
-                let policy = node::policy(&self.compiled(), &counts);
-                Response::Policy(Box::new(policy))
-            }),
-            Request::Explain(asked) => {
-                let compiled = self.compiled();
-                let question = asked.question(&compiled);
-                question.and_then(|question| {
-                    let statuses = self.ask(Command::Gateways)?;
-                    Ok(Response::Explained(Box::new(node::explain(&compiled, &statuses, &question))))
-                })
+            Request::Policy => {
+                self.ask(Command::Rules).map(|counts| Response::Policy(Box::new(self.policy(&counts))))
+            }
+            Request::Explain(asked) => self.explain(&asked),
+            Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
+            Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
+            Request::Services => {
+                let row = self.errands.row(&self.compiled().config);
+                Ok(Response::Services(Box::new(row)))
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
@@ -189,6 +232,7 @@ impl Desk {
                 key.map(|key| Response::Key(key.to_string()))
             }
             Request::Peer(request) => self.ask_peer(&request),
+            Request::Pages(words) => self.hear_pages(&words),
             Request::Pair => self.pair_with_configuration(),
             Request::Role(request) => {
                 let done = self.pair.request(request).and_then(|()| self.pair.snapshot());
@@ -239,6 +283,7 @@ impl Desk {
             hostname: snapshot.hostname,
             node: snapshot.node,
             uptime_seconds: snapshot.uptime_seconds,
+            clock: Some(Box::new(self.errands.row(&compiled.config).clock)),
             revision: snapshot.revision,
             config_hash: snapshot.config_hash,
             parent: self.start.parent,
@@ -254,6 +299,47 @@ impl Desk {
             state: self.start.state.display().to_string(),
             loopback: node.loopback.map(|address| address.to_string()),
         }
+    }
+
+    /// Rules, and what names and files in aliases stand for.
+    fn policy(&self, counts: &RuleCounts) -> Policy {
+        let compiled = self.compiled();
+        let mut policy = node::policy(&compiled, counts, clock::wall());
+        let names = self.errands.row(&compiled.config).names;
+        for table in &mut policy.tables {
+            table.trouble = self.errands.list_trouble(&table.name);
+            let alias = compiled.config.aliases.iter().find(|alias| alias.name == table.name);
+            let entries = alias.into_iter().flat_map(|alias| &alias.entries);
+            let inside: HashSet<Name> = entries.filter_map(|entry| host_name(&entry.value)).collect();
+            let of_table = |row: &&NameRow| Name::new(&row.name).is_some_and(|name| inside.contains(&name));
+            table.names = names.iter().filter(of_table).cloned().collect();
+        }
+        policy
+    }
+
+    fn explain(&self, asked: &Asked) -> Result<Response, String> {
+        let compiled = self.compiled();
+        let question = asked.question(&compiled)?;
+        let statuses = self.ask(Command::Gateways)?;
+        Ok(Response::Explained(Box::new(node::explain(&compiled, &statuses, &question))))
+    }
+
+    /// Records of the firewall log, the latest last.
+    fn log(&self, after: u64, limit: usize) -> Result<Vec<LogRow>, String> {
+        let (records, now) = self.ask(|reply| Command::Log { after, limit, reply })?;
+        let (compiled, wall) = (self.compiled(), clock::wall());
+        let row = |record: &Record| node::log_row(&compiled, record, date_ms(now, wall, record.at));
+        Ok(records.iter().rev().map(row).collect())
+    }
+
+    /// The packet of a record as a question.
+    fn logged(&self, id: u64) -> Result<Asked, String> {
+        let rows = self.log(id.saturating_sub(1), usize::MAX)?;
+        let row = rows.into_iter().find(|row| row.id == id);
+        let row = row.ok_or_else(|| format!("there is no record {id} any more; see koi show log"))?;
+        let LogRow { ingress: interface, protocol, src, sport, dst, dport, dscp, .. } = row;
+        let (src, dst) = src.zip(dst).ok_or("the record names no addresses")?;
+        Ok(Asked { interface, src, sport, dst, dport, protocol, dscp })
     }
 
     fn flows(&self, wanted: &FlowFilter, limit: usize, after: Option<u64>) -> Result<Response, String> {
@@ -347,6 +433,28 @@ impl Desk {
     fn ask_peer(&self, request: &Request) -> Result<Response, String> {
         self.speaks_with_peer()?;
         self.colleague.ask(request)
+    }
+
+    /// The peer's pages say something to ours.
+    fn hear_pages(&self, words: &str) -> Result<Response, String> {
+        let answering = self.pages.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match answering.and_then(|answering| answering(words)) {
+            Some(answer) => Ok(Response::Pages(answer)),
+            None => Err("the pages do not understand".into()),
+        }
+    }
+
+    /// The pages say something to the peer's.
+    pub fn tell_peer_pages(&self, words: String) -> Option<String> {
+        match self.ask_peer(&Request::Pages(words)) {
+            Ok(Response::Pages(answer)) => Some(answer),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// Who answers the peer's pages from now on.
+    pub fn listen_to_pages(&self, answering: Arc<PagesAnswer>) {
+        *self.pages.lock().unwrap_or_else(PoisonError::into_inner) = Some(answering);
     }
 
     fn tokens(&self, request: TokenRequest) -> Result<Response, String> {

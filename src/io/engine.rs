@@ -10,8 +10,10 @@ use std::thread::JoinHandle;
 use anyhow::{Context, anyhow};
 use arc_swap::ArcSwap;
 
+use super::almanac::Almanac;
 use super::control::{Answer, Answering};
-use super::desk::Desk;
+use super::desk::{Desk, PagesAnswer};
+use super::errands::Errands;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
@@ -20,6 +22,7 @@ use super::links::Links;
 use super::netlink::LinkSocket;
 use super::orders::{Apply, Change, PortNote, Start};
 use super::pair_threads::PairHandle;
+use super::pairing::{self, Listening};
 use super::poller::Poller;
 use super::port::Port;
 use super::privilege::Kept;
@@ -30,10 +33,12 @@ use super::spec::Spec;
 use super::tap::Offloads;
 use super::token_store::TokenStore;
 use super::{clock, council, entropy, host_link, plain_http, token_exchange};
+use crate::cluster::role;
+use crate::config::model::Interface;
 use crate::config::{self, Config, NodeIndex, Valid};
 use crate::host::Stack;
 use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, Shard};
-use crate::types::PortId;
+use crate::types::{PortId, PublicKey};
 
 /// What the pages are given when the router starts.
 pub struct PagesSeat {
@@ -55,6 +60,22 @@ pub struct PagesSeat {
     pub desk: Arc<dyn Fn(Request) -> Response + Send + Sync>,
     /// The tokens of programs.
     pub tokens: Arc<TokenStore>,
+    /// Says something to the pages of the peer and waits for what they answer.
+    pub tell_peer: Box<dyn Fn(String) -> Option<String> + Send + Sync>,
+    /// Says who answers the pages of the peer.
+    pub listen: Box<dyn FnOnce(Arc<PagesAnswer>)>,
+    /// The pair.
+    pub pair: PairSeat,
+}
+
+/// What the pages ask of the pair.
+pub struct PairSeat {
+    /// Gives or takes the role.
+    pub role: Box<dyn Fn(role::Request) -> Result<(), String> + Send + Sync>,
+    /// By this key a peer knows this node.
+    pub public_key: Box<dyn Fn() -> PublicKey + Send + Sync>,
+    /// Lets whoever knows a new code join.
+    pub offer: Box<dyn Fn() -> Listening + Send + Sync>,
 }
 
 /// Starts the pages in threads of their own; a module above this one knows how. The state directory is the working
@@ -67,7 +88,8 @@ pub struct Engine {
     host: HostHandle,
     forward: JoinHandle<io::Result<()>>,
     pair: PairHandle,
-    epoch: u32,
+    almanac: Almanac,
+    errands: Errands,
 }
 
 impl Engine {
@@ -88,7 +110,9 @@ impl Engine {
         let sockets = adopt_links(&start.links, &mut descriptors)?;
         let ports = adopt_ports(&config, node, &start.ports, &mut descriptors)?;
         let offloads = ports.iter().map(offload).collect();
-        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, 1, offloads));
+        let (errands, wake) = Errands::new(&config, entropy::seed()?);
+        let conditions = Arc::new(errands.conditions(&config, clock::wall()));
+        let compiled = Arc::new(Compiled::under(Arc::clone(&config), node, 1, offloads, conditions));
         let mtu = compiled.links.iter().map(|link| link.mtu).min().unwrap_or(1500);
         let shard = Shard::new(Arc::clone(&compiled), entropy::seed()?, clock::now());
         let links = Links::with(sockets, ports.iter());
@@ -99,6 +123,7 @@ impl Engine {
         let poller = Poller::new().context("the host thread")?;
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
+        forward.connect_log(errands.sink());
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
         council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         let stack = Stack::new(
@@ -113,7 +138,10 @@ impl Engine {
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);
-        let desk = Arc::new(Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone()));
+        let shown = Arc::clone(&in_force);
+        let desk =
+            Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
+        let desk = Arc::new(desk);
         let asked = Arc::clone(&desk);
         let answering = move |request: Request| match asked.answer(request) {
             Answer::Reply(response) => response,
@@ -121,6 +149,7 @@ impl Engine {
                 Response::Failed("ask that with the command koi".into())
             }
         };
+        let (telling_peer, listening) = (Arc::clone(&desk), Arc::clone(&desk));
         pages(PagesSeat {
             config: Arc::clone(&config),
             node,
@@ -129,13 +158,18 @@ impl Engine {
             ask: Box::new(move |command| asking.command(command).is_ok()),
             ask_pair: Box::new(move |reply| asking_pair.ask(reply)),
             in_force: Box::new(move || looked_at.load_full()),
+            tell_peer: Box::new(move |words| telling_peer.tell_peer_pages(words)),
+            listen: Box::new(move |answering| listening.listen_to_pages(answering)),
+            pair: pair_seat(&desk, &pair),
             desk: Arc::new(answering),
             tokens: desk.token_store(),
         })
         .context("the pages")?;
         desk.serve_peer();
         token_exchange::start(&desk).context("the thread of the tokens")?;
-        Ok(Engine { desk, host, forward: thread, pair, epoch: 1 })
+        let almanac = Almanac::start(Arc::downgrade(&desk)).context("the almanac thread")?;
+        errands.run(wake, host.clone(), shown, almanac.clone()).context("the errands thread")?;
+        Ok(Engine { desk, host, forward: thread, pair, almanac, errands })
     }
 
     /// Puts a new configuration in force, ports included; returns when it is.
@@ -148,6 +182,8 @@ impl Engine {
             return Err(vec!["node.loopback has changed; restart Koi for that".into()]);
         }
         let (config, node) = read(&apply.config, self.desk.node_name()).map_err(wrong)?;
+        let desk = Arc::clone(&self.desk);
+        let _changing = desk.begin_change();
         let old = self.desk.compiled();
         if let Some(problem) = renumbered(&old, &config) {
             return Err(vec![problem]);
@@ -156,12 +192,13 @@ impl Engine {
         let links = adopt_links(&apply.links, &mut descriptors).map_err(wrong)?;
         let (ports, offloads) =
             self.place_ports(&config, node, &apply.ports, &old, &mut descriptors).map_err(wrong)?;
-        let epoch = self.epoch + 1;
-        let compiled = Arc::new(Compiled::new(Arc::clone(&config), node, epoch, offloads));
+        let conditions = Arc::new(self.errands.apply(&config));
+        let epoch = old.epoch.wrapping_add(1);
+        let compiled = Arc::new(Compiled::under(Arc::clone(&config), node, epoch, offloads, conditions));
         self.pair.prepare(&compiled);
         self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
         self.pair.apply(Arc::clone(&compiled));
-        self.epoch = epoch;
+        self.almanac.look();
         self.desk.set_ports(apply.ports);
         self.end_connections_to_lost_addresses(&old, &compiled);
         self.host.hold().stack().listen(plain_http::ports(config.system.web.port));
@@ -246,6 +283,16 @@ impl Engine {
     }
 }
 
+fn pair_seat(desk: &Arc<Desk>, pair: &PairHandle) -> PairSeat {
+    let (ordered, known, offering) = (pair.clone(), pair.clone(), pair.clone());
+    let (knowing, showing) = (Arc::clone(desk), Arc::clone(desk));
+    PairSeat {
+        role: Box::new(move |request| ordered.request(request)),
+        public_key: Box::new(move || known.public_key(&knowing.compiled())),
+        offer: Box::new(move || pairing::offer(&offering, &showing.compiled())),
+    }
+}
+
 fn read(text: &str, node: &str) -> anyhow::Result<(Arc<Valid<Config>>, NodeIndex)> {
     let problems = |problems: Vec<config::Problem>| {
         anyhow!("{}", problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
@@ -255,10 +302,18 @@ fn read(text: &str, node: &str) -> anyhow::Result<(Arc<Valid<Config>>, NodeIndex
     Ok((Arc::new(config), node))
 }
 
-/// Flows hold interfaces by number, so that a number must keep its meaning while the router runs.
+/// Flows hold interfaces by number, so that a number must keep its meaning while the router runs. Another name for the
+/// same port and tag keeps it.
 fn renumbered(old: &Compiled, config: &Config) -> Option<String> {
-    let before = old.links.iter().map(|link| link.name.as_str());
-    let moved = before.zip(&config.interfaces).find(|(before, now)| *before != now.name);
+    let has = |interfaces: &[Interface], name: &str| interfaces.iter().any(|known| known.name == name);
+    let renamed = |before: &Interface, now: &Interface| {
+        (&before.port, before.vlan) == (&now.port, now.vlan)
+            && !has(&config.interfaces, &before.name)
+            && !has(&old.config.interfaces, &now.name)
+    };
+    let mut pairs = old.config.interfaces.iter().zip(&config.interfaces);
+    let moved = pairs.find(|(before, now)| before.name != now.name && !renamed(before, now));
+    let moved = moved.map(|(before, now)| (before.name.as_str(), now));
     let fewer = old.links.len() > config.interfaces.len();
     match moved {
         Some((before, now)) => Some(format!(

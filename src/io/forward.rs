@@ -12,6 +12,7 @@ use std::time::Duration;
 use crossbeam_queue::ArrayQueue;
 
 use super::courier_link::ShardEnd;
+use super::errands::RecordSink;
 use super::handle::ORDERS;
 pub use super::handle::{Arrangement, Busy, Handle, Order, Placement, PortEvent, PortListener};
 use super::helm_link::{self, ForwardEnd, PortNews};
@@ -63,6 +64,7 @@ pub struct Forward {
     host: Option<host_link::End>,
     helm: Option<ForwardEnd>,
     pub(super) courier: Option<ShardEnd>,
+    log: Option<RecordSink>,
     orders: Arc<ArrayQueue<Order>>,
     poller: Poller,
     /// The poller's set is out of date.
@@ -90,6 +92,7 @@ impl Forward {
             host: None,
             helm: None,
             courier: None,
+            log: None,
             orders: Arc::new(ArrayQueue::new(ORDERS)),
             poller: Poller::new()?,
             stale: true,
@@ -116,6 +119,11 @@ impl Forward {
         for number in 0..self.slots.len() {
             self.tell_helm(number, true);
         }
+    }
+
+    /// Leaves the records of the firewall log there from now on.
+    pub fn connect_log(&mut self, sink: RecordSink) {
+        self.log = Some(sink);
     }
 
     /// Exchanges states with the thread that speaks with the peer's.
@@ -302,6 +310,10 @@ impl Forward {
             let owed = courier.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
             self.shard.grant(owed);
             courier.set_waiting(self.shard.has_deferred());
+        }
+        match &self.log {
+            Some(log) => log.take(self.shard.take_records()),
+            None => self.shard.take_records().for_each(drop),
         }
         for notice in self.shard.take_notices() {
             (self.listener)(PortEvent::Notice(notice));

@@ -6,6 +6,7 @@
 #![expect(unsafe_code, reason = "system calls and io_uring; every block says why it is sound")]
 
 mod adaptive;
+mod almanac;
 mod archive;
 pub mod arrivals;
 mod attachment;
@@ -26,6 +27,7 @@ mod devices;
 pub mod echo_socket;
 pub mod engine;
 pub mod entropy;
+mod errands;
 pub mod files;
 pub mod forward;
 mod handle;
@@ -39,7 +41,9 @@ mod host_tests;
 pub mod host_thread;
 pub mod keys;
 pub mod links;
+mod lists;
 pub mod log;
+mod log_file;
 pub mod netlink;
 pub mod netns;
 #[cfg(test)]

@@ -17,6 +17,7 @@ use anyhow::{Context, anyhow, bail};
 use super::backoff::Backoff;
 use super::child::Child;
 use super::devices::{Changes, Devices};
+use super::lists::Copyist;
 use super::orders::{Apply, Order, Report, Start};
 use super::places::Places;
 use super::program::{Programs, ReleaseStep};
@@ -107,6 +108,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         switching: false,
         switch_at: None,
         devices,
+        copyist: Copyist::default(),
         signals,
         child: None,
         restart_at: Some(clock::now()),
@@ -168,6 +170,8 @@ pub(super) struct Parent {
     /// When it is told so; whoever has asked hears first that it was done.
     switch_at: Option<Instant>,
     pub devices: Devices,
+    /// The files of aliases.
+    copyist: Copyist,
     signals: File,
     pub child: Option<Child>,
     /// When to start a router, while there is none.
@@ -233,7 +237,8 @@ impl Parent {
         let begin = self.child.as_ref().and_then(Child::deadline);
         let agreed = self.next_agreement_timer();
         let release = [self.switch_at, self.programs.deadline()].into_iter().flatten().min();
-        let timers = [self.restart_at, self.ending, pending, begin, release, agreed];
+        let copies = self.copyist.deadline();
+        let timers = [self.restart_at, self.ending, pending, begin, release, agreed, copies];
         timers.into_iter().flatten().min()
     }
 
@@ -244,6 +249,9 @@ impl Parent {
         if due(self.restart_at) {
             self.restart_at = None;
             self.start(now)?;
+        }
+        if due(self.copyist.deadline()) {
+            self.copyist.copy(now, &self.text, &self.places.state);
         }
         if due(self.switch_at) {
             self.switch();
@@ -265,6 +273,7 @@ impl Parent {
 
     fn start(&mut self, now: Instant) -> anyhow::Result<()> {
         self.devices.look_again();
+        self.copyist.copy(now, &self.text, &self.places.state);
         let child = Child::spawn(self.programs.present(), self.options.log_format, now, now + WORK_LIMIT);
         let mut child = match child {
             // A release for another machine, perhaps.
@@ -508,6 +517,7 @@ impl Parent {
 
     /// The router is told; with none, the next one begins with it.
     pub(super) fn put_in_force(&mut self, pending: Pending, apply: Apply) {
+        self.copyist.copy(clock::now(), &pending.text, &self.places.state);
         let descriptors = pending.changes.descriptors();
         if let Some(child) = &mut self.child {
             child.order(&Order::Apply(Box::new(apply)), &descriptors);

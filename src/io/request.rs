@@ -14,6 +14,9 @@ use crate::cluster::role;
 use crate::config::pairing::Newcomer;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
 use crate::node::{Asked, Explanation, PairSnapshot, Policy};
+use crate::services::ServicesRow;
+use crate::services::log::LogRow;
+use crate::services::time::ClockRow;
 use crate::types::Prefix;
 
 /// A question or an order.
@@ -48,6 +51,20 @@ pub enum Request {
     },
     /// Rules with their counters, aliases, translations.
     Policy,
+    /// Records of the firewall log, at most `limit`, the latest ones.
+    Log {
+        /// Those with a higher number.
+        after: u64,
+        /// How many at most.
+        limit: u32,
+    },
+    /// What would become now of the packet of a record; answered like [`Request::Explain`].
+    ExplainLog {
+        /// The record.
+        id: u64,
+    },
+    /// The clock, names, and servers of the log.
+    Services,
     /// What would become of a packet.
     Explain(Asked),
     /// Reads the configuration file again; the answer comes when it is in force.
@@ -69,6 +86,8 @@ pub enum Request {
     Crash,
     /// The peer is asked that.
     Peer(Box<Request>),
+    /// What the pages of one node say to those of the other; answered by [`Response::Pages`].
+    Pages(String),
     /// What this node's role shall be; answered like [`Request::Pair`].
     Role(role::Request),
     /// Tells the standby all states anew; answered like [`Request::Pair`] when both are proven to have the same.
@@ -145,10 +164,16 @@ pub enum Response {
     },
     /// To [`Request::Policy`].
     Policy(Box<Policy>),
+    /// To [`Request::Log`], the latest last.
+    Log(Vec<LogRow>),
+    /// To [`Request::Services`].
+    Services(Box<ServicesRow>),
     /// To [`Request::Explain`].
     Explained(Box<Explanation>),
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
+    /// To [`Request::Pages`].
+    Pages(String),
     /// It was done.
     Done,
     /// To [`Request::Keys`]: the key that the step is about.
@@ -227,6 +252,9 @@ pub struct Status {
     pub node: String,
     /// Seconds since the router process started.
     pub uptime_seconds: u64,
+    /// What time it is, and whether that is sure.
+    #[serde(default)]
+    pub clock: Option<Box<ClockRow>>,
     /// Revision of the configuration in force.
     pub revision: u64,
     /// Its canonical hash.

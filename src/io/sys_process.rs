@@ -395,6 +395,15 @@ pub fn wall_nanos() -> u64 {
     (time.tv_sec as u64).saturating_mul(1_000_000_000).saturating_add(time.tv_nsec as u64)
 }
 
+/// Somebody keeps the machine's calendar right: the kernel hears from a time daemon, or from the machine under it.
+pub fn calendar_is_kept() -> bool {
+    // SAFETY: all zeroes is a valid timex; its modes then ask the kernel to change nothing.
+    let mut state: libc::timex = unsafe { std::mem::zeroed() };
+    // SAFETY: `state` outlives the call, which only writes into it.
+    let answer = unsafe { libc::adjtimex(&raw mut state) };
+    answer >= 0 && answer != libc::TIME_ERROR
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::{Read, Write};

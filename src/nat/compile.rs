@@ -9,7 +9,7 @@ use crate::config::model::{
     AddressRange, Config, Npt, OneToOne, OutboundMode, OutboundRule, Pool, PortForward, Ports, Reflection,
     Target, Zone,
 };
-use crate::config::{NodeIndex, Valid};
+use crate::config::{Conditions, NodeIndex, Valid};
 use crate::rules::{BOTH, Classifier, Criteria, INWARD, OUTWARD, Places, Set, bit, families, only};
 use crate::types::{Family, InterfaceId, PortRange, Prefix};
 
@@ -21,11 +21,13 @@ pub struct Surroundings<'a> {
     pub untranslated: &'a [IpAddr],
     /// By interface the IPv4 and the IPv6 address that flows leave with.
     pub outside: &'a [[Option<IpAddr>; 2]],
+    /// What names stand for.
+    pub conditions: &'a Conditions,
 }
 
 /// Compiles the translations that are in force on a node.
 pub fn compile(config: &Valid<Config>, node: NodeIndex, around: &Surroundings<'_>) -> Translations {
-    let compiler = Compiler { config, places: Places::new(config, node), around };
+    let compiler = Compiler { config, places: Places::new(config, node, around.conditions), around };
     let mut inward = Lines::default();
     inward.extend(Kind::Forward, compiler.forwards());
     inward.extend(Kind::Whole, compiler.wholes_inward());

@@ -19,11 +19,17 @@ impl Shard {
                 self.apply(now, compiled, out);
                 reply(());
             }
+            Command::Renew(compiled, reply) => {
+                self.tallies.apply(&self.compiled.ruleset, &compiled.ruleset);
+                self.compiled = compiled;
+                reply(());
+            }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Drops(reply) => reply(self.recent_drops()),
+            Command::Log { after, limit, reply } => reply((self.records(after, limit), now)),
             Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => {
                 reply(self.import(now, &bytes));

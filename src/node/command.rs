@@ -8,6 +8,7 @@ use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::route::Status;
+use crate::rules::Record;
 use crate::types::{Instant, InterfaceId};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
@@ -49,6 +50,8 @@ pub struct Imported {
 pub enum Command {
     /// Put a configuration in force.
     Apply(Arc<Compiled>, Reply<()>),
+    /// The same configuration under other circumstances: other rules and translations, and nothing else.
+    Renew(Arc<Compiled>, Reply<()>),
     /// Everything but the flows.
     Snapshot(Reply<Snapshot>),
     /// How the gateways are, in the document's order.
@@ -77,6 +80,15 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// Records of the firewall log, newest first.
+    Log {
+        /// Those with a higher number.
+        after: u64,
+        /// So many at most.
+        limit: usize,
+        /// Them, and the present time.
+        reply: Reply<(Vec<Record>, Instant)>,
+    },
     /// What was counted by rule.
     Rules(Reply<RuleCounts>),
     /// Changes that the peer's node tells, in the order of its stream.

@@ -13,7 +13,7 @@ use super::pair::PairPart;
 use super::virtual_ip::{self, VirtualIp};
 
 use crate::config::model::Zone;
-use crate::config::{self, Config, NodeIndex, Valid};
+use crate::config::{self, Conditions, Config, NodeIndex, Valid};
 use crate::conntrack::ConntrackConfig;
 use crate::nat::{self, Surroundings, Translations};
 use crate::route::{
@@ -100,6 +100,7 @@ pub enum RouteOrigin {
 }
 
 /// One configuration, compiled for one node.
+#[derive(Clone)]
 pub struct Compiled {
     /// The document.
     pub config: Arc<Valid<Config>>,
@@ -117,12 +118,14 @@ pub struct Compiled {
     pub virtual_ips: Vec<VirtualIp>,
     /// The pair.
     pub pair: Option<PairPart>,
+    /// The circumstances under which rules and translations were compiled.
+    pub conditions: Arc<Conditions>,
     /// Rules.
-    pub ruleset: Ruleset,
+    pub ruleset: Arc<Ruleset>,
     /// Translations.
-    pub translations: Translations,
+    pub translations: Arc<Translations>,
     /// Routes.
-    pub fib: Fib,
+    pub fib: Arc<Fib>,
     /// The routes again, as rows for people.
     pub routes: Vec<(Prefix, NextHop, RouteOrigin)>,
     by_tag: HashMap<(PortId, u16), InterfaceId>,
@@ -143,8 +146,32 @@ pub struct Compiled {
 const UNTAGGED: u16 = u16::MAX;
 
 impl Compiled {
-    /// Compiles `config` for `node`. `offloads` has one entry per port of the node.
+    /// Compiles `config` for `node`, with every schedule in its hours. `offloads` has one entry per port of the node.
     pub fn new(config: Arc<Valid<Config>>, node: NodeIndex, epoch: u32, offloads: Vec<Offload>) -> Self {
+        Compiled::under(config, node, epoch, offloads, Arc::default())
+    }
+
+    /// The same configuration under other circumstances: only rules and translations are compiled again, and only when
+    /// they are others.
+    pub fn renewed(&self, epoch: u32, conditions: Arc<Conditions>) -> Self {
+        if self.conditions.same_policy(&conditions) {
+            return Compiled { epoch, conditions, ..self.clone() };
+        }
+        let ruleset = Arc::new(rules::compile(&self.config, self.node, &conditions));
+        let renewed = Compiled { epoch, conditions, ruleset, ..self.clone() };
+        let translations =
+            translations(&self.config, self.node, &renewed.conditions, &self.links, &self.routes);
+        Compiled { translations: Arc::new(translations), ..renewed }
+    }
+
+    /// Compiles `config` for `node` as it is under these circumstances.
+    pub fn under(
+        config: Arc<Valid<Config>>,
+        node: NodeIndex,
+        epoch: u32,
+        offloads: Vec<Offload>,
+        conditions: Arc<Conditions>,
+    ) -> Self {
         let links = links(&config, node);
         let routes = routes(&config, &links);
         let mut by_tag = HashMap::new();
@@ -173,21 +200,13 @@ impl Compiled {
             .iter()
             .filter_map(|g| gateway(&g.interface).map(|index| (InterfaceId(index as u8), g.address)))
             .collect();
-        let outside: Vec<_> = links.iter().map(|link| outside_addresses(&config, link)).collect();
         Compiled {
             hash: config.hash(),
-            ruleset: rules::compile(&config, node),
-            fib: Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop))),
-            translations: nat::compile(
-                &config,
-                node,
-                &Surroundings {
-                    inside: &inside_networks(&links, &routes),
-                    untranslated: &untranslated(&config),
-                    outside: &outside,
-                },
-            ),
-            outside,
+            ruleset: Arc::new(rules::compile(&config, node, &conditions)),
+            fib: Arc::new(Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop)))),
+            translations: Arc::new(translations(&config, node, &conditions, &links, &routes)),
+            conditions,
+            outside: outside(&config, &links),
             pair: PairPart::new(&config, node),
             virtual_bits: virtual_ips.iter().fold(0, |bits, vip| bits | vip.bit()),
             virtual_ips,
@@ -267,6 +286,11 @@ impl Compiled {
         }
     }
 
+    /// What automatic outbound NAT hides.
+    pub fn inside_networks(&self) -> Vec<Prefix> {
+        inside_networks(&self.links, &self.routes)
+    }
+
     /// The address that translated flows leave an interface with.
     pub fn outside_address(&self, interface: InterfaceId, family: Family) -> Option<IpAddr> {
         let [inet, inet6] = *self.outside.get(usize::from(interface.0))?;
@@ -290,6 +314,12 @@ impl Compiled {
         let gateway =
             self.gateways.iter().find(|(interface, address)| *interface == ingress && same_family(address));
         gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
+    }
+
+    /// The router's own address toward a destination.
+    pub fn address_toward(&self, destination: IpAddr) -> Option<IpAddr> {
+        let family = if destination.is_ipv4() { Family::Inet } else { Family::Inet6 };
+        self.link(self.fib.lookup(destination)?.interface)?.primary(family)
     }
 
     /// What a port can take over.
@@ -368,6 +398,27 @@ fn owners(virtual_ips: &[VirtualIp]) -> HashMap<IpAddr, u8> {
 fn virtual_addresses(vip: &VirtualIp) -> impl Iterator<Item = VirtualAddress> + '_ {
     let VirtualIp { index, mac, foreign, .. } = *vip;
     vip.addresses.iter().map(move |prefix| VirtualAddress { address: prefix.addr(), mac, index, foreign })
+}
+
+fn translations(
+    config: &Valid<Config>,
+    node: NodeIndex,
+    conditions: &Conditions,
+    links: &[Link],
+    routes: &[(Prefix, NextHop, RouteOrigin)],
+) -> Translations {
+    let around = Surroundings {
+        inside: &inside_networks(links, routes),
+        untranslated: &untranslated(config),
+        outside: &outside(config, links),
+        conditions,
+    };
+    nat::compile(config, node, &around)
+}
+
+/// By interface the addresses that flows leave with.
+fn outside(config: &Config, links: &[Link]) -> Vec<[Option<IpAddr>; 2]> {
+    links.iter().map(|link| outside_addresses(config, link)).collect()
 }
 
 /// The nodes' own addresses do not move with the role, so a pair translates to virtual ones.

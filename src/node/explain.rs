@@ -113,7 +113,7 @@ pub struct Leaving {
 /// One decision.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Step {
-    /// `destination`, `rules in`, `gateway`, `route`, `answers`, `source` or `rules out`.
+    /// `destination`, `rules in`, `schedule`, `gateway`, `route`, `answers`, `source` or `rules out`.
     pub what: String,
     /// The rule or entry that made it.
     pub rule: Option<u32>,
@@ -220,10 +220,7 @@ fn destination(compiled: &Compiled, query: &Query, steps: &mut Vec<Step>) -> (Fl
 fn filter(ways: Ways<'_>, query: &Query, what: &str, steps: &mut Vec<Step>) -> Result<(Pass, Tag), End> {
     let Ways { compiled, selection } = ways;
     let Decision { verdict, tag } = compiled.ruleset.decide_among(query, selection.idle(), |_| {});
-    let rule = match verdict {
-        Verdict::Pass(pass) => pass.rule(),
-        Verdict::Block { rule, .. } => rule,
-    };
+    let rule = verdict.rule();
     let info = compiled.ruleset.rule(rule);
     let setting = info.and_then(|info| info.automatic);
     let words = info.map_or("", |info| info.description.as_str());
@@ -241,12 +238,36 @@ fn filter(ways: Ways<'_>, query: &Query, what: &str, steps: &mut Vec<Step>) -> R
         setting: setting.map(|setting: Setting| setting.path().unwrap_or("default policy").into()),
         text,
     });
+    tell_hours(ways, query, verdict, steps);
     match verdict {
         Verdict::Pass(pass) => Ok((pass, tag)),
         Verdict::Block { drop, reject, .. } => {
             Err(End { verdict: if reject { "reject" } else { "block" }, reason: drop.name() })
         }
     }
+}
+
+/// A rule that decides in its hours, and whether the clock that says so is sure.
+fn tell_hours(ways: Ways<'_>, query: &Query, verdict: Verdict, steps: &mut Vec<Step>) {
+    let Ways { compiled, selection } = ways;
+    let decided = compiled.ruleset.rule(verdict.rule());
+    let doubt = compiled.conditions.doubt.as_ref().map_or(String::new(), |why| format!("; {why}"));
+    if let Some((info, schedule)) = decided.and_then(|info| Some((info, info.schedule.as_ref()?))) {
+        let text = format!("{schedule}: in its hours{doubt}");
+        steps.push(Step::rule("schedule", info.id, text));
+    }
+    let other = compiled
+        .ruleset
+        .awake()
+        .map(|awake| awake.decide_among(query, selection.idle(), |_| {}).verdict.rule());
+    let Some(info) =
+        other.filter(|rule| *rule != verdict.rule()).and_then(|rule| compiled.ruleset.rule(rule))
+    else {
+        return;
+    };
+    let schedule = info.schedule.as_deref().unwrap_or("another rule's schedule");
+    let text = format!("{schedule}: this rule decides in its hours, which are not now{doubt}");
+    steps.push(Step::rule("schedule", info.id, text));
 }
 
 /// The way out: of a rule's gateway, or where the routes lead.

@@ -19,7 +19,7 @@ use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, FlowKey, Packet, Transport};
+use crate::wire::{Drop, FlowKey, Packet, Transport, tcp_flags};
 
 /// What becomes of a packet that may go on.
 pub(super) enum Onward {
@@ -35,12 +35,20 @@ pub(super) enum Onward {
         first: bool,
     },
     /// To the router's own stack.
-    Deliver,
+    Deliver {
+        /// It answers something that the router has begun.
+        asked: bool,
+    },
 }
 
 /// Nowhere to go, and the sender is told.
-const NO_ROUTE: Refusal =
-    Refusal { drop: Drop::NoRoute, rule: None, answer: Some(Answer::Error(ErrorCause::NoRoute)), log: true };
+const NO_ROUTE: Refusal = Refusal {
+    drop: Drop::NoRoute,
+    rule: None,
+    at: None,
+    answer: Some(Answer::Error(ErrorCause::NoRoute)),
+    log: true,
+};
 
 impl Shard {
     /// Acts on the batch: all look-ups first, so that their cache misses overlap.
@@ -86,7 +94,7 @@ impl Shard {
                 }
                 self.depart(now, departure, out);
             }
-            Ok(Onward::Deliver) => self.deliver(now, packet, ingress, out),
+            Ok(Onward::Deliver { asked }) => self.deliver(now, packet, ingress, asked, out),
             Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
         }
     }
@@ -123,7 +131,7 @@ impl Shard {
             if advance.rewrite {
                 nat::rewrite(packet, &advance.to);
             }
-            return Ok(Onward::Deliver);
+            return Ok(Onward::Deliver { asked: hit.way == Way::Reply });
         }
         self.check_forwardable(packet, ingress, egress)?;
         let neighbour = self.next_hop(now, hit, &advance)?;
@@ -149,7 +157,10 @@ impl Shard {
         let Inside { key, forward, reflected } = self.translate_in(&query);
         let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
         let query = Query { key, forward, to_self, ..query };
-        let asked = if from_self { None } else { Some(self.evaluate(now, &query)?) };
+        let asked = match from_self {
+            true => None,
+            false => Some(self.evaluate(now, &query).map_err(|refusal| self.end_lost_page(&query, refusal))?),
+        };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if has_options(packet) && pass_in.is_some_and(|pass| !pass.allows_options()) {
             return Err(Refusal::silent(Drop::IpOptions));
@@ -159,12 +170,13 @@ impl Shard {
             pending.reply = key.inverse();
             pending.via.back = self.ways().back(ingress, original.src(), pass_in);
             self.check_limits(pass_in, original.src())?;
-            self.table.insert(now, pending, packet)?;
-            self.log_pass(now, ingress, &key, pass);
+            let begun = self.table.insert(now, pending, packet);
+            begun.map_err(|drop| self.end_lost_page(&query, drop.into()))?;
+            self.log_pass(now, ingress, packet, pass);
             if key != original {
                 nat::rewrite(packet, &key);
             }
-            return Ok(Onward::Deliver);
+            return Ok(Onward::Deliver { asked: false });
         }
         if !from_self && (is_link_local(key.src()) || is_link_local(key.dst())) {
             return Err(Refusal::silent(Drop::LinkLocal));
@@ -191,13 +203,26 @@ impl Shard {
             self.table.insert(now, pending, packet)?;
         }
         if let Some(pass) = pass_in {
-            self.log_pass(now, ingress, &key, pass);
+            self.log_pass(now, ingress, packet, pass);
         }
         self.clamp_mss(packet, [ingress, egress]);
         if outside != original {
             nat::rewrite(packet, &outside);
         }
         Ok(Onward::Forward { egress, neighbour, pass: pass_out, first: !stateless })
+    }
+
+    /// A connection to the pages that the other node of a pair had is unknown here: whoever may begin a new one is told
+    /// so, and does.
+    fn end_lost_page(&self, query: &Query, refusal: Refusal) -> Refusal {
+        let Transport::Tcp { flags, .. } = query.transport else { return refusal };
+        let goes_on = flags & (tcp_flags::SYN | tcp_flags::RST) == 0;
+        let to_pages = query.to_self && query.key.dst_port() == self.compiled.config.system.web.port;
+        let first = Query { transport: Transport::of_flow(&query.key), ..*query };
+        if goes_on && to_pages && matches!(self.compiled.ruleset.evaluate(&first), Verdict::Pass(_)) {
+            return Refusal { answer: Some(Answer::Reset), log: false, ..refusal };
+        }
+        refusal
     }
 
     /// An untranslated flow without next hops.
@@ -271,10 +296,17 @@ impl Shard {
         }
     }
 
-    /// Asks the rules about a flow that exists.
-    pub(super) fn ask_again(&self, query: &Query) -> Result<(Pass, Tag), Refusal> {
+    /// Asks the rules about a flow that exists; `passed` is what they once said.
+    pub(super) fn ask_again(&self, query: &Query, passed: Option<Pass>) -> Result<(Pass, Tag), Refusal> {
         let idle = self.uplinks.gateways.selection().idle();
-        judge(query, self.compiled.ruleset.decide_among(query, idle, |_| {}))
+        let ruleset = &self.compiled.ruleset;
+        judge(
+            query,
+            match passed {
+                Some(passed) => ruleset.decide_again(query, passed.rule(), idle),
+                None => ruleset.decide_among(query, idle, |_| {}),
+            },
+        )
     }
 
     /// Would the flow's first packet still pass, the same way, with the same translation?
@@ -300,7 +332,8 @@ impl Shard {
         let key = FlowKey::new(original.protocol(), inner.0, inner.1, inner.2, inner.3).unwrap_or(original);
         let forward = self.compiled.translations.inward(&query).map(|(_, deed)| deed.id());
         let query = Query { key, to_self, forward, ..query };
-        let asked = if from_self { None } else { Some(self.ask_again(&query)?) };
+        let [passed_in, passed_out] = self.table.passes(hit);
+        let asked = if from_self { None } else { Some(self.ask_again(&query, Some(passed_in))?) };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
         if let (true, Some(pass)) = (to_self, pass_in) {
             let still_ours = self.compiled.is_own(key.dst(), ingress);
@@ -309,7 +342,7 @@ impl Shard {
         }
         let via = self.ways().again(&key, from_self, (pass_in, via), [ingress, egress]).ok_or(NO_ROUTE)?;
         let query = Query { direction: Direction::Out, interface: egress, key: outside, tag, ..query };
-        let (pass_out, _) = self.ask_again(&query)?;
+        let (pass_out, _) = self.ask_again(&query, Some(passed_out))?;
         Ok(([pass_in.unwrap_or(pass_out), pass_out], via))
     }
 }
@@ -319,7 +352,8 @@ fn judge(query: &Query, Decision { verdict, tag }: Decision) -> Result<(Pass, Ta
         Verdict::Pass(pass) => Ok((pass, tag)),
         Verdict::Block { rule, drop, log, reject } => {
             let answer = reject.then(|| Answer::to_rejected(query.transport));
-            Err(Refusal { drop, rule: Some(rule), answer, log })
+            let at = Some((query.interface, query.direction));
+            Err(Refusal { drop, rule: Some(rule), at, answer, log })
         }
     }
 }

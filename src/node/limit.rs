@@ -23,6 +23,6 @@ impl Shard {
         {
             return Ok(());
         }
-        Err(Refusal { drop: Drop::RuleLimit, rule: Some(pass.rule()), answer: None, log: true })
+        Err(Refusal { drop: Drop::RuleLimit, rule: Some(pass.rule()), at: None, answer: None, log: true })
     }
 }

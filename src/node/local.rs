@@ -29,12 +29,13 @@ impl Shard {
         self.finish(now, out);
     }
 
-    /// A packet for the router itself, which the rules let in.
+    /// A packet for the router itself, which the rules let in. `asked`: of a flow that the router has begun.
     pub(super) fn deliver(
         &mut self,
         now: Instant,
         mut packet: Packet,
         ingress: InterfaceId,
+        asked: bool,
         out: &mut Outbox,
     ) {
         match packet.layout.transport {
@@ -58,9 +59,11 @@ impl Shard {
                 }
             }
             Transport::Udp => {
-                if self.host_udp_ports.contains(&packet.layout.key.dst_port()) && out.host.len() < HOST_LIMIT
-                {
+                if asked && out.host.len() < HOST_LIMIT {
                     return out.host.push(packet.frame);
+                }
+                if asked {
+                    return self.lose(now, Drop::HostQueue, None, ingress, packet, out);
                 }
                 let refusal = Refusal::told(Drop::HostClosed, ErrorCause::PortUnreachable);
                 self.refuse(now, refusal, packet, ingress, out);

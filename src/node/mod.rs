@@ -20,6 +20,7 @@ mod gateways;
 #[cfg(test)]
 mod handover_tests;
 mod helm;
+mod journal;
 mod limit;
 mod local;
 mod notice;
@@ -51,10 +52,11 @@ pub use helm::{
     PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
     TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
 };
+pub use journal::log_row;
 pub use notice::Notice;
 pub use outbox::Outbox;
 pub use pair::PairPart;
-pub use policy::{GroupRow, Policy, RuleRow, TableRow, TranslationRow, policy};
+pub use policy::{GroupRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, policy};
 pub use replication::CHUNK;
 pub use shard::{Shard, Why};
 pub use tally::{RuleCounts, Tally};

@@ -3,9 +3,7 @@
 use super::Shard;
 use super::rate::Rate;
 use crate::route::{Change, Event, Status};
-use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
-use crate::wire::FlowKey;
 
 /// Notices per second: strangers on a link must not fill the log.
 const PER_SECOND: u64 = 10;
@@ -24,30 +22,18 @@ pub struct Notice {
     pub text: String,
 }
 
-/// Flows per second that a rule with `log` gets into the log.
-const FLOWS_PER_SECOND: u64 = 50;
-
 /// What waits for the log, and how much may still go there.
 pub(super) struct Notices {
     rate: Rate,
     /// Events that found no room in the log since the last that did.
     unsaid: u64,
-    flows: Rate,
-    /// The same for flows.
-    unsaid_flows: u64,
     waiting: Vec<Notice>,
 }
 
 impl Notices {
     /// An empty log.
     pub fn new(now: Instant) -> Self {
-        Notices {
-            rate: Rate::new(PER_SECOND, now),
-            unsaid: 0,
-            flows: Rate::new(FLOWS_PER_SECOND, now),
-            unsaid_flows: 0,
-            waiting: Vec::new(),
-        }
+        Notices { rate: Rate::new(PER_SECOND, now), unsaid: 0, waiting: Vec::new() }
     }
 
     /// Nobody takes them.
@@ -69,32 +55,6 @@ impl Shard {
             unsaid => text.push_str(&format!(" ({unsaid} more events were not logged)")),
         }
         self.say(wrong, interface, text);
-    }
-
-    /// A flow begins; its rule may want that in the log.
-    #[inline]
-    pub(super) fn log_pass(&mut self, now: Instant, ingress: InterfaceId, key: &FlowKey, pass: Pass) {
-        if pass.log() {
-            self.log_flow(now, ingress, key, pass);
-        }
-    }
-
-    #[cold]
-    fn log_flow(&mut self, now: Instant, ingress: InterfaceId, key: &FlowKey, pass: Pass) {
-        if self.notices.is_full() || !self.notices.flows.take(now) {
-            self.notices.unsaid_flows += 1;
-            return;
-        }
-        let mut text = format!("pass {key} by rule {}", pass.rule());
-        match self.compiled.ruleset.rule(pass.rule()) {
-            Some(rule) if !rule.description.is_empty() => text.push_str(&format!(" ({})", rule.description)),
-            Some(_) | None => {}
-        }
-        match std::mem::take(&mut self.notices.unsaid_flows) {
-            0 => {}
-            unsaid => text.push_str(&format!("; {unsaid} more flows were not logged")),
-        }
-        self.say(false, ingress, text);
     }
 
     /// A gateway is another way than it was.

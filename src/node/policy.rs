@@ -6,11 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::compiled::Compiled;
 use super::tally::{RuleCounts, Tally};
-use crate::config::Aliases;
 use crate::config::model::{
-    AliasKind, Association, Npt, OneToOne, OutboundRule, Place, PortForward, Ports, Protocol, Target,
+    AliasKind, Association, Npt, OneToOne, OutboundRule, Place, PortForward, Ports, Protocol, Schedule,
+    Target, TimeRange,
 };
+use crate::config::{Aliases, Calendar};
 use crate::conntrack::RuleTotals;
+use crate::services::names::NameRow;
+use crate::types::WallTime;
 
 /// The policy in force.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -19,6 +22,12 @@ pub struct Policy {
     pub rules: Vec<RuleRow>,
     /// Aliases.
     pub tables: Vec<TableRow>,
+    /// Schedules.
+    #[serde(default)]
+    pub schedules: Vec<ScheduleRow>,
+    /// Why the clock that schedules go by may be wrong.
+    #[serde(default)]
+    pub doubt: Option<String>,
     /// Interface groups.
     pub groups: Vec<GroupRow>,
     /// Translations, in the order in which they are asked.
@@ -36,8 +45,14 @@ pub struct RuleRow {
     pub setting: Option<String>,
     /// In pf's words.
     pub text: String,
-    /// Where it is in force; empty for a disabled rule.
+    /// Where it is in force, in its hours; empty for a disabled rule.
     pub interfaces: Vec<String>,
+    /// The schedule in whose hours it is in force.
+    #[serde(default)]
+    pub schedule: Option<String>,
+    /// It is out of its hours at present.
+    #[serde(default)]
+    pub asleep: bool,
     /// Packets without a flow that it matched.
     pub evaluations: u64,
     /// Packets of its flows, and those that it blocked.
@@ -57,7 +72,7 @@ pub struct RuleRow {
 pub struct TableRow {
     /// Its name.
     pub name: String,
-    /// `host`, `network` or `port`.
+    /// `host`, `network`, `port` or `urltable`.
     pub kind: String,
     /// For people.
     pub description: String,
@@ -65,6 +80,27 @@ pub struct TableRow {
     pub entries: u64,
     /// Ranges of addresses or ports that it comes to, with the aliases in it.
     pub ranges: u64,
+    /// Names of hosts in it.
+    #[serde(default)]
+    pub names: Vec<NameRow>,
+    /// What is wrong with its file.
+    #[serde(default)]
+    pub trouble: Option<String>,
+}
+
+/// A schedule.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct ScheduleRow {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// Its time ranges, in words.
+    pub ranges: Vec<String>,
+    /// It is in its hours.
+    pub on: bool,
+    /// When that changes, in the zone of the firewall.
+    pub until: Option<String>,
 }
 
 /// An interface group.
@@ -94,22 +130,22 @@ pub struct TranslationRow {
 }
 
 /// The policy of a configuration, with what was counted under it.
-pub fn policy(compiled: &Compiled, counts: &RuleCounts) -> Policy {
+pub fn policy(compiled: &Compiled, counts: &RuleCounts, today: WallTime) -> Policy {
     let config = &compiled.config;
-    let aliases = Aliases::new(config);
+    let aliases = Aliases::under(config, &compiled.conditions);
     let tables = config.aliases.iter().map(|alias| TableRow {
         name: alias.name.clone(),
-        kind: match alias.kind {
-            AliasKind::Host => "host".into(),
-            AliasKind::Network => "network".into(),
-            AliasKind::Port => "port".into(),
-        },
+        kind: alias.kind.word().into(),
         description: alias.description.clone(),
         entries: alias.entries.len() as u64,
         ranges: match alias.kind {
             AliasKind::Port => aliases.ports(&alias.name).len() as u64,
-            AliasKind::Host | AliasKind::Network => aliases.addresses(&alias.name).len() as u64,
+            AliasKind::Host | AliasKind::Network | AliasKind::Urltable => {
+                aliases.addresses(&alias.name).len() as u64
+            }
         },
+        names: Vec::new(),
+        trouble: None,
     });
     let groups = config.interface_groups.iter().map(|group| GroupRow {
         name: group.name.clone(),
@@ -123,9 +159,24 @@ pub fn policy(compiled: &Compiled, counts: &RuleCounts) -> Policy {
     Policy {
         rules: rule_rows(compiled, counts),
         tables: tables.collect(),
+        schedules: schedule_rows(compiled, today),
+        doubt: compiled.conditions.doubt.clone(),
         groups: groups.collect(),
         translations: forwards.chain(wholes).chain(npts).chain(mappings).collect(),
     }
+}
+
+/// On or not as the rules in force have it, which is by the same clock.
+fn schedule_rows(compiled: &Compiled, today: WallTime) -> Vec<ScheduleRow> {
+    let calendar = Calendar::new(&compiled.config);
+    let row = |schedule: &Schedule| ScheduleRow {
+        name: schedule.name.clone(),
+        description: schedule.description.clone(),
+        ranges: schedule.time_ranges.iter().map(TimeRange::to_string).collect(),
+        on: compiled.conditions.is_on(Some(&schedule.name)),
+        until: calendar.change_of(schedule, today).map(|at| calendar.words(at)),
+    };
+    compiled.config.schedules.iter().map(row).collect()
 }
 
 fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
@@ -143,6 +194,8 @@ fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
             setting: info.automatic.map(|setting| setting.path().unwrap_or("default policy").into()),
             text: info.text.clone(),
             interfaces: info.interfaces.iter().map(name).collect(),
+            schedule: info.schedule.clone(),
+            asleep: info.asleep,
             evaluations,
             packets: packets + blocked,
             bytes: bytes + blocked_bytes,

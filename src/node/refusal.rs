@@ -16,6 +16,8 @@ pub(super) struct Refusal {
     pub drop: Drop,
     /// The rule that decided.
     pub rule: Option<RuleId>,
+    /// Where the packet was crossing when it did.
+    pub at: Option<(InterfaceId, Direction)>,
     /// What the sender gets to hear.
     pub answer: Option<Answer>,
     /// Worth a place among the recent drops; a rule that does not log only counts.
@@ -48,12 +50,12 @@ impl Answer {
 impl Refusal {
     /// Dropped without a word.
     pub(super) fn silent(drop: Drop) -> Self {
-        Refusal { drop, rule: None, answer: None, log: true }
+        Refusal { drop, rule: None, at: None, answer: None, log: true }
     }
 
     /// Dropped, and the sender is told.
     pub(super) fn told(drop: Drop, answer: ErrorCause) -> Self {
-        Refusal { drop, rule: None, answer: Some(Answer::Error(answer)), log: true }
+        Refusal { drop, rule: None, at: None, answer: Some(Answer::Error(answer)), log: true }
     }
 }
 
@@ -73,9 +75,12 @@ impl Shard {
         ingress: InterfaceId,
         out: &mut Outbox,
     ) {
-        let Refusal { drop, rule, answer, log } = refusal;
+        let Refusal { drop, rule, at, answer, log } = refusal;
         if let Some(place) = rule.and_then(|rule| self.compiled.ruleset.place(rule)) {
             self.tallies.blocked(place, packet.ip().len() as u64);
+        }
+        if let (Some(rule), true) = (rule, log) {
+            self.log_block(now, (rule, drop, answer.is_some()), at, &packet, ingress);
         }
         match answer {
             Some(Answer::Error(cause)) => self.answer_with_error(now, cause, &packet, ingress, out),

@@ -43,7 +43,7 @@ impl Shard {
         }
         if route.egress == InterfaceId::SELF {
             nat::rewrite_error(packet, quoted, related);
-            return Ok(Onward::Deliver);
+            return Ok(Onward::Deliver { asked: false });
         }
         self.check_forwardable(packet, ingress, route.egress)?;
         let neighbour = self.next_hop(now, related.hit, &route)?;

@@ -28,6 +28,7 @@ impl Shard {
             config_hash: self.compiled.hash.clone(),
             role: self.standing.role,
             epoch: self.standing.epoch,
+            doubt: self.compiled.conditions.doubt.clone(),
             ports: self.port_rows(),
             interfaces: self.interface_rows(),
             routes: self.route_rows(),
@@ -232,7 +233,9 @@ impl Shard {
             value: self.drops.of(*drop),
             meaning: drop.describe().into(),
         });
-        drops.chain(self.replication_rows()).collect()
+        let meaning = "Records of the firewall log that only its ring holds, because too many came.";
+        let log = CounterRow::new("log-crowded", self.records_missed(), meaning);
+        drops.chain([log]).chain(self.replication_rows()).collect()
     }
 
     /// What was taken over from the peer's node, and what it has yet to be told.

@@ -12,6 +12,7 @@ use super::compiled::Compiled;
 use super::deferral::Deferral;
 use super::departure::{Departure, Departures};
 use super::drops::Drops;
+use super::journal::Journal;
 use super::notice::Notices;
 use super::outbox::Outbox;
 use super::pair::{self, Duty};
@@ -75,10 +76,10 @@ pub struct Shard {
     pub(super) icmp_errors: Rate,
     pub(super) links_up: Vec<bool>,
     pub(super) captures: Vec<(Option<InterfaceId>, CaptureSink)>,
-    pub(super) host_udp_ports: Vec<u16>,
     pub(super) batch: Vec<Arrival>,
     pub(super) route_out: route::Outbox<Departure>,
     pub(super) whole: reassembly::Outbox,
+    pub(super) journal: Journal,
     pub(super) notices: Notices,
     /// Gateways that answer, or no longer do, since somebody last asked: by number, the newest word on each.
     pub(super) gateway_news: Vec<(usize, bool)>,
@@ -116,10 +117,10 @@ impl Shard {
             icmp_errors: Rate::new(ICMP_ERRORS_PER_SECOND, now),
             links_up: vec![false; compiled.offloads.len()],
             captures: Vec::new(),
-            host_udp_ports: Vec::new(),
             batch: Vec::with_capacity(256),
             route_out,
             whole: reassembly::Outbox::default(),
+            journal: Journal::new(now),
             notices: Notices::new(now),
             gateway_news: Vec::new(),
             credit: 0,

@@ -23,6 +23,9 @@ pub struct Snapshot {
     pub role: Role,
     /// The pair's epoch, raised at each takeover.
     pub epoch: Epoch,
+    /// Why the time may be wrong; absent when it is sure.
+    #[serde(default)]
+    pub doubt: Option<String>,
     /// Ports in the order of the configuration.
     pub ports: Vec<PortRow>,
     /// Logical interfaces in the order of the configuration.

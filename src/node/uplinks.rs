@@ -180,7 +180,7 @@ impl Shard {
         self.ways().stay(Some(gateway), egress)?;
         let transport = Transport::IcmpQuery { request: true };
         let query = Query { from_self: true, ..Query::new(Direction::Out, egress, original, transport) };
-        let (pass, _) = self.ask_again(&query).ok()?;
+        let (pass, _) = self.ask_again(&query, None).ok()?;
         Some(([pass, pass], Via { out: Some(gateway), back: None }))
     }
 

@@ -164,13 +164,13 @@ pub(super) fn anti_lockout(config: &Valid<Config>, node: NodeIndex, on: Interfac
 }
 
 /// The default deny: first in the list and not quick, so it decides when nothing else does; logged as in pfSense.
-pub(super) fn default_deny(interfaces: u128) -> Vec<Draft> {
+pub(super) fn default_deny(interfaces: u128, log: bool) -> Vec<Draft> {
     let ways = [INWARD, OUTWARD].into_iter();
     ways.flat_map(|way| {
         [(id::DEFAULT_DENY_INET, Family::Inet), (id::DEFAULT_DENY_INET6, Family::Inet6)].map(
             |(id, family)| {
                 let criteria = Criteria::new(interfaces, way, only(family));
-                Draft { log: true, quick: false, ..Draft::new(id, Outcome::Block(Drop::BlockedIn), criteria) }
+                Draft { log, quick: false, ..Draft::new(id, Outcome::Block(Drop::BlockedIn), criteria) }
             },
         )
     })

@@ -3,34 +3,46 @@
 use super::automatic::{self, ABOUT, Setting};
 use super::classifier::Classifier;
 use super::criteria::Criteria;
-use super::draft::{Draft, Outcome, ways};
+use super::draft::{Draft, Hours, Outcome, ways};
 use super::places::{Places, families};
 use super::ruleset::{Deed, RuleInfo, Ruleset};
 use super::set::PortSet;
 use super::verdict::{Limits, Pass, Verdict};
 use crate::config::model::{Action, Association, Config, PortForward, Ports, Rule, RuleDirection};
-use crate::config::{NodeIndex, Valid};
+use crate::config::{Conditions, NodeIndex, Valid};
 use crate::types::{Direction, PortRange, RuleId};
 use crate::wire::Drop;
 
 /// Compiles the rules that are in force on a node.
-pub fn compile(config: &Valid<Config>, node: NodeIndex) -> Ruleset {
-    let places = Places::new(config, node);
-    let drafts = drafts(config, node, &places);
-    let mut directory = Directory::new(config, &places);
-    for draft in &drafts {
+pub fn compile(config: &Valid<Config>, node: NodeIndex, conditions: &Conditions) -> Ruleset {
+    let places = Places::new(config, node, conditions);
+    let all = drafts(config, node, &places);
+    let awake = of_drafts(config, &places, &all, &[]);
+    if !all.iter().any(Draft::is_asleep) {
+        return awake;
+    }
+    let (asleep, in_force): (Vec<Draft>, Vec<Draft>) = all.into_iter().partition(Draft::is_asleep);
+    let ruleset = of_drafts(config, &places, &in_force, &asleep);
+    Ruleset { awake: Some(Box::new(awake)), keeps: config.system.schedules_keep_states, ..ruleset }
+}
+
+fn of_drafts(config: &Valid<Config>, places: &Places<'_>, drafts: &[Draft], asleep: &[Draft]) -> Ruleset {
+    let mut directory = Directory::new(config, places);
+    for draft in drafts.iter().chain(asleep) {
         directory.note(config, draft);
     }
     Ruleset {
         classifier: Classifier::new(drafts.iter().map(|draft| &draft.criteria)),
         deeds: drafts.iter().map(|draft| Deed::new(draft, &directory.infos)).collect(),
         infos: directory.infos.into_boxed_slice(),
+        awake: None,
+        keeps: false,
     }
 }
 
 /// All rules in force: automatic ones, floating ones, those of groups, those of interfaces.
 pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_>) -> Vec<Draft> {
-    let mut drafts = automatic::default_deny(places.all());
+    let mut drafts = automatic::default_deny(places.all(), config.system.logging.default_block);
     drafts.extend(config.interface_ids().flat_map(|on| automatic::before(config, node, on)));
     drafts.extend(automatic::out(places.all()));
     drafts.extend(config.interface_ids().filter_map(|on| automatic::anti_lockout(config, node, on)));
@@ -93,6 +105,10 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
             max_src_nodes: rule.max_src_nodes,
             max_src_states: rule.max_src_states,
         },
+        schedule: rule
+            .schedule
+            .as_ref()
+            .map(|name| Hours { name: name.clone(), on: places.is_on(Some(name)) }),
         way: rule.gateway.as_ref().and_then(|name| Some((places.choice(name)?, name.clone()))),
         reply_to: !rule.disable_reply_to,
         ..Draft::new(rule.id, outcome, criteria)
@@ -170,6 +186,8 @@ impl Directory {
             .collect();
         infos.extend(config.rules.iter().map(|rule| RuleInfo {
             text: draft(places, rule).map_or(String::new(), |draft| draft.text()),
+            schedule: rule.schedule.clone(),
+            asleep: !places.is_on(rule.schedule.as_deref()),
             ..info(rule.id, &rule.description, rule.direction)
         }));
         let passing = config.port_forwards.iter().filter(|forward| forward.association == Association::Pass);
@@ -222,6 +240,8 @@ fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
         text: String::new(),
         direction,
         interfaces: Vec::new(),
+        schedule: None,
+        asleep: false,
         limits: Limits::default(),
         pass: None,
     }

@@ -22,11 +22,20 @@ pub(super) struct Draft {
     pub state: (StateType, StatePolicy),
     /// How many.
     pub limits: Limits,
+    /// In whose hours it is in force, and whether these are now.
+    pub schedule: Option<Hours>,
     /// The gateway or group by which they leave.
     pub way: Option<(Choice, String)>,
     /// Answers go back by the gateway of the WAN by which they came in.
     pub reply_to: bool,
     pub criteria: Criteria,
+}
+
+/// The schedule of a rule.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Hours {
+    pub name: String,
+    pub on: bool,
 }
 
 /// What happens to a match.
@@ -54,10 +63,16 @@ impl Draft {
             allow_options: false,
             state,
             limits: Limits::default(),
+            schedule: None,
             way: None,
             reply_to: true,
             criteria,
         }
+    }
+
+    /// Its hours are over, or have not come yet.
+    pub(super) fn is_asleep(&self) -> bool {
+        self.schedule.as_ref().is_some_and(|hours| !hours.on)
     }
 
     /// The answer to a match that crosses this way; `None` when the rule does not decide.
@@ -169,7 +184,8 @@ impl Draft {
             StatePolicy::IfBound => "",
             StatePolicy::Floating => " (floating)",
         };
-        text + scope.remark()
+        text += scope.remark();
+        text + &self.schedule.as_ref().map_or(String::new(), |hours| format!(" # schedule {}", hours.name))
     }
 }
 

@@ -14,7 +14,7 @@ use super::places::Places;
 use super::set::{FamilySpans, Set};
 use super::spans::{Number, Spans};
 use crate::config::model::{Config, Protocol};
-use crate::config::{NodeIndex, Valid};
+use crate::config::{Conditions, NodeIndex, Valid};
 use crate::types::{Direction, Family, RuleId};
 
 /// Something that an author of rules should look at.
@@ -69,7 +69,8 @@ impl fmt::Display for Finding {
 
 /// Looks at the rules in force on a node, in the order of the document.
 pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
-    let drafts = drafts(config, node, &Places::new(config, node));
+    let always = Conditions::default();
+    let drafts = drafts(config, node, &Places::new(config, node, &always));
     let seen: Vec<Seen> = drafts.iter().map(Seen::new).collect();
     let mut findings = Vec::new();
     for (index, rule) in config.rules.iter().enumerate() {
@@ -85,6 +86,8 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
         let cover = drafts[..at]
             .iter()
             .zip(&seen)
+            // Outside of its hours a rule leaves everything to those after it.
+            .filter(|(earlier, _)| earlier.schedule.is_none() || earlier.schedule == draft.schedule)
             .find(|(earlier, seen)| earlier.quick && earlier.outcome != Outcome::Match && seen.covers(here));
         if let Some((earlier, seen)) = cover {
             let same = earlier.outcome == draft.outcome && here.covers(seen) && !is_automatic(earlier.id);

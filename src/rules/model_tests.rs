@@ -12,7 +12,7 @@ use crate::config::model::{
     Action, Endpoint, Interfaces, Place, Ports, Protocol, Rule, RuleDirection, RuleFamily, StatePolicy,
     StateType,
 };
-use crate::config::{self, Aliases, Config, Valid};
+use crate::config::{self, Aliases, Conditions, Config, Valid};
 use crate::types::{Direction, Family, InterfaceId, PortRange, Prefix, RuleId};
 use crate::wire::{Drop, FlowKey, Transport};
 
@@ -51,7 +51,7 @@ fn valid(config: Config) -> Valid<Config> {
 }
 
 fn compiled(config: &Valid<Config>) -> Ruleset {
-    compile(config, config.node(None).unwrap())
+    compile(config, config.node(None).unwrap(), &Conditions::default())
 }
 
 /// What the documentation says a person's rule matches, without any cleverness.

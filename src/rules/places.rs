@@ -10,13 +10,14 @@ use super::set::{Members, PortSet, PortTable, Set, Table};
 use super::spans::Spans;
 use super::verdict::Choice;
 use crate::config::model::{AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target};
-use crate::config::{Aliases, NodeIndex, Valid};
+use crate::config::{Aliases, Conditions, NodeIndex, Valid};
 use crate::types::{Family, PortRange, Prefix, RuleId};
 
 /// The words of a document, looked up for one node. Each alias is read once.
 pub struct Places<'a> {
     config: &'a Valid<Config>,
     node: NodeIndex,
+    conditions: &'a Conditions,
     aliases: Aliases<'a>,
     tables: RefCell<HashMap<String, Arc<Table>>>,
     port_tables: RefCell<HashMap<String, Arc<PortTable>>>,
@@ -25,13 +26,14 @@ pub struct Places<'a> {
 
 impl<'a> Places<'a> {
     /// Those of `config` on `node`.
-    pub fn new(config: &'a Valid<Config>, node: NodeIndex) -> Self {
+    pub fn new(config: &'a Valid<Config>, node: NodeIndex, conditions: &'a Conditions) -> Self {
         let tags = config.rules.iter().flat_map(|rule| [&rule.tag, &rule.tagged]).flatten();
         let tags: BTreeSet<&str> = tags.map(String::as_str).collect();
         Places {
             config,
             node,
-            aliases: Aliases::new(config),
+            conditions,
+            aliases: Aliases::under(config, conditions),
             tables: RefCell::default(),
             port_tables: RefCell::default(),
             tags: tags.into_iter().collect(),
@@ -141,6 +143,11 @@ impl<'a> Places<'a> {
     /// A tag by its name.
     pub fn tag(&self, name: &str) -> Tag {
         Tag(self.tags.binary_search(&name).map_or(0, |index| index as u16 + 1))
+    }
+
+    /// Is a rule with this schedule in its hours?
+    pub(super) fn is_on(&self, schedule: Option<&str>) -> bool {
+        self.conditions.is_on(schedule)
     }
 
     /// The port forward of this id.

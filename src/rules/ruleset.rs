@@ -19,6 +19,10 @@ pub struct Ruleset {
     pub(super) deeds: Box<[Deed]>,
     /// Sorted by id.
     pub(super) infos: Box<[RuleInfo]>,
+    /// What the rules would be if those out of their hours were in them; absent when all are.
+    pub(super) awake: Option<Box<Ruleset>>,
+    /// Flows of rules that are out of their hours live on.
+    pub(super) keeps: bool,
 }
 
 /// What a rule does to a match.
@@ -71,8 +75,12 @@ pub struct RuleInfo {
     pub text: String,
     /// Which way packets cross the interface.
     pub direction: RuleDirection,
-    /// Where it is in force; empty for a disabled rule.
+    /// Where it is in force, in its hours; empty for a disabled rule.
     pub interfaces: Vec<InterfaceId>,
+    /// The schedule in whose hours it is in force.
+    pub schedule: Option<String>,
+    /// It is out of its hours.
+    pub asleep: bool,
     /// How many flows it may have.
     pub limits: Limits,
     /// What it would give a match when that is to pass.
@@ -124,6 +132,21 @@ impl Ruleset {
         Decision { verdict, tag }
     }
 
+    /// Decides about a flow that exists, which `rule` once let through.
+    pub fn decide_again(&self, query: &Query, rule: RuleId, idle: &[bool]) -> Decision {
+        match &self.awake {
+            Some(awake) if self.keeps && self.rule(rule).is_some_and(|info| info.asleep) => {
+                awake.decide_among(query, idle, |_| {})
+            }
+            Some(_) | None => self.decide_among(query, idle, |_| {}),
+        }
+    }
+
+    /// The rules as they would be if all were in their hours; `None` when they are.
+    pub fn awake(&self) -> Option<&Ruleset> {
+        self.awake.as_deref()
+    }
+
     /// The verdict alone.
     pub fn evaluate(&self, query: &Query) -> Verdict {
         self.decide(query).verdict
@@ -144,10 +167,20 @@ impl Ruleset {
         self.infos.iter()
     }
 
+    /// The rules in force in the order in which they are asked, each once, and whether a match decides at once.
+    pub fn in_order(&self) -> impl Iterator<Item = (&RuleInfo, bool)> {
+        let mut seen = vec![false; self.infos.len()];
+        self.deeds.iter().filter_map(move |deed| {
+            let info = self.infos.get(deed.place)?;
+            let before = std::mem::replace(seen.get_mut(deed.place)?, true);
+            (!before).then_some((info, deed.quick))
+        })
+    }
+
     /// The pass of a rule for a flow that it once let through; `None` when the rule is gone, disabled, or
     /// blocks now.
     pub fn recall(&self, id: RuleId, direction: Direction) -> Option<Pass> {
-        let info = self.rule(id).filter(|info| !info.interfaces.is_empty())?;
+        let info = self.rule(id).filter(|info| !info.interfaces.is_empty() && !info.asleep)?;
         let this_way = match info.direction {
             RuleDirection::In => direction == Direction::In,
             RuleDirection::Out => direction == Direction::Out,

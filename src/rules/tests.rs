@@ -7,7 +7,7 @@ use super::*;
 use crate::config::model::{
     Action, Endpoint, Interfaces, OutboundMode, Place, Ports, Protocol, Rule, RuleFamily, Zone,
 };
-use crate::config::{self, Config, Valid};
+use crate::config::{self, Conditions, Config, Valid};
 use crate::types::{Direction, InterfaceId, PortRange, Prefix, RuleId};
 use crate::wire::{Drop, FlowKey, Transport, protocol};
 
@@ -24,7 +24,7 @@ fn valid(config: Config) -> Valid<Config> {
 }
 
 fn compiled(config: &Valid<Config>) -> Ruleset {
-    compile(config, config.node(None).unwrap())
+    compile(config, config.node(None).unwrap(), &Conditions::default())
 }
 
 fn lab() -> Ruleset {

@@ -22,6 +22,16 @@ pub enum Verdict {
     },
 }
 
+impl Verdict {
+    /// The rule that decided.
+    pub const fn rule(&self) -> RuleId {
+        match self {
+            Verdict::Pass(pass) => pass.rule(),
+            Verdict::Block { rule, .. } => *rule,
+        }
+    }
+}
+
 /// How many flows a rule may have.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Limits {

@@ -10,6 +10,7 @@ mod mac;
 mod pair;
 mod port_range;
 mod release;
+mod wall_time;
 
 pub use id::{Direction, Family, GatewayId, InterfaceId, PortId, Random, RuleId, Seed};
 pub use instant::Instant;
@@ -20,3 +21,4 @@ pub use pair::{Ceding, Epoch, NodeId, PathId, Role, Standing, Vhid};
 pub use port_range::PortRange;
 pub use release::{ReleaseKey, ReleaseVersion};
 pub use std::time::Duration;
+pub use wall_time::WallTime;

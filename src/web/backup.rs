@@ -12,7 +12,7 @@ use super::message::html;
 use super::pending::PENDING;
 use super::site::Site;
 use super::visitor::{Posted, Visitor};
-use crate::config;
+use crate::config::{self, pfsense};
 
 /// Where it is.
 pub(super) const BACKUP: &str = "/diagnostics/backup";
@@ -42,6 +42,25 @@ pub(super) async fn download(State(site): State<Site>, visitor: Visitor) -> Resp
                 (header::CONTENT_DISPOSITION, "attachment; filename=\"koi.toml\""),
             ];
             (kinds, text).into_response()
+        }
+        Err(rejected) => rejection(rejected),
+    }
+}
+
+/// `GET /diagnostics/backup/config.xml`: for pfSense.
+pub(super) async fn download_pfsense(State(site): State<Site>, visitor: Visitor) -> Response {
+    let (config, node) = (site.config(), site.node_name());
+    let export = site.edit(move |_| {
+        pfsense::export(&config, None, Some(&node)).map_err(|problem| Rejected::Failed(problem.to_string()))
+    });
+    match export.await {
+        Ok(export) => {
+            site.note(&visitor.account.name, visitor.from, "downloaded the configuration for pfSense");
+            let kinds = [
+                (header::CONTENT_TYPE, "application/xml; charset=utf-8"),
+                (header::CONTENT_DISPOSITION, "attachment; filename=\"config.xml\""),
+            ];
+            (kinds, export.xml).into_response()
         }
         Err(rejected) => rejection(rejected),
     }

@@ -11,10 +11,14 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ServerConfig, crypto};
+use serde::{Deserialize, Serialize};
 
-const DAY: u64 = 86_400;
+use crate::config::Config;
+use crate::types::Prefix;
+
+pub(super) const DAY: u64 = 86_400;
 /// The longest that browsers accept.
-const VALID: u64 = 398 * DAY;
+pub(super) const VALID: u64 = 398 * DAY;
 /// A clock that is a little behind still accepts it.
 const BACKDATED: u64 = 2 * DAY;
 /// Made again when it has less than this left.
@@ -37,6 +41,14 @@ impl Subject {
         addresses.dedup();
         Subject { hostname: hostname.to_owned(), addresses }
     }
+
+    /// Of a firewall: its name, and the addresses of all its nodes, own and shared ones, so that one certificate does for
+    /// both nodes of a pair.
+    pub fn of(config: &Config) -> Self {
+        let own = config.nodes.iter().flat_map(|node| &node.interfaces).flat_map(|part| &part.addresses);
+        let shared = config.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+        Subject::new(&config.system.hostname, own.chain(shared).map(Prefix::addr))
+    }
 }
 
 fn is_link_local(address: IpAddr) -> bool {
@@ -47,7 +59,7 @@ fn is_link_local(address: IpAddr) -> bool {
 }
 
 /// A certificate and its key, as PEM.
-#[derive(Clone)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct Certificate {
     /// The certificate.
     pub certificate: String,
@@ -64,23 +76,9 @@ impl Certificate {
     /// When the name cannot stand in a certificate.
     pub fn make(subject: &Subject, now: u64) -> anyhow::Result<Self> {
         let Subject { hostname, addresses } = subject;
-        let mut params =
-            CertificateParams::new(vec![hostname.clone()]).context("the name of the certificate")?;
-        params.distinguished_name.push(DnType::CommonName, hostname.as_str());
-        params.distinguished_name.push(DnType::OrganizationName, "Koi");
-        params.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-        let until = now.saturating_sub(BACKDATED) + VALID;
-        let date = |seconds: u64| {
-            let (year, month, day) = civil(seconds / DAY);
-            rcgen::date_time_ymd(year, month, day)
-        };
-        (params.not_before, params.not_after) = (date(now.saturating_sub(BACKDATED)), date(until));
-        let key = KeyPair::generate().context("a key for the certificate")?;
-        let certificate = params.self_signed(&key).context("the certificate")?;
+        let (certificate, key, until) = sign(std::slice::from_ref(hostname), addresses, now, VALID)?;
         let note = format!("{hostname} {addresses:?}\n{until}\n");
-        Ok(Certificate { certificate: certificate.pem(), key: key.serialize_pem(), note })
+        Ok(Certificate { certificate, key, note })
     }
 
     /// True when it is for this subject and has a good while left.
@@ -105,6 +103,48 @@ impl Certificate {
         let certified = CertifiedKey::from_der(chain, key, &crypto::ring::default_provider())?;
         Ok(Arc::new(certified))
     }
+}
+
+/// The certificate that a document chooses for the pages, if it does.
+pub(super) fn chosen(config: &Config) -> Option<anyhow::Result<Arc<CertifiedKey>>> {
+    let name = config.system.web.certificate.as_ref()?;
+    let entry = config.certificates.iter().find(|entry| entry.name == *name)?;
+    let certificate = Certificate {
+        certificate: entry.certificate.clone(),
+        key: entry.private_key.reveal().to_owned(),
+        note: String::new(),
+    };
+    Some(certificate.certified_key())
+}
+
+/// A certificate for these names and addresses that signs itself, its key, and until when it is good.
+///
+/// # Errors
+/// When a name cannot stand in a certificate.
+pub(super) fn sign(
+    names: &[String],
+    addresses: &[IpAddr],
+    now: u64,
+    valid: u64,
+) -> anyhow::Result<(String, String, u64)> {
+    let mut params = CertificateParams::new(names.to_vec()).context("the name of the certificate")?;
+    if let Some(name) = names.first() {
+        params.distinguished_name.push(DnType::CommonName, name.as_str());
+    }
+    params.distinguished_name.push(DnType::OrganizationName, "Koi");
+    params.subject_alt_names.extend(addresses.iter().map(|address| SanType::IpAddress(*address)));
+    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let from = now.saturating_sub(BACKDATED);
+    let until = from + valid;
+    let date = |seconds: u64| {
+        let (year, month, day) = civil(seconds / DAY);
+        rcgen::date_time_ymd(year, month, day)
+    };
+    (params.not_before, params.not_after) = (date(from), date(until));
+    let key = KeyPair::generate().context("a key for the certificate")?;
+    let certificate = params.self_signed(&key).context("the certificate")?;
+    Ok((certificate.pem(), key.serialize_pem(), until))
 }
 
 /// The certificate in use; it is exchanged while connections go on.
@@ -189,6 +229,18 @@ mod tests {
         assert!(!made.serves(&own, NOW - 1000 * DAY), "made while the clock was wrong");
         assert!(!made.serves(&subject(&["192.168.1.2"]), NOW));
         assert!(!made.serves(&Subject { hostname: "other".into(), ..own }, NOW));
+    }
+
+    #[test]
+    fn one_certificate_is_for_the_addresses_of_both_nodes() {
+        let config = crate::config::load(include_str!("../../configs/pair.toml")).unwrap();
+        let subject = Subject::of(&config);
+        let vips = config.virtual_ips.iter().flat_map(|vip| &vip.addresses);
+        let own = config.nodes.iter().flat_map(|node| &node.interfaces).flat_map(|part| &part.addresses);
+        for address in vips.chain(own).map(Prefix::addr).filter(|address| !is_link_local(*address)) {
+            assert!(subject.addresses.contains(&address), "{address}");
+        }
+        assert!(subject.addresses.len() > 8);
     }
 
     #[test]

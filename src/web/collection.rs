@@ -4,7 +4,9 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::form::{Field, Section, text_of, tree};
+use super::references::Noun;
 use super::visitor::Right;
+use crate::config::Problem;
 use crate::config::defaults::FIRST_RULE_ID;
 use crate::node::Compiled;
 
@@ -41,6 +43,17 @@ pub(super) struct Collection {
     pub made: fn(&mut Value, usize),
     /// What else becomes of the tree when this entry is gone.
     pub gone: fn(&mut Value, &Value),
+    /// Others refer to its entries by name, and follow when the name is another one.
+    pub noun: Option<Noun>,
+    /// What else becomes of the tree when an entry has got another name: the old one and the new one.
+    pub renamed: fn(&mut Value, &str, &str),
+    /// How an entry stands in its form where that is otherwise than in the document, and back.
+    pub shown: fn(&mut Value, usize),
+    pub taken: fn(&mut Value, usize),
+    /// What else its line tells of an entry.
+    pub told: fn(&mut Value),
+    /// What is wrong with an entry that the document itself does not know.
+    pub wrong: fn(&Value, usize) -> Vec<Problem>,
     /// Lines that nobody wrote, before and after the others of a tab.
     pub automatic: fn(&Compiled, &str) -> [Vec<Line>; 2],
 }
@@ -74,6 +87,12 @@ pub(super) const PLAIN: Collection = Collection {
     more: |_, _, _| Vec::new(),
     made: |_, _| {},
     gone: |_, _| {},
+    noun: None,
+    renamed: |_, _, _| {},
+    shown: |_, _| {},
+    taken: |_, _| {},
+    told: |_| {},
+    wrong: |_, _| Vec::new(),
     automatic: |_, _| [Vec::new(), Vec::new()],
 };
 
@@ -116,6 +135,8 @@ pub(super) struct Line {
     pub key: String,
     pub cells: Vec<Cell>,
     pub disabled: bool,
+    /// Words on a bar above it.
+    pub above: String,
     /// The setting that owns an automatic line, and where that is.
     pub owner: Option<(&'static str, String)>,
 }
@@ -196,6 +217,19 @@ impl Collection {
         Some(())
     }
 
+    /// Moves an entry before another one of its tab.
+    pub fn place_before(&self, tree: &mut Value, index: usize, other: usize) -> Option<()> {
+        let list = tree::list(tree, self.list);
+        let tab = |index: usize| Some(self.tab_of(tree, list.get(index)?));
+        if tab(index)? != tab(other)? {
+            return None;
+        }
+        let list = tree::list_mut(tree, self.list)?;
+        let entry = list.remove(index);
+        list.insert(if index < other { other - 1 } else { other }, entry);
+        Some(())
+    }
+
     /// Moves an entry among those of its tab.
     pub fn shift(&self, tree: &mut Value, index: usize, to: Place) -> Option<()> {
         let list = tree::list(tree, self.list);
@@ -223,9 +257,17 @@ impl Collection {
 
     /// An entry as a line.
     pub fn line(&self, index: usize, entry: &Value) -> Line {
-        let cells = self.columns.iter().map(|column| column.cell(entry)).collect();
+        let mut told = entry.clone();
+        (self.told)(&mut told);
+        let cells = self.columns.iter().map(|column| column.cell(&told)).collect();
         let disabled = entry.get("disabled").and_then(Value::as_bool).unwrap_or(false);
-        Line { key: self.key_of(index, entry), cells, disabled, owner: None }
+        Line {
+            key: self.key_of(index, entry),
+            cells,
+            disabled,
+            above: text_of(entry.get("separator")),
+            owner: None,
+        }
     }
 }
 

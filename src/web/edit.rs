@@ -24,6 +24,12 @@ pub trait Editor: Send + Sync {
     /// When it cannot be put in force; then nothing has changed.
     fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected>;
 
+    /// Puts this document in force, without a trial: what it is about has happened already.
+    ///
+    /// # Errors
+    /// When somebody is working on another one, or it is not possible.
+    fn adopt(&self, who: &Author, document: Valid<Config>) -> Result<(), Rejected>;
+
     /// What was put in force on trial stays.
     ///
     /// # Errors
@@ -35,6 +41,18 @@ pub trait Editor: Send + Sync {
     /// # Errors
     /// When that is not possible.
     fn discard(&self, who: &Author) -> Result<(), Rejected>;
+
+    /// One change of the draft is forgotten: its number, from 1.
+    ///
+    /// # Errors
+    /// When there is no such change any more.
+    fn discard_one(&self, who: &Author, edition: &str, change: usize) -> Result<(), Rejected>;
+
+    /// A revision gets a name.
+    ///
+    /// # Errors
+    /// When there is no such revision.
+    fn label(&self, revision: &str, label: &str) -> Result<(), Rejected>;
 
     /// The user's password, which was kept in the way of another firewall, is kept as this hash from now on. That is no draft:
     /// it is in force at once.

@@ -1,117 +1,23 @@
-//! The pages of a [`Collection`]: its list, its form, and what is done with an entry.
+//! The form of an entry of a [`Collection`].
 
-use askama::Template;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::change::{Change, judge, rejection};
-use super::collection::{Collection, Line, Place};
+use super::collection::Collection;
 use super::edit::Rejected;
-use super::form::{Form, Section, fill, sentence, text_of, tree};
+use super::form::{Form, Section, fill, text_of, tree};
 use super::frame::Frame;
 use super::guard::percent_encode;
-use super::menu::Link;
+use super::listing::{Wanted, tab};
 use super::message::{Message, html};
+use super::references::{self, Noun};
 use super::settings::Edit;
 use super::site::Site;
 use super::visitor::{Posted, Visitor};
+use super::whereabouts::{self, Whereabouts};
 use crate::config::Problem;
-
-/// Lines on a page.
-const PAGE: usize = 100;
-
-/// What stands behind the question mark.
-#[derive(Deserialize, Default)]
-pub(super) struct Wanted {
-    /// The interface whose tab it is.
-    #[serde(default)]
-    tab: String,
-    /// Page of the list, from 1.
-    page: Option<usize>,
-    /// A new entry is a copy of this one.
-    copy: Option<String>,
-    /// A new entry comes before the others.
-    #[serde(default)]
-    top: bool,
-}
-
-/// A list.
-#[derive(Template)]
-#[template(path = "list.html")]
-struct List {
-    frame: Frame,
-    collection: &'static Collection,
-    may_change: bool,
-    tab: String,
-    above: Vec<Line>,
-    lines: Vec<Line>,
-    below: Vec<Line>,
-    page: usize,
-    pages: usize,
-    problems: Vec<String>,
-}
-
-/// `GET slug`
-pub(super) async fn show(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    wanted: Wanted,
-) -> Response {
-    html(&List::gather(collection, &site, &visitor, &wanted, Vec::new()).await)
-}
-
-impl List {
-    async fn gather(
-        collection: &'static Collection,
-        site: &Site,
-        visitor: &Visitor,
-        wanted: &Wanted,
-        problems: Vec<String>,
-    ) -> List {
-        let draft = site.draft().await;
-        let tree = tree::tree(&draft.document);
-        let mut frame = Frame::around(site, visitor, collection.title, collection.slug, &draft).await;
-        frame = frame.with_tabs(collection.beside);
-        let tab = tab(collection, &tree, &wanted.tab);
-        if collection.by.is_some() {
-            frame.tabs.extend(links(collection, &tree, &tab));
-        }
-        let [above, below] = (collection.automatic)(&site.handle.in_force(), &tab);
-        let entries = tree::list(&tree, collection.list).iter().enumerate();
-        let own = entries.filter(|(_, entry)| collection.tab_of(&tree, entry) == tab);
-        let all: Vec<_> = own.collect();
-        let pages = all.len().div_ceil(PAGE).max(1);
-        let page = wanted.page.unwrap_or(1).clamp(1, pages);
-        let part = all.iter().skip((page - 1) * PAGE).take(PAGE);
-        let lines = part.map(|(index, entry)| collection.line(*index, entry)).collect();
-        let may_change = site.is_editable() && visitor.may(collection.change);
-        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems }
-    }
-
-    fn new_path(&self) -> String {
-        format!("{}/new?tab={}", self.collection.slug, percent_encode(&self.tab))
-    }
-}
-
-/// The tab that was asked for, or the first that stands for an interface.
-fn tab(collection: &Collection, tree: &Value, wanted: &str) -> String {
-    let Some(tabs) = &collection.by else { return String::new() };
-    let names = (tabs.all)(tree);
-    let first = tree::list(tree, "interface").first().map(|entry| text_of(entry.get("name")));
-    names.into_iter().find(|name| name == wanted).or(first).unwrap_or_default()
-}
-
-fn links(collection: &Collection, tree: &Value, tab: &str) -> Vec<Link> {
-    let link = |name: String| Link {
-        label: name.to_uppercase(),
-        path: format!("{}?tab={}", collection.slug, percent_encode(&name)),
-        current: name == tab,
-    };
-    collection.by.as_ref().map(|tabs| (tabs.all)(tree)).into_iter().flatten().map(link).collect()
-}
 
 /// `GET slug/new`
 pub(super) async fn add(
@@ -127,9 +33,10 @@ pub(super) async fn add(
         return Message::missing("There is nothing to copy.").into_response();
     };
     let sections = collection.sections(&tree, index, true);
+    (collection.shown)(&mut tree, index);
     let form = Form::new(&sections, &tree, true);
-    let page = page(collection, &site, &visitor, form, new_action(collection, &wanted)).await;
-    html(&page)
+    let action = new_action(collection, &wanted);
+    html(&page(collection, &site, &visitor, form, action, Vec::new()).await)
 }
 
 /// `POST slug/new`
@@ -147,8 +54,10 @@ pub(super) async fn make(
         let copy = wanted.copy.as_deref();
         let index = collection.insert(tree, copy, &tab, wanted.top).ok_or(Rejected::Gone)?;
         let sections = collection.sections(tree, index, true);
-        let problems = fill(&sections, &filled, tree, true);
+        let mut problems = fill(&sections, &filled, tree, true);
         (collection.made)(tree, index);
+        (collection.taken)(tree, index);
+        problems.extend((collection.wrong)(tree, index));
         Ok(Filled { sections, problems, index })
     });
     finish(collection, &site, &visitor, change, true, action).await
@@ -161,11 +70,25 @@ pub(super) async fn edit(
     visitor: Visitor,
     key: String,
 ) -> Response {
-    let tree = tree::tree(&site.draft().await.document);
+    let mut tree = tree::tree(&site.draft().await.document);
     let Some(index) = collection.find(&tree, &key) else { return gone(collection) };
+    let uses = collection.noun.map(|noun| users(&tree, noun, &key)).unwrap_or_default();
+    (collection.shown)(&mut tree, index);
     let form = Form::new(&collection.sections(&tree, index, false), &tree, false);
     let action = format!("{}/edit/{}", collection.slug, percent_encode(&key));
-    html(&page(collection, &site, &visitor, form, action).await)
+    html(&page(collection, &site, &visitor, form, action, uses).await)
+}
+
+/// What refers to an entry, each once.
+fn users(tree: &Value, noun: Noun, name: &str) -> Vec<Whereabouts> {
+    let places = references::uses(tree, noun, name);
+    let mut users: Vec<Whereabouts> = Vec::new();
+    for found in places.iter().filter_map(|place| whereabouts::find(tree, place)) {
+        if users.last() != Some(&found) && !users.contains(&found) {
+            users.push(found);
+        }
+    }
+    users
 }
 
 /// `POST slug/edit/key`
@@ -181,10 +104,24 @@ pub(super) async fn save(
     let change = Change::new(&visitor, &posted, move |tree: &mut Value| {
         let index = collection.find(tree, &key).ok_or(Rejected::Gone)?;
         let sections = collection.sections(tree, index, false);
-        let problems = fill(&sections, &filled, tree, false);
+        let mut problems = fill(&sections, &filled, tree, false);
+        follow(collection, tree, index, &key);
+        (collection.taken)(tree, index);
+        problems.extend((collection.wrong)(tree, index));
         Ok(Filled { sections, problems, index })
     });
     finish(collection, &site, &visitor, change, false, action).await
+}
+
+/// When an entry has got another name, everything that refers to it follows, in the same change.
+fn follow(collection: &Collection, tree: &mut Value, index: usize, old: &str) {
+    let Some(noun) = collection.noun else { return };
+    let name = format!("{}[{index}].name", collection.list);
+    let new = text_of(tree::get(tree, &name));
+    if new != old && !new.is_empty() {
+        references::rename(tree, noun, old, &new);
+        (collection.renamed)(tree, old, &new);
+    }
 }
 
 /// What a form has done to the tree.
@@ -214,8 +151,8 @@ async fn finish(
                     Ok(Ok((collection.key_of(index, &entry), collection.tab_of(&tree, &entry))))
                 }
                 Err(problems) => {
-                    let form = Form::new(&sections, &std::mem::take(&mut tree), is_new).tell(&problems);
-                    Ok(Err(form))
+                    (collection.shown)(&mut tree, index);
+                    Ok(Err(Form::new(&sections, &tree, is_new).tell(&problems)))
                 }
             }
         })
@@ -227,85 +164,14 @@ async fn finish(
             Redirect::to(&back(collection, &tab)).into_response()
         }
         Ok(Err(form)) => {
-            let page = page(collection, site, visitor, form, action).await;
+            let page = page(collection, site, visitor, form, action, Vec::new()).await;
             (StatusCode::UNPROCESSABLE_ENTITY, html(&page)).into_response()
         }
         Err(rejected) => rejection(rejected),
     }
 }
 
-/// `POST slug/delete/key`
-pub(super) async fn delete(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-) -> Response {
-    act(collection, site, visitor, key, posted, "deleted", move |tree, index| collection.remove(tree, index))
-        .await
-}
-
-/// `POST slug/toggle/key`
-pub(super) async fn toggle(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-) -> Response {
-    act(collection, site, visitor, key, posted, "toggled", move |tree, index| collection.toggle(tree, index))
-        .await
-}
-
-/// `POST slug/move/key`
-pub(super) async fn shift(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-) -> Response {
-    let to = match Place::parse(posted.get("to").unwrap_or_default()) {
-        Ok(to) => to,
-        Err(status) => return status.into_response(),
-    };
-    act(collection, site, visitor, key, posted, "moved", move |tree, index| collection.shift(tree, index, to))
-        .await
-}
-
-/// Does something with one entry, and shows the list again.
-async fn act(
-    collection: &'static Collection,
-    site: Site,
-    visitor: Visitor,
-    key: String,
-    posted: Posted,
-    verb: &'static str,
-    action: impl FnOnce(&mut Value, usize) -> Option<()> + Send + 'static,
-) -> Response {
-    let wanted_key = key.clone();
-    let change = Change::new(&visitor, &posted, move |tree: &mut Value| {
-        let index = collection.find(tree, &wanted_key).ok_or(Rejected::Gone)?;
-        action(tree, index).ok_or(Rejected::Gone)
-    });
-    let tab = posted.get("tab").unwrap_or_default().to_owned();
-    match site.edit(move |editor| change.save(editor)).await {
-        Ok(()) => {
-            note(collection, &site, &visitor, verb, &key);
-            Redirect::to(&back(collection, &tab)).into_response()
-        }
-        Err(Rejected::Problems(problems)) => {
-            let wanted = Wanted { tab, ..Wanted::default() };
-            let problems = problems.iter().map(|problem| format!("{}: {}", problem.path, sentence(problem)));
-            let list = List::gather(collection, &site, &visitor, &wanted, problems.collect()).await;
-            (StatusCode::UNPROCESSABLE_ENTITY, html(&list)).into_response()
-        }
-        Err(rejected) => rejection(rejected),
-    }
-}
-
-fn note(collection: &Collection, site: &Site, visitor: &Visitor, verb: &str, key: &str) {
+pub(super) fn note(collection: &Collection, site: &Site, visitor: &Visitor, verb: &str, key: &str) {
     site.note(&visitor.account.name, visitor.from, format!("{verb} {} {key}", collection.one));
 }
 
@@ -313,7 +179,7 @@ fn gone(collection: &Collection) -> Response {
     Message::missing(format!("There is no such {} any more.", collection.one)).into_response()
 }
 
-fn back(collection: &Collection, tab: &str) -> String {
+pub(super) fn back(collection: &Collection, tab: &str) -> String {
     match &collection.by {
         Some(_) => format!("{}?tab={}", collection.slug, percent_encode(tab)),
         None => collection.slug.to_owned(),
@@ -339,6 +205,7 @@ async fn page(
     visitor: &Visitor,
     form: Form,
     action: String,
+    uses: Vec<Whereabouts>,
 ) -> Edit {
     let here = action.split('?').next().unwrap_or_default();
     let frame = Frame::new(site, visitor, collection.title, here).await.with_tabs(collection.beside);
@@ -349,5 +216,6 @@ async fn page(
         back: Some(collection.slug),
         may_change: site.is_editable() && visitor.may(collection.change),
         action,
+        uses,
     }
 }

@@ -1,6 +1,7 @@
 //! What stands around every page: the menu, who is logged in, what has been changed, how the pair is.
 
 use super::edit::Draft;
+use super::help;
 use super::menu::{Link, Menu, menu};
 use super::session::Theme;
 use super::site::Site;
@@ -33,6 +34,8 @@ pub(super) struct Frame {
     pub lacks: Option<String>,
     /// This node does not serve at present.
     pub standby: bool,
+    /// The page of the manual about this one.
+    pub help: Option<Link>,
 }
 
 impl Frame {
@@ -71,15 +74,19 @@ impl Frame {
             first: config.users.is_empty(),
             lacks: pair.as_ref().filter(|pair| !pair.redundant).map(|pair| pair.lacks.join("; ")),
             standby: pair.is_some_and(|pair| !pair.leads),
+            help: help::about(path),
         }
     }
 
-    /// With tabs; the first part of this page's path decides which one it is.
+    /// With tabs; the one whose path this page's begins with is the present one, the longest when there are several.
     pub fn with_tabs(mut self, tabs: &[(&str, &str)]) -> Frame {
+        let leads = |path: &str| self.path == path || self.path.starts_with(&format!("{path}/"));
+        let present =
+            tabs.iter().map(|(_, path)| *path).filter(|path| leads(path)).max_by_key(|path| path.len());
         let link = |(label, path): &(&str, &str)| Link {
             label: (*label).to_owned(),
             path: (*path).to_owned(),
-            current: self.path == *path || self.path.starts_with(&format!("{path}/")),
+            current: present == Some(*path),
         };
         self.tabs = tabs.iter().map(link).collect();
         self
@@ -127,6 +134,7 @@ impl Frame {
             first: false,
             lacks: None,
             standby: false,
+            help: None,
         }
     }
 }

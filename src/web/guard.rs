@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::{Form, FromRequest, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
@@ -12,6 +12,7 @@ use super::auth::{basic, same};
 use super::message::Message;
 use super::session::Theme;
 use super::site::{Refused, Site};
+use super::upload;
 use super::visitor::{Posted, Right, Visitor, address};
 
 /// Says that the pages are served, to whoever asks.
@@ -19,11 +20,11 @@ pub(super) const HEALTH: &str = "/healthz";
 /// The login page.
 pub(super) const LOGIN: &str = "/login";
 
-/// Sent with every answer. There is no script, so none is allowed.
+/// Sent with every answer. There is one script, in a file of its own; nothing in a page is one.
 const HEADERS: [(HeaderName, &str); 8] = [
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
     ),
     (header::X_FRAME_OPTIONS, "DENY"),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -118,7 +119,7 @@ async fn find_visitor(
     by_password: Option<(String, String)>,
 ) -> Result<Option<Visitor>, Refused> {
     let (None, Some((name, password))) = (&by_session, by_password) else { return Ok(by_session) };
-    let account = site.log_in(from, &name, &password).await?;
+    let account = site.log_in(from, &name, &password, "").await?;
     Ok(Some(Visitor { account, from, token: String::new(), theme: Theme::System }))
 }
 
@@ -134,7 +135,17 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 
 /// Takes the form out of the request.
 async fn receive(request: Request) -> Result<Request, Response> {
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
+    let kind =
+        parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
+    if kind.starts_with(upload::MULTIPART) {
+        let kind = kind.to_owned();
+        let whole = Request::from_parts(parts.clone(), body);
+        let bytes = Bytes::from_request(whole, &()).await.map_err(IntoResponse::into_response)?;
+        let fields = upload::parts(&kind, &bytes).ok_or_else(|| StatusCode::BAD_REQUEST.into_response())?;
+        parts.extensions.insert(Posted(fields));
+        return Ok(Request::from_parts(parts, Body::empty()));
+    }
     let form =
         Form::<Vec<(String, String)>>::from_request(Request::from_parts(parts.clone(), body), &()).await;
     match form {
@@ -180,6 +191,9 @@ fn challenge(refused: Refused) -> Response {
             let seconds = HeaderValue::from(wait.as_secs() + 1);
             let text = "too many wrong passwords; wait a little\n";
             (StatusCode::TOO_MANY_REQUESTS, [(header::RETRY_AFTER, seconds)], text).into_response()
+        }
+        Refused::Outside => {
+            (StatusCode::FORBIDDEN, "nobody has set a password yet; log in from LAN\n").into_response()
         }
         Refused::Wrong => {
             let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"Koi\", charset=\"UTF-8\"")];

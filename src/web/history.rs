@@ -9,7 +9,7 @@ use super::frame::Frame;
 use super::journal::moment;
 use super::message::html;
 use super::site::Site;
-use super::visitor::Visitor;
+use super::visitor::{Posted, Visitor};
 use crate::config::diff::Row;
 use crate::config::life::Record;
 
@@ -71,6 +71,24 @@ pub(super) async fn restore(
     match site.edit(move |editor| editor.restore(&who, &wanted)).await {
         Ok(()) => {
             site.note(&visitor.account.name, visitor.from, format!("put revision {revision} in force again"));
+            Redirect::to(HISTORY).into_response()
+        }
+        Err(rejected) => rejection(rejected),
+    }
+}
+
+/// `POST /diagnostics/config-history/{key}/label`
+pub(super) async fn label(
+    State(site): State<Site>,
+    visitor: Visitor,
+    Path(revision): Path<String>,
+    posted: Posted,
+) -> Response {
+    let label = posted.get("label").unwrap_or_default().trim().to_owned();
+    let what = format!("called revision {revision} \u{201c}{label}\u{201d}");
+    match site.edit(move |editor| editor.label(&revision, &label)).await {
+        Ok(()) => {
+            site.note(&visitor.account.name, visitor.from, what);
             Redirect::to(HISTORY).into_response()
         }
         Err(rejected) => rejection(rejected),

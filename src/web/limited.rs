@@ -17,6 +17,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Sleep, sleep};
 
+use crate::io::clock;
+use crate::types::Instant;
+
 /// From the first byte of a request to the first byte of its answer.
 const REQUEST: Duration = Duration::from_secs(20);
 /// Between an answer and the next request, and for a client to take some of its answer.
@@ -53,13 +56,18 @@ impl<L: Listener> Listener for Limited<L> {
     }
 }
 
-/// The address of the client.
+/// The client of a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Peer(pub SocketAddr);
+pub(super) struct Peer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// When the connection was made.
+    pub since: Instant,
+}
 
 impl<L: Listener<Addr = SocketAddr>> Connected<IncomingStream<'_, Limited<L>>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Limited<L>>) -> Self {
-        Peer(*stream.remote_addr())
+        Peer { address: *stream.remote_addr(), since: clock::now() }
     }
 }
 

@@ -9,9 +9,10 @@ use serde::Deserialize;
 use super::account::Account;
 use super::guard::LOGIN;
 use super::message::html;
-use super::session::Theme;
+use super::session::{Sessions, Theme};
 use super::site::{Refused, Site, lock};
 use super::visitor::{Posted, Visitor, address, cookie, cookie_name};
+use super::wizard::WIZARD;
 use crate::io::entropy;
 
 /// The login page.
@@ -23,6 +24,8 @@ struct Login {
     name: String,
     /// Nobody has set a password yet.
     first: bool,
+    /// Somebody has an authenticator.
+    codes: bool,
     error: Option<String>,
 }
 
@@ -43,10 +46,12 @@ pub(super) async fn log_in(State(site): State<Site>, posted: Posted, request: Re
     let from = address(request.extensions());
     let field = |name| posted.get(name).unwrap_or_default();
     let (name, next) = (field("name"), local(field("next")));
-    let (status, error) = match site.log_in(from, name, field("password")).await {
+    let (status, error) = match site.log_in(from, name, field("password"), field("code")).await {
         Ok(account) => match open(&site, &account) {
             Some(cookie) => {
                 site.note(&account.name, from, "logged in");
+                // Whoever comes first has a firewall to set up.
+                let next = if next == "/" && site.config().users.is_empty() { WIZARD } else { next };
                 return ([(header::SET_COOKIE, cookie)], Redirect::to(next)).into_response();
             }
             None => (StatusCode::SERVICE_UNAVAILABLE, "No session can be opened; try again.".to_owned()),
@@ -55,6 +60,10 @@ pub(super) async fn log_in(State(site): State<Site>, posted: Posted, request: Re
             let text = format!("Too many wrong passwords. Wait {} s.", wait.as_secs() + 1);
             (StatusCode::TOO_MANY_REQUESTS, text)
         }
+        Err(Refused::Outside) => (
+            StatusCode::FORBIDDEN,
+            "Nobody has set a password yet: log in from a network in the zone LAN.".into(),
+        ),
         Err(Refused::Wrong) => {
             (StatusCode::UNAUTHORIZED, "There is nobody with this name and this password.".into())
         }
@@ -67,6 +76,9 @@ pub(super) async fn log_in(State(site): State<Site>, posted: Posted, request: Re
 pub(super) async fn log_out(State(site): State<Site>, visitor: Visitor, headers: HeaderMap) -> Response {
     if let Some(cookie) = cookie(&site, &headers) {
         lock(&site.sessions).close(cookie);
+        if let Some(share) = &site.share {
+            share.closed(Sessions::key_of(cookie));
+        }
         site.note(&visitor.account.name, visitor.from, "logged out");
     }
     let forget = set_cookie(&site, "", "; Max-Age=0");
@@ -91,7 +103,12 @@ pub(super) async fn set_theme(State(site): State<Site>, posted: Posted, headers:
 impl Login {
     fn of(site: &Site) -> Login {
         let config = site.config();
-        Login { hostname: config.system.hostname.clone(), first: config.users.is_empty(), ..Login::default() }
+        Login {
+            hostname: config.system.hostname.clone(),
+            first: config.users.is_empty(),
+            codes: config.users.iter().any(|user| user.totp_secret.is_some()),
+            ..Login::default()
+        }
     }
 }
 
@@ -99,8 +116,18 @@ impl Login {
 fn open(site: &Site, account: &Account) -> Option<HeaderValue> {
     let mut random = [[0; 32]; 2];
     random.iter_mut().try_for_each(|bytes| entropy::fill(bytes)).ok()?;
-    let cookie = lock(&site.sessions).open((site.clock)(), random, account);
+    let now = (site.clock)();
+    let cookie = lock(&site.sessions).open(now, random, account);
+    tell_peer(site, &cookie);
     Some(set_cookie(site, &cookie, ""))
+}
+
+/// The other node of a pair knows who is logged in.
+fn tell_peer(site: &Site, cookie: &str) {
+    let session = lock(&site.sessions).share_one((site.clock)(), cookie);
+    if let (Some(share), Some(session)) = (&site.share, session) {
+        share.opened(session);
+    }
 }
 
 fn set_cookie(site: &Site, value: &str, more: &str) -> HeaderValue {

@@ -22,19 +22,25 @@ static MENU: &[(&str, &[Entry])] = {
             "System",
             &[
                 entry("Advanced", "/system/advanced", Look),
+                entry("Certificates", "/system/certificates", Administer),
                 entry("General Setup", "/system/general", Look),
                 entry("High Availability", "/system/high-availability", Look),
                 entry("Routing", "/system/gateways", Look),
+                entry("Setup Wizard", "/wizard", Administer),
                 entry("User Manager", "/system/users", Administer),
             ],
         ),
-        ("Interfaces", &[entry("Assignments", "/interfaces", Look)]),
+        (
+            "Interfaces",
+            &[entry("Assignments", "/interfaces", Look), entry("Zones", "/interfaces/zones", Look)],
+        ),
         (
             "Firewall",
             &[
                 entry("Aliases", "/firewall/aliases", Look),
                 entry("NAT", "/firewall/nat/port-forward", Look),
                 entry("Rules", "/firewall/rules", Look),
+                entry("All Rules", "/firewall/rules/all", Look),
                 entry("Virtual IPs", "/firewall/virtual-ips", Look),
             ],
         ),
@@ -56,13 +62,21 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("ARP and NDP Table", "/diagnostics/neighbours", Look),
                 entry("Backup & Restore", "/diagnostics/backup", Administer),
                 entry("Config History", "/diagnostics/config-history", Look),
+                entry("Factory Defaults", "/diagnostics/factory-defaults", Administer),
+                entry("Import", "/diagnostics/import", Administer),
                 entry("Routes", "/diagnostics/routes", Look),
                 entry("States", "/diagnostics/states", Look),
             ],
         ),
-        ("Help", &[entry("Components", "/help/components", Look)]),
+        ("Help", &[entry("Manual", "/help", Look), entry("Components", "/help/components", Look)]),
     ]
 };
+
+/// Every page that a visitor may see, with its menu.
+pub(super) fn entries(visitor: &Visitor) -> impl Iterator<Item = (&'static str, &'static Entry)> {
+    let all = MENU.iter().flat_map(|(menu, entries)| entries.iter().map(move |entry| (*menu, entry)));
+    all.filter(move |(_, entry)| visitor.may(entry.right))
+}
 
 /// A menu as it is shown.
 pub(super) struct Menu {

@@ -1,16 +1,19 @@
 //! What has been changed and is not in force yet, and what becomes of it.
 
 use askama::Template;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::change::rejection;
 use super::edit::{Editor, Rejected};
 use super::frame::Frame;
+use super::limited::Peer;
 use super::message::html;
-use super::site::Site;
+use super::site::{Site, lock};
 use super::visitor::{Posted, Visitor};
 use crate::config::life::Author;
+use crate::io::clock;
 
 /// Where it is.
 pub(super) const PENDING: &str = "/changes";
@@ -44,16 +47,39 @@ pub(super) async fn apply(State(site): State<Site>, visitor: Visitor, posted: Po
         None => "applied the changes".to_owned(),
     };
     let edition = posted.edition().to_owned();
+    *lock(&site.applied) = Some(clock::now());
     act(site, visitor, what, move |editor, who| editor.apply(who, &edition, seconds)).await
 }
 
-/// `POST /changes/confirm`
-pub(super) async fn confirm(State(site): State<Site>, visitor: Visitor) -> Response {
-    act(site, visitor, "confirmed the changes", |editor, _| editor.confirm()).await
+/// `POST /changes/confirm`: by a person, or by the page that has applied them. A page must have come by a connection that
+/// was made since: one of before says nothing about whether somebody can still get in.
+pub(super) async fn confirm(
+    State(site): State<Site>,
+    visitor: Visitor,
+    ConnectInfo(peer): ConnectInfo<Peer>,
+    posted: Posted,
+) -> Response {
+    if posted.get("by") != Some("page") {
+        return act(site, visitor, "confirmed the changes", |editor, _| editor.confirm()).await;
+    }
+    let applied = *lock(&site.applied);
+    if applied.is_some_and(|applied| peer.since <= applied) {
+        return (StatusCode::CONFLICT, [(header::CONNECTION, "close")]).into_response();
+    }
+    let what = "confirmed the changes, by a page that still reaches the router";
+    match act(site, visitor, what, |editor, _| editor.confirm()).await.status() {
+        StatusCode::SEE_OTHER => StatusCode::NO_CONTENT.into_response(),
+        other => other.into_response(),
+    }
 }
 
-/// `POST /changes/discard`
-pub(super) async fn discard(State(site): State<Site>, visitor: Visitor) -> Response {
+/// `POST /changes/discard`: everything, or one change.
+pub(super) async fn discard(State(site): State<Site>, visitor: Visitor, posted: Posted) -> Response {
+    if let Some(change) = posted.get("change").and_then(|number| number.parse::<usize>().ok()) {
+        let edition = posted.edition().to_owned();
+        let what = format!("discarded change {change}");
+        return act(site, visitor, what, move |editor, who| editor.discard_one(who, &edition, change)).await;
+    }
     act(site, visitor, "discarded the changes", |editor, who| editor.discard(who)).await
 }
 

@@ -9,6 +9,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::collection::Collection;
 use super::guard::{self, Door, HEALTH, LOGIN, admit};
+use super::listing::Deed;
 use super::message::Message;
 use super::pages::{COLLECTIONS, SETTINGS};
 use super::serve::patience;
@@ -16,10 +17,15 @@ use super::settings::Settings;
 use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
-use super::{api, backup, components, entries, history, journal, login, pending, settings};
+use super::{
+    all_rules, api, authenticator, backup, certificates, components, entries, factory, help, history, import,
+    journal, listing, login, pairing, pending, search, settings, token_page, wizard, zones,
+};
 
 /// Bytes of a form.
 const FORM: usize = 192 << 10;
+/// Bytes of a form with a file.
+const UPLOAD: usize = 8 << 20;
 
 /// One way to ask.
 pub(super) struct Route {
@@ -43,6 +49,8 @@ pub(super) fn all() -> Vec<Route> {
     let mut routes = vec![
         looks(HEALTH, Anyone, get(async || "ok\n")),
         looks("/style.css", Anyone, get(style)),
+        looks("/koi.js", Anyone, get(script)),
+        looks("/favicon.svg", Anyone, get(icon)),
         looks(LOGIN, Anyone, get(login::show)),
         changes(LOGIN, Anyone, post(login::log_in)),
         changes("/logout", Look, post(login::log_out)),
@@ -50,6 +58,11 @@ pub(super) fn all() -> Vec<Route> {
         looks("/status.json", Look, get(status::status_json)),
         looks(journal::AUDIT, Administer, get(journal::show)),
         looks(components::COMPONENTS, Look, get(components::show)),
+        looks(help::HELP, Look, get(help::index)),
+        looks("/help/{key}", Look, get(help::show)),
+        looks(all_rules::ALL_RULES, Look, get(all_rules::show)),
+        looks(zones::ZONES, Look, get(zones::show)),
+        looks(search::SEARCH, Look, get(search::show)),
         looks(pending::PENDING, Look, get(pending::show)),
         changes("/changes/apply", Operate, post(pending::apply)),
         changes("/changes/confirm", Operate, post(pending::confirm)),
@@ -57,9 +70,30 @@ pub(super) fn all() -> Vec<Route> {
         looks(history::HISTORY, Look, get(history::show)),
         looks("/diagnostics/config-history/{key}", Look, get(history::compare)),
         changes("/diagnostics/config-history/{key}", Administer, post(history::restore)),
+        changes("/diagnostics/config-history/{key}/label", Administer, post(history::label)),
+        looks("/diagnostics/backup/config.xml", Administer, get(backup::download_pfsense)),
         looks(backup::BACKUP, Administer, get(backup::show)),
         changes(backup::BACKUP, Administer, post(backup::upload)),
         looks("/diagnostics/backup/koi.toml", Administer, get(backup::download)),
+        looks(import::IMPORT, Administer, get(import::show)),
+        changes(import::IMPORT, Administer, post(import::upload)),
+        changes("/diagnostics/import/map", Administer, post(import::map)),
+        looks(pairing::PAIRING, Look, get(pairing::show)),
+        changes("/system/pair/create", Administer, post(pairing::create)),
+        changes("/system/pair/offer", Administer, post(pairing::offer)),
+        changes("/system/pair/role", Administer, post(pairing::give_role)),
+        looks(token_page::TOKENS, Administer, get(token_page::show)),
+        changes(token_page::TOKENS, Administer, post(token_page::make)),
+        changes("/system/tokens/revoke/{key}", Administer, post(token_page::revoke)),
+        looks(authenticator::AUTHENTICATOR, Administer, get(authenticator::show)),
+        changes(authenticator::AUTHENTICATOR, Administer, post(authenticator::save)),
+        looks(certificates::SELF_SIGNED, Administer, get(certificates::show)),
+        changes(certificates::SELF_SIGNED, Administer, post(certificates::make)),
+        looks(factory::FACTORY, Administer, get(factory::show)),
+        changes(factory::FACTORY, Administer, post(factory::reset)),
+        looks(wizard::WIZARD, Administer, get(wizard::begin)),
+        looks("/wizard/{key}", Administer, get(wizard::show)),
+        changes("/wizard/{key}", Administer, post(wizard::save)),
     ];
     routes.extend(Part::ALL.map(|part| {
         let answer = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {
@@ -84,7 +118,7 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
     let at = |rest: &str| format!("{}/{rest}", table.slug);
     let (look, change) = (table.look, table.change);
     let list = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {
-        entries::show(table, site, visitor, wanted)
+        listing::show(table, site, visitor, wanted)
     };
     let add = move |State(site): State<Site>, visitor: Visitor, Query(wanted)| {
         entries::add(table, site, visitor, wanted)
@@ -97,8 +131,8 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
     let save = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
         entries::save(table, site, visitor, key, posted)
     };
-    let delete = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
-        entries::delete(table, site, visitor, key, posted)
+    let bulk = move |State(site): State<Site>, visitor: Visitor, posted: Posted| {
+        listing::bulk(table, site, visitor, posted)
     };
     let mut routes = vec![
         looks(table.slug, look, get(list)),
@@ -106,20 +140,15 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
         changes(at("new"), change, post(make)),
         looks(at("edit/{key}"), look, get(edit)),
         changes(at("edit/{key}"), change, post(save)),
-        changes(at("delete/{key}"), change, post(delete)),
+        changes(at("bulk"), change, post(bulk)),
     ];
-    if table.toggles() {
-        let toggle = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
-            entries::toggle(table, site, visitor, key, posted)
+    let deeds = [(Deed::Delete, true), (Deed::Toggle, table.toggles()), (Deed::Move, table.ordered)];
+    routes.extend(deeds.into_iter().filter(|(_, has)| *has).map(|(deed, _)| {
+        let act = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
+            listing::act(table, deed, site, visitor, key, posted)
         };
-        routes.push(changes(at("toggle/{key}"), change, post(toggle)));
-    }
-    if table.ordered {
-        let shift = move |State(site): State<Site>, visitor: Visitor, Path(key), posted: Posted| {
-            entries::shift(table, site, visitor, key, posted)
-        };
-        routes.push(changes(at("move/{key}"), change, post(shift)));
-    }
+        changes(at(&format!("{}/{{key}}", deed.words().0)), change, post(act))
+    }));
     routes
 }
 
@@ -128,15 +157,24 @@ pub(super) fn router(site: Site) -> Router {
     let mut router = Router::new();
     for Route { method, path, right, answer } in all() {
         let door = Door { site: site.clone(), right, writes: method != Method::GET };
-        router = router.route(&path, answer.route_layer(from_fn_with_state(door, admit)));
+        let most = if path == import::IMPORT { UPLOAD } else { FORM };
+        let answer = answer.route_layer(from_fn_with_state(door, admit)).layer(DefaultBodyLimit::max(most));
+        router = router.route(&path, answer);
     }
     router
         .nest(api::BASE, api::router(&site))
         .fallback(async || Message::missing("There is no such page.").into_response())
-        .layer(DefaultBodyLimit::max(FORM))
         .layer(from_fn(patience))
         .layer(from_fn_with_state(site.clone(), guard::guard))
         .with_state(site)
+}
+
+async fn script() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../web/koi.js"))
+}
+
+async fn icon() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "image/svg+xml")], include_str!("../../web/favicon.svg"))
 }
 
 async fn style() -> impl IntoResponse {

@@ -3,10 +3,11 @@
 //!
 //! Invariant: pure, and bounded: whoever has been quiet for longest makes room.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 
 use data_encoding::BASE64URL_NOPAD;
 use ring::digest::{SHA256, digest};
+use serde::{Deserialize, Serialize};
 
 use super::account::Account;
 use crate::types::{Duration, Instant};
@@ -23,7 +24,7 @@ const SESSIONS_OF_ONE: usize = 16;
 type Key = [u8; 32];
 
 /// Light or dark.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub(super) enum Theme {
     /// As the system prefers.
     #[default]
@@ -46,10 +47,25 @@ pub(super) struct Session {
     last: Instant,
 }
 
+/// A session as the other node of a pair is told of it. Times travel as ages.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Shared {
+    /// What is kept of the cookie.
+    key: String,
+    name: String,
+    stamp: String,
+    token: String,
+    theme: Theme,
+    opened_ms: u64,
+    last_ms: u64,
+}
+
 /// All who are logged in.
 #[derive(Default)]
 pub(super) struct Sessions {
     sessions: HashMap<Key, Session>,
+    /// Those that were ended of late: they do not come back from the other node.
+    ended: VecDeque<Key>,
 }
 
 impl Sessions {
@@ -80,7 +96,55 @@ impl Sessions {
 
     /// Ends a session.
     pub fn close(&mut self, cookie: &str) {
-        self.sessions.remove(&key(cookie));
+        self.forget(key(cookie));
+    }
+
+    /// Ends a session of which only the key is known.
+    pub fn end(&mut self, key: &str) {
+        if let Some(key) = decode(key) {
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        self.sessions.remove(&key);
+        if self.ended.len() >= SESSIONS {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(key);
+    }
+
+    /// What the other node is told of a cookie.
+    pub fn key_of(cookie: &str) -> String {
+        BASE64URL_NOPAD.encode(&key(cookie))
+    }
+
+    /// The session of a cookie for the other node.
+    pub fn share_one(&self, now: Instant, cookie: &str) -> Option<Shared> {
+        let key = key(cookie);
+        self.sessions.get(&key).map(|session| session.shared(now, &key))
+    }
+
+    /// All sessions for the other node.
+    pub fn share(&self, now: Instant) -> Vec<Shared> {
+        let alive = self.sessions.iter().filter(|(_, session)| session.lives(now));
+        alive.map(|(key, session)| session.shared(now, key)).collect()
+    }
+
+    /// Takes over a session of the other node, or when it was last seen there.
+    pub fn adopt(&mut self, now: Instant, shared: &Shared) {
+        let Some((key, session)) = shared.session(now) else { return };
+        if self.ended.contains(&key) || !session.lives(now) {
+            return;
+        }
+        if let Some(known) = self.sessions.get_mut(&key) {
+            known.last = known.last.max(session.last);
+            known.theme = session.theme;
+            return;
+        }
+        self.make_room(|other| other.name == session.name, SESSIONS_OF_ONE);
+        self.make_room(|_| true, SESSIONS);
+        self.sessions.insert(key, session);
     }
 
     fn make_room(&mut self, among: impl Fn(&Session) -> bool, limit: usize) {
@@ -94,7 +158,45 @@ impl Sessions {
     }
 }
 
+impl Shared {
+    fn session(&self, now: Instant) -> Option<(Key, Session)> {
+        let ago = |milliseconds: u64| {
+            let nanos = milliseconds.checked_mul(1_000_000)?;
+            Some(Instant::from_nanos(now.as_nanos().saturating_sub(nanos)))
+        };
+        let session = Session {
+            name: self.name.clone(),
+            stamp: decode(&self.stamp)?,
+            token: self.token.clone(),
+            theme: self.theme,
+            opened: ago(self.opened_ms)?,
+            last: ago(self.last_ms)?,
+        };
+        Some((decode(&self.key)?, session))
+    }
+}
+
+fn decode(text: &str) -> Option<Key> {
+    BASE64URL_NOPAD.decode(text.as_bytes()).ok()?.try_into().ok()
+}
+
+fn milliseconds(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
+
 impl Session {
+    fn shared(&self, now: Instant, key: &Key) -> Shared {
+        Shared {
+            key: BASE64URL_NOPAD.encode(key),
+            name: self.name.clone(),
+            stamp: BASE64URL_NOPAD.encode(&self.stamp),
+            token: self.token.clone(),
+            theme: self.theme,
+            opened_ms: milliseconds(now.since(self.opened)),
+            last_ms: milliseconds(now.since(self.last)),
+        }
+    }
+
     fn lives(&self, now: Instant) -> bool {
         now.since(self.last) < IDLE && now.since(self.opened) < LONGEST
     }

@@ -12,6 +12,7 @@ use super::frame::Frame;
 use super::message::html;
 use super::site::Site;
 use super::visitor::{Posted, Right, Visitor};
+use super::whereabouts::Whereabouts;
 
 /// A page with one form.
 pub(super) struct Settings {
@@ -42,6 +43,8 @@ pub(super) struct Edit {
     pub back: Option<&'static str>,
     pub may_change: bool,
     pub action: String,
+    /// What refers to it.
+    pub uses: Vec<Whereabouts>,
 }
 
 impl Settings {
@@ -57,6 +60,7 @@ impl Settings {
             back: None,
             may_change: site.is_editable() && visitor.may(self.change),
             action: self.slug.to_owned(),
+            uses: Vec::new(),
         }
     }
 }

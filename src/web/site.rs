@@ -1,5 +1,6 @@
 //! What the pages share: the router, who is logged in, who guesses, what was done.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,12 +13,17 @@ use super::auth::Password;
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
 use super::hash::hash_anew;
+use super::import::Waiting;
+use super::pairing::Offer;
 use super::session::Sessions;
+use super::share::Share;
 use super::throttle::{Throttle, network};
+use super::totp;
 use crate::config::life::Author;
 use crate::config::model::Zone;
 use crate::config::{Config, Valid};
 use crate::io::clock;
+use crate::io::engine::PairSeat;
 use crate::io::request::{Request, Response};
 use crate::io::token_store::TokenStore;
 use crate::types::{Duration, Instant};
@@ -48,6 +54,18 @@ pub struct Site {
     sources: Arc<Mutex<Throttle<IpAddr>>>,
     accounts: Arc<Mutex<Throttle<String>>>,
     audit: Arc<Mutex<Audit>>,
+    /// The step of the one-time code that each user has used last.
+    codes: Arc<Mutex<HashMap<String, u64>>>,
+    /// A file that waits to be taken over.
+    pub(super) import: Arc<Mutex<Option<Waiting>>>,
+    /// Asks the pair.
+    pub(super) pair: Option<Arc<PairSeat>>,
+    /// A code that is shown to a second node.
+    pub(super) offer: Arc<Mutex<Option<Offer>>>,
+    /// Speaks with the pages of the peer.
+    pub(super) share: Option<Share>,
+    /// When something was put in force on trial the last time.
+    pub(super) applied: Arc<Mutex<Option<Instant>>>,
     workers: Arc<Semaphore>,
     desk: Option<Arc<Desk>>,
     /// The state directory.
@@ -66,6 +84,8 @@ pub(super) enum Refused {
     Wait(Duration),
     /// There is no such name with such a password.
     Wrong,
+    /// Until there is a user, only somebody inside may log in.
+    Outside,
 }
 
 impl Site {
@@ -86,6 +106,12 @@ impl Site {
             sources: Arc::default(),
             accounts: Arc::default(),
             audit: Arc::default(),
+            codes: Arc::default(),
+            import: Arc::default(),
+            pair: None,
+            offer: Arc::default(),
+            share: None,
+            applied: Arc::default(),
             workers: Arc::new(Semaphore::new(WORKERS)),
             desk: None,
             state: PathBuf::from("."),
@@ -121,15 +147,35 @@ impl Site {
         Arc::clone(&self.handle.in_force().config)
     }
 
+    /// Name of this node.
+    pub(super) fn node_name(&self) -> String {
+        let in_force = self.handle.in_force();
+        in_force.config.node_part(in_force.node).name.clone()
+    }
+
+    /// For whoever edits later on.
+    pub(super) fn editor(&self) -> Option<Arc<dyn Editor>> {
+        self.editor.clone()
+    }
+
     /// True when pages can change something.
     pub(super) fn is_editable(&self) -> bool {
         self.editor.is_some()
     }
 
     /// Whose name and password these are.
-    pub(super) async fn log_in(&self, from: IpAddr, name: &str, password: &str) -> Result<Account, Refused> {
+    pub(super) async fn log_in(
+        &self,
+        from: IpAddr,
+        name: &str,
+        password: &str,
+        code: &str,
+    ) -> Result<Account, Refused> {
         let name = name.chars().take(NAME).collect::<String>();
         self.may_try(from, &name)?;
+        if self.config().users.is_empty() && !self.is_inside(from) {
+            return Err(Refused::Outside);
+        }
         let permit = self.workers.acquire().await;
         // Whoever asks many times at once finds the doors shut by the first answers.
         self.may_try(from, &name)?;
@@ -138,7 +184,7 @@ impl Site {
         let verify = move || Account::verify(&config, &first, &asked, &given);
         let found = tokio::task::spawn_blocking(verify).await.ok().flatten();
         drop(permit);
-        match found {
+        match found.filter(|account| self.has_right_code(&account.name, code)) {
             Some(account) => {
                 lock(&self.sources).succeeded(&network(from));
                 lock(&self.accounts).succeeded(&name);
@@ -155,6 +201,18 @@ impl Site {
                 Err(Refused::Wrong)
             }
         }
+    }
+
+    /// True when the user needs no one-time code, or this is one that was not used yet.
+    fn has_right_code(&self, name: &str, code: &str) -> bool {
+        let config = self.config();
+        let user = config.users.iter().find(|user| user.name == name);
+        let Some(secret) = user.and_then(|user| user.totp_secret.as_ref()) else { return true };
+        let mut used = lock(&self.codes);
+        used.retain(|known, _| config.users.iter().any(|user| user.name == *known));
+        let last = used.get(name).copied().unwrap_or(0);
+        let step = totp::check(secret.reveal(), code, clock::wall_seconds(), last);
+        step.map(|step| used.insert(name.to_owned(), step)).is_some()
     }
 
     /// Now that the password is known, it is kept in Koi's own way if it was not; the account as it is then.

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,19 +11,20 @@ use rustls::sign::CertifiedKey;
 use tokio_rustls::TlsAcceptor;
 
 use super::auth::Password;
-use super::certificate::{Certificate, InUse, Subject};
+use super::certificate::{Certificate, InUse, Subject, chosen};
 use super::handle::Handle;
 use super::serve;
+use super::share::{self, Share};
 use super::site::Site;
 use super::steward::Steward;
+use crate::config::model::Zone;
 use crate::config::{Config, NodeIndex, Valid};
 use crate::io::config_request::ConfigRequest;
 use crate::io::engine::PagesSeat;
 use crate::io::host_listener::HostListener;
 use crate::io::request::Request;
 use crate::io::{clock, entropy, files};
-use crate::node::snapshot::{InterfaceRow, Snapshot};
-use crate::types::{Duration, Prefix};
+use crate::types::Duration;
 
 /// Name of the file with the password, in the state directory.
 pub const PASSWORD: &str = "web-password";
@@ -35,21 +36,48 @@ const NOTE: &str = "web-cert.note";
 const BLOCKING: usize = 4;
 /// How often the certificate is looked at.
 const RENEWAL: Duration = Duration::from_secs(60);
+/// How often it is seen whether the document is another one.
+const GLANCE: Duration = Duration::from_secs(1);
 
 /// Starts the pages in a thread of their own. The working directory is the state directory.
 ///
 /// # Errors
 /// When password or certificate can be neither read nor made.
 pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
-    let PagesSeat { config, node, host, loopback, ask, ask_pair, in_force, desk, tokens } = seat;
+    let PagesSeat {
+        config,
+        node,
+        host,
+        loopback,
+        ask,
+        ask_pair,
+        in_force,
+        desk,
+        tokens,
+        tell_peer,
+        listen,
+        pair,
+    } = seat;
     let handle = Handle::new(ask, ask_pair, in_force);
     let (asked, question) = (Arc::clone(&desk), |request| Request::Config(Box::new(request)));
     let configure = move |request: ConfigRequest| asked(question(request));
-    let editor = Arc::new(Steward::new(handle.clone(), Box::new(configure)));
-    let first = password().context("the password of the pages")?;
-    let site = Site::new(handle, Some(editor), first, clock::now).with_desk(desk, tokens);
-    let subject = Subject::new(&config.system.hostname, addresses(&config, node));
-    let certificate = InUse::new(certificate(&subject)?);
+    let share = Share::new(tell_peer);
+    let editor = Arc::new(Steward::new(handle.clone(), Box::new(configure), Some(share.clone())));
+    let (password, is_new) = password().context("the password of the pages")?;
+    announce(&config, node, &password, is_new);
+    let mut site =
+        Site::new(handle, Some(Arc::clone(&editor) as _), password, clock::now).with_desk(desk, tokens);
+    site.share = Some(share);
+    site.pair = Some(Arc::new(pair));
+    let sessions = Arc::clone(&site.sessions);
+    let follow = move |drafted| {
+        if let Err(rejected) = editor.follow(drafted) {
+            tracing::info!(?rejected, "the draft of the peer's pages is not taken over");
+        }
+    };
+    listen(Arc::new(move |words: &str| share::answer(&sessions, || stored().ok().flatten(), &follow, words)));
+    let subject = Subject::of(&config);
+    let certificate = InUse::new(present(&config, &subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);
     let own = subject.addresses.first().copied().unwrap_or([0, 0, 0, 0].into());
     let local = SocketAddr::new(own, config.system.web.port);
@@ -57,7 +85,8 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_current_thread().enable_all().max_blocking_threads(BLOCKING).build()?;
     let run = move || {
         runtime.block_on(async move {
-            tokio::spawn(renew(site.handle.clone(), certificate, subject));
+            tokio::spawn(renew(site.handle.clone(), certificate));
+            tokio::spawn(agree(site.clone()));
             if let Some(listener) = loopback {
                 let site = site.clone();
                 let serving = async move {
@@ -75,15 +104,53 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
 }
 
 /// Keeps the certificate true to the firewall's name and addresses, and young enough.
-async fn renew(handle: Handle, in_use: Arc<InUse>, mut subject: Subject) {
+async fn renew(handle: Handle, in_use: Arc<InUse>) {
+    let (mut last, mut since) = (Arc::clone(&handle.in_force().config), Duration::ZERO);
     loop {
-        tokio::time::sleep(RENEWAL).await;
-        if let Some(snapshot) = handle.snapshot().await {
-            subject = Subject::new(&snapshot.hostname, present_addresses(&snapshot));
+        tokio::time::sleep(GLANCE).await;
+        since += GLANCE;
+        let config = Arc::clone(&handle.in_force().config);
+        if since < RENEWAL && Arc::ptr_eq(&config, &last) {
+            continue;
         }
-        match certificate(&subject) {
+        since = Duration::ZERO;
+        match present(&config, &Subject::of(&config)) {
             Ok(certificate) => in_use.exchange(certificate),
             Err(error) => tracing::error!("the certificate of the pages: {error:#}"),
+        }
+        last = config;
+    }
+}
+
+/// The certificate that the document chooses; without one, or when it cannot be used, the node's own.
+fn present(config: &Config, subject: &Subject) -> anyhow::Result<Arc<CertifiedKey>> {
+    match chosen(config) {
+        Some(Ok(certified)) => Ok(certified),
+        Some(Err(error)) => {
+            tracing::error!("the chosen certificate cannot be used: {error:#}");
+            certificate(subject)
+        }
+        None => certificate(subject),
+    }
+}
+
+/// Asks the peer now and then for what it knows. The node that does not serve has the other one's certificate, as long
+/// as it is for the same names, so that a browser sees the same one after a takeover.
+async fn agree(site: Site) {
+    loop {
+        tokio::time::sleep(share::ROUND).await;
+        let Some(pair) = site.handle.pair().await.filter(|pair| pair.paired) else { continue };
+        let Some(share) = site.share.clone() else { continue };
+        let (sessions, subject) = (Arc::clone(&site.sessions), Subject::of(&site.config()));
+        let asking = move || {
+            let theirs = share.catch_up(&sessions)?;
+            let ours = stored().ok().flatten();
+            let same = ours.is_some_and(|ours| ours.certificate == theirs.certificate);
+            let good = theirs.serves(&subject, clock::wall_seconds()) && theirs.certified_key().is_ok();
+            (!pair.leads && !same && good).then(|| keep(&theirs))
+        };
+        if let Ok(Some(Err(error))) = tokio::task::spawn_blocking(asking).await {
+            tracing::warn!("the peer's certificate cannot be kept: {error:#}");
         }
     }
 }
@@ -94,23 +161,39 @@ fn log(result: io::Result<()>) {
     }
 }
 
-/// The password of the first start.
-fn password() -> anyhow::Result<Password> {
+/// Says where the machine is set up, while nobody has; and the code for that when it was made just now.
+fn announce(config: &Valid<Config>, node: NodeIndex, password: &Password, is_new: bool) {
+    if !config.users.is_empty() {
+        return;
+    }
+    let lans = config.interface_ids().zip(&config.interfaces).filter(|(_, part)| part.zone == Zone::Lan);
+    let addresses: Vec<String> =
+        lans.flat_map(|(id, _)| config.addresses(node, id)).map(|prefix| prefix.addr().to_string()).collect();
+    let addresses = addresses.join(", ");
+    if is_new {
+        let code = password.reveal();
+        tracing::warn!(%addresses, %code, "nobody can log in yet: from LAN, as admin, with this code, until there is a user");
+    } else {
+        tracing::warn!(%addresses, "nobody can log in yet: from LAN, as admin, with the code in {PASSWORD} of the state directory");
+    }
+}
+
+/// The password of the first start, and whether it is new.
+fn password() -> anyhow::Result<(Password, bool)> {
     if let Some(stored) = read(PASSWORD)?.as_deref().and_then(Password::from_stored) {
-        return Ok(stored);
+        return Ok((stored, false));
     }
     let mut random = [0; 24];
     entropy::fill(&mut random)?;
     let password = Password::from_random(random);
     files::write_atomically(Path::new(PASSWORD), format!("{}\n", password.reveal()).as_bytes())?;
-    Ok(password)
+    Ok((password, true))
 }
 
 /// The stored certificate, when it is for this subject and can be used; else a new one.
 fn certificate(subject: &Subject) -> anyhow::Result<Arc<CertifiedKey>> {
     let now = clock::wall_seconds();
-    if let (Some(note), Some(certificate), Some(key)) = (read(NOTE)?, read(CERTIFICATE)?, read(KEY)?) {
-        let stored = Certificate { certificate, key, note };
+    if let Some(stored) = stored()? {
         match stored.certified_key() {
             Ok(certified) if stored.serves(subject, now) => return Ok(certified),
             Ok(_) => tracing::info!("a new certificate for the pages: name, addresses or date have changed"),
@@ -118,25 +201,22 @@ fn certificate(subject: &Subject) -> anyhow::Result<Arc<CertifiedKey>> {
         }
     }
     let made = Certificate::make(subject, now)?;
-    for (name, text) in [(KEY, &made.key), (CERTIFICATE, &made.certificate), (NOTE, &made.note)] {
-        files::write_atomically(Path::new(name), text.as_bytes()).context(name)?;
-    }
+    keep(&made)?;
     made.certified_key()
 }
 
-/// Own and virtual ones: a browser comes by either.
-fn addresses(config: &Valid<Config>, node: NodeIndex) -> impl Iterator<Item = IpAddr> {
-    let own = config.interface_ids().flat_map(move |id| config.addresses(node, id));
-    let virtual_ones = config.virtual_ips().flat_map(|(_, vip)| &vip.addresses);
-    own.chain(virtual_ones).map(Prefix::addr)
+/// The certificate in the state directory.
+fn stored() -> anyhow::Result<Option<Certificate>> {
+    let (note, certificate, key) = (read(NOTE)?, read(CERTIFICATE)?, read(KEY)?);
+    let parts = note.zip(certificate).zip(key);
+    Ok(parts.map(|((note, certificate), key)| Certificate { certificate, key, note }))
 }
 
-fn present_addresses(snapshot: &Snapshot) -> impl Iterator<Item = IpAddr> {
-    let of_one = |interface: &InterfaceRow| {
-        let virtual_ones = interface.virtual_ips.iter().flat_map(|vip| &vip.addresses);
-        interface.addresses.iter().chain(virtual_ones).map(Prefix::addr).collect::<Vec<_>>()
-    };
-    snapshot.interfaces.iter().flat_map(of_one)
+fn keep(made: &Certificate) -> anyhow::Result<()> {
+    for (name, text) in [(KEY, &made.key), (CERTIFICATE, &made.certificate), (NOTE, &made.note)] {
+        files::write_atomically(Path::new(name), text.as_bytes()).context(name)?;
+    }
+    Ok(())
 }
 
 fn read(name: &str) -> anyhow::Result<Option<String>> {
@@ -144,29 +224,5 @@ fn read(name: &str) -> anyhow::Result<Option<String>> {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).context(name.to_owned()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::{Compiled, Offload, Shard};
-    use crate::types::{Instant, Seed};
-
-    #[test]
-    fn the_certificate_is_for_own_and_virtual_addresses_at_the_start_and_at_each_look() {
-        let config = Arc::new(crate::config::load(include_str!("../../configs/pair.toml")).unwrap());
-        let node = config.node(Some("alpha")).unwrap();
-        let at_first = Subject::new(&config.system.hostname, addresses(&config, node));
-        let vips = config.virtual_ips().flat_map(|(_, vip)| &vip.addresses);
-        let own = config.interface_ids().flat_map(|id| config.addresses(node, id));
-        let link_local = |address: &IpAddr| matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local());
-        for address in vips.chain(own).map(Prefix::addr).filter(|address| !link_local(address)) {
-            assert!(at_first.addresses.contains(&address), "{address}");
-        }
-        let ports = config.node_part(node).ports.len();
-        let compiled = Compiled::new(Arc::clone(&config), node, 1, vec![Offload::NONE; ports]);
-        let snapshot = Shard::new(Arc::new(compiled), Seed([1, 2]), Instant::ZERO).snapshot(Instant::ZERO);
-        assert_eq!(Subject::new(&snapshot.hostname, present_addresses(&snapshot)), at_first);
     }
 }

@@ -368,6 +368,10 @@ mod tests {
     #[test]
     fn the_pair_is_shown_with_what_should_be_put_right() {
         let html = page(Part::Carp, busy_router());
+        assert!(!html.contains("not sure of the time"));
+        let mut doubtful = busy_router();
+        doubtful.snapshot.doubt = Some("The firewall is not sure of the time.".into());
+        assert!(page(Part::Dashboard, doubtful).contains("not sure of the time"));
         for fact in [
             "role active",
             "epoch 41",

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
+use super::share::{Drafted, Share};
 use super::site::lock;
 use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
@@ -33,11 +34,36 @@ pub(super) struct Steward {
     /// One edit at a time; and the candidate that was read last, which is seldom another one.
     last: Mutex<Option<(String, Arc<Valid<Config>>)>>,
     editing: Mutex<()>,
+    /// The pages of the peer, which have the same draft.
+    peer: Option<Share>,
 }
 
 impl Steward {
-    pub fn new(handle: Handle, configure: Box<Configure>) -> Self {
-        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default() }
+    pub fn new(handle: Handle, configure: Box<Configure>, peer: Option<Share>) -> Self {
+        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default(), peer }
+    }
+
+    /// The peer has the same draft from now on: the one that was made of this edition.
+    fn tell_draft(&self, edition: &str, who: &Author) {
+        let Some(peer) = &self.peer else { return };
+        let has = self.standing().is_ok_and(|standing| standing.candidate.is_some());
+        let text = if has { self.shown(Version::Candidate).ok().map(|(text, _)| text) } else { None };
+        peer.drafted(Drafted { edition: edition.to_owned(), text, author: who.clone() });
+    }
+
+    /// Takes over the draft of the peer, when ours is the edition that it was made of.
+    pub fn follow(&self, drafted: Drafted) -> Result<(), Rejected> {
+        let Drafted { edition, text, author } = drafted;
+        let (_guard, candidate) = self.based_on(&edition)?;
+        match text {
+            Some(text) => {
+                self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author }).map(drop)
+            }
+            None if self.standing()?.candidate.is_some() => {
+                self.ask(ConfigRequest::Discard { change: None }).map(drop)
+            }
+            None => Ok(()),
+        }
     }
 
     fn ask(&self, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
@@ -140,19 +166,32 @@ impl Editor for Steward {
     fn save(&self, who: &Author, edition: &str, document: Valid<Config>) -> Result<(), Rejected> {
         let (_guard, candidate) = self.based_on(edition)?;
         if document == *self.handle.in_force().config {
-            return match self.standing()?.candidate {
-                Some(_) => self.ask(ConfigRequest::Discard { change: None }).map(drop),
-                None => Ok(()),
-            };
+            if self.standing()?.candidate.is_some() {
+                self.ask(ConfigRequest::Discard { change: None })?;
+            }
+        } else {
+            let text = amend::rewrite(&candidate.text, &document);
+            self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() })?;
         }
-        let text = amend::rewrite(&candidate.text, &document);
-        self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() }).map(drop)
+        self.tell_draft(edition, who);
+        Ok(())
     }
 
     fn apply(&self, who: &Author, edition: &str, confirm_within: Option<u32>) -> Result<(), Rejected> {
         let _guard = self.based_on(edition)?;
         let within = |seconds: u32| Confirmation::Seconds(seconds.into());
-        self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))
+        self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))?;
+        self.tell_draft(edition, who);
+        Ok(())
+    }
+
+    fn adopt(&self, who: &Author, document: Valid<Config>) -> Result<(), Rejected> {
+        if self.standing()?.candidate.is_some() {
+            return Err(Rejected::Stale);
+        }
+        let edition = self.candidate()?.document.hash();
+        self.save(who, &edition, document)?;
+        self.apply_version(who, Version::Candidate, Confirmation::Never)
     }
 
     fn confirm(&self) -> Result<(), Rejected> {
@@ -164,7 +203,22 @@ impl Editor for Steward {
             Some(_) => ConfigRequest::Rollback { author: who.clone() },
             None => ConfigRequest::Discard { change: None },
         };
-        self.ask(request).map(drop)
+        let edition = self.candidate().map_or_else(|_| String::new(), |candidate| candidate.document.hash());
+        self.ask(request)?;
+        self.tell_draft(&edition, who);
+        Ok(())
+    }
+
+    fn discard_one(&self, who: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
+        let _guard = self.based_on(edition)?;
+        self.ask(ConfigRequest::Discard { change: Some(change) })?;
+        self.tell_draft(edition, who);
+        Ok(())
+    }
+
+    fn label(&self, revision: &str, label: &str) -> Result<(), Rejected> {
+        let (revision, label) = (revision.to_owned(), label.to_owned());
+        self.ask(ConfigRequest::Label { revision, label }).map(drop)
     }
 
     fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected> {

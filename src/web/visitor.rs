@@ -94,6 +94,11 @@ impl Posted {
         self.0.iter().find(|(field, _)| field == name).map(|(_, text)| text.as_str())
     }
 
+    /// What stands in each field of this name.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(field, _)| field == name).map(|(_, text)| text.as_str())
+    }
+
     /// The edition that the form was made from.
     pub fn edition(&self) -> &str {
         self.get("edition").unwrap_or_default()
@@ -109,7 +114,7 @@ impl<S: Send + Sync> FromRequestParts<S> for Posted {
 
 /// The address of the client.
 pub(super) fn address(extensions: &Extensions) -> IpAddr {
-    let peer = extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(Peer(peer))| peer.ip());
+    let peer = extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.address.ip());
     peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
 }
 

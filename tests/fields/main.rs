@@ -6,18 +6,20 @@
 
 mod explain;
 mod gateways;
+mod names;
 mod nat;
 mod pair;
 mod policy;
 mod rig;
+mod schedules;
 mod shown;
 mod states;
 mod timers;
 
 use std::time::Duration;
 
-use koi::wire::{Drop, Transport};
-use rig::{Rig, STATION, syn, udp};
+use koi::wire::{Drop, Transport, tcp_flags};
+use rig::{Rig, STATION, Sent, syn, tcp, udp};
 
 const WAN: u8 = 0;
 const LAN: u8 = 1;
@@ -254,6 +256,28 @@ fn anti_lockout_and_the_web_port_keep_the_page_reachable() {
     let elsewhere =
         ("protocol = \"udp\"\ndestination_port = \"7000\"", "protocol = \"tcp\"\ndestination_port = \"443\"");
     assert!(!reached(&[("[system.web]", "anti_lockout = false\n[system.web]"), elsewhere], 443));
+}
+
+#[test]
+fn a_connection_to_the_pages_that_this_node_does_not_know_is_reset_and_no_other() {
+    let answers = |edits: &[(&str, &str)], from: &str, port: u16| {
+        let mut rig = rig(edits);
+        let sent = rig.packet(LAN, tcp((from, 5000), ("192.168.1.1", port), "A", 1000, 2000));
+        let packets = sent.iter().filter_map(Sent::ip);
+        let resets = packets.filter(|packet| {
+            matches!(packet.layout.transport, Transport::Tcp { flags, .. } if flags & tcp_flags::RST != 0)
+        });
+        resets.count()
+    };
+    assert_eq!(answers(&[], CLIENT, 443), 1);
+    assert_eq!(answers(&[], CLIENT, 22), 0);
+    // Somebody must be let in somewhere: from outside.
+    let shut = [
+        ("[system.web]", "anti_lockout = false\n[system.web]"),
+        ("protocol = \"udp\"\ndestination_port = \"7000\"", "protocol = \"tcp\"\ndestination_port = \"443\""),
+        ("action = \"pass\"", "action = \"block\""),
+    ];
+    assert_eq!(answers(&shut, CLIENT, 443), 0, "nobody may begin one either");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Fields of rules, aliases and groups that only a whole router shows.
 
+use koi::types::WallTime;
 use koi::wire::{Drop, Packet, Transport, tcp_flags};
 
 use crate::rig::{Rig, Sent, echo, syn, tcp, udp};
@@ -222,7 +223,7 @@ description = "Mapping"
 #[test]
 fn what_was_written_for_people_is_shown() {
     let compiled = crate::rig::compile(&with_rules(&format!("{PASS_LAN}{DESCRIBED}")), 1);
-    let policy = koi::node::policy(&compiled, &koi::node::RuleCounts::default());
+    let policy = koi::node::policy(&compiled, &koi::node::RuleCounts::default(), WallTime::default());
     assert_eq!(policy.groups[0].description, "Both offices");
     assert_eq!((policy.tables[0].description.as_str(), policy.tables[0].ranges), ("In the cellar", 1));
     let shown: Vec<(u32, &str)> =
@@ -245,7 +246,7 @@ fn rules_count_what_they_do() {
     rig.packet(WAN, udp((FAR, 53), ("198.51.100.2", 7000), b"x"));
     let counts = rig.shard.rule_counts(rig.now);
     let compiled = crate::rig::compile(&with_rules(&format!("{PASS_LAN}{block}")), 1);
-    let rows = koi::node::policy(&compiled, &counts).rules;
+    let rows = koi::node::policy(&compiled, &counts, WallTime::default()).rules;
     let row = |id: u32| rows.iter().find(|row| row.id == id).unwrap();
     let pass = row(1_000_001);
     assert_eq!((pass.evaluations, pass.states, pass.states_made, pass.packets), (1, 1, 1, 3));

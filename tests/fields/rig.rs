@@ -8,7 +8,7 @@ use std::time::Duration;
 use etherparse::PacketBuilder;
 use koi::config;
 use koi::node::{Command, Compiled, Offload, Outbox, Shard};
-use koi::types::{Instant, MacAddr, PortId, Seed};
+use koi::types::{Instant, MacAddr, PortId, Seed, WallTime};
 use koi::wire::{FrameBuf, Packet, Parsed};
 
 /// The MAC address of every station.
@@ -37,6 +37,20 @@ impl Sent {
     }
 }
 
+/// As it is at a moment of the calendar.
+pub fn compile_at(document: &str, epoch: u32, at: &str) -> Compiled {
+    let compiled = compile(document, epoch);
+    let conditions = config::Conditions::at(&compiled.config, wall(at));
+    compiled.renewed(epoch, Arc::new(conditions))
+}
+
+/// A moment of the calendar in UTC: `2026-11-23 09:00`.
+pub fn wall(at: &str) -> WallTime {
+    let civil: jiff::civil::DateTime = at.parse().unwrap();
+    let seconds = jiff::tz::TimeZone::UTC.to_timestamp(civil).unwrap().as_second();
+    WallTime::from_secs(seconds as u64)
+}
+
 pub fn compile(document: &str, epoch: u32) -> Compiled {
     let valid = config::load(document).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let node = valid.node(None).or_else(|_| valid.node(Some("alpha"))).unwrap();
@@ -46,7 +60,10 @@ pub fn compile(document: &str, epoch: u32) -> Compiled {
 
 impl Rig {
     pub fn new(document: &str) -> Self {
-        let compiled = compile(document, 1);
+        Rig::with(compile(document, 1))
+    }
+
+    pub fn with(compiled: Compiled) -> Self {
         let ports = compiled.offloads.len();
         let macs = (0..ports)
             .map(|port| compiled.links.iter().find(|link| link.port == PortId(port as u8)))
@@ -68,7 +85,18 @@ impl Rig {
 
     /// Puts another document in force.
     pub fn apply(&mut self, document: &str, epoch: u32) {
-        let command = Command::Apply(Arc::new(compile(document, epoch)), Box::new(|()| {}));
+        self.put_in_force(compile(document, epoch));
+    }
+
+    /// Puts it in force.
+    pub fn put_in_force(&mut self, compiled: Compiled) {
+        let command = Command::Apply(Arc::new(compiled), Box::new(|()| {}));
+        self.shard.handle_command(self.now, command, &mut self.out);
+    }
+
+    /// The same document under other circumstances.
+    pub fn renew(&mut self, compiled: Compiled) {
+        let command = Command::Renew(Arc::new(compiled), Box::new(|()| {}));
         self.shard.handle_command(self.now, command, &mut self.out);
     }
 
@@ -98,6 +126,11 @@ impl Rig {
     pub fn stop(&mut self) -> Vec<Sent> {
         self.shard.handle_stop(self.now, &mut self.out);
         self.collect()
+    }
+
+    /// What the router's own stack is given.
+    pub fn host(&mut self) -> usize {
+        self.out.host.drain(..).count()
     }
 
     /// A packet of the router's own stack.

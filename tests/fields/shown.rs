@@ -84,13 +84,45 @@ fn a_pass_rule_s_log_and_description_are_a_line_in_the_log_for_each_flow() {
     for log in [false, true] {
         let edit = format!("action = \"pass\"\nlog = {log}\ndescription = \"Out with it\"\n");
         let mut rig = rig(&[("action = \"pass\"\n", &edit)]);
-        rig.shard.take_notices().for_each(drop);
+        rig.shard.take_records().for_each(drop);
         for _ in 0..3 {
             rig.packet(LAN, syn((CLIENT, 5000), (FAR, 80), 1460));
         }
-        let lines: Vec<String> = rig.shard.take_notices().map(|notice| notice.text).collect();
-        let expected = format!("pass tcp {CLIENT}:5000 -> {FAR}:80 by rule 1000001 (Out with it)");
+        let compiled = crate::rig::compile(&document(&[("action = \"pass\"\n", &edit)]), 1);
+        let lines: Vec<String> =
+            rig.shard.take_records().map(|record| koi::node::log_row(&compiled, &record, 0).text()).collect();
+        let expected =
+            format!("pass in on lan tcp {CLIENT}:5000 -> {FAR}:80 S length 44, rule 1000001 (Out with it)");
         assert_eq!(lines, if log { vec![expected] } else { Vec::new() }, "one line for one flow");
+    }
+}
+
+#[test]
+fn only_answers_of_what_it_asked_itself_reach_the_router_s_services() {
+    let mut rig = rig(&[]);
+    let own = "198.51.100.2";
+    // Whoever knocks at an open port of the rules is told that nobody is there.
+    let sent = rig.packet(0, udp((FAR, 53), (own, 7000), b"x"));
+    assert_eq!((rig.host(), sent.len()), (0, 1));
+    assert!(rig.own_packet(udp((own, 50_000), (FAR, 53), b"question")).iter().any(|sent| sent.port == 0));
+    rig.packet(0, udp((FAR, 53), (own, 50_000), b"answer"));
+    assert_eq!(rig.host(), 1);
+    rig.packet(0, udp((FAR, 53), (own, 50_001), b"answer"));
+    rig.packet(0, udp(("9.9.9.9", 53), (own, 50_000), b"answer"));
+    assert_eq!(rig.host(), 0);
+}
+
+#[test]
+fn what_the_default_rules_drop_is_in_the_log_unless_nobody_wants_it() {
+    for log in [true, false] {
+        let edit = format!("[system]\nlogging.default_block = {log}");
+        let mut rig = rig(&[("[system]", &edit)]);
+        rig.packet(0, udp((FAR, 53), ("198.51.100.2", 7001), b"x"));
+        assert_eq!(rig.shard.drops_of(Drop::BlockedIn), 1, "counted in any case");
+        let records = rig.shard.records(0, 100);
+        assert_eq!(records.len(), usize::from(log));
+        assert_eq!(records.first().map(|record| record.id), log.then_some(1));
+        assert_eq!(rig.shard.take_records().count(), usize::from(log));
     }
 }
 

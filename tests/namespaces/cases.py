@@ -13,6 +13,7 @@ import imported
 import joining
 import keeping
 import operations
+import services
 from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, SRV4, SRV6, WWW4, WWW6, PREFIX,
                       Failed, run, until)
 
@@ -346,7 +347,7 @@ def small_mtu(net):
 
 
 #: Cases about what only Koi has.
-KOI_ONLY = {page, reload, *operations.CASES, *carp.CASES, *joining.CASES, *imported.CASES, *keeping.CASES}
+KOI_ONLY = {page, reload, *operations.CASES, *services.CASES, *carp.CASES, *joining.CASES, *imported.CASES, *keeping.CASES}
 #: Cases about what others do with each other.
 KERNEL_ONLY = {carp.control}
 
@@ -354,6 +355,7 @@ KERNEL_ONLY = {carp.control}
 USUAL = [ping, nothing_comes_in, curl, ssh, traceroute, scan, page, reload, iperf, transfer, captures]
 OTHERS = [
     ("operate", {}, operations.CASES),
+    ("services", {}, services.CASES),
     ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
     ("joining", {}, joining.CASES),

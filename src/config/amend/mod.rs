@@ -90,6 +90,18 @@ pub fn unmask(edited: &Config, original: &Config) -> Config {
             user.password_hash = known.password_hash.clone();
         }
     }
+    let masked =
+        |secret: &Option<super::model::Secret>| secret.as_ref().is_some_and(|it| it.reveal() == MASK);
+    for user in edited.users.iter_mut().filter(|user| masked(&user.totp_secret)) {
+        if let Some(known) = original.users.iter().find(|known| known.name == user.name) {
+            user.totp_secret.clone_from(&known.totp_secret);
+        }
+    }
+    for entry in edited.certificates.iter_mut().filter(|entry| entry.private_key.reveal() == MASK) {
+        if let Some(known) = original.certificates.iter().find(|known| known.name == entry.name) {
+            entry.private_key = known.private_key.clone();
+        }
+    }
     edited
 }
 

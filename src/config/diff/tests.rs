@@ -103,6 +103,7 @@ fn one_alias_with_an_empty_member_becomes_two_with_members() {
     let entry =
         |value: &str, description: &str| AliasEntry { value: value.into(), description: description.into() };
     let alias = |name: &str, entries: &[AliasEntry]| Alias {
+        file: None,
         name: name.into(),
         kind: AliasKind::Host,
         entries: entries.to_vec(),

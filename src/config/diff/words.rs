@@ -13,7 +13,7 @@ pub const MASK: &str = "***";
 const SHOWN: usize = 120;
 
 /// Keys whose values must not be seen.
-const SECRETS: [&str; 3] = ["password", "password_hash", "secret"];
+const SECRETS: [&str; 4] = ["password", "password_hash", "secret", "private_key"];
 
 /// True for the name of a field that holds a secret.
 pub fn is_secret(field: &str) -> bool {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::AddressRange;
 use super::is_default;
 use crate::types::{PortRange, Prefix};
+use crate::wire::dns::Name;
 
 /// `[[alias]]`: a name that rules write where addresses or ports stand.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -17,6 +18,9 @@ pub struct Alias {
     /// What it stands for.
     #[serde(rename = "type")]
     pub kind: AliasKind,
+    /// A file with its members, one a line, that each node reads from its own disk (pfSense's URL tables).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub file: Option<String>,
     /// Its members; other aliases of its type among them.
     #[serde(default, skip_serializing_if = "is_default")]
     pub entries: Vec<AliasEntry>,
@@ -29,19 +33,21 @@ pub struct Alias {
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum AliasKind {
-    /// Addresses and ranges of addresses.
+    /// Addresses, ranges of addresses, and names of hosts.
     Host,
-    /// Networks, addresses and ranges of addresses.
+    /// Networks, addresses, ranges of addresses, and names of hosts.
     Network,
     /// Ports and ranges of ports.
     Port,
+    /// The networks, addresses and ranges of addresses of a file.
+    Urltable,
 }
 
 /// A member of an alias: a text, or `{ value = "...", description = "..." }`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(from = "Written", into = "Written")]
 pub struct AliasEntry {
-    /// An address, a network, a range, a port, or the name of another alias.
+    /// An address, a network, a range, a port, the name of a host or of another alias.
     pub value: String,
     /// For people.
     pub description: String,
@@ -71,6 +77,8 @@ pub enum Member {
     Range(AddressRange),
     /// Ports.
     Ports(PortRange),
+    /// All addresses of a host.
+    Name(Name),
     /// All members of another alias.
     Alias(String),
 }
@@ -88,19 +96,24 @@ impl AliasEntry {
                     return Ok(Member::Ports(range));
                 }
             }
-            AliasKind::Host | AliasKind::Network => {
+            AliasKind::Host | AliasKind::Network | AliasKind::Urltable => {
                 if let Ok(address) = value.parse::<IpAddr>() {
                     return Ok(Member::Prefix(Prefix::from(address)));
                 }
                 if let Ok(range) = value.parse() {
                     return Ok(Member::Range(range));
                 }
-                if let (AliasKind::Network, Ok(prefix)) = (kind, value.parse::<Prefix>()) {
+                if let (AliasKind::Network | AliasKind::Urltable, Ok(prefix)) =
+                    (kind, value.parse::<Prefix>())
+                {
                     return Ok(Member::Prefix(prefix));
+                }
+                if let (AliasKind::Host | AliasKind::Network, Some(name)) = (kind, host_name(value)) {
+                    return Ok(Member::Name(name));
                 }
             }
         }
-        if is_alias_name(value) {
+        if is_alias_name(value) && kind != AliasKind::Urltable {
             return Ok(Member::Alias(value.into()));
         }
         Err(format!("\"{value}\" is not {}.", kind.members()))
@@ -111,9 +124,27 @@ impl AliasKind {
     /// What may stand in it, in words.
     pub const fn members(self) -> &'static str {
         match self {
-            AliasKind::Host => "an address, a range of addresses or an alias",
-            AliasKind::Network => "a network, an address, a range of addresses or an alias",
+            AliasKind::Host => "an address, a range of addresses, the name of a host or an alias",
+            AliasKind::Network => {
+                "a network, an address, a range of addresses, the name of a host or an alias"
+            }
             AliasKind::Port => "a port, a range of ports or an alias",
+            AliasKind::Urltable => "a network, an address or a range of addresses",
+        }
+    }
+
+    /// May names of hosts stand in it?
+    pub const fn has_names(self) -> bool {
+        matches!(self, AliasKind::Host | AliasKind::Network)
+    }
+
+    /// As it is written.
+    pub const fn word(self) -> &'static str {
+        match self {
+            AliasKind::Host => "host",
+            AliasKind::Network => "network",
+            AliasKind::Port => "port",
+            AliasKind::Urltable => "urltable",
         }
     }
 
@@ -121,6 +152,14 @@ impl AliasKind {
     pub const fn mixes(self, other: AliasKind) -> bool {
         matches!(self, AliasKind::Port) == matches!(other, AliasKind::Port)
     }
+}
+
+/// The name of a host has a dot in it, or it would be an alias's, and a letter in its last part, or it would be a
+/// misspelt address.
+pub fn host_name(text: &str) -> Option<Name> {
+    let last = text.trim_end_matches('.').rsplit('.').next().unwrap_or(text);
+    let is_name = text.contains('.') && last.bytes().any(|byte| byte.is_ascii_alphabetic());
+    if is_name { Name::new(text) } else { None }
 }
 
 /// pfSense's form of a name: letters, digits and underscores, a letter among them, fewer than 32. Digits alone would

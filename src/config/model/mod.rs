@@ -4,9 +4,11 @@
 //! Optional fields that have their default value are not written out.
 
 mod alias;
+mod certificate;
 mod endpoint;
 mod gateway;
 mod interface;
+mod logging;
 mod nat;
 mod node;
 mod outbound;
@@ -14,6 +16,7 @@ mod pair;
 mod protocol;
 mod routing;
 mod rule;
+mod schedule;
 mod secret;
 mod system;
 mod timeouts;
@@ -22,10 +25,12 @@ mod virtual_ip;
 
 use serde::{Deserialize, Serialize};
 
-pub use alias::{Alias, AliasEntry, AliasKind, Member, is_alias_name};
+pub use alias::{Alias, AliasEntry, AliasKind, Member, host_name, is_alias_name};
+pub use certificate::Certificate;
 pub use endpoint::{AddressRange, Endpoint, Place, Ports};
 pub use gateway::{FailoverStates, Gateway, GatewayGroup, GroupMember, KillStates, Trigger, Watching};
 pub use interface::{Interface, InterfaceGroup, Zone};
+pub use logging::{Facility, Logging, Service, Severity};
 pub use nat::{Association, Npt, OneToOne, PortForward, Reflection, Target};
 pub use node::{Driver, Node, NodeInterface, Port};
 pub use outbound::{Outbound, OutboundMode, OutboundRule, Pool};
@@ -33,6 +38,7 @@ pub use pair::Pair;
 pub use protocol::{Dscp, IcmpKind, Protocol, TcpFlags};
 pub use routing::Route;
 pub use rule::{Action, Interfaces, Rule, RuleDirection, RuleFamily, StatePolicy, StateType};
+pub use schedule::{Hours, MonthDay, Schedule, TimeRange, Weekday};
 pub use secret::Secret;
 pub use system::{System, Web};
 pub use timeouts::{Optimization, SetTimeouts, Timeouts};
@@ -77,6 +83,9 @@ pub struct Config {
     /// Names for addresses and ports.
     #[serde(rename = "alias", default, skip_serializing_if = "is_default")]
     pub aliases: Vec<Alias>,
+    /// Hours in which rules are in force.
+    #[serde(rename = "schedule", default, skip_serializing_if = "is_default")]
+    pub schedules: Vec<Schedule>,
     /// Filter rules; within a tab the first match wins.
     #[serde(rename = "rule", default, skip_serializing_if = "is_default")]
     pub rules: Vec<Rule>,
@@ -95,6 +104,9 @@ pub struct Config {
     /// Who may see and change this firewall.
     #[serde(rename = "user", default, skip_serializing_if = "is_default")]
     pub users: Vec<User>,
+    /// What the pages may prove their name with.
+    #[serde(rename = "certificate", default, skip_serializing_if = "is_default")]
+    pub certificates: Vec<Certificate>,
 }
 
 /// For `skip_serializing_if`: what has its default value is not written out.

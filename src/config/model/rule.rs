@@ -93,6 +93,9 @@ pub struct Rule {
     /// forward's.
     #[serde(default, skip_serializing_if = "is_default")]
     pub port_forward: Option<RuleId>,
+    /// The [`super::Schedule`] in whose hours the rule is in force.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub schedule: Option<String>,
     /// A block: its drops stand among the recent ones. A pass: each flow that begins is a line in the log.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
@@ -102,6 +105,9 @@ pub struct Rule {
     /// For people.
     #[serde(default, skip_serializing_if = "is_default")]
     pub description: String,
+    /// For people: a bar with these words stands above the rule on its tab (pfSense's separator).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub separator: String,
 }
 
 impl Rule {
@@ -135,9 +141,11 @@ impl Rule {
             gateway: None,
             disable_reply_to: false,
             port_forward: None,
+            schedule: None,
             log: false,
             disabled: false,
             description: String::new(),
+            separator: String::new(),
         }
     }
 }

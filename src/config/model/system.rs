@@ -1,8 +1,10 @@
 //! `[system]`: the firewall as a whole.
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
-use super::{KillStates, Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
+use super::{KillStates, Logging, Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
 use crate::config::defaults;
 use crate::types::{ReleaseKey, ReleaseVersion};
 
@@ -49,9 +51,24 @@ pub struct System {
     /// Answers to flows that come in by a WAN go where the routes lead, not back by that WAN's gateway.
     #[serde(skip_serializing_if = "is_default")]
     pub disable_reply_to: bool,
+    /// The time zone that schedules and dates go by, as the IANA database calls it.
+    #[serde(skip_serializing_if = "is_default_zone")]
+    pub timezone: String,
+    /// Servers that say what time it is: addresses, or names of hosts.
+    #[serde(skip_serializing_if = "is_default")]
+    pub time_servers: Vec<String>,
+    /// Servers that the firewall asks what names stand for.
+    #[serde(skip_serializing_if = "is_default")]
+    pub dns_servers: Vec<IpAddr>,
+    /// Flows live on when the schedule of their rule ends.
+    #[serde(skip_serializing_if = "is_default")]
+    pub schedules_keep_states: bool,
     /// The status page.
     #[serde(skip_serializing_if = "is_default")]
     pub web: Web,
+    /// The firewall log.
+    #[serde(skip_serializing_if = "is_default")]
+    pub logging: Logging,
     /// pf's timers, where they are to be others than the profile's.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: SetTimeouts,
@@ -63,6 +80,13 @@ pub struct System {
 pub struct Web {
     /// HTTPS port on the router's own addresses.
     pub port: u16,
+    /// The certificate that the pages use; one that each node makes for itself when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub certificate: Option<String>,
+}
+
+fn is_default_zone(zone: &str) -> bool {
+    zone == defaults::TIMEZONE
 }
 
 impl System {
@@ -82,6 +106,11 @@ impl Default for System {
             version_floor: None,
             nat_reflection: Reflection::Disable,
             one_to_one_reflection: false,
+            timezone: defaults::TIMEZONE.into(),
+            time_servers: Vec::new(),
+            dns_servers: Vec::new(),
+            schedules_keep_states: false,
+            logging: Logging::default(),
             web: Web::default(),
             optimization: Optimization::Normal,
             state_policy: StatePolicy::IfBound,
@@ -97,6 +126,6 @@ impl Default for System {
 
 impl Default for Web {
     fn default() -> Self {
-        Web { port: defaults::WEB_PORT }
+        Web { port: defaults::WEB_PORT, certificate: None }
     }
 }

@@ -18,6 +18,9 @@ pub struct User {
     /// Argon2id in the PHC text form; bcrypt or SHA-512 crypt when it came from another firewall and nobody has logged in
     /// with it yet.
     pub password_hash: Secret,
+    /// Base32: whoever logs in also types the code that an authenticator makes of it (RFC 6238).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub totp_secret: Option<Secret>,
     /// Kept, but may not log in.
     #[serde(default, skip_serializing_if = "is_default")]
     pub disabled: bool,

@@ -2,8 +2,9 @@
 
 use super::names::{Unique, unknown};
 use super::{Report, Scene};
-use crate::config::defaults::{ALIAS_ENTRY_LIMIT, ALIAS_LIMIT};
-use crate::config::model::{Alias, Member, is_alias_name};
+use crate::config::Aliases;
+use crate::config::defaults::{ALIAS_ENTRY_LIMIT, ALIAS_LIMIT, NAME_LIMIT};
+use crate::config::model::{Alias, AliasKind, Member, is_alias_name};
 
 /// Words that mean something else where an alias may stand.
 const RESERVED: [&str; 8] = ["any", "self", "port", "pass", "tcp", "udp", "icmp", "none"];
@@ -13,6 +14,8 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
     report.bound("alias", "aliases", config.aliases.len(), ALIAS_LIMIT);
     let entries = config.aliases.iter().map(|alias| alias.entries.len()).sum();
     report.bound("alias", "entries of aliases", entries, ALIAS_ENTRY_LIMIT);
+    let hosts = Aliases::names(config, NAME_LIMIT + 1).len();
+    report.bound("alias", "names of hosts", hosts, NAME_LIMIT);
     let mut names = Unique::new("The name", "Give each alias its own name.");
     for (index, alias) in config.aliases.iter().enumerate() {
         let path = format!("alias[{index}]");
@@ -20,6 +23,7 @@ pub(super) fn check(scene: &Scene<'_>, report: &mut Report) {
         check_name(scene, &name_path, &alias.name, report);
         names.claim(&name_path, &alias.name, &format!("\"{}\"", alias.name), report);
         check_entries(scene, &path, alias, report);
+        check_file(&path, alias, report);
         if scene.aliases.is_circular(alias) {
             let message = format!("The alias \"{}\" leads back to itself.", alias.name);
             report.add(format!("{path}.entries"), message, "Take one of the aliases out of the circle.");
@@ -39,6 +43,34 @@ fn check_name(scene: &Scene<'_>, path: &str, name: &str, report: &mut Report) {
     }
 }
 
+/// An alias of a file names it, and others have none.
+fn check_file(path: &str, alias: &Alias, report: &mut Report) {
+    let here = format!("{path}.file");
+    match (&alias.file, alias.kind) {
+        (Some(file), AliasKind::Urltable) => {
+            let whole = file.starts_with('/') && file.len() < 4096 && !file.contains('\0');
+            if !whole {
+                report.add(
+                    here,
+                    format!("\"{file}\" is not the whole path of a file."),
+                    "Begin with a slash.",
+                );
+            }
+            if !alias.entries.is_empty() {
+                let message = "What the file holds are its entries.";
+                report.add(format!("{path}.entries"), message, "Write them into the file.");
+            }
+        }
+        (None, AliasKind::Urltable) => {
+            report.add(path, "No file says what the alias stands for.", "Write its path: file = \"/...\".");
+        }
+        (Some(_), AliasKind::Host | AliasKind::Network | AliasKind::Port) => {
+            report.add(here, "Only an alias of type \"urltable\" has a file.", "Remove file.");
+        }
+        (None, AliasKind::Host | AliasKind::Network | AliasKind::Port) => {}
+    }
+}
+
 fn check_entries(scene: &Scene<'_>, path: &str, alias: &Alias, report: &mut Report) {
     for (index, entry) in alias.entries.iter().enumerate() {
         let path = || format!("{path}.entries[{index}]");
@@ -51,7 +83,7 @@ fn check_entries(scene: &Scene<'_>, path: &str, alias: &Alias, report: &mut Repo
                     format!("Write \"{}\" or \"{}\".", prefix.trunc(), prefix.addr()),
                 );
             }
-            Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_)) => {}
+            Ok(Member::Prefix(_) | Member::Range(_) | Member::Ports(_) | Member::Name(_)) => {}
             Ok(Member::Alias(name)) => match scene.aliases.get(&name) {
                 None => {
                     let known = scene.config.aliases.iter().filter(|other| other.kind.mixes(alias.kind));

@@ -4,6 +4,7 @@
 //! and no field is without effect.
 
 mod aliases;
+mod certificates;
 mod endpoints;
 mod gateway_groups;
 mod gateways;
@@ -15,6 +16,7 @@ mod nodes;
 mod pair;
 mod routing;
 mod rules;
+mod schedules;
 mod system;
 mod users;
 mod virtual_ips;
@@ -42,6 +44,7 @@ pub fn validate(config: Config) -> Result<Valid<Config>, Vec<Problem>> {
     check_policy(&config, &mut report);
     lockout::check(&config, &mut report);
     users::check(&config, &mut report);
+    certificates::check(&config, &mut report);
     if report.problems.is_empty() { Ok(Valid::new(config)) } else { Err(report.problems) }
 }
 
@@ -50,6 +53,7 @@ fn check_policy(config: &Config, report: &mut Report) {
     let scene = Scene { config, aliases: Aliases::new(config) };
     let mut ids = Ids::new();
     aliases::check(&scene, report);
+    schedules::check(config, report);
     rules::check(&scene, &mut ids, report);
     nat::check(&scene, &mut ids, report);
 }

@@ -21,6 +21,12 @@ pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
             None => check_own(scene, &path, rule, report),
         }
         check_action(&path, rule, report);
+        if let Some(schedule) = &rule.schedule
+            && !config.schedules.iter().any(|known| known.name == *schedule)
+        {
+            let known = config.schedules.iter().map(|schedule| schedule.name.as_str());
+            unknown(&format!("{path}.schedule"), "schedule", schedule, known, report);
+        }
         check_tags(&path, rule, report);
         gateway_groups::check_rule(config, &path, rule, report);
     }

@@ -1,9 +1,16 @@
 //! `[system]`, `[outbound]` and the document as a whole.
 
-use super::names::check_hostname;
+use std::net::IpAddr;
+
+use super::names::{Unique, check_hostname};
 use super::{Report, addresses, virtual_ips_of};
-use crate::config::defaults::{self, STATE_LIMIT_RANGE, TIMEOUT_RANGE};
-use crate::config::model::{Config, OutboundMode, SetTimeouts, System, Web, Zone};
+use crate::config::calendar;
+use crate::config::defaults::{
+    self, DNS_SERVER_LIMIT, LOG_FILE_COUNT_RANGE, LOG_FILE_SIZE_RANGE, LOG_SERVER_LIMIT, STATE_LIMIT_RANGE,
+    TIME_SERVER_LIMIT, TIMEOUT_RANGE,
+};
+use crate::config::model::{Config, Logging, OutboundMode, SetTimeouts, System, Web, Zone, host_name};
+use crate::config::nearest::nearest;
 use crate::types::{Prefix, ReleaseKey};
 
 /// The present key and the next one.
@@ -35,6 +42,11 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         one_to_one_reflection: _,
         release_keys,
         version_floor: _,
+        timezone,
+        time_servers,
+        dns_servers,
+        schedules_keep_states: _,
+        logging,
         web,
         timeouts,
     } = &config.system;
@@ -44,10 +56,70 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         let message = format!("A connection table of {state_limit} states is not possible.");
         report.add("system.state_limit", message, format!("Write a number from {least} to {most}."));
     }
+    check_timezone(timezone, report);
+    check_servers(time_servers, dns_servers, report);
+    check_logging(logging, report);
     check_release_keys(release_keys, report);
     check_web(web, report);
     check_timeouts(timeouts, report);
     check_outbound(config, report);
+}
+
+fn check_servers(time: &[String], dns: &[IpAddr], report: &mut Report) {
+    report.bound("system.dns_servers", "name servers", dns.len(), DNS_SERVER_LIMIT);
+    report.bound("system.time_servers", "time servers", time.len(), TIME_SERVER_LIMIT);
+    let mut seen = Unique::new("The server", "Write each server once.");
+    for (at, server) in dns.iter().enumerate() {
+        let path = format!("system.dns_servers[{at}]");
+        seen.claim(&path, server.to_string(), &server.to_string(), report);
+        if server.is_unspecified() || server.is_multicast() {
+            report.add(
+                path,
+                format!("{server} is no host's address."),
+                "Write the address of a name server.",
+            );
+        }
+    }
+    let mut seen = Unique::new("The server", "Write each server once.");
+    for (at, server) in time.iter().enumerate() {
+        let path = format!("system.time_servers[{at}]");
+        seen.claim(&path, server.clone(), &format!("\"{server}\""), report);
+        if server.parse::<IpAddr>().is_err() && host_name(server).is_none() {
+            let message = format!("\"{server}\" is neither an address nor the name of a host.");
+            report.add(path, message, "Write one, as in \"2.pool.ntp.org\".");
+        }
+    }
+}
+
+fn check_logging(logging: &Logging, report: &mut Report) {
+    let Logging { servers, facility: _, severity: _, default_block: _, file_size, file_count } = logging;
+    report.bound("system.logging.servers", "servers", servers.len(), LOG_SERVER_LIMIT);
+    let mut seen = Unique::new("The server", "Write each server once.");
+    for (at, server) in servers.iter().enumerate() {
+        seen.claim(&format!("system.logging.servers[{at}]"), server, &format!("\"{server}\""), report);
+    }
+    if !LOG_FILE_SIZE_RANGE.contains(file_size) {
+        let (least, most) = (LOG_FILE_SIZE_RANGE.start(), LOG_FILE_SIZE_RANGE.end());
+        let message = format!("A file of {file_size} bytes is not possible.");
+        report.add("system.logging.file_size", message, format!("Write {least} to {most} bytes."));
+    }
+    if !LOG_FILE_COUNT_RANGE.contains(file_count) {
+        let (least, most) = (LOG_FILE_COUNT_RANGE.start(), LOG_FILE_COUNT_RANGE.end());
+        let message = format!("{file_count} files are not possible.");
+        report.add("system.logging.file_count", message, format!("Write {least} to {most}."));
+    }
+}
+
+fn check_timezone(name: &str, report: &mut Report) {
+    if calendar::zone(name).is_some() {
+        return;
+    }
+    let zones = calendar::zones();
+    let remedy = match nearest(name, zones.iter().map(String::as_str)) {
+        Some(meant) => format!("Did you mean \"{meant}\"?"),
+        None => "Write a name of the IANA database, as in \"Europe/Berlin\".".into(),
+    };
+    report.add("system.timezone", format!("There is no time zone \"{name}\"."), remedy);
 }
 
 fn check_release_keys(keys: &[ReleaseKey], report: &mut Report) {
@@ -64,8 +136,8 @@ fn check_release_keys(keys: &[ReleaseKey], report: &mut Report) {
     }
 }
 
-fn check_web(&Web { port }: &Web, report: &mut Report) {
-    if port == 0 {
+fn check_web(Web { port, certificate: _ }: &Web, report: &mut Report) {
+    if *port == 0 {
         report.add("system.web.port", "0 is not a port.", "Write a port from 1 to 65535, as in 443.");
     }
 }

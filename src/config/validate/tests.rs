@@ -54,6 +54,55 @@ fn system() {
         ),
         ("\"127.0.0.1:8080\"", "\"192.168.1.1:80\"", "node[0].loopback", "not a loopback", "127.0.0.1"),
         ("\"127.0.0.1:8080\"", "\"127.0.0.1:0\"", "node[0].loopback", "not a port", "127.0.0.1:8080"),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\ntimezone = \"Europe/Berlim\"",
+            "system.timezone",
+            "no time zone",
+            "\"Europe/Berlin\"",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\ntime_servers = [\"pool\"]",
+            "system.time_servers[0]",
+            "neither an address",
+            "pool.ntp.org",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\ndns_servers = [\"192.0.2.1\", \"192.0.2.1\"]",
+            "system.dns_servers[1]",
+            "already taken",
+            "once",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\ndns_servers = [\"0.0.0.0\"]",
+            "system.dns_servers[0]",
+            "no host's address",
+            "name server",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\n[system.logging]\nfile_size = 5",
+            "system.logging.file_size",
+            "not possible",
+            "10000",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\n[system.logging]\nfile_count = 0",
+            "system.logging.file_count",
+            "not possible",
+            "1 to 100",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\n[system.logging]\nservers = [\"192.0.2.9\", \"192.0.2.9\"]",
+            "system.logging.servers[1]",
+            "already taken",
+            "once",
+        ),
         ("\"koi-lab\"", twice, "system.release_keys", "twice", "once"),
         ("\"koi-lab\"", three, "system.release_keys", "3 keys", "at most one"),
         ("\"koi-lab\"", "\"koi\"\nversion_floor = \"1.2\"", "system.version_floor", "not a version", "1.2.3"),
@@ -382,6 +431,74 @@ fn gateways_and_routes() {
         load(&edit(LAB, "\"2001:db8:1::1\"", "\"fe80::1\"")).is_ok(),
         "a link-local gateway is a neighbour"
     );
+}
+
+#[test]
+fn schedules() {
+    let with = |schedule: &str| {
+        edit(LAB, "[[rule]]", &format!("[[schedule]]\nname = \"office\"\n{schedule}\n[[rule]]"))
+    };
+    for (schedule, path, message) in [
+        ("", "schedule[0].time_range", "no hours"),
+        (
+            "[[schedule.time_range]]\nweekdays = [\"mon\"]\ndays = [\"12-24\"]",
+            "schedule[0].time_range[0].days",
+            "not both",
+        ),
+        (
+            "[[schedule.time_range]]\nweekdays = [\"mon\", \"tue\", \"mon\"]",
+            "schedule[0].time_range[0].weekdays[2]",
+            "already taken",
+        ),
+        (
+            "[[schedule.time_range]]\n[[schedule]]\nname = \"office\"\n[[schedule.time_range]]",
+            "schedule[1].name",
+            "already taken by schedule[0].name",
+        ),
+        (
+            "[[schedule.time_range]]\n[[schedule]]\nname = \"12\"\n[[schedule.time_range]]",
+            "schedule[1].name",
+            "not a name",
+        ),
+        ("[[schedule.time_range]]\nhours = \"9-8\"", "schedule[0].time_range[0].hours", "no hours of a day"),
+        ("[[schedule.time_range]]\ndays = [\"2-30\"]", "schedule[0].time_range[0].days[0]", "not a day"),
+    ] {
+        let problems = load(&with(schedule)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+        assert!(problems[0].path == path && problems[0].message.contains(message), "{}", problems[0]);
+    }
+    let text =
+        with("[[schedule.time_range]]").replacen("id = 1000000\n", "id = 1000000\nschedule = \"ofice\"\n", 1);
+    let problems = load(&text).unwrap_err();
+    assert_eq!((problems[0].path.as_str(), problems.len()), ("rule[0].schedule", 1));
+    assert!(problems[0].remedy.contains("\"office\""));
+    assert!(load(&text.replace("ofice", "office")).is_ok());
+}
+
+#[test]
+fn files_and_names_of_aliases() {
+    let with = |alias: &str| edit(LAB, "[[rule]]", &format!("[[alias]]\nname = \"far\"\n{alias}\n[[rule]]"));
+    for (alias, path, message) in [
+        ("type = \"urltable\"", "alias[0]", "No file says"),
+        ("type = \"urltable\"\nfile = \"list\"", "alias[0].file", "not the whole path"),
+        ("type = \"host\"\nfile = \"/list\"", "alias[0].file", "Only an alias of type"),
+        (
+            "type = \"urltable\"\nfile = \"/list\"\nentries = [\"10.0.0.1\"]",
+            "alias[0].entries",
+            "are its entries",
+        ),
+        ("type = \"port\"\nentries = [\"www.example.org\"]", "alias[0].entries[0]", "is not a port"),
+        ("type = \"host\"\nentries = [\"300.1.2.3\"]", "alias[0].entries[0]", "is not an address"),
+        ("type = \"host\"\nentries = [\"a..example\"]", "alias[0].entries[0]", "is not an address"),
+    ] {
+        let problems = load(&with(alias)).unwrap_err();
+        assert_eq!(problems.len(), 1, "{alias}: {problems:#?}");
+        assert!(problems[0].path == path && problems[0].message.contains(message), "{}", problems[0]);
+    }
+    for alias in ["type = \"host\"\nentries = [\"www.example.org\"]", "type = \"urltable\"\nfile = \"/list\""]
+    {
+        assert!(load(&with(alias)).is_ok(), "{alias}");
+    }
 }
 
 #[test]

@@ -7,10 +7,10 @@ use super::call::{Call, Reply, unexpected};
 use super::problem::{Outcome, Problem};
 use super::query::{Parameter, Takes, parameter};
 use super::route::{Route, Verb};
+use super::samples;
 use super::schema::{flag, like, list, maybe, number, object, text};
 use crate::cluster::tokens::Scope;
 use crate::io::request::{FlowFilter, Request, Response};
-use crate::node::snapshot::FlowRow;
 use crate::types::Prefix;
 use crate::web::visitor::Right;
 use crate::wire::protocol;
@@ -52,7 +52,7 @@ struct Which {
 pub(super) fn routes() -> Vec<Route> {
     let flows = object(
         &[
-            ("flows", list(like(&example()))),
+            ("flows", list(like(&samples::flow()))),
             ("total", number("All flows of the table, whether they fit or not.")),
             ("more", flag("There are more that fit.")),
             ("next", maybe(number("To go on with as \"after\"."))),
@@ -93,25 +93,6 @@ fn which() -> Value {
             ("all", flag("Every flow; must be said when nothing else is.")),
         ],
     )
-}
-
-fn example() -> FlowRow {
-    FlowRow {
-        id: 0,
-        protocol: String::new(),
-        original: String::new(),
-        translated: None,
-        state: String::new(),
-        ingress: String::new(),
-        egress: String::new(),
-        rule: 0,
-        gateway: None,
-        reply_to: None,
-        age_seconds: 0,
-        expires_seconds: 0,
-        packets: [0; 2],
-        bytes: [0; 2],
-    }
 }
 
 async fn show(call: Call) -> Outcome<Reply> {

@@ -23,6 +23,7 @@ mod problem;
 mod query;
 mod rights;
 mod route;
+mod samples;
 mod schema;
 mod sections;
 mod state;

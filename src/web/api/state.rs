@@ -10,10 +10,11 @@ use super::flows::number_of;
 use super::problem::{Kind, Outcome, Problem};
 use super::query::{Parameter, Takes, parameter};
 use super::route::{Route, Verb};
+use super::samples;
 use super::schema::{like, list, number, object, one_of, text};
 use crate::cluster::tokens::Scope;
 use crate::io::request::{Request, Response, Status};
-use crate::node::snapshot::{CounterRow, DropRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot};
+use crate::node::snapshot::{CounterRow, InterfaceRow, PortRow, Snapshot};
 use crate::node::{
     self, Asked, Compiled, Explanation, GroupRow, Offload, Policy, RuleRow, TableRow, TranslationRow,
 };
@@ -50,18 +51,30 @@ pub(super) fn routes() -> Vec<Route> {
             status,
         ),
         Route::get("/interfaces", "Ports and logical interfaces", interfaces, interfaces_of),
-        Route::get("/routes", "Routes", list(like(&route_example())), async |call: Call| {
+        Route::get("/routes", "Routes", list(like(&samples::route())), async |call: Call| {
             Reply::json(&snapshot(&call).await?.routes)
         }),
         Route::get(
+            "/gateways",
+            "Gateways as they are watched, and the groups that are made of them",
+            object(
+                &[("gateways", list(like(&samples::gateway()))), ("groups", list(like(&samples::group())))],
+                &[],
+            ),
+            async |call: Call| {
+                let Snapshot { gateways, gateway_groups, .. } = snapshot(&call).await?;
+                Reply::json(&json!({ "gateways": gateways, "groups": gateway_groups }))
+            },
+        ),
+        Route::get(
             "/neighbours",
             "ARP and neighbour discovery tables",
-            list(like(&neighbour_example())),
+            list(like(&samples::neighbour())),
             async |call: Call| Reply::json(&snapshot(&call).await?.neighbours),
         ),
         Route::get("/counters", "Named counters", list(like(&CounterRow::new("", 0, ""))), counters)
             .asks(ALL),
-        Route::get("/drops", "The recent drops, the latest last", list(like(&drop_example())), drops),
+        Route::get("/drops", "The recent drops, the latest last", list(like(&samples::dropped())), drops),
         Route::get(
             "/rules",
             "Filter rules with their counters, automatic ones included",
@@ -111,21 +124,6 @@ fn question() -> serde_json::Value {
             ("under", one_of(&["running", "candidate"], "Under which document; running by itself.")),
         ],
     )
-}
-
-fn route_example() -> RouteRow {
-    let (interface, origin, description) = Default::default();
-    let destination = crate::types::Prefix::from(std::net::IpAddr::from([0, 0, 0, 0]));
-    RouteRow { destination, gateway: None, gateway_name: None, interface, origin, description }
-}
-
-fn neighbour_example() -> NeighbourRow {
-    let address = std::net::IpAddr::from([0, 0, 0, 0]);
-    NeighbourRow { address, interface: String::new(), mac: None, state: String::new() }
-}
-
-fn drop_example() -> DropRow {
-    DropRow { at: 0.5, reason: String::new(), interface: String::new(), flow: None, rule: None }
 }
 
 async fn status(call: Call) -> Outcome<Reply> {
@@ -233,7 +231,13 @@ async fn under_candidate(call: Call, asked: Asked) -> Outcome<Reply> {
         let name = in_force.config.node_part(in_force.node).name.as_str();
         let node = document.node(Some(name)).map_err(|_| Rejected::Gone)?;
         let ports = document.node_part(node).ports.len();
-        let compiled = Compiled::new(Arc::clone(&document), node, 0, vec![Offload::NONE; ports]);
+        let compiled = Compiled::under(
+            Arc::clone(&document),
+            node,
+            0,
+            vec![Offload::NONE; ports],
+            Arc::clone(&in_force.conditions),
+        );
         Ok(asked.question(&compiled).map(|question| node::explain(&compiled, &[], &question)))
     });
     match explained.await? {

@@ -41,6 +41,10 @@ pub(in crate::web) enum Kind {
     Entries,
     /// A text that is not shown; when nothing is written, it stays.
     Secret,
+    /// A text of several lines, kept as it is.
+    Block,
+    /// The same, not shown; when nothing is written, it stays.
+    SecretBlock,
     /// A new password, twice; when nothing is written, the old one stays.
     Password,
 }
@@ -116,11 +120,18 @@ impl Kind {
                 written(text.into())
             }
             Kind::Entries => Reading::Value(text.lines().filter_map(entry).collect()),
-            Kind::Secret if text.is_empty() => Reading::Keep,
+            Kind::Block => written(lines(text).into()),
+            Kind::Secret | Kind::SecretBlock if text.is_empty() => Reading::Keep,
             Kind::Secret => Reading::Value(text.into()),
+            Kind::SecretBlock => Reading::Value(lines(text).into()),
             Kind::Password => Reading::Keep,
         }
     }
+}
+
+/// A browser ends lines in its own way.
+fn lines(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// A line as a value, or with a description behind it as a table.

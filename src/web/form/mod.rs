@@ -75,6 +75,8 @@ pub(super) enum Control {
     Fixed { value: String },
     /// A secret; whether there is one.
     Secret { present: bool },
+    /// A secret of several lines; whether there is one.
+    SecretArea { present: bool },
     /// A password, twice; whether there is one.
     Password { present: bool },
 }
@@ -220,7 +222,8 @@ fn control(field: &Field, value: Option<&Value>, tree: &Value) -> Control {
             let blank = if field.required { "Choose one" } else { "None" };
             select([("", blank.to_owned())].into_iter().chain(names.map(|name| (name, name.into()))), &text)
         }
-        Kind::Lines | Kind::Entries => Control::Area { value: text },
+        Kind::Lines | Kind::Entries | Kind::Block => Control::Area { value: text },
+        Kind::SecretBlock => Control::SecretArea { present: value.is_some() },
         Kind::Secret => Control::Secret { present: value.is_some() },
         Kind::Password => Control::Password { present: value.is_some() },
     }

@@ -6,7 +6,13 @@ use crate::web::pages::{COLLECTIONS, SETTINGS};
 /// Something else than what stands there.
 fn other(kind: Kind, now: &str) -> String {
     let other = match kind {
-        Kind::Text { .. } | Kind::Endpoint | Kind::Ports | Kind::Name(_) | Kind::Secret => "other",
+        Kind::Text { .. }
+        | Kind::Endpoint
+        | Kind::Ports
+        | Kind::Name(_)
+        | Kind::Block
+        | Kind::Secret
+        | Kind::SecretBlock => "other",
         Kind::Number { .. } => "12345",
         Kind::Flag { .. } => return if now.is_empty() { "yes".into() } else { String::new() },
         Kind::Choice(options) => options.iter().map(|(value, _)| *value).find(|value| *value != now).unwrap(),
@@ -24,9 +30,10 @@ fn as_it_stands(form: &Form) -> Vec<(String, String)> {
     let value = |row: &Row| match &row.control {
         Control::Line { value, .. } | Control::Area { value } | Control::Fixed { value } => value.clone(),
         Control::Tick { ticked: true, .. } => "yes".into(),
-        Control::Tick { ticked: false, .. } | Control::Secret { .. } | Control::Password { .. } => {
-            String::new()
-        }
+        Control::Tick { ticked: false, .. }
+        | Control::Secret { .. }
+        | Control::SecretArea { .. }
+        | Control::Password { .. } => String::new(),
         Control::Select { options } => {
             let chosen = options.iter().find(|option| option.selected).or(options.first());
             chosen.map(|option| option.value.clone()).unwrap_or_default()

@@ -7,9 +7,8 @@ use crate::node::Compiled;
 use crate::rules::{RuleInfo, Setting};
 use crate::types::RuleId;
 use crate::web::collection::{Cell, Collection, Line, PLAIN, Show, Tabs, column};
-use crate::web::form::{
-    DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, fixed, required, text_of, tree,
-};
+use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, required, text_of, tree};
+use crate::web::references::Noun;
 
 const FLOATING: &str = "floating";
 
@@ -48,6 +47,7 @@ pub(super) static RULES: Collection = Collection {
         DESTINATION_PORT,
         LOG,
         DESCRIPTION,
+        SEPARATOR,
     ],
     others: |rule| {
         let floating = rule.get("floating").and_then(Value::as_bool).unwrap_or(false);
@@ -58,13 +58,16 @@ pub(super) static RULES: Collection = Collection {
     },
     more: |_, index, _| vec![Section::new("Advanced Options", format!("rule[{index}]"), ADVANCED_FIELDS)],
     by: Some(Tabs { all: tabs, of: tab_of, begin: begin_rule }),
+    beside: BESIDE,
     ordered: true,
     automatic: automatic_rules,
     ..PLAIN
 };
 
+pub(in crate::web) const BESIDE: &[(&str, &str)] = &[("All Rules", "/firewall/rules/all")];
+
 /// Of a rule that follows a port forward: where and what is the forward's.
-static FORWARD_FIELDS: &[Field] = &[ACTION, DISABLED, LOG, DESCRIPTION];
+static FORWARD_FIELDS: &[Field] = &[ACTION, DISABLED, LOG, DESCRIPTION, SEPARATOR];
 
 static FLOATING_FIELDS: &[Field] = &[
     required(
@@ -101,6 +104,7 @@ static FLOATING_FIELDS: &[Field] = &[
     DESTINATION_PORT,
     LOG,
     DESCRIPTION,
+    SEPARATOR,
 ];
 
 const ACTION: Field = required(
@@ -150,6 +154,8 @@ pub(super) const DESTINATION_PORT: Field = field(
     Kind::Ports,
     "A port, a range or an alias, as in 443 or 8000-8080; TCP and UDP only.",
 );
+const SEPARATOR: Field =
+    field("separator", "Separator", TEXT, "A bar with these words stands above the rule, and moves with it.");
 const LOG: Field = field(
     "log",
     "Log",
@@ -273,7 +279,12 @@ pub(super) static ALIASES: Collection = Collection {
         column("Description", &["description"], Show::Text, ""),
     ],
     fields: &[
-        fixed("name", "Name", TEXT, "Rules refer to it: letters, digits and _."),
+        required(
+            "name",
+            "Name",
+            TEXT,
+            "Rules refer to it, and follow when it changes: letters, digits and _.",
+        ),
         required(
             "type",
             "Type",
@@ -288,10 +299,11 @@ pub(super) static ALIASES: Collection = Collection {
             "entries",
             "Entries",
             Kind::Entries,
-            "One a line: an address, a network, a range, a port or another alias; behind it, if you like, words for people.",
+            "One a line, as many as you paste: an address, a network, a range, a port or another alias; behind it, if you like, words for people.",
         ),
         DESCRIPTION,
     ],
+    noun: Some(Noun::Alias),
     ..PLAIN
 };
 
@@ -312,22 +324,33 @@ fn automatic_rules(compiled: &Compiled, interface: &str) -> [Vec<Line>; 2] {
     lines
 }
 
+/// The page of the setting that owns an automatic rule on an interface; nothing turns off what has none.
+pub(in crate::web) fn owner_page(owner: Setting, interface: &str) -> Option<String> {
+    match owner {
+        Setting::DefaultPolicy => None,
+        Setting::AntiLockout => Some("/system/advanced".into()),
+        Setting::BlockPrivate | Setting::BlockBogons => Some(format!("/interfaces/edit/{interface}")),
+        Setting::VirtualIp => Some("/firewall/virtual-ips".into()),
+        Setting::PortForward => Some("/firewall/nat/port-forward".into()),
+        Setting::Pair => Some("/system/high-availability".into()),
+    }
+}
+
 fn automatic_line(info: &RuleInfo, owner: Setting, interface: &str) -> Line {
-    let page = match owner {
-        Setting::DefaultPolicy => String::new(),
-        Setting::AntiLockout => "/system/advanced".into(),
-        Setting::BlockPrivate | Setting::BlockBogons => format!("/interfaces/edit/{interface}"),
-        Setting::VirtualIp => "/firewall/virtual-ips".into(),
-        Setting::PortForward => "/firewall/nat/port-forward".into(),
-        Setting::Pair => "/system/high-availability".into(),
-    };
+    let page = owner_page(owner, interface).unwrap_or_default();
     let cell = |head, text: &str, mark| Cell { head, texts: vec![text.to_owned()], code: false, mark };
     let passes = info.text.starts_with("pass");
     let cells = vec![
         cell("Action", if passes { "pass" } else { "block" }, true),
         Cell { head: "Description", texts: vec![info.description.clone()], code: false, mark: false },
     ];
-    Line { key: info.id.to_string(), cells, disabled: false, owner: Some(("Setting", page)) }
+    Line {
+        key: info.id.to_string(),
+        cells,
+        disabled: false,
+        above: String::new(),
+        owner: Some(("Setting", page)),
+    }
 }
 
 pub(super) static VIRTUAL_IPS: Collection = Collection {

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
+use crate::config::mac_for;
 use crate::web::collection::{Collection, PLAIN, Show, column};
 use crate::web::form::{DESCRIPTION, Field, Kind, Section, TEXT, field, fixed, required, text_of, tree};
+use crate::web::references::Noun;
 use crate::web::visitor::Right;
 
-pub(super) static INTERFACES: Collection = Collection {
+pub(in crate::web) static INTERFACES: Collection = Collection {
     title: "Interfaces",
     one: "interface",
     about: "Logical interfaces are the same on every node; rules and connections refer to them. With a tag, an interface is a VLAN on its port.",
@@ -23,11 +25,11 @@ pub(super) static INTERFACES: Collection = Collection {
         column("Description", &["description"], Show::Text, ""),
     ],
     fields: &[
-        fixed(
+        required(
             "name",
             "Name",
             TEXT,
-            "Rules refer to it: lower-case letters, digits, _ and -, as in lan or opt1.",
+            "Rules refer to it, and follow when it changes: lower-case letters, digits, _ and -, as in lan or opt1.",
         ),
         DESCRIPTION,
         required(
@@ -85,10 +87,16 @@ pub(super) static INTERFACES: Collection = Collection {
     more: node_sections,
     made: make_node_parts,
     gone: forget_node_parts,
+    noun: Some(Noun::Interface),
+    renamed: keep_mac_addresses,
     ..PLAIN
 };
 
-const BESIDE: &[(&str, &str)] = &[("Assignments", "/interfaces"), ("Interface Groups", "/interface-groups")];
+pub(in crate::web) const BESIDE: &[(&str, &str)] = &[
+    ("Assignments", "/interfaces"),
+    ("Interface Groups", "/interface-groups"),
+    ("Zones", "/interfaces/zones"),
+];
 
 pub(super) static GROUPS: Collection = Collection {
     title: "Interface Groups",
@@ -144,7 +152,9 @@ fn node_sections(tree: &Value, index: usize, _: bool) -> Vec<Section> {
 fn make_node_parts(tree: &mut Value, index: usize) {
     let name = tree::get(tree, &format!("interface[{index}].name")).cloned().unwrap_or_default();
     for node in 0..tree::list(tree, "node").len() {
-        if let Some(parts) = tree::list_mut(tree, &format!("node[{node}].interface")) {
+        if let Some(parts) = tree::list_mut(tree, &format!("node[{node}].interface"))
+            && !parts.iter().any(|part| part.get("name") == Some(&name))
+        {
             match parts.last_mut().filter(|part| part.get("name").is_none()) {
                 Some(part) => tree::set(part, "name", Some(name.clone())),
                 None => parts.push(json!({ "name": name })),
@@ -157,6 +167,19 @@ fn forget_node_parts(tree: &mut Value, gone: &Value) {
     for node in 0..tree::list(tree, "node").len() {
         if let Some(parts) = tree::list_mut(tree, &format!("node[{node}].interface")) {
             parts.retain(|part| part.get("name") != gone.get("name"));
+        }
+    }
+}
+
+/// MAC addresses follow from names where none is written; neighbours shall not notice that a name has changed.
+fn keep_mac_addresses(tree: &mut Value, old: &str, new: &str) {
+    for node in 0..tree::list(tree, "node").len() {
+        let name = text_of(tree::get(tree, &format!("node[{node}].name")));
+        let parts = tree::list(tree, &format!("node[{node}].interface"));
+        let own = parts.iter().position(|part| text_of(part.get("name")) == new && part.get("mac").is_none());
+        if let Some(own) = own {
+            let mac = mac_for(&name, old).to_string();
+            tree::set(tree, &format!("node[{node}].interface[{own}].mac"), Some(mac.into()));
         }
     }
 }

@@ -1,9 +1,16 @@
 //! The pages that are tables: one file per menu, one table per page.
 
+mod certificates;
 mod firewall;
 mod interfaces;
 mod nat;
 mod system;
+
+pub(super) use certificates::BESIDE as BESIDE_CERTIFICATES;
+pub(super) use firewall::{BESIDE as BESIDE_RULES, owner_page};
+pub(super) use interfaces::{BESIDE as BESIDE_INTERFACES, INTERFACES};
+
+pub(super) use system::{PAIR_BESIDE as BESIDE_PAIR, USERS_BESIDE};
 
 use super::collection::Collection;
 use super::settings::Settings;
@@ -14,6 +21,7 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
     &system::GATEWAY_GROUPS,
     &system::ROUTES,
     &system::USERS,
+    &certificates::CERTIFICATES,
     &interfaces::INTERFACES,
     &interfaces::GROUPS,
     &firewall::ALIASES,

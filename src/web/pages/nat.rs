@@ -1,8 +1,13 @@
 //! Firewall, NAT: port forwards, 1:1, outbound, NPt.
 
 use super::firewall::{DESTINATION, DESTINATION_PORT, FAMILY, PROTOCOL, SOURCE, SOURCE_PORT};
-use crate::web::collection::{Collection, PLAIN, Show, column};
-use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, TEXT, field, required};
+use serde_json::{Value, json};
+
+use crate::config::model::{OutboundMode, Zone};
+use crate::node::Compiled;
+use crate::types::Family;
+use crate::web::collection::{Cell, Collection, Line, PLAIN, Show, column, next_id};
+use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, TEXT, field, required, text_of, tree};
 use crate::web::settings::Settings;
 use crate::web::visitor::Right;
 
@@ -67,7 +72,8 @@ pub(super) static PORT_FORWARDS: Collection = Collection {
             "association",
             "Filter rule",
             Kind::Choice(&[
-                ("none", "None: a rule lets the connections in"),
+                ("none", "None: a rule of your own lets the connections in"),
+                (LINKED, "A rule that belongs to the forward, and changes and goes with it"),
                 ("pass", "Pass: the forward itself lets them in"),
             ]),
             "Translation comes before the filter: a rule sees the inside address.",
@@ -86,8 +92,58 @@ pub(super) static PORT_FORWARDS: Collection = Collection {
     ],
     beside: BESIDE,
     ordered: true,
+    gone: forget_linked_rule,
+    shown: show_linked_rule,
+    taken: take_linked_rule,
     ..PLAIN
 };
+
+/// Of a port forward that has a rule of its own. The document says that by the rule.
+const LINKED: &str = "rule";
+
+fn is_linked(rule: &Value, forward: &Value) -> bool {
+    rule.get("port_forward").is_some_and(|id| Some(id) == forward.get("id"))
+}
+
+fn show_linked_rule(tree: &mut Value, index: usize) {
+    let Some(forward) = tree::list(tree, "port_forward").get(index) else { return };
+    if tree::list(tree, "rule").iter().any(|rule| is_linked(rule, forward)) {
+        tree::set(tree, &format!("port_forward[{index}].association"), Some(LINKED.into()));
+    }
+}
+
+fn take_linked_rule(tree: &mut Value, index: usize) {
+    let association = format!("port_forward[{index}].association");
+    let Some(forward) = tree::list(tree, "port_forward").get(index).cloned() else { return };
+    let wanted = text_of(tree::get(tree, &association)) == LINKED;
+    let has = tree::list(tree, "rule").iter().any(|rule| is_linked(rule, &forward));
+    if wanted {
+        tree::set(tree, &association, None);
+    }
+    match (wanted, has) {
+        (true, false) => {
+            let id = next_id(tree);
+            let description = match text_of(forward.get("description")) {
+                text if text.is_empty() => "NAT".to_owned(),
+                text => format!("NAT {text}"),
+            };
+            let rule = json!({
+                "id": id, "action": "pass", "port_forward": forward.get("id"), "description": description,
+            });
+            if let Some(rules) = tree::list_mut(tree, "rule") {
+                rules.push(rule);
+            }
+        }
+        (false, true) => forget_linked_rule(tree, &forward),
+        (true, true) | (false, false) => {}
+    }
+}
+
+fn forget_linked_rule(tree: &mut Value, forward: &Value) {
+    if let Some(rules) = tree::list_mut(tree, "rule") {
+        rules.retain(|rule| !is_linked(rule, forward));
+    }
+}
 
 pub(super) static ONE_TO_ONES: Collection = Collection {
     title: "NAT: 1:1",
@@ -207,8 +263,33 @@ pub(super) static OUTBOUND_RULES: Collection = Collection {
     ],
     beside: BESIDE,
     ordered: true,
+    automatic: automatic_mappings,
     ..PLAIN
 };
+
+/// The mappings that nobody wrote, in the configuration in force: they come after a person's own.
+fn automatic_mappings(compiled: &Compiled, _: &str) -> [Vec<Line>; 2] {
+    match compiled.config.outbound.mode {
+        OutboundMode::Automatic | OutboundMode::Hybrid => {}
+        OutboundMode::Manual | OutboundMode::Disabled => return [Vec::new(), Vec::new()],
+    }
+    let networks = compiled.inside_networks().iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let wans = compiled.config.interface_ids().zip(&compiled.config.interfaces);
+    let wans = wans.filter(|(_, interface)| interface.zone == Zone::Wan && !networks.is_empty());
+    let lines = wans.filter_map(|(id, interface)| {
+        let address = compiled.outside_address(id, Family::Inet)?;
+        let cell = |head, text: String| Cell { head, texts: vec![text], code: false, mark: false };
+        let words = format!("{networks} leaves with {address}, ports 1024-65535");
+        Some(Line {
+            key: "automatic".into(),
+            cells: vec![cell("Interface", interface.name.clone()), cell("Description", words)],
+            disabled: false,
+            above: String::new(),
+            owner: Some(("Mode", "/firewall/nat/mode".into())),
+        })
+    });
+    [Vec::new(), lines.collect()]
+}
 
 pub(super) static NPTS: Collection = Collection {
     title: "NAT: NPt",

@@ -2,6 +2,7 @@
 
 use crate::web::collection::{Collection, PLAIN, Show, column};
 use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, fixed, required};
+use crate::web::references::Noun;
 use crate::web::settings::Settings;
 use crate::web::visitor::Right;
 
@@ -43,6 +44,12 @@ static ADMIN_FIELDS: &[Field] = &[
         "TCP port",
         Kind::Number { default: "443" },
         "Port of these pages on the firewall's own addresses.",
+    ),
+    field(
+        "web.certificate",
+        "Certificate",
+        Kind::Name(&["certificate"]),
+        "What these pages prove their name with, on both nodes; without one each node makes its own.",
     ),
     field(
         "anti_lockout",
@@ -191,12 +198,15 @@ pub(super) static HIGH_AVAILABILITY: Settings = Settings {
     slug: "/system/high-availability",
     change: Right::Administer,
     sections: &[("Pair", "pair", PAIR_FIELDS)],
-    beside: &[],
+    beside: PAIR_BESIDE,
     without: Some((
         "pair",
-        "This firewall is a single node. \"koi pair create\" on its console makes it the first one of a pair and shows the code with which a second one joins.",
+        "This firewall is a single node. The page The Pair makes it the first one of a pair, and shows the code with which a second one joins.",
     )),
 };
+
+pub(in crate::web) const PAIR_BESIDE: &[(&str, &str)] =
+    &[("Settings", "/system/high-availability"), ("The Pair", "/system/pair"), ("Status", "/status/carp")];
 
 static PAIR_FIELDS: &[Field] = &[
     required(
@@ -247,7 +257,12 @@ pub(super) static GATEWAYS: Collection = Collection {
         column("Description", &["description"], Show::Text, ""),
     ],
     fields: &[
-        fixed("name", "Name", TEXT, "Routes, groups and rules refer to it. Letters, digits, _ and -."),
+        required(
+            "name",
+            "Name",
+            TEXT,
+            "Routes, groups and rules refer to it, and follow when it changes. Letters, digits, _ and -.",
+        ),
         required(
             "interface",
             "Interface",
@@ -421,6 +436,7 @@ pub(super) static GATEWAY_GROUPS: Collection = Collection {
         DESCRIPTION,
     ],
     beside: ROUTING,
+    noun: Some(Noun::Gateway),
     ..PLAIN
 };
 
@@ -484,5 +500,12 @@ pub(super) static USERS: Collection = Collection {
         DISABLED,
         DESCRIPTION,
     ],
+    beside: USERS_BESIDE,
     ..PLAIN
 };
+
+pub(in crate::web) const USERS_BESIDE: &[(&str, &str)] = &[
+    ("Users", "/system/users"),
+    ("My Authenticator", "/system/authenticator"),
+    ("API Tokens", "/system/tokens"),
+];

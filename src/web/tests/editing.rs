@@ -5,12 +5,16 @@ use super::html::filled_in;
 use crate::web::form::tree;
 use crate::web::pages::{COLLECTIONS, SETTINGS};
 
-fn fields(filled: &[(String, String)]) -> Vec<(&str, &str)> {
+pub(super) fn fields(filled: &[(String, String)]) -> Vec<(&str, &str)> {
     filled.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
 }
 
 /// A form as it stands, with one field otherwise.
-fn with<'f>(filled: &'f [(String, String)], name: &'f str, value: &'f str) -> Vec<(&'f str, &'f str)> {
+pub(super) fn with<'f>(
+    filled: &'f [(String, String)],
+    name: &'f str,
+    value: &'f str,
+) -> Vec<(&'f str, &'f str)> {
     let mut fields = fields(filled);
     fields.retain(|(field, _)| *field != name);
     fields.push((name, value));
@@ -59,6 +63,11 @@ fn a_change_stays_a_draft_until_it_is_applied() {
     assert_eq!(browser.post("/changes/confirm", &[]).status, 303);
     assert!(!browser.get("/").body.contains("On trial"));
     assert_eq!(browser.post("/changes/confirm", &[]).status, 404);
+    let rule = browser.paper.document().rules[0].id;
+    assert_eq!(browser.change(&format!("/firewall/rules/toggle/{rule}"), &[]).status, 303);
+    assert_eq!(browser.change("/changes/discard", &[("change", "7")]).status, 404);
+    assert_eq!(browser.change("/changes/discard", &[("change", "1")]).status, 303);
+    assert_eq!(browser.paper.document(), browser.site.config());
     browser.change("/firewall/virtual-ips/delete/1", &[]);
     assert_eq!(browser.post("/changes/discard", &[]).status, 303);
     assert_eq!(browser.paper.document(), browser.site.config());
@@ -146,7 +155,7 @@ fn rules_are_added_copied_moved_toggled_and_deleted() {
     assert_eq!(act("move", last, &[("to", "sideways")]), 400);
     assert_eq!(act("toggle", last, &[]), 303);
     assert!(rules().last().unwrap().2);
-    assert!(browser.get("/firewall/rules?tab=lan").body.contains("<tr class=\"disabled\">"));
+    assert!(browser.get("/firewall/rules?tab=lan").body.contains("<tr class=\"disabled\" "));
     assert_eq!(act("toggle", last, &[]), 303);
     assert_eq!(act("delete", last, &[]), 303);
     assert_eq!(act("delete", last, &[]), 404);
@@ -282,6 +291,8 @@ fn the_history_is_shown_compared_and_gone_back_to() {
     assert_eq!(browser.get("/diagnostics/config-history/7").status, 404);
     assert_eq!(browser.post("/diagnostics/config-history/1", &[]).status, 303);
     assert_eq!(browser.post("/diagnostics/config-history/7", &[]).status, 404);
+    assert_eq!(browser.post("/diagnostics/config-history/1/label", &[("label", "good")]).status, 303);
+    assert_eq!(browser.post("/diagnostics/config-history/7/label", &[("label", "good")]).status, 404);
     let operator = Browser::of("otto").get("/diagnostics/config-history/1").body;
     assert!(!operator.contains("in force again"));
 }
@@ -291,6 +302,8 @@ fn the_whole_document_goes_out_and_comes_in_as_a_draft() {
     let browser = Browser::of("ada");
     let file = browser.get("/diagnostics/backup/koi.toml");
     assert!(file.header("content-disposition").contains("koi.toml"));
+    let xml = browser.get("/diagnostics/backup/config.xml");
+    assert!(xml.body.contains("<pfsense>") && xml.body.contains("fw"), "{}", xml.body);
     let other = file.body.replace("fw.example", "restored.example");
     let answer = browser.change("/diagnostics/backup", &[("text", &other)]);
     assert_eq!((answer.status, answer.header("location")), (303, "/changes"));

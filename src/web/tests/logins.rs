@@ -161,7 +161,7 @@ fn guesses_from_outside_do_not_lock_the_owner_out() {
     let try_it = |from: &str, password: &str| {
         let site = browser.site.clone();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(site.log_in(from.parse().unwrap(), "admin", password)).is_ok()
+        runtime.block_on(site.log_in(from.parse().unwrap(), "admin", password, "")).is_ok()
     };
     for host in 1..20 {
         assert!(!try_it(&format!("198.51.100.{host}"), "wrong"));
@@ -208,4 +208,23 @@ fn what_people_do_is_written_down() {
     assert!(deeds.iter().any(|deed| deed == "eve gave a wrong name or password"), "{deeds:?}");
     let page = browser.get("/status/audit");
     assert!(page.body.contains("logged in") && page.body.contains("127.0.0.1"));
+}
+
+#[test]
+fn a_user_with_an_authenticator_types_its_code_too() {
+    let secret = crate::web::totp::secret([3; 20]);
+    let text = format!("{}{}", super::DOCUMENT, super::router::users());
+    let with =
+        text.replacen("role = \"operator\"", &format!("role = \"operator\"\ntotp_secret = \"{secret}\""), 1);
+    let browser = Browser::new(&with);
+    let log_in = |name: &str, code: &str| {
+        let fields = [("name", name), ("password", "correct horse"), ("code", code)];
+        browser.post("/login", &fields).status
+    };
+    assert_eq!(log_in("ada", ""), 303, "who has none needs none");
+    assert_eq!((log_in("otto", ""), log_in("otto", "000000")), (401, 401));
+    let right = crate::web::totp::shown(&secret, crate::io::clock::wall_seconds());
+    assert_eq!(log_in("otto", &right), 303);
+    assert_eq!(log_in("otto", &right), 401, "a code is good once");
+    assert!(browser.get("/login").body.contains("One-time code"));
 }

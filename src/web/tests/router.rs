@@ -97,6 +97,13 @@ impl Editor for Paper {
         Ok(())
     }
 
+    fn adopt(&self, who: &Author, document: Valid<Config>) -> Result<(), Rejected> {
+        let edition = self.draft().edition;
+        self.save(who, &edition, document)?;
+        let edition = self.draft().edition;
+        self.apply(who, &edition, None)
+    }
+
     fn confirm(&self) -> Result<(), Rejected> {
         self.trial.lock().unwrap().take().map(drop).ok_or(Rejected::Gone)
     }
@@ -105,6 +112,22 @@ impl Editor for Paper {
         self.draft.lock().unwrap().take();
         self.trial.lock().unwrap().take();
         Ok(())
+    }
+
+    fn discard_one(&self, _: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
+        if self.draft().edition != edition {
+            return Err(Rejected::Stale);
+        }
+        if change == 1 {
+            self.draft.lock().unwrap().take().map(drop).ok_or(Rejected::Gone)
+        } else {
+            Err(Rejected::Gone)
+        }
+    }
+
+    fn label(&self, revision: &str, label: &str) -> Result<(), Rejected> {
+        let known = revision == "1" && !label.is_empty();
+        if known { Ok(()) } else { Err(Rejected::Gone) }
     }
 
     fn keep_password(&self, who: &Author, hash: &str) -> Result<(), Rejected> {
@@ -161,7 +184,9 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
             Command::Apply(..)
+            | Command::Renew(..)
             | Command::Kill { .. }
+            | Command::Log { .. }
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)

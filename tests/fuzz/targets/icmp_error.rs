@@ -8,6 +8,7 @@
 use std::cell::RefCell;
 use std::net::IpAddr;
 
+use koi::config::Conditions;
 use koi::conntrack::{ConntrackConfig, NO_HOP, Pending, Table, Via};
 use koi::types::{Direction, Instant, InterfaceId, Seed};
 use koi::wire::icmp_error::{self, ErrorCause, Quoted};
@@ -179,7 +180,7 @@ fn pass() -> (rules::Pass, config::model::Timeouts) {
     let key = FlowKey::new(protocol::UDP, [192, 168, 1, 10].into(), 1, [203, 0, 113, 9].into(), 2);
     let key = key.expect("one family");
     let query = rules::Query::new(Direction::In, InterfaceId(1), key, Transport::Udp);
-    match rules::compile(&valid, node).evaluate(&query) {
+    match rules::compile(&valid, node, &Conditions::default()).evaluate(&query) {
         rules::Verdict::Pass(pass) => (pass, valid.system.timers()),
         rules::Verdict::Block { rule, .. } => panic!("blocked by {rule}"),
     }

@@ -77,7 +77,7 @@ fn alias<'t>(ctx: &mut Context<'t>, path: String, element: &'t Element) -> Optio
     });
     let description =
         element.text_of("descr").or_else(|| element.text_of("description")).unwrap_or_default().into();
-    let alias = Alias { name, kind, entries: entries.collect(), description };
+    let alias = Alias { name, kind, file: None, entries: entries.collect(), description };
     Some(Found { path, element, alias, left_out: 0 })
 }
 
@@ -94,6 +94,7 @@ fn usable(mut entry: AliasEntry, kind: AliasKind, kinds: &HashMap<String, AliasK
         }
         Member::Range(_) => (kind != AliasKind::Port).then_some(entry),
         Member::Ports(_) => (kind == AliasKind::Port).then_some(entry),
+        Member::Name(_) => kind.has_names().then_some(entry),
         Member::Alias(name) => kinds.get(&name).is_some_and(|other| other.mixes(kind)).then_some(entry),
     }
 }

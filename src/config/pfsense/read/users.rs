@@ -64,6 +64,7 @@ fn user(ctx: &mut Context<'_>, groups: &[(String, &Element)], path: &str, elemen
         name: name.into(),
         role: role.unwrap_or(UserRole::ReadOnly),
         password_hash: Secret::new(hash.unwrap_or_default()),
+        totp_secret: None,
         disabled,
         description: element.text_of("descr").unwrap_or_default().into(),
     });

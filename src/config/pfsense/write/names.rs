@@ -56,6 +56,7 @@ const fn kind(kind: AliasKind) -> &'static str {
         AliasKind::Host => "host",
         AliasKind::Network => "network",
         AliasKind::Port => "port",
+        AliasKind::Urltable => "urltable",
     }
 }
 
@@ -63,7 +64,7 @@ const fn kind(kind: AliasKind) -> &'static str {
 fn values(alias: &Alias) -> String {
     let value = |value: &str| match alias.kind {
         AliasKind::Port => value.replace('-', ":"),
-        AliasKind::Host | AliasKind::Network => value.to_owned(),
+        AliasKind::Host | AliasKind::Network | AliasKind::Urltable => value.to_owned(),
     };
     alias.entries.iter().map(|entry| value(&entry.value)).collect::<Vec<_>>().join(" ")
 }

@@ -22,12 +22,12 @@ fn a_change_that_nobody_confirms_goes_back_by_itself() {
         (hostname(&program, "candidate"), hostname(&program, "running")),
         (json!("other"), before.clone())
     );
-    let trial = json!({ "confirm": { "seconds": 5 }, "why": "to see" });
+    let trial = json!({ "confirm": { "seconds": 600 }, "why": "to see" });
     let applied = program.send("POST", "/config/apply", &trial);
-    assert_eq!((applied.status, &applied.json()["confirm_within"]), (200, &json!(5)), "{}", applied.body);
+    assert_eq!((applied.status, &applied.json()["confirm_within"]), (200, &json!(600)), "{}", applied.body);
     assert_eq!(hostname(&program, "running"), "other");
     assert_eq!(program.site.config().system.hostname, "other", "in force");
-    program.office.pass(6);
+    program.office.pass(601);
     assert_eq!(hostname(&program, "running"), before);
     assert_eq!(program.site.config().system.hostname, before);
     let history = program.get("/config/history").json();
@@ -38,7 +38,7 @@ fn a_change_that_nobody_confirms_goes_back_by_itself() {
     program.send("PATCH", "/config/candidate/system", &json!({ "hostname": "third" }));
     assert_eq!(program.send("POST", "/config/apply", &trial).status, 200);
     assert_eq!(program.send("POST", "/config/confirm", &Value::Null).status, 200);
-    program.office.pass(6);
+    program.office.pass(601);
     assert_eq!(hostname(&program, "running"), "third");
     assert_eq!(program.send("POST", "/config/confirm", &Value::Null).status, 409);
     // One that is taken back is gone at once.

@@ -19,7 +19,7 @@ use crate::io::request::{FlowFilter, Request, Response, Status};
 use crate::io::token_store::{self, TokenStore};
 use crate::node::snapshot::{DropRow, FlowRow};
 use crate::node::{self, Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts, Shard};
-use crate::types::{Instant, Seed};
+use crate::types::{Instant, Seed, WallTime};
 use crate::web::auth::Password;
 use crate::web::handle::Handle;
 use crate::web::serve;
@@ -154,7 +154,11 @@ impl Program {
 
     fn steward(&self) -> Steward {
         let office = Arc::clone(&self.office);
-        Steward::new(self.site.handle.clone(), Box::new(move |request: ConfigRequest| office.answer(request)))
+        Steward::new(
+            self.site.handle.clone(),
+            Box::new(move |request: ConfigRequest| office.answer(request)),
+            None,
+        )
     }
 
     pub fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
@@ -215,7 +219,7 @@ fn site(
     };
     let handle = Handle::new(|_: Command| false, ask_pair, move || looked_at.load_full());
     let configured = Arc::clone(office);
-    let editor = Steward::new(handle.clone(), Box::new(move |request| configured.answer(request)));
+    let editor = Steward::new(handle.clone(), Box::new(move |request| configured.answer(request)), None);
     let (office, in_force, tokens, pair) =
         (Arc::clone(office), Arc::clone(in_force), Arc::clone(store), Arc::clone(pair));
     let desk = move |request| answer(request, &office, &in_force.load_full(), &tokens, &pair);
@@ -250,7 +254,9 @@ fn answer(
             let shard = Shard::new(Arc::clone(compiled), Seed([1, 2]), Instant::ZERO);
             Response::Snapshot(Box::new(shard.snapshot(Instant::ZERO)))
         }
-        Request::Policy => Response::Policy(Box::new(node::policy(compiled, &RuleCounts::default()))),
+        Request::Policy => {
+            Response::Policy(Box::new(node::policy(compiled, &RuleCounts::default(), WallTime::default())))
+        }
         Request::Explain(asked) => match asked.question(compiled) {
             Ok(question) => Response::Explained(Box::new(node::explain(compiled, &[], &question))),
             Err(why) => Response::Failed(why),
@@ -271,7 +277,11 @@ fn answer(
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
         }
         Request::Pair | Request::Role(_) | Request::Resync => pair(),
-        Request::Reload
+        Request::Pages(_)
+        | Request::Reload
+        | Request::Log { .. }
+        | Request::ExplainLog { .. }
+        | Request::Services
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)

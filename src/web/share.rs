@@ -1,0 +1,161 @@
+//! What the pages of both nodes of a pair know in common: who is logged in, the draft, and the certificate. So a browser on a shared
+//! address goes on after a failover.
+//!
+//! Whoever logs in or out is told to the peer at once, and everything is asked for now and then, so that what was lost on
+//! the way, and when somebody was last seen, comes over too. Words travel sealed, over the channel of the pair.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::certificate::Certificate;
+use super::session::{Sessions, Shared};
+use super::site::lock;
+use crate::config::life::Author;
+use crate::io::clock;
+
+/// How often everything is asked for.
+pub(super) const ROUND: Duration = Duration::from_secs(10);
+
+/// Says something to the peer and waits; `None` when there is no answer.
+type Tell = dyn Fn(String) -> Option<String> + Send + Sync;
+
+/// What is said.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Words {
+    /// Somebody has logged in, or something about them is another one now.
+    Open(Shared),
+    /// Somebody has logged out: the key of the session.
+    Close(String),
+    /// The draft is another one now.
+    Draft(Drafted),
+    /// What does the other one know?
+    All,
+}
+
+/// A draft, or that there is none any more.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Drafted {
+    /// The edition that it was made of.
+    pub edition: String,
+    pub text: Option<String>,
+    pub author: Author,
+}
+
+/// What is answered.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+enum Answer {
+    Done,
+    All { sessions: Vec<Shared>, certificate: Option<Certificate> },
+}
+
+/// Speaks with the pages of the peer.
+#[derive(Clone)]
+pub(super) struct Share {
+    tell: Arc<Tell>,
+}
+
+impl Share {
+    pub fn new(tell: impl Fn(String) -> Option<String> + Send + Sync + 'static) -> Share {
+        Share { tell: Arc::new(tell) }
+    }
+
+    /// Tells the peer of a session. Nobody waits for that.
+    pub fn opened(&self, session: Shared) {
+        self.say(Words::Open(session));
+    }
+
+    /// Tells the peer that a session is over.
+    pub fn closed(&self, key: String) {
+        self.say(Words::Close(key));
+    }
+
+    /// Tells the peer of a draft, and waits until it has it: the next one must not overtake it.
+    pub fn drafted(&self, drafted: Drafted) {
+        if let Ok(words) = serde_json::to_string(&Words::Draft(drafted)) {
+            // A peer that is away has another draft when it comes back: its own.
+            let _ = (self.tell)(words);
+        }
+    }
+
+    fn say(&self, words: Words) {
+        let Ok(words) = serde_json::to_string(&words) else { return };
+        let tell = Arc::clone(&self.tell);
+        tokio::task::spawn_blocking(move || tell(words));
+    }
+
+    /// Takes over what the peer knows; gives its certificate.
+    pub fn catch_up(&self, sessions: &Mutex<Sessions>) -> Option<Certificate> {
+        let answer = (self.tell)(serde_json::to_string(&Words::All).ok()?)?;
+        match serde_json::from_str(&answer).ok()? {
+            Answer::All { sessions: known, certificate } => {
+                let now = clock::now();
+                let mut sessions = lock(sessions);
+                known.iter().for_each(|session| sessions.adopt(now, session));
+                certificate
+            }
+            Answer::Done => None,
+        }
+    }
+}
+
+/// Answers the peer's pages. `certificate` reads this node's own.
+pub(super) fn answer(
+    sessions: &Mutex<Sessions>,
+    certificate: impl Fn() -> Option<Certificate>,
+    follow: impl Fn(Drafted),
+    words: &str,
+) -> Option<String> {
+    let now = clock::now();
+    let answer = match serde_json::from_str(words).ok()? {
+        Words::Open(session) => {
+            lock(sessions).adopt(now, &session);
+            Answer::Done
+        }
+        Words::Close(key) => {
+            lock(sessions).end(&key);
+            Answer::Done
+        }
+        Words::Draft(drafted) => {
+            follow(drafted);
+            Answer::Done
+        }
+        Words::All => Answer::All { sessions: lock(sessions).share(now), certificate: certificate() },
+    };
+    serde_json::to_string(&answer).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::model::UserRole;
+    use crate::web::account::Account;
+
+    fn account() -> Account {
+        Account { name: "ada".into(), role: UserRole::Administrator, stamp: [7; 32] }
+    }
+
+    #[test]
+    fn the_peer_knows_who_is_logged_in_and_out() {
+        let (ours, theirs) =
+            (Arc::new(Mutex::new(Sessions::default())), Arc::new(Mutex::new(Sessions::default())));
+        let cookie = lock(&ours).open(clock::now(), [[1; 32], [2; 32]], &account());
+        let peer = Arc::clone(&ours);
+        let share = Share::new(move |words| answer(&peer, || None, drop, &words));
+        share.catch_up(&theirs);
+        let found = lock(&theirs).find(clock::now(), &cookie).cloned().unwrap();
+        assert_eq!((found.name.as_str(), found.stamp), ("ada", [7; 32]));
+        assert_eq!(found.token, lock(&ours).find(clock::now(), &cookie).unwrap().token);
+        // What was logged out here does not come back from there.
+        lock(&theirs).close(&cookie);
+        share.catch_up(&theirs);
+        assert!(lock(&theirs).find(clock::now(), &cookie).is_none());
+        let said = serde_json::to_string(&Words::Close(Sessions::key_of(&cookie))).unwrap();
+        assert!(answer(&ours, || None, drop, &said).is_some());
+        assert!(lock(&ours).find(clock::now(), &cookie).is_none());
+        assert!(answer(&ours, || None, drop, "nonsense").is_none());
+    }
+}

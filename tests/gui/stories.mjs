@@ -1,0 +1,192 @@
+// What people do, from the first click to the packet.
+
+import fs from 'node:fs';
+
+import { PICTURES, expect, logIn, window } from './browser.mjs';
+import { sleep, until } from './networks.mjs';
+
+const main = (page) => page.locator('main');
+
+/** Puts the draft in force without a trial. */
+async function apply(page) {
+  await page.getByRole('button', { name: 'Apply', exact: true }).click();
+  expect(!(await main(page).innerText()).includes('not in force yet'), 'the changes are not in force');
+}
+
+async function save(page, name = 'Save') {
+  await page.getByRole('button', { name, exact: true }).click();
+  const wrong = page.locator('.alarm[role=alert]', { hasText: 'Not saved' });
+  if (await wrong.count()) throw new Error(`not saved: ${await main(page).innerText()}`);
+}
+
+/** From a bare machine to working internet on LAN. */
+async function wizard(one) {
+  const { context, page } = await window(await one.chromium());
+  one.serve('wan', 8000);
+  await page.goto(`${one.origin}/login`);
+  await page.getByLabel('Name').fill('admin');
+  await page.getByLabel('Password').fill(one.code());
+  await page.getByRole('button', { name: 'Log in' }).click();
+  await page.waitForURL('**/wizard/system');
+  await page.getByLabel('Hostname').fill('fw.example');
+  await save(page, 'Save and continue');
+  await page.waitForURL('**/wizard/wan');
+  await page.getByLabel('Addresses').fill('203.0.113.2/24');
+  await page.getByLabel('Gateway').fill('203.0.113.1');
+  await page.getByLabel('Drop what comes in here from private networks').uncheck();
+  await page.getByLabel('Drop what comes in here from reserved and unassigned networks').uncheck();
+  await page.screenshot({ path: `${PICTURES}story-wizard-wan.png`, fullPage: true });
+  await save(page, 'Save and continue');
+  await page.waitForURL('**/wizard/lan');
+  await save(page, 'Save and continue');
+  await page.waitForURL('**/wizard/dmz');
+  await page.getByRole('link', { name: 'Skip this step' }).click();
+  const [name, password] = one.user;
+  await page.getByLabel('Name').fill(name);
+  await page.locator('input[type=password]').nth(0).fill(password);
+  await page.locator('input[type=password]').nth(1).fill(password);
+  await save(page, 'Save and continue');
+  await page.waitForURL('**/wizard/finish');
+  await page.screenshot({ path: `${PICTURES}story-wizard-finish.png`, fullPage: true });
+  await page.locator('section').getByRole('button', { name: 'Apply with confirm' }).last().click();
+  // The account of the first start has ended with that.
+  await logIn(page, one.origin, one.user, '/');
+  await until('the confirmation', async () => {
+    await page.goto(`${one.origin}/`);
+    return !(await main(page).innerText()).includes('On trial');
+  });
+  expect(one.fetch('lan', '203.0.113.1', 8000) === 'wan', 'LAN does not reach the internet');
+  await context.close();
+}
+
+/** A port forward is added, and reached from outside. */
+async function portForward(one) {
+  const { context, page } = await window(await one.chromium());
+  one.serve('dmz', 8080);
+  await logIn(page, one.origin, one.user, '/firewall/nat/port-forward/new');
+  await page.getByLabel('Interface').selectOption('wan');
+  await page.getByLabel('Address family').selectOption('inet');
+  await page.getByLabel('Protocol').fill('tcp');
+  await page.getByLabel('Destination', { exact: false }).first().fill('wan address');
+  await page.getByLabel('Destination port').fill('8443');
+  await page.getByLabel('Redirect target', { exact: true }).fill('10.20.0.10');
+  await page.getByLabel('Redirect target port').fill('8080');
+  await page.getByLabel('Filter rule').selectOption('rule');
+  await save(page);
+  expect((await main(page).innerText()).includes('10.20.0.10'), 'it is not in the list');
+  await apply(page);
+  const answer = await until('the way in', () => one.fetch('wan', '203.0.113.2', 8443) || null);
+  expect(answer === 'dmz', `from outside: ${answer}`);
+  await page.goto(`${one.origin}/firewall/rules?tab=wan`);
+  expect((await main(page).innerText()).includes('NAT'), 'the rule of the forward is not shown');
+  await context.close();
+}
+
+/** Somebody locks himself out, and everything goes back by itself. */
+async function lockout(one) {
+  const { context, page } = await window(await one.chromium());
+  await logIn(page, one.origin, one.user, '/system/advanced');
+  await page.getByLabel('Keep these pages reachable from LAN, whatever the rules say').uncheck();
+  await save(page);
+  await page.goto(`${one.origin}/firewall/rules/new?tab=lan&top=true`);
+  await page.getByLabel('Action').selectOption('block');
+  await page.getByLabel('Destination', { exact: false }).first().fill('this firewall');
+  await save(page);
+  await page.goto(`${one.origin}/changes`);
+  await page.getByLabel('Go back by itself unless confirmed within').fill('20');
+  const begin = Date.now();
+  await page.locator('section').getByRole('button', { name: 'Apply with confirm' }).last().click({ noWaitAfter: true });
+  await sleep(6000);
+  const { context: other, page: fresh } = await window(await one.chromium());
+  fresh.setDefaultTimeout(4000);
+  const reached = await fresh.goto(`${one.origin}/login`, { timeout: 4000 }).then(() => true, () => false);
+  expect(!reached, 'a new connection gets in');
+  await until('the way back', () => fresh.goto(`${one.origin}/login`, { timeout: 3000 }).then(() => true), 40_000);
+  expect(Date.now() - begin > 15_000, 'it went back too soon');
+  await other.close();
+  await context.close();
+}
+
+/** A file of pfSense is imported. */
+async function importing(one) {
+  const { context, page } = await window(await one.chromium());
+  await logIn(page, one.origin, one.user, '/diagnostics/import');
+  const file = new URL('../pfsense/pair-first.xml', import.meta.url).pathname;
+  await page.getByLabel('config.xml or koi.toml').setInputFiles(file);
+  await page.getByRole('button', { name: 'Upload' }).click();
+  await page.getByRole('heading', { name: 'Which port takes whose place' }).waitFor();
+  await page.screenshot({ path: `${PICTURES}story-import.png`, fullPage: true });
+  await page.getByRole('button', { name: 'Read the report again' }).click();
+  await page.getByRole('button', { name: 'Take over as draft' }).click();
+  await page.waitForURL('**/changes');
+  expect((await page.locator('ul.changes li').count()) > 10, 'there is little to be changed');
+  await page.screenshot({ path: `${PICTURES}story-import-changes.png`, fullPage: true });
+  await context.close();
+}
+
+/** An alias in use gets another name, and everything follows. */
+async function renameAlias(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/firewall/aliases/new');
+  await page.getByLabel('Name').fill('servers');
+  await page.getByLabel('Entries').fill('10.20.0.10 the web server\n10.20.0.11');
+  await save(page);
+  await page.goto(`${lab.origin}/firewall/rules/new?tab=lan`);
+  await page.getByLabel('Destination', { exact: false }).first().fill('servers');
+  await page.getByLabel('Description').fill('to all of them');
+  await save(page);
+  await page.goto(`${lab.origin}/firewall/aliases/edit/servers`);
+  expect((await main(page).innerText()).includes('to all of them'), 'it is not said where it is used');
+  await page.getByLabel('Name').fill('machines');
+  await save(page);
+  await page.goto(`${lab.origin}/firewall/rules?tab=lan`);
+  const rules = await main(page).innerText();
+  expect(rules.includes('machines') && !rules.includes('servers\n'), 'the rule does not follow');
+  await page.getByRole('button', { name: 'Discard' }).click();
+  await context.close();
+}
+
+/** Two tabs edit the same thing: the second one is told, and nothing is lost. */
+async function twoTabs(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/system/general');
+  const other = await context.newPage();
+  await other.goto(`${lab.origin}/system/general`);
+  await page.getByLabel('Hostname').fill('first.example');
+  await save(page);
+  await other.getByLabel('Hostname').fill('second.example');
+  await other.getByRole('button', { name: 'Save' }).click();
+  expect((await main(other).innerText()).includes('Somebody has changed'), 'the second one is not told');
+  await page.goto(`${lab.origin}/system/general`);
+  expect((await page.getByLabel('Hostname').inputValue()) === 'first.example', 'the first one is lost');
+  await page.getByRole('button', { name: 'Discard' }).click();
+  await context.close();
+}
+
+/** The node that serves dies between login and apply; the browser on the shared address goes on. */
+async function failover(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/system/general');
+  await page.getByLabel('Hostname').fill('survivor.example');
+  await save(page);
+  const leads = (node) => JSON.parse(lab.koi(node, 'show', 'pair', '--json')).leads;
+  const [serving, standing] = leads('alpha') ? ['alpha', 'beta'] : ['beta', 'alpha'];
+  await until('a pair that can fail over', () => JSON.parse(lab.koi(serving, 'show', 'pair', '--json')).redundant, 60_000);
+  process.kill(JSON.parse(lab.koi(serving, 'show', 'status', '--json')).router, 'SIGKILL');
+  await until('the takeover', () => leads(standing));
+  await until('the pages', () => page.goto(`${lab.origin}/changes`, { timeout: 5000 }));
+  expect(new URL(page.url()).pathname === '/changes', `a new login is asked for: ${page.url()}`);
+  await page.screenshot({ path: `${PICTURES}story-failover.png`, fullPage: true });
+  const text = await main(page).innerText();
+  expect(text.includes('survivor.example'), `the draft is gone: ${text}`);
+  await apply(page);
+  const shown = () => lab.koi(standing, 'config', 'show').includes('survivor.example');
+  await until('the new name', shown);
+  await context.close();
+}
+
+fs.mkdirSync(PICTURES, { recursive: true });
+
+export const ofABareMachine = { wizard };
+export const ofOne = { portForward, lockout, importing };
+export const ofThePair = { renameAlias, twoTabs, failover };
