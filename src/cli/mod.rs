@@ -30,6 +30,7 @@ mod show_pair;
 mod show_policy;
 mod show_time;
 mod table;
+mod tables;
 mod token;
 mod upgrade;
 mod user;
@@ -77,6 +78,8 @@ enum Command {
     Token(token::Token),
     /// Work on the connection table
     Flows(flows::Flows),
+    /// Work on the tables of sources that made connections too fast
+    Tables(tables::Tables),
     /// Work on the pair: what role this node has
     Pair(pair::Pair),
     /// Sign programs for koi pair upgrade, and see who has signed one
@@ -138,6 +141,7 @@ pub fn main() -> ExitCode {
         Command::User(command) => command.run(),
         Command::Token(command) => command.run(),
         Command::Flows(command) => command.run(),
+        Command::Tables(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),
         Command::Capture(command) => command.run(),

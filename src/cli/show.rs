@@ -83,7 +83,7 @@ enum What {
     Time,
     /// Filter rules with their counters, automatic ones included
     Rules,
-    /// Aliases and interface groups
+    /// Aliases, overload tables and interface groups
     Tables,
     /// Port forwards, 1:1, NPt and outbound mappings
     Translations,
@@ -138,9 +138,9 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
         (What::Log { .. }, Response::Log(rows)) => print_json(&rows),
         (What::Time, Response::Services(services)) => print_json(&services),
         (What::Rules, Response::Policy(policy)) => print_json(&policy.rules),
-        (What::Tables, Response::Policy(policy)) => {
-            print_json(&serde_json::json!({ "tables": policy.tables, "groups": policy.groups }))
-        }
+        (What::Tables, Response::Policy(policy)) => print_json(&serde_json::json!({
+            "tables": policy.tables, "overloads": policy.overloads, "groups": policy.groups,
+        })),
         (What::Translations, Response::Policy(policy)) => print_json(&policy.translations),
         (What::Pair, Response::Pair(pair)) => print_json(&pair),
         _ => unexpected(),

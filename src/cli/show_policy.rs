@@ -66,7 +66,7 @@ fn schedules_text(policy: &Policy) -> String {
     format!("{}{doubt}", table.text())
 }
 
-/// Aliases, then interface groups.
+/// Aliases, then overload tables, then interface groups.
 pub fn tables_text(policy: &Policy) -> String {
     let mut tables = Table::new(&["alias", "type", ">entries", ">ranges", "description"]);
     for row in &policy.tables {
@@ -77,6 +77,15 @@ pub fn tables_text(policy: &Policy) -> String {
             row.ranges.to_string(),
             row.description.clone(),
         ]);
+    }
+    let mut overloads = Table::new(&["overload table", "source", ">seconds left"]);
+    for row in &policy.overloads {
+        if row.sources.is_empty() {
+            overloads.row([row.name.clone(), "nobody".into(), String::new()]);
+        }
+        for (source, seconds) in &row.sources {
+            overloads.row([row.name.clone(), source.to_string(), seconds.to_string()]);
+        }
     }
     let mut names = Table::new(&["alias", "name", "addresses", ">again in", "trouble"]);
     for (alias, row) in
@@ -96,7 +105,7 @@ pub fn tables_text(policy: &Policy) -> String {
     for row in &policy.groups {
         groups.row([row.name.clone(), row.members.join(" "), row.description.clone()]);
     }
-    format!("{}{troubles}\n{names}{}", tables.text(), groups.text())
+    format!("{}{troubles}\n{names}{}\n{}", tables.text(), overloads.text(), groups.text())
 }
 
 /// In the order in which they are asked.

@@ -137,14 +137,23 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type(),
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
-        option::of(alias_name()),
-        (option::of(name()), any::<bool>()),
-        text(),
+        overload(),
+        (option::of(name()), any::<bool>(), option::of(alias_name()), text()),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
+        max_src_conn: rest.6.0,
+        max_src_conn_rate: rest.6.1,
+        overload: rest.6.2,
+        overload_flush: rest.6.3,
+        timeouts: StateTimeouts {
+            tcp_first: rest.6.4[0],
+            udp_multiple: rest.6.4[1],
+            ..StateTimeouts::default()
+        },
+        max_mss: rest.6.5,
         state_type: rest.3,
         state_policy: rest.4,
-        schedule: rest.6,
+        schedule: rest.7.2,
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],
@@ -171,9 +180,24 @@ fn rule() -> impl Strategy<Value = Rule> {
         log: rest.0,
         disabled: rest.1,
         description: rest.2,
-        separator: rest.8,
+        separator: rest.7.3,
         ..Rule::new(what.0, "", what.2)
     })
+}
+
+type Overload = (Option<u32>, Option<SourceRate>, Option<String>, Flush, [Option<u32>; 2], Option<u16>);
+
+fn overload() -> impl Strategy<Value = Overload> {
+    let rate = (1..u32::MAX, 1..u32::MAX).prop_map(|(count, seconds)| SourceRate { count, seconds });
+    let flush = prop_oneof![Just(Flush::None), Just(Flush::Rule), Just(Flush::All)];
+    (
+        any::<Option<u32>>(),
+        option::of(rate),
+        option::of(alias_name()),
+        flush,
+        any::<[Option<u32>; 2]>(),
+        any::<Option<u16>>(),
+    )
 }
 
 fn alias() -> impl Strategy<Value = Alias> {
@@ -297,7 +321,7 @@ fn outbound() -> impl Strategy<Value = Outbound> {
 fn interface() -> impl Strategy<Value = Interface> {
     let zone = prop_oneof![Just(Zone::Wan), Just(Zone::Lan), Just(Zone::Dmz)];
     let sizes = (option::of(any::<u16>()), any::<u16>(), option::of(any::<u16>()));
-    let flags = any::<(bool, bool, bool)>();
+    let flags = (any::<(bool, bool, bool)>(), any::<(bool, bool, Option<u8>, bool)>());
     (name(), text(), zone, name(), sizes, flags).prop_map(|(name, description, zone, port, sizes, flags)| {
         Interface {
             name,
@@ -307,9 +331,15 @@ fn interface() -> impl Strategy<Value = Interface> {
             vlan: sizes.0,
             mtu: sizes.1,
             mss: sizes.2,
-            block_private: flags.0,
-            block_bogons: flags.1,
-            router_advertisements: flags.2,
+            block_private: flags.0.0,
+            block_bogons: flags.0.1,
+            router_advertisements: flags.0.2,
+            scrub: Scrub {
+                no_df: flags.1.0,
+                random_id: flags.1.1,
+                min_ttl: flags.1.2,
+                fragments: if flags.1.3 { Fragments::Drop } else { Fragments::Reassemble },
+            },
         }
     })
 }
@@ -373,7 +403,8 @@ fn optimization() -> impl Strategy<Value = Optimization> {
         Just(Optimization::Normal),
         Just(Optimization::HighLatency),
         Just(Optimization::Aggressive),
-        Just(Optimization::Conservative)
+        Just(Optimization::Conservative),
+        Just(Optimization::Rfc)
     ]
 }
 
@@ -382,7 +413,20 @@ fn state_policy() -> impl Strategy<Value = StatePolicy> {
 }
 
 pub(crate) fn state_type() -> impl Strategy<Value = StateType> {
-    prop_oneof![Just(StateType::Keep), Just(StateType::Sloppy), Just(StateType::None)]
+    prop_oneof![
+        Just(StateType::Keep),
+        Just(StateType::Sloppy),
+        Just(StateType::Synproxy),
+        Just(StateType::None)
+    ]
+}
+
+type Defence = (Syncookies, [Option<u8>; 2], [Option<u32>; 4], (bool, bool));
+
+fn defence() -> impl Strategy<Value = Defence> {
+    let syncookies =
+        prop_oneof![Just(Syncookies::Never), Just(Syncookies::Always), Just(Syncookies::Adaptive)];
+    (syncookies, any::<[Option<u8>; 2]>(), any::<[Option<u32>; 4]>(), any::<(bool, bool)>())
 }
 
 fn logging() -> impl Strategy<Value = Logging> {
@@ -419,18 +463,12 @@ fn system() -> impl Strategy<Value = System> {
             minor,
             patch,
         }));
-    (
-        text(),
-        any::<u32>(),
-        any::<(bool, bool, bool)>(),
-        (keys, floor),
-        web,
-        (timeouts, states, clock, services),
-    )
+    let limits = (any::<u32>(), defence());
+    (text(), limits, any::<(bool, bool, bool)>(), (keys, floor), web, (timeouts, states, clock, services))
         .prop_map(
             |(
                 hostname,
-                state_limit,
+                (state_limit, defence),
                 flags,
                 (release_keys, version_floor),
                 web,
@@ -445,6 +483,14 @@ fn system() -> impl Strategy<Value = System> {
                     one_to_one_reflection,
                     optimization: states.0,
                     state_policy: states.1,
+                    syncookies: defence.0,
+                    syncookies_start: defence.1[0],
+                    syncookies_end: defence.1[1],
+                    adaptive_start: defence.2[0],
+                    adaptive_end: defence.2[1],
+                    overload_expire: defence.2[2],
+                    fragment_limit: defence.2[3],
+                    rfc: Rfc { ipv6_options: defence.3.0, refusals: defence.3.1 },
                     kill_states_on_gateway_failure: states.2,
                     kill_states_on_gateway_recovery: states.3[0],
                     skip_rules_when_gateway_down: states.3[1],
@@ -560,18 +606,21 @@ pub(crate) fn config() -> impl Strategy<Value = Config> {
         members,
         description,
     });
-    let nat = (list(port_forward()), list(one_to_one()), list(npt()), outbound());
+    let nat =
+        (list(port_forward()).boxed(), list(one_to_one()).boxed(), list(npt()).boxed(), outbound().boxed());
     let names = (list(group), list(alias()), list(schedule()), list(gateway_group()));
+    // Boxed, since all of it together is more than a thread's stack takes.
     let head = (
         0..=i64::MAX as u64,
-        system(),
+        system().boxed(),
         option::of(pair()),
         list(virtual_ip()),
         list(user()),
         list(certificate()),
     );
-    let some = proptest::collection::vec(node(), 1..4);
-    let lists = (some, list(interface()), list(gateway()), list(route), list(rule()));
+    let some = proptest::collection::vec(node(), 1..4).boxed();
+    let lists =
+        (some, list(interface()).boxed(), list(gateway()).boxed(), list(route), list(rule().boxed()).boxed());
     (head, lists, names, nat).prop_map(
         |((revision, system, pair, virtual_ips, users, certificates), lists, names, nat)| Config {
             schema: super::defaults::SCHEMA,

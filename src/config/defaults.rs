@@ -22,6 +22,20 @@ pub const STATE_LIMIT: u32 = 1_000_000;
 pub const STATE_LIMIT_RANGE: RangeInclusive<u32> = 10..=50_000_000;
 /// Seconds that a timer may have; the upper end is a year.
 pub const TIMEOUT_RANGE: RangeInclusive<u32> = 1..=31_536_000;
+/// Share of the state limit, in percent, at which adaptive SYN cookies begin; pf's.
+pub const SYNCOOKIES_START: u8 = 25;
+/// And below which they end.
+pub const SYNCOOKIES_END: u8 = 12;
+/// Seconds that a source stays in an overload table, as in pfSense.
+pub const OVERLOAD_EXPIRE: u32 = 3600;
+/// The most overload tables.
+pub const OVERLOAD_TABLE_LIMIT: usize = 64;
+/// Half-received datagrams; pfSense's.
+pub const FRAGMENT_LIMIT: u32 = 5_000;
+/// Such limits.
+pub const FRAGMENT_LIMIT_RANGE: RangeInclusive<u32> = 1..=1_000_000;
+/// MSS values that a rule may clamp to (RFC 9293 section 3.7.1: every host takes 536).
+pub const MAX_MSS_RANGE: RangeInclusive<u16> = 216..=65_495;
 /// Time zone of a firewall that has none, as pfSense's.
 pub const TIMEZONE: &str = "Etc/UTC";
 /// The most name servers.

@@ -8,10 +8,10 @@ use toml::Spanned;
 use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
-    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, Facility, FailoverStates,
-    GroupMember, Hours, IcmpKind, Interfaces, KillStates, MonthDay, Optimization, OutboundMode, Pool, Ports,
-    Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity, StatePolicy, StateType,
-    Target, TcpFlags, Trigger, UserRole, VirtualMac, Weekday, Zone,
+    Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, Facility, FailoverStates, Flush,
+    Fragments, GroupMember, Hours, IcmpKind, Interfaces, KillStates, MonthDay, Optimization, OutboundMode,
+    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity, SourceRate,
+    StatePolicy, StateType, Syncookies, Target, TcpFlags, Trigger, UserRole, VirtualMac, Weekday, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -106,9 +106,17 @@ static SYSTEM: &[Field] = &[
     optional(
         "optimization",
         Value(is::<Optimization>),
-        "\"normal\", \"high-latency\", \"aggressive\" or \"conservative\"",
+        "\"normal\", \"high-latency\", \"aggressive\", \"conservative\" or \"rfc\"",
     ),
     optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
+    optional("syncookies", Value(is::<Syncookies>), "\"never\", \"always\" or \"adaptive\""),
+    optional("syncookies_start", Value(is::<u8>), "a share of the state limit in percent"),
+    optional("syncookies_end", Value(is::<u8>), "a share of the state limit in percent"),
+    optional("adaptive_start", Value(is::<u32>), "a number of states"),
+    optional("adaptive_end", Value(is::<u32>), "a number of states"),
+    seconds("overload_expire"),
+    optional("fragment_limit", Value(is::<u32>), "a number of datagrams"),
+    optional("rfc", Table(RFC), "a section [system.rfc]"),
     optional("kill_states_on_gateway_failure", Value(is::<KillStates>), KILL_STATES),
     optional("kill_states_on_gateway_recovery", FLAG, "true or false"),
     optional("skip_rules_when_gateway_down", FLAG, "true or false"),
@@ -123,6 +131,8 @@ static SYSTEM: &[Field] = &[
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
 
+static RFC: &[Field] =
+    &[optional("ipv6_options", FLAG, "true or false"), optional("refusals", FLAG, "true or false")];
 static LOGGING: &[Field] = &[
     optional("servers", List(is::<Service>), "addresses or names in quotes, as in \"192.0.2.9:514\""),
     optional("facility", Value(is::<Facility>), "a facility of syslog in quotes, as in \"local0\""),
@@ -153,6 +163,23 @@ static TIMEOUTS: &[Field] = &[
     seconds("other_single"),
     seconds("other_multiple"),
     seconds("frag"),
+];
+
+static STATE_TIMEOUTS: &[Field] = &[
+    seconds("tcp_first"),
+    seconds("tcp_opening"),
+    seconds("tcp_established"),
+    seconds("tcp_closing"),
+    seconds("tcp_finwait"),
+    seconds("tcp_closed"),
+    seconds("udp_first"),
+    seconds("udp_single"),
+    seconds("udp_multiple"),
+    seconds("icmp_first"),
+    seconds("icmp_error"),
+    seconds("other_first"),
+    seconds("other_single"),
+    seconds("other_multiple"),
 ];
 
 static PAIR: &[Field] = &[
@@ -204,6 +231,14 @@ static INTERFACE: &[Field] = &[
     optional("block_private", FLAG, "true or false"),
     optional("block_bogons", FLAG, "true or false"),
     optional("router_advertisements", FLAG, "true or false"),
+    optional("scrub", Table(SCRUB), "a section [interface.scrub]"),
+];
+
+static SCRUB: &[Field] = &[
+    optional("no_df", FLAG, "true or false"),
+    optional("random_id", FLAG, "true or false"),
+    optional("min_ttl", Value(is::<u8>), "a number of hops from 1 to 255, without quotes"),
+    optional("fragments", Value(is::<Fragments>), "\"reassemble\" or \"drop\""),
 ];
 
 static VIRTUAL_IP: &[Field] = &[
@@ -328,11 +363,21 @@ static RULE: &[Field] = &[
     optional("tag", TEXT, "a tag in quotes"),
     optional("tagged", TEXT, "a tag in quotes"),
     optional("not_tagged", FLAG, "true or false"),
-    optional("state_type", Value(is::<StateType>), "\"keep\", \"sloppy\" or \"none\""),
+    optional("state_type", Value(is::<StateType>), "\"keep\", \"sloppy\", \"synproxy\" or \"none\""),
     optional("state_policy", Value(is::<StatePolicy>), STATE_POLICY),
     optional("max_states", Value(is::<u32>), "a number of states"),
     optional("max_src_nodes", Value(is::<u32>), "a number of sources"),
     optional("max_src_states", Value(is::<u32>), "a number of states"),
+    optional("max_src_conn", Value(is::<u32>), "a number of connections"),
+    optional(
+        "max_src_conn_rate",
+        Value(is::<SourceRate>),
+        "connections and seconds in quotes, as in \"15/5\"",
+    ),
+    optional("overload", TEXT, "the name of a table in quotes, as in \"virusprot\""),
+    optional("overload_flush", Value(is::<Flush>), "\"none\", \"rule\" or \"all\""),
+    optional("timeouts", Table(STATE_TIMEOUTS), "a section [rule.timeouts]"),
+    optional("max_mss", SMALL, "a number of bytes, without quotes"),
     optional("gateway", TEXT, "the name of a [[gateway]] or [[gateway_group]] in quotes"),
     optional("disable_reply_to", FLAG, "true or false"),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),

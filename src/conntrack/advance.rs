@@ -1,6 +1,7 @@
 //! What a packet does to its flow.
 
 use super::index::{Hit, Slot, Way};
+use super::proxy::Handshake;
 use super::record::Common;
 use super::segment::Segment;
 use super::table::{NO_HOP, Table, segments};
@@ -9,7 +10,8 @@ use super::timer::{Class, Tick, Traffic};
 use super::witness::Witnesses;
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId};
-use crate::wire::{Drop, FlowKey, Packet, Transport, protocol};
+use crate::wire::handshake::Shift;
+use crate::wire::{Drop, FlowKey, Packet, Transport, protocol, tcp_flags};
 
 /// A packet belongs to its flow: where it goes, and as what.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,6 +32,19 @@ pub struct Advance {
     pub next_hop: u32,
     /// The epoch that the route was found in: never the present one when nobody has looked it up for this way.
     pub epoch: u32,
+    /// What is added to TCP's numbers.
+    pub shift: Shift,
+    /// Its handshake is complete, as of this packet or an earlier one.
+    pub connected: bool,
+}
+
+/// A segment that tells an end what the router believes of a connection (RFC 5961 section 4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Challenge {
+    /// Its sequence number.
+    pub seq: u32,
+    /// Its acknowledgement number.
+    pub ack: u32,
 }
 
 /// What to do with a packet that the index found a flow for.
@@ -40,6 +55,10 @@ pub enum Step {
     /// There is no such flow (any more): treat the packet as the first of its own. Either a SYN has taken the place
     /// of a closed connection, or the flow ended between find and advance.
     Begin,
+    /// A SYN on a connection that exists: it goes no further, and its sender is told what there is.
+    Challenge(Challenge),
+    /// The router makes the handshake: the packet goes no further, and these leave.
+    Handshake(Handshake),
 }
 
 impl Table {
@@ -51,10 +70,19 @@ impl Table {
             self.counters.stale += 1;
             return Ok(Step::Begin);
         }
+        let mut shift = Shift::NONE;
+        if self.store.common(slot).is_proxied()
+            && let Some(proxy) = self.store.proxy(slot)
+        {
+            if proxy.waits {
+                return self.handshake(now, hit, proxy, packet);
+            }
+            shift = proxy.shift(way);
+        }
         let common = self.store.common_mut(slot);
         let (before, phases) = (common.class, common.phases());
         let class = match common.protocol {
-            protocol::TCP => match advance_tcp(common, &self.witnesses, way, packet)? {
+            protocol::TCP => match advance_tcp(common, &self.witnesses, way, packet, shift)? {
                 Outcome::Accept => Class::of_tcp(&common.tcp()),
                 Outcome::Ignore => {
                     count(common, &mut self.witnesses, way, packet);
@@ -68,6 +96,11 @@ impl Table {
                 Outcome::Mismatch => {
                     self.counters.mismatched += 1;
                     return Err(Drop::StateMismatch);
+                }
+                Outcome::Challenge => {
+                    self.counters.mismatched += 1;
+                    self.counters.challenged += 1;
+                    return Ok(Step::Challenge(self.challenge(hit)));
                 }
             },
             protocol::UDP if packet.layout.transport == Transport::Udp => advance_udp(common, way),
@@ -92,9 +125,17 @@ impl Table {
         Ok(Step::Forward(self.describe(hit, &packet.layout.key)))
     }
 
+    /// What the sender of a SYN on this connection is told: where the other end is.
+    fn challenge(&self, hit: Hit) -> Challenge {
+        let Tcp { peers, .. } = self.store.common(hit.slot).tcp();
+        let answer = self.shift(hit.slot, hit.way.other());
+        let (from, to) = (peers[hit.way.index()], peers[hit.way.other().index()]);
+        Challenge { seq: to.low.wrapping_add(answer.seq), ack: from.low }
+    }
+
     /// Moves a flow to another timer, or to the end of its queue.
     #[cold]
-    fn reclass(&mut self, hit: Hit, before: Class, class: Class) {
+    pub(super) fn reclass(&mut self, hit: Hit, before: Class, class: Class) {
         let Hit { slot, way: _ } = hit;
         self.recount(slot, before, class);
         self.chains.unlink(&mut self.store, slot);
@@ -109,6 +150,16 @@ impl Table {
             (None, Some(_)) => self.sources.add(source()),
             (Some(_), Some(_)) | (None, None) => {}
         }
+        match (before.is_half_open(), class.is_half_open()) {
+            (true, false) => self.half_open = self.half_open.saturating_sub(1),
+            (false, true) => self.half_open += 1,
+            (true, true) | (false, false) => {}
+        }
+    }
+
+    /// Where packets of a flow go that way.
+    pub fn route(&self, hit: Hit) -> Advance {
+        self.describe(hit, &self.store.key(hit.slot, hit.way))
     }
 
     /// Where packets of a flow go.
@@ -131,6 +182,8 @@ impl Table {
             egress: common.interfaces[way.other().index()],
             next_hop,
             epoch: if next_hop == NO_HOP { common.epoch.wrapping_sub(1) } else { common.epoch },
+            shift: self.shift(slot, way),
+            connected: common.class.is_connection(),
         }
     }
 }
@@ -141,8 +194,13 @@ fn advance_tcp(
     witnesses: &Witnesses,
     way: Way,
     packet: &Packet,
+    shift: Shift,
 ) -> Result<Outcome, Drop> {
-    let segment = Segment::of(packet).ok_or(Drop::StateMismatch)?;
+    let mut segment = Segment::of(packet).ok_or(Drop::StateMismatch)?;
+    // The machine counts as the server does.
+    if way == Way::Original && segment.has(tcp_flags::ACK) {
+        segment.ack = segment.ack.wrapping_add(shift.ack);
+    }
     if segment.is_impossible() {
         return Err(Drop::TcpFlags);
     }

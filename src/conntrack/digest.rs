@@ -2,7 +2,7 @@
 //!
 //! A digest covers of each flow its identity (both keys, so its translation too), its interfaces, its rules and its
 //! state class: exactly what is told as soon as it changes. Counters, times and windows are told late and are not in
-//! it, nor is what belongs to one node alone. A flow has the name of its slot on the node that tells.
+//! it, nor is what belongs to one node alone. A handshake that the router made counts with its shift. A flow has the name of its slot on the node that tells.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -86,7 +86,10 @@ pub(super) fn mixed(store: &Store, witnesses: &Witnesses, key: u64, name: u32, s
     let so_far = store.mix_ends(slot, key);
     let so_far =
         mix(so_far, rule_in << 32 | rule_out, u64::from(name) << 32 | u64::from(*protocol) << 16 | state);
-    Some(mix(so_far, place, key))
+    let mixed = mix(so_far, place, key);
+    // Few flows have one: for the others it looks as it always did.
+    let proxied = store.proxy(slot).map(|proxy| u64::from(proxy.number) << 1 | u64::from(proxy.waits));
+    Some(proxied.map_or(mixed, |proxied| mix(mixed, proxied, key)))
 }
 
 /// The flows of a range of this table's own slots.

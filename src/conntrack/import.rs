@@ -11,8 +11,9 @@
 use super::NO_HOP;
 use super::advance::class_of;
 use super::digest::{self, KNOWN_KEY};
-use super::index::{Slot, Way};
+use super::index::{Hit, Slot, Way};
 use super::mirror::Mirror;
+use super::proxy::Proxy;
 use super::record::Common;
 use super::table::Table;
 use super::tcp::{Peer, Phase, Tcp};
@@ -21,7 +22,7 @@ use super::witness::Via;
 use crate::rules::Pass;
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
 use crate::wire::pair::digest::Digest;
-use crate::wire::pair::flow::{Change, FlowRecord, Progress, Walked};
+use crate::wire::pair::flow::{Change, FlowRecord, Progress, Proxied, Walked};
 use crate::wire::protocol;
 
 /// Slots that are looked at in one step for flows that the peer did not tell of.
@@ -123,7 +124,9 @@ impl Table {
             | Change::Frozen
             | Change::Relayed(_)
             | Change::Drained
-            | Change::Left => {}
+            | Change::Left
+            | Change::Overload { .. }
+            | Change::CookieKeys { .. } => {}
         }
         Ok(Taken::Applied)
     }
@@ -304,8 +307,19 @@ impl Table {
             self.store.remove(slot);
             return Err(Refused::Malformed);
         }
-        let witness = self.hold(passes, via(record), record.original.src());
-        self.store.common_mut(slot).set_witness(witness);
+        if !self.take_proxy(slot, record) {
+            self.index.remove(&record.original, Hit { slot, way: Way::Original });
+            self.index.remove(&record.reply, Hit { slot, way: Way::Reply });
+            self.store.remove(slot);
+            return Err(Refused::Full);
+        }
+        let connected = common.class.is_connection();
+        let witness = self.hold(passes, via(record), record.original.src(), connected);
+        let stored = self.store.common_mut(slot);
+        stored.set_witness(witness);
+        if connected {
+            stored.set_connected();
+        }
         self.recount(slot, Class::Vacant, common.class);
         self.len += 1;
         self.counters.imported += 1;
@@ -317,7 +331,12 @@ impl Table {
         let Common { class: before, interfaces, epoch: admitted, .. } = *self.store.common(slot);
         let common = self.store.common_mut(slot);
         fill(common, record, now);
+        self.take_proxy(slot, record);
+        let common = self.store.common(slot);
         let (class, number) = (common.class, common.witness());
+        if class.is_connection() {
+            self.count_connection(now, Hit { slot, way: Way::Original }, None);
+        }
         self.recount(slot, before, class);
         if class != before {
             self.reschedule(slot);
@@ -329,17 +348,24 @@ impl Table {
         }
         let (passes, epoch) = verdicts(record, epoch, resolve);
         let source = self.store.key(slot, Way::Original).src();
-        let witness = self.hold(passes, via(record), source);
+        let connected = self.store.common(slot).is_connected();
+        let witness = self.hold(passes, via(record), source, connected);
         let common = self.store.common_mut(slot);
         common.set_witness(witness);
         (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
-        self.release(number, source);
+        self.release(number, source, connected);
+    }
+
+    /// The handshake that the peer made, or makes; false when there is no room for it.
+    fn take_proxy(&mut self, slot: Slot, record: &FlowRecord) -> bool {
+        let Some(Proxied { waits, number, mss }) = record.proxied else { return true };
+        self.store.set_proxy(slot, Proxy { waits, number, mss })
     }
 
     fn reschedule(&mut self, slot: Slot) {
         let Common { class, seen, .. } = *self.store.common(slot);
         self.chains.unlink(&mut self.store, slot);
-        self.wait(slot, seen.after(class.seconds(&self.config.timeouts)));
+        self.wait(slot, seen.after(self.seconds(slot, class)));
     }
 
     pub(super) fn is_sweeping(&self) -> bool {
@@ -396,6 +422,7 @@ fn fill(common: &mut Common, record: &FlowRecord, now: Instant) {
         bytes,
         age,
         idle,
+        proxied: _,
     } = record;
     let Tick(now) = Tick::of(now);
     let before = |seconds: u32| Tick(now.saturating_sub(seconds.saturating_mul(2)));

@@ -186,7 +186,7 @@ impl Table {
         let common = self.store.common(slot);
         let [ingress, egress] = common.interfaces;
         let (packets, bytes) = common.counted();
-        let deadline = common.seen.max(self.floor).after(common.class.seconds(&self.config.timeouts));
+        let deadline = common.seen.max(self.floor).after(self.seconds(slot, common.class));
         FlowState {
             id: identity(slot, common),
             original: self.store.key(slot, Way::Original),

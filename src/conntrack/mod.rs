@@ -26,7 +26,9 @@
 //! | `sources` | half-open flows per source |
 //! | `related` | ICMP errors about flows |
 //! | `witness` | the verdicts of rules and the gateways, shared by flows |
-//! | `usage` | how many flows rules with limits have |
+//! | `usage`, `bounded` | what rules with limits have in use, in a map of a bounded size |
+//! | `pressure` | timers that are shorter when there are many flows |
+//! | `proxy`, `cookie`, `siphash` | handshakes that the router completes, and SYNs that leave no trace |
 //! | `readmit` | flows under a new configuration |
 //! | `list` | what people are shown, and what they kill |
 //! | `changes`, `ranges`, `writer` | what the peer of a pair has to be told |
@@ -34,19 +36,24 @@
 //! | `digest`, `rounds` | what both tables must have in common, and when it is compared |
 
 mod advance;
+mod bounded;
 mod chains;
 mod changes;
+mod cookie;
 mod digest;
 mod import;
 mod index;
 mod list;
 mod mirror;
+mod pressure;
+mod proxy;
 mod ranges;
 mod readmit;
 mod record;
 mod related;
 mod rounds;
 mod segment;
+mod siphash;
 mod slab;
 mod sources;
 mod table;
@@ -63,13 +70,15 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 
-pub use advance::{Advance, Step};
+pub use advance::{Advance, Challenge, Step};
 pub use changes::Backlog;
+pub use cookie::{CookieKeys, Redeemed};
 pub use import::{Refused, Taken};
 pub use index::{Hit, Slot, Way};
 pub use list::{Cursor, Filter, FlowState};
+pub use proxy::Handshake;
 pub use readmit::Admission;
 pub use related::Related;
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
-pub use usage::Usage;
+pub use usage::{Connected, Usage};
 pub use witness::{RuleTotals, Via};

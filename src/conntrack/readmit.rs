@@ -49,13 +49,14 @@ impl Table {
     /// anew.
     pub fn readmit(&mut self, hit: Hit, (passes, via): ([Pass; 2], Via), epoch: u32) {
         let source = self.store.key(hit.slot, Way::Original).src();
-        let witness = self.hold(passes, via, source);
+        let connected = self.store.common(hit.slot).is_connected();
+        let witness = self.hold(passes, via, source, connected);
         let common = self.store.common_mut(hit.slot);
         let before = common.witness();
         common.set_witness(witness);
         common.epoch = epoch;
         common.next_hop = [super::NO_HOP; 2];
-        self.release(before, source);
+        self.release(before, source, connected);
         if before != witness {
             self.note(hit.slot);
         }

@@ -1,8 +1,8 @@
 //! One flow in memory.
 //!
 //! Invariant: `Record<Ipv4Addr>` is 112 bytes. Counters of bytes have 48 bits; counters of packets have 32 and stay
-//! at the top when they get there. The number of the verdicts has 28 bits: there are no more pairs of verdicts than
-//! flows. The other four are what replication remembers of a flow.
+//! at the top when they get there. The number of the verdicts has 26 bits: there are no more pairs of verdicts than
+//! flows. Two are about TCP's handshake, the other four are what replication remembers of a flow.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -58,7 +58,7 @@ pub(super) struct Common {
     packets: [u32; 2],
     bytes_low: [u32; 2],
     bytes_high: [u16; 2],
-    /// The number of the verdicts that let the flow through, below four bits: [`DIRTY`] and so on.
+    /// The number of the verdicts that let the flow through, below six bits: [`DIRTY`] and so on.
     witness: u32,
     pub(super) created: Tick,
     pub(super) link: Link,
@@ -86,7 +86,11 @@ const TOLD: u32 = 1 << 29;
 const RELEARN: u32 = 1 << 30;
 /// TCP numbers were learned from the middle of a connection.
 const LOOSE: u32 = 1 << 31;
-const WITNESS: u32 = DIRTY - 1;
+/// The handshake is complete, and its source was told so.
+const CONNECTED: u32 = 1 << 26;
+/// The router made the handshake with the client: see `proxy`.
+const PROXIED: u32 = 1 << 27;
+const WITNESS: u32 = CONNECTED - 1;
 
 const ENDS_HERE: u8 = 0x40;
 const NO_SCALE: u8 = 15;
@@ -169,6 +173,23 @@ impl Common {
 
     pub(super) fn set_told(&mut self) {
         self.set(TOLD, true);
+    }
+
+    pub(super) const fn is_connected(&self) -> bool {
+        self.has(CONNECTED)
+    }
+
+    pub(super) fn set_connected(&mut self) {
+        self.set(CONNECTED, true);
+    }
+
+    #[inline]
+    pub(super) const fn is_proxied(&self) -> bool {
+        self.has(PROXIED)
+    }
+
+    pub(super) fn set_proxied(&mut self) {
+        self.set(PROXIED, true);
     }
 
     #[inline]

@@ -26,6 +26,8 @@ pub struct Related {
     pub dst: IpAddr,
     /// Where packets of this way go. `to` and `rewrite` are about the flow's packets, not about the error.
     pub route: Advance,
+    /// What was added to the sequence number that it quotes.
+    pub shift: u32,
 }
 
 impl Table {
@@ -49,7 +51,8 @@ impl Table {
         let Hit { slot, way } = hit;
         let common = self.store.common(slot);
         if common.protocol == protocol::TCP {
-            let seq = quoted.tcp_seq?;
+            // The client counts the server's data from another beginning.
+            let seq = quoted.tcp_seq?.wrapping_sub(self.shift(slot, way.other()).seq);
             if !common.tcp().in_flight(way.other(), seq) {
                 return None;
             }
@@ -61,6 +64,7 @@ impl Table {
             src: self.error_source(hit, error.src(), &quoted.key, &before),
             dst: before.src(),
             route: self.describe(hit, &incoming),
+            shift: self.shift(slot, way.other()).seq,
         })
     }
 
@@ -70,11 +74,12 @@ impl Table {
         if src == sent.dst() {
             return before.dst();
         }
-        let outside = self.store.key(hit.slot, Way::Reply).dst();
-        let inside = self.store.key(hit.slot, Way::Original).src();
-        match hit.way {
-            Way::Original if outside != inside => outside,
-            Way::Original | Way::Reply => src,
-        }
+        let (original, reply) =
+            (self.store.key(hit.slot, Way::Original), self.store.key(hit.slot, Way::Reply));
+        let (outside, inside) = match hit.way {
+            Way::Original => (reply.dst(), original.src()),
+            Way::Reply => (original.dst(), reply.src()),
+        };
+        if outside != inside { outside } else { src }
     }
 }

@@ -153,7 +153,7 @@ impl Pair {
         let now = at(self.now);
         if let Some(hit) = self.active.find(&packet.layout.key) {
             match self.active.advance(now, hit, &packet) {
-                Ok(Step::Forward(_)) | Err(_) => return,
+                Ok(Step::Forward(_) | Step::Challenge(_) | Step::Handshake(_)) | Err(_) => return,
                 Ok(Step::Begin) => {}
             }
         }

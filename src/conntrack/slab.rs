@@ -5,12 +5,14 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::bounded::Bounded;
 use super::chains::Link;
 use super::digest::Mixed;
 use super::index::{Slot, Way};
+use super::proxy::Proxy;
 use super::record::{Common, Ends, Record};
 use super::timer::Class;
-use crate::types::Family;
+use crate::types::{Family, Seed};
 use crate::wire::FlowKey;
 
 /// Records in a chunk.
@@ -79,11 +81,27 @@ impl<A: Copy> Slab<A> {
 pub(super) struct Store {
     v4: Slab<Ipv4Addr>,
     v6: Slab<Ipv6Addr>,
+    /// What few flows have beside their record, by slot: our own numbers, so the hash needs no secret.
+    pub(super) proxies: Bounded<u32, Proxy>,
 }
 
 impl Store {
-    pub(super) const fn new() -> Self {
-        Store { v4: Slab::new(), v6: Slab::new() }
+    pub(super) fn new() -> Self {
+        Store { v4: Slab::new(), v6: Slab::new(), proxies: Bounded::new(0, Seed([0; 2])) }
+    }
+
+    /// What is known of a handshake that the router made.
+    pub(super) fn proxy(&self, slot: Slot) -> Option<Proxy> {
+        self.proxies.get(&slot.raw()).copied()
+    }
+
+    /// The router makes, or has made, the handshake of this flow; false when there is no room for that.
+    pub(super) fn set_proxy(&mut self, slot: Slot, proxy: Proxy) -> bool {
+        let stored = self.proxies.insert(slot.raw(), proxy);
+        if stored {
+            self.common_mut(slot).set_proxied();
+        }
+        stored
     }
 
     /// Stores a flow. `None` when its keys are of different families or protocols, or memory for slots is used up.
@@ -102,6 +120,9 @@ impl Store {
     }
 
     pub(super) fn remove(&mut self, slot: Slot) {
+        if self.common(slot).is_proxied() {
+            self.proxies.remove(&slot.raw());
+        }
         match slot.family() {
             Family::Inet => self.v4.remove(slot.number()),
             Family::Inet6 => self.v6.remove(slot.number()),

@@ -2,23 +2,27 @@
 
 use super::chains::{Chain, Chains};
 use super::changes::Changes;
+use super::cookie::Cookies;
 use super::index::{FlowIndex, Hit, Slot, Way};
 use super::mirror::Mirror;
+use super::pressure::Pressure;
 use super::record::Common;
 use super::segment::Segment;
 use super::slab::Store;
 use super::sources::Sources;
 use super::tcp::Tcp;
-use super::timer::{Class, Tick, Traffic};
+use super::timer::{Class, RuleTimers, Tick, Traffic};
 use super::usage::Usages;
 use super::witness::{RuleTotals, Via, Witnesses};
-use crate::config::model::Timeouts;
+use crate::config::model::{Syncookies, Timeouts};
 use crate::rules::Pass;
 use crate::types::{Instant, InterfaceId, Random, RuleId, Seed};
 use crate::wire::{Drop, FlowKey, Fragment, Packet, Transport, protocol};
 
 /// A next hop that nobody has looked up yet.
 pub const NO_HOP: u32 = u32::MAX;
+/// So many of the router's own flows find room in a full table, and make none for others.
+const OWN_RESERVE: u32 = 128;
 /// At most this many flows are looked at by one [`Table::handle_timeout`].
 const SWEEP: usize = 256;
 
@@ -31,12 +35,31 @@ pub struct ConntrackConfig {
     pub timeouts: Timeouts,
     /// The most unanswered or half-open flows of one source (an IPv4 address, or an IPv6 /64).
     pub half_open_per_source: u32,
+    /// From so many flows on timers are shortened, and with so many there would be nothing left of them.
+    pub adaptive: Option<[u32; 2]>,
+    /// When TCP connections begin with a cookie.
+    pub syncookies: Syncookies,
+    /// Adaptive: with so many half-open ones, and until there are so few again.
+    pub cookie_marks: [u32; 2],
+    /// Connections whose handshake the router makes.
+    pub proxies: u32,
+    /// Sources of rules with limits.
+    pub source_nodes: u32,
 }
 
 impl ConntrackConfig {
     /// With the default limit per source: a sixteenth of the table, at most 10,000.
     pub fn new(state_limit: u32, timeouts: Timeouts) -> Self {
-        ConntrackConfig { state_limit, timeouts, half_open_per_source: (state_limit / 16).clamp(1, 10_000) }
+        ConntrackConfig {
+            state_limit,
+            timeouts,
+            half_open_per_source: (state_limit / 16).clamp(1, 10_000),
+            adaptive: None,
+            syncookies: Syncookies::Never,
+            cookie_marks: [u32::MAX; 2],
+            proxies: 0,
+            source_nodes: 0,
+        }
     }
 }
 
@@ -116,6 +139,12 @@ pub struct Counters {
     pub rounds: u64,
     /// Ranges told again because the peer's digest was another one.
     pub corrected: u64,
+    /// SYNs that were answered with a cookie.
+    pub cookies_sent: u64,
+    /// Cookies that came back.
+    pub cookies_redeemed: u64,
+    /// SYNs on connections that exist, answered with a challenge.
+    pub challenged: u64,
 }
 
 /// Why the table wants to be called.
@@ -134,6 +163,13 @@ pub struct Table {
     pub(super) sources: Sources,
     pub(super) witnesses: Witnesses,
     pub(super) usages: Usages,
+    /// pf's timers of rules that have their own.
+    pub(super) timers: RuleTimers,
+    pub(super) pressure: Pressure,
+    pub(super) cookies: Cookies,
+    pub(super) cookies_wanted: bool,
+    /// TCP connections whose handshake is not complete.
+    pub(super) half_open: u32,
     pub(super) counters: Counters,
     pub(super) len: u32,
     /// Of these the router's own.
@@ -155,14 +191,19 @@ pub struct Table {
 impl Table {
     /// An empty table.
     pub fn new(config: ConntrackConfig, seed: Seed, now: Instant) -> Self {
-        Table {
+        let mut table = Table {
             config,
             index: FlowIndex::new(seed.derive(1)),
             store: Store::new(),
             chains: Chains::new(Tick::of(now)),
             sources: Sources::new(seed.derive(2)),
             witnesses: Witnesses::new(),
-            usages: Usages::new(),
+            usages: Usages::new(seed.derive(4)),
+            timers: RuleTimers::default(),
+            pressure: Pressure::new(now),
+            cookies: Cookies::new(seed.derive(5)),
+            cookies_wanted: false,
+            half_open: 0,
             counters: Counters::default(),
             len: 0,
             own: 0,
@@ -172,13 +213,22 @@ impl Table {
             passive: false,
             floor: Tick::ZERO,
             random: seed.derive(3).random(),
-        }
+        };
+        table.apply(config);
+        table
     }
 
     /// Takes a new configuration. Flows keep going, also above a lowered limit; a changed timer holds for a flow
     /// from its next packet, and at the latest when its old deadline, or half an hour, is over.
     pub fn apply(&mut self, config: ConntrackConfig) {
         self.config = config;
+        self.usages.reserve(config.source_nodes);
+        self.reserve_proxies();
+    }
+
+    /// The timers of rules that have their own.
+    pub fn apply_timers(&mut self, timers: impl IntoIterator<Item = (RuleId, Timeouts)>) {
+        self.timers = timers.into_iter().collect();
     }
 
     /// Asks the index for the flow that a packet belongs to. [`Table::advance`] makes sure that it really does.
@@ -204,7 +254,10 @@ impl Table {
             self.counters.source_limited += 1;
             return Err(Drop::SourceLimit);
         }
-        if self.len >= self.config.state_limit && !self.evict() {
+        // A full table does not lock anybody out of the router itself.
+        let sheltered = ends_here && self.own < OWN_RESERVE;
+        let counted = self.len - self.own.min(OWN_RESERVE);
+        if counted >= self.config.state_limit && !sheltered && !self.evict() {
             self.counters.limited += 1;
             return Err(Drop::StateLimit);
         }
@@ -232,14 +285,12 @@ impl Table {
             self.counters.clashed += 1;
             return Err(Drop::StateClash);
         }
-        let witness = self.hold([pass_in, pass_out], via, original.src());
+        let witness = self.hold([pass_in, pass_out], via, original.src(), false);
         self.witnesses.begun(witness);
         self.witnesses.count(witness, packets, bytes);
         self.store.common_mut(slot).set_witness(witness);
+        self.recount(slot, Class::Vacant, class);
         self.join(slot, class);
-        if class.embryonic().is_some() {
-            self.sources.add(original.src());
-        }
         self.len += 1;
         self.own += u32::from(ends_here);
         self.counters.inserted += 1;
@@ -263,6 +314,7 @@ impl Table {
     pub(super) fn remove(&mut self, slot: Slot) {
         let common = self.store.common(slot);
         let (class, witness, own) = (common.class, common.witness(), common.ends_here());
+        let connected = common.is_connected();
         if class == Class::Vacant {
             return;
         }
@@ -270,11 +322,9 @@ impl Table {
         let original = self.store.key(slot, Way::Original);
         self.index.remove(&original, Hit { slot, way: Way::Original });
         self.index.remove(&self.store.key(slot, Way::Reply), Hit { slot, way: Way::Reply });
-        if class.embryonic().is_some() {
-            self.sources.take(original.src());
-        }
+        self.recount(slot, class, Class::Vacant);
         self.chains.unlink(&mut self.store, slot);
-        self.release(witness, original.src());
+        self.release(witness, original.src(), connected);
         self.store.remove(slot);
         self.len -= 1;
         self.own -= u32::from(own);
@@ -284,7 +334,8 @@ impl Table {
     /// Ends the oldest flow that nobody has answered or whose handshake is not complete. Never an established one.
     fn evict(&mut self) -> bool {
         let heads = (0..Class::EMBRYONIC.len()).filter_map(|queue| self.chains.head(Chain::queue(queue)));
-        let Some(oldest) = heads.min_by_key(|slot| self.store.common(*slot).seen) else { return false };
+        let oldest = heads.min_by_key(|slot| self.store.common(*slot).seen);
+        let Some(oldest) = oldest.or_else(|| self.pressure.oldest(&self.store)) else { return false };
         self.remove(oldest);
         self.counters.evicted += 1;
         true
@@ -294,10 +345,17 @@ impl Table {
     pub(super) fn join(&mut self, slot: Slot, class: Class) {
         let common = self.store.common_mut(slot);
         common.class = class;
+        let (seen, generation, ends_here) = (common.seen, common.generation, common.ends_here());
+        // A queue is in order only when all in it have the same timer, and it is where flows make room for others.
+        let timed = self.is_timed(slot);
+        let sheltered = ends_here && self.own <= OWN_RESERVE;
         let chain = match class.embryonic() {
-            Some(queue) => Chain::queue(queue),
-            None => self.chains.bucket(common.seen.after(class.seconds(&self.config.timeouts))),
+            Some(queue) if !timed && !sheltered => Chain::queue(queue),
+            Some(_) | None => self.chains.bucket(seen.after(self.seconds(slot, class))),
         };
+        if timed && !sheltered && class.embryonic().is_some() {
+            self.pressure.note(slot, generation);
+        }
         self.chains.push(&mut self.store, chain, slot);
     }
 
@@ -317,11 +375,11 @@ impl Table {
 
     /// Ends the flows whose time is over: some of them, when there are many. Call again while
     /// [`Table::poll_timeout`] is not later than `now`.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        let now = Tick::of(now);
+    pub fn handle_timeout(&mut self, instant: Instant) {
+        let now = Tick::of(instant);
         let mut left = SWEEP;
         for (queue, class) in Class::EMBRYONIC.into_iter().enumerate() {
-            let seconds = class.seconds(&self.config.timeouts);
+            let seconds = self.pressed(class.seconds(&self.config.timeouts));
             while left > 0
                 && let Some(slot) = self.chains.head(Chain::queue(queue))
                 && self.store.common(slot).seen.after(seconds) <= now
@@ -335,7 +393,7 @@ impl Table {
         {
             left -= 1;
             let Common { class, seen, .. } = *self.store.common(slot);
-            let seconds = class.seconds(&self.config.timeouts);
+            let seconds = self.seconds(slot, class);
             let deadline = if self.is_kept_alive(slot) {
                 now.after(seconds)
             } else {
@@ -349,6 +407,7 @@ impl Table {
             }
         }
         self.sweep(left);
+        self.press(instant);
     }
 
     /// Puts a flow that is in no chain into the wheel.
@@ -366,13 +425,14 @@ impl Table {
     pub fn poll_timeout(&self) -> Option<(Instant, Why)> {
         let queued = Class::EMBRYONIC.into_iter().enumerate().filter_map(|(queue, class)| {
             let slot = self.chains.head(Chain::queue(queue))?;
-            Some(self.store.common(slot).seen.after(class.seconds(&self.config.timeouts)))
+            Some(self.store.common(slot).seen.after(self.pressed(class.seconds(&self.config.timeouts))))
         });
         if self.is_sweeping() {
             return Some((Instant::ZERO, Why::FlowTimeout));
         }
-        let tick = queued.chain(self.chains.next_bucket()).min()?;
-        Some((tick.instant(), Why::FlowTimeout))
+        let waiting = queued.chain(self.chains.next_bucket()).min().map(Tick::instant);
+        let at = waiting.into_iter().chain(self.poll_pressure()).min()?;
+        Some((at, Why::FlowTimeout))
     }
 
     /// What the flows of each rule have come to, in no order.

@@ -98,6 +98,8 @@ pub(super) enum Outcome {
     Restart,
     /// Dropped.
     Mismatch,
+    /// Dropped, and its sender is told where the connection is.
+    Challenge,
 }
 
 /// `a - b` as a signed distance.
@@ -428,7 +430,10 @@ fn judge_syn(way: Way, from: &Peer, to: &Peer, segment: &Segment) -> Option<Outc
         });
     }
     // RFC 5961 section 4: a SYN on a synchronised connection is never believed.
-    (to.phase >= Phase::Established).then_some(Outcome::Mismatch)
+    (to.phase >= Phase::Established).then_some(match from.phase >= Phase::Established {
+        true => Outcome::Challenge,
+        false => Outcome::Mismatch,
+    })
 }
 
 /// Rule 5. Past the FINs the numbers of late resets vary; there the window will do.

@@ -1,6 +1,6 @@
 use super::*;
 use crate::conntrack::timer::Class;
-use Outcome::{Accept, Ignore, Mismatch, Restart};
+use Outcome::{Accept, Challenge, Ignore, Mismatch, Restart};
 use Way::{Original, Reply};
 use proptest::prelude::*;
 use tcp_flags::{ACK, FIN, PSH, RST, SYN};
@@ -71,7 +71,7 @@ fn handshakes() {
             (Line(Reply, SYN | ACK, 0, 1, 0), Accept),
             (Line(Original, ACK, 1, 1, 0), Accept),
             (Line(Reply, SYN | ACK, 0, 1, 0), Accept),
-            (Line(Original, SYN, 0, 0, 0), Mismatch),
+            (Line(Original, SYN, 0, 0, 0), Challenge),
         ],
     );
     // Simultaneous open (RFC 9293 figure 7).
@@ -275,9 +275,9 @@ fn a_syn_on_a_living_connection_is_not_believed() {
     play(
         &mut tcp,
         &[
-            (Line(Original, SYN, 100, 0, 0), Mismatch),
-            (Line(Reply, SYN, 100, 0, 0), Mismatch),
-            (Line(Original, SYN, 1_000_000, 0, 0), Mismatch),
+            (Line(Original, SYN, 100, 0, 0), Challenge),
+            (Line(Reply, SYN, 100, 0, 0), Challenge),
+            (Line(Original, SYN, 1_000_000, 0, 0), Challenge),
         ],
     );
     assert_eq!(tcp, before);

@@ -3,12 +3,19 @@
 //! Invariant: a flow lives at least its timeout after the last packet that refreshed it, and at most one
 //! [`Tick`] longer, as long as `handle_timeout` is called when `poll_timeout` asks for it.
 
+use std::collections::HashMap;
+
+use foldhash::fast::FixedState;
+
 use super::tcp::{Phase, Tcp};
 use crate::config::model::Timeouts;
-use crate::types::Instant;
+use crate::types::{Instant, RuleId};
+
+/// pf's timers of rules that have their own.
+pub(super) type RuleTimers = HashMap<RuleId, Timeouts, FixedState>;
 
 /// Half seconds since the zero of the time line.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
 pub(super) struct Tick(pub(super) u32);
 
 impl Tick {
@@ -106,6 +113,16 @@ impl Class {
             | Class::OtherSingle
             | Class::OtherMultiple => None,
         }
+    }
+
+    /// A TCP connection whose handshake is not complete.
+    pub(super) const fn is_half_open(self) -> bool {
+        matches!(self, Class::TcpFirst | Class::TcpOpening)
+    }
+
+    /// A TCP connection whose handshake was complete, as far as a class can tell.
+    pub(super) const fn is_connection(self) -> bool {
+        matches!(self, Class::TcpEstablished | Class::TcpClosing | Class::TcpFinWait)
     }
 
     pub(super) const fn seconds(self, timeouts: &Timeouts) -> u32 {

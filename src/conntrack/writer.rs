@@ -4,6 +4,7 @@ use super::changes::{Changes, REFRESH, STEP, VISITS, Walk};
 use super::digest::{self, KNOWN_KEY};
 use super::index::{Slot, Way};
 use super::mirror::Mirror;
+use super::proxy::Proxy;
 use super::record::Common;
 use super::rounds::AT_ONCE;
 use super::slab::Store;
@@ -11,7 +12,9 @@ use super::table::Counters;
 use super::timer::{Class, Tick};
 use super::witness::{Via, Witnesses};
 use crate::types::Instant;
-use crate::wire::pair::flow::{self, Change, FlowRecord, MAX_CHANGE, Progress, RANGE, TcpEnd, Walked};
+use crate::wire::pair::flow::{
+    self, Change, FlowRecord, MAX_CHANGE, Progress, Proxied, RANGE, TcpEnd, Walked,
+};
 use crate::wire::protocol;
 
 /// A chunk in the making.
@@ -175,6 +178,7 @@ fn record(store: &Store, witnesses: &Witnesses, now: Tick, slot: Slot) -> FlowRe
         bytes,
         age: seconds(common.created),
         idle: seconds(common.seen),
+        proxied: store.proxy(slot).map(|Proxy { waits, number, mss }| Proxied { waits, number, mss }),
     }
 }
 

@@ -86,6 +86,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Services
         | Request::Flows { .. }
         | Request::Kill { .. }
+        | Request::EmptyTable { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

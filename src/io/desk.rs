@@ -208,9 +208,13 @@ impl Desk {
                 Response::Drops(rows)
             }),
             Request::Count { filter } => self.count(&filter),
-            Request::Policy => {
-                self.ask(Command::Rules).map(|counts| Response::Policy(Box::new(self.policy(&counts))))
-            }
+            Request::Policy => self.ask(Command::Rules).and_then(|counts| {
+                let mut policy = self.policy(&counts);
+                let entries = self.ask(Command::Overloaded)?;
+                policy.overloads = node::overload_rows(&self.compiled(), counts.now, &entries);
+                Ok(Response::Policy(Box::new(policy)))
+            }),
+            Request::EmptyTable { table } => self.empty_table(table),
             Request::Explain(asked) => self.explain(&asked),
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
@@ -358,6 +362,13 @@ impl Desk {
         rows.truncate(limit);
         let total = self.snapshot()?.states.current;
         Ok(Response::Flows { rows, total, more })
+    }
+
+    fn empty_table(&self, table: Option<String>) -> Result<Response, String> {
+        let named = table.clone();
+        let count = self.ask(|reply| Command::EmptyTable { table, reply })?;
+        let missing = || format!("no rule has an overload table \"{}\"", named.unwrap_or_default());
+        Ok(Response::Emptied { count: count.ok_or_else(missing)? as u64 })
     }
 
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {

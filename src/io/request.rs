@@ -42,6 +42,11 @@ pub enum Request {
         /// Which.
         filter: FlowFilter,
     },
+    /// Takes every source out of an overload table, or out of all.
+    EmptyTable {
+        /// Its name.
+        table: Option<String>,
+    },
     /// The recent drops.
     Drops,
     /// How many flows there are of a kind.
@@ -155,6 +160,11 @@ pub enum Response {
     /// To [`Request::Kill`].
     Killed {
         /// How many flows ended.
+        count: u64,
+    },
+    /// To [`Request::EmptyTable`].
+    Emptied {
+        /// How many sources got out.
         count: u64,
     },
     /// To [`Request::Count`].

@@ -125,6 +125,7 @@ impl Model {
         let Some(hit) = self.table.find(&packet.layout.key) else { return Ok(None) };
         match self.table.advance(self.at(), hit, &packet)? {
             Step::Begin => Ok(None),
+            Step::Challenge(_) | Step::Handshake(_) => Err(Drop::StateMismatch),
             Step::Forward(advance) => {
                 rewrite(&mut packet, &advance.to);
                 assert!(is_sound(&packet));

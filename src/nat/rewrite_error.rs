@@ -12,8 +12,8 @@ use crate::wire::{ChecksumState, FlowKey, Packet, protocol};
 
 /// Translates an ICMP error about a flow, as [`Related`] says.
 pub fn rewrite_error(packet: &mut Packet, quoted: &Quoted, related: &Related) {
-    let Related { quoted: before, src, dst, .. } = related;
-    let inner = rewrite_quoted(packet, quoted, before);
+    let Related { quoted: before, src, dst, shift, .. } = related;
+    let inner = rewrite_quoted(packet, quoted, before, *shift);
     let key = packet.layout.key;
     let Some(to) = FlowKey::new(key.protocol(), *src, key.src_port(), *dst, key.dst_port()) else { return };
     let l3 = usize::from(packet.layout.l3);
@@ -36,7 +36,7 @@ pub fn rewrite_error(packet: &mut Packet, quoted: &Quoted, related: &Related) {
 }
 
 /// Rewrites the quotation; returns the difference that this makes to the sum over it.
-fn rewrite_quoted(packet: &mut Packet, quoted: &Quoted, before: &FlowKey) -> u16 {
+fn rewrite_quoted(packet: &mut Packet, quoted: &Quoted, before: &FlowKey, shift: u32) -> u16 {
     let (icmp, end) = (usize::from(packet.layout.l4), packet.layout.end as usize);
     let (l3, l4) = (usize::from(quoted.l3), usize::from(quoted.l4));
     let bytes = &mut packet.frame.bytes_mut()[..end];
@@ -55,7 +55,20 @@ fn rewrite_quoted(packet: &mut Packet, quoted: &Quoted, before: &FlowKey) -> u16
     if let Some(at) = quoted_ports(&bytes[l4..until], &quoted.key) {
         rewrite_transport(&mut bytes[l4..until], at, before, change, false);
     }
+    take_back_shift(&mut bytes[l4..until], shift);
     difference(old, sum(&bytes[l3..until]))
+}
+
+/// The quoted segment gets back the sequence number that it was sent with.
+fn take_back_shift(segment: &mut [u8], shift: u32) {
+    let Some(&[a, b, c, d]) = segment.get(4..8).filter(|_| shift != 0) else { return };
+    let seq = u32::from_be_bytes([a, b, c, d]).wrapping_sub(shift);
+    let before = sum(&segment[4..8]);
+    segment[4..8].copy_from_slice(&seq.to_be_bytes());
+    let change = difference(before, sum(&segment[4..8]));
+    if let Some(&[high, low]) = segment.get(16..18) {
+        put(segment, 16, patch(u16::from_be_bytes([high, low]), change));
+    }
 }
 
 /// Where the quoted transport header has its ports.

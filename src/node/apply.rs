@@ -28,6 +28,8 @@ impl Shard {
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
+            Command::Overloaded(reply) => reply(self.overloaded()),
+            Command::EmptyTable { table, reply } => reply(self.empty_table(table.as_deref())),
             Command::Drops(reply) => reply(self.recent_drops()),
             Command::Log { after, limit, reply } => reply((self.records(after, limit), now)),
             Command::Rules(reply) => reply(self.rule_counts(now)),
@@ -57,6 +59,8 @@ impl Shard {
     fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut Outbox) {
         let interfaces = compiled.links.len();
         self.table.apply(compiled.conntrack_config());
+        self.table.apply_timers(compiled.rule_timers());
+        self.overloads.rename(&self.compiled.overload_tables, &compiled.overload_tables);
         self.neighbours.apply(now, compiled.neighbour_config(), &mut self.route_out);
         self.advertiser.apply(now, compiled.advertiser_links(), &mut self.route_out.frames);
         self.reassembly.apply(compiled.reassembly_limits());

@@ -2,6 +2,7 @@
 
 use super::Shard;
 use super::outbox::Outbox;
+use crate::config::model::Fragments;
 use crate::conntrack::Hit;
 use crate::types::{Instant, InterfaceId, PortId};
 use crate::wire::icmp_error::ErrorCause;
@@ -77,6 +78,10 @@ impl Shard {
             return self.lose(now, Drop::TransportChecksum, None, ingress, packet, out);
         }
         if packet.layout.fragment != Fragment::Whole {
+            let taken = self.compiled.link(ingress).map(|link| link.scrub.fragments);
+            if taken == Some(Fragments::Drop) {
+                return self.lose(now, Drop::FragmentRefused, None, ingress, packet, out);
+            }
             self.reassembly.handle_fragment(now, packet, &mut self.whole);
             return self.drain_reassembly(now, ingress, out);
         }

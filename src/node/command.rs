@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::compiled::Compiled;
+use super::overload::OverloadEntry;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
@@ -80,6 +81,15 @@ pub enum Command {
     },
     /// The recent drops, newest first.
     Drops(Reply<Vec<DropRow>>),
+    /// Who is in the overload tables.
+    Overloaded(Reply<Vec<OverloadEntry>>),
+    /// Empty an overload table.
+    EmptyTable {
+        /// Its name; all of them when absent.
+        table: Option<String>,
+        /// How many sources got out; `None` when there is no such table.
+        reply: Reply<Option<usize>>,
+    },
     /// Records of the firewall log, newest first.
     Log {
         /// Those with a higher number.

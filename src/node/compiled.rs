@@ -12,7 +12,8 @@ use super::gateways;
 use super::pair::PairPart;
 use super::virtual_ip::{self, VirtualIp};
 
-use crate::config::model::Zone;
+use crate::config::defaults::FRAGMENT_LIMIT;
+use crate::config::model::{Scrub, StateType, Syncookies, Timeouts, Zone};
 use crate::config::{self, Conditions, Config, NodeIndex, Valid};
 use crate::conntrack::ConntrackConfig;
 use crate::nat::{self, Surroundings, Translations};
@@ -21,7 +22,7 @@ use crate::route::{
     VirtualAddress,
 };
 use crate::rules::{self, Ruleset};
-use crate::types::{Duration, Family, GatewayId, InterfaceId, MacAddr, PortId, Prefix};
+use crate::types::{Duration, Family, GatewayId, InterfaceId, MacAddr, PortId, Prefix, RuleId};
 use crate::wire::{Offload, reassembly};
 
 /// A logical interface on this node.
@@ -43,6 +44,8 @@ pub struct Link {
     pub mtu: u16,
     /// MSS clamp, the value that a person wrote (headers not yet taken off).
     pub mss: Option<u16>,
+    /// What is put right in packets.
+    pub scrub: Scrub,
     /// Own addresses with their networks, the automatic link-local one included.
     pub addresses: Vec<Prefix>,
     /// Virtual IPs, whoever has them at present.
@@ -122,6 +125,8 @@ pub struct Compiled {
     pub conditions: Arc<Conditions>,
     /// Rules.
     pub ruleset: Arc<Ruleset>,
+    /// The overload tables that rules name.
+    pub overload_tables: Vec<String>,
     /// Translations.
     pub translations: Arc<Translations>,
     /// Routes.
@@ -203,6 +208,7 @@ impl Compiled {
         Compiled {
             hash: config.hash(),
             ruleset: Arc::new(rules::compile(&config, node, &conditions)),
+            overload_tables: rules::overload_tables(&config).into_iter().map(String::from).collect(),
             fib: Arc::new(Fib::new(routes.iter().map(|(prefix, next_hop, _)| (*prefix, *next_hop)))),
             translations: Arc::new(translations(&config, node, &conditions, &links, &routes)),
             conditions,
@@ -335,7 +341,25 @@ impl Compiled {
 
     /// What the connection table is told.
     pub(super) fn conntrack_config(&self) -> ConntrackConfig {
-        ConntrackConfig::new(self.config.system.state_limit, self.config.system.timers())
+        let system = &self.config.system;
+        let limit = system.state_limit;
+        let proxies = system.syncookies != Syncookies::Never
+            || self.config.rules.iter().any(|rule| rule.state_type == StateType::Synproxy);
+        let limited = self.ruleset.rules().any(|info| !info.limits.is_none());
+        let room = limit.saturating_add(limit / 8).saturating_add(1024);
+        ConntrackConfig {
+            adaptive: system.adaptive(),
+            syncookies: system.syncookies,
+            cookie_marks: system.cookie_marks(),
+            proxies: if proxies { room } else { 0 },
+            source_nodes: if limited { room } else { 0 },
+            ..ConntrackConfig::new(limit, system.timers())
+        }
+    }
+
+    /// pf's timers of rules that have their own.
+    pub(super) fn rule_timers(&self) -> impl Iterator<Item = (RuleId, Timeouts)> + '_ {
+        self.ruleset.rules().filter_map(|info| Some((info.id, info.terms.timers?)))
     }
 
     /// What the neighbour tables are told.
@@ -373,6 +397,7 @@ impl Compiled {
     pub(super) fn reassembly_limits(&self) -> reassembly::Limits {
         reassembly::Limits {
             timeout: Duration::from_secs(self.config.system.timers().frag.into()),
+            datagrams: self.config.system.fragment_limit.unwrap_or(FRAGMENT_LIMIT) as usize,
             ..reassembly::Limits::default()
         }
     }
@@ -454,6 +479,7 @@ fn links(config: &Valid<Config>, node: NodeIndex) -> Vec<Link> {
             mac: config.mac(node, id),
             mtu: interface.mtu,
             mss: interface.mss,
+            scrub: interface.scrub,
             addresses,
             virtual_ips: on(id),
             peer: config.peer_of(node).map(|peer| config.mac(peer, id)),

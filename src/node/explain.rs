@@ -229,7 +229,9 @@ fn filter(ways: Ways<'_>, query: &Query, what: &str, steps: &mut Vec<Step>) -> R
         Verdict::Block { reject: false, .. } => format!("block: {words}"),
         Verdict::Block { reject: true, .. } => match Answer::to_rejected(query.transport) {
             Answer::Reset => format!("reject with a RST: {words}"),
-            Answer::Error(_) => format!("reject with an ICMP error: {words}"),
+            Answer::Error(_) | Answer::Cookie(_) | Answer::Challenge(_) | Answer::Handshake(..) => {
+                format!("reject with an ICMP error: {words}")
+            }
         },
     };
     steps.push(Step {

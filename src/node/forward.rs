@@ -7,19 +7,19 @@
 use std::net::IpAddr;
 
 use super::Shard;
-use super::arrival::{Arrival, has_options};
+use super::arrival::Arrival;
 use super::departure::Departure;
 use super::outbox::Outbox;
 use super::refusal::{Answer, Refusal};
 use super::translate::Inside;
 use super::ways::Out;
-use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Step, Via, Way};
+use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Redeemed, Step, Via, Way};
 use crate::nat;
 use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, FlowKey, Packet, Transport, tcp_flags};
+use crate::wire::{Drop, FlowKey, Packet, Transport, options, tcp_flags};
 
 /// What becomes of a packet that may go on.
 pub(super) enum Onward {
@@ -78,7 +78,10 @@ impl Shard {
         let decision = match (packet.layout.transport, hit) {
             (Transport::IcmpError { .. }, _) => self.related(now, &mut packet, ingress),
             (_, Some(hit)) => self.established(now, &mut packet, ingress, hit),
-            (_, None) => self.fresh(now, &mut packet, ingress),
+            (_, None) => {
+                let redeemed = self.redeem(now, &mut packet, ingress, out);
+                self.fresh(now, &mut packet, ingress, redeemed)
+            }
         };
         match decision {
             Ok(Onward::Forward { egress, neighbour, pass, first }) => {
@@ -117,33 +120,51 @@ impl Shard {
         }
         let advance = match step {
             Step::Forward(advance) => advance,
-            Step::Begin => return self.fresh(now, packet, ingress),
+            Step::Begin => return self.fresh(now, packet, ingress, None),
+            Step::Challenge(challenge) => {
+                let answer = Some(Answer::Challenge(challenge));
+                return Err(Refusal { answer, ..Refusal::silent(Drop::StateMismatch) });
+            }
+            Step::Handshake(handshake) => {
+                if handshake.complete {
+                    self.check_connections(now, hit)?;
+                }
+                return Err(Refusal::taken(Answer::Handshake(hit, handshake)));
+            }
         };
-        if has_options(packet) && !self.table.passes(hit).iter().all(|pass| pass.allows_options()) {
+        let passes = self.table.passes(hit);
+        if advance.connected && passes[0].is_limited() {
+            self.check_connections(now, hit)?;
+        }
+        if self.minds_options(packet)? && !passes.iter().all(|pass| pass.allows_options()) {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         // pfSense's present default: states are bound to their interfaces.
-        if ingress != advance.ingress && !self.table.passes(hit)[0].floats() {
+        if ingress != advance.ingress && !passes[0].floats() {
             return Err(Refusal::silent(Drop::InterfaceMismatch));
         }
         let egress = advance.egress;
         if egress == InterfaceId::SELF {
-            if advance.rewrite {
-                nat::rewrite(packet, &advance.to);
-            }
+            Shard::translate(packet, &advance);
             return Ok(Onward::Deliver { asked: hit.way == Way::Reply });
         }
+        self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let neighbour = self.next_hop(now, hit, &advance)?;
         self.clamp_mss(packet, [ingress, egress]);
-        if advance.rewrite {
-            nat::rewrite(packet, &advance.to);
-        }
+        self.clamp_mss_to(packet, passes);
+        Shard::translate(packet, &advance);
         Ok(Onward::Forward { egress, neighbour, pass: advance.pass, first: false })
     }
 
     /// The first packet of a flow.
-    fn fresh(&mut self, now: Instant, packet: &mut Packet, ingress: InterfaceId) -> Result<Onward, Refusal> {
+    fn fresh(
+        &mut self,
+        now: Instant,
+        packet: &mut Packet,
+        ingress: InterfaceId,
+        redeemed: Option<Redeemed>,
+    ) -> Result<Onward, Refusal> {
         let original = packet.layout.key;
         let from_self = ingress == InterfaceId::SELF;
         if from_self && let Some(way) = self.probed(packet) {
@@ -162,7 +183,11 @@ impl Shard {
             false => Some(self.evaluate(now, &query).map_err(|refusal| self.end_lost_page(&query, refusal))?),
         };
         let (pass_in, tag) = asked.map_or((None, Tag::NONE), |(pass, tag)| (Some(pass), tag));
-        if has_options(packet) && pass_in.is_some_and(|pass| !pass.allows_options()) {
+        if let Some(pass) = pass_in {
+            self.check_overload(pass, original.src())?;
+        }
+        let options = self.minds_options(packet)?;
+        if options && pass_in.is_some_and(|pass| !pass.allows_options()) {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         if let (true, Some(pass)) = (to_self, pass_in) {
@@ -171,7 +196,7 @@ impl Shard {
             pending.via.back = self.ways().back(ingress, original.src(), pass_in);
             self.check_limits(pass_in, original.src())?;
             let begun = self.table.insert(now, pending, packet);
-            begun.map_err(|drop| self.end_lost_page(&query, drop.into()))?;
+            begun.map_err(|drop| self.end_lost_page(&query, self.no_state(drop)))?;
             self.log_pass(now, ingress, packet, pass);
             if key != original {
                 nat::rewrite(packet, &key);
@@ -184,12 +209,13 @@ impl Shard {
         let Out { hop: next_hop, gateway, why: _ } =
             self.ways().out(&key, from_self, pass_in).ok_or(NO_ROUTE)?;
         let egress = next_hop.interface;
+        self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
         let outside = self.translate_out(now, &query, reflected.then_some(ingress))?;
         let query = Query { key: outside, ..query };
         let (pass_out, _) = self.evaluate(now, &query)?;
-        if has_options(packet) && !pass_out.allows_options() {
+        if options && !pass_out.allows_options() {
             return Err(Refusal::silent(Drop::IpOptions));
         }
         let neighbour = self.neighbours.entry(now, egress, next_hop.gateway.unwrap_or(key.dst()))?;
@@ -200,12 +226,21 @@ impl Shard {
         let stateless = outside == original && pass_in.is_some_and(Pass::is_stateless);
         if !stateless {
             self.check_limits(pass_in, original.src())?;
-            self.table.insert(now, pending, packet)?;
+            if redeemed.is_none()
+                && let Some(cookie) = self.cookie(now, packet, pass_in)
+            {
+                return Err(Refusal::taken(Answer::Cookie(cookie)));
+            }
+            let hit = self.table.insert(now, pending, packet).map_err(|drop| self.no_state(drop))?;
+            if let Some(redeemed) = redeemed {
+                self.table.begin_proxy(hit, redeemed)?;
+            }
         }
         if let Some(pass) = pass_in {
             self.log_pass(now, ingress, packet, pass);
         }
         self.clamp_mss(packet, [ingress, egress]);
+        self.clamp_mss_to(packet, [pass_in.unwrap_or(pass_out), pass_out]);
         if outside != original {
             nat::rewrite(packet, &outside);
         }
@@ -223,6 +258,25 @@ impl Shard {
             return Refusal { answer: Some(Answer::Reset), log: false, ..refusal };
         }
         refusal
+    }
+
+    /// Options that a rule has to allow; an RFC asks not to look at those of IPv6. Some nobody can allow.
+    fn minds_options(&self, packet: &Packet) -> Result<bool, Refusal> {
+        if !packet.layout.options {
+            return Ok(false);
+        }
+        options::check(packet)?;
+        let asked = packet.layout.key.dst().is_ipv4() || !self.compiled.config.system.rfc.ipv6_options;
+        Ok(asked && options::are_present(packet))
+    }
+
+    /// No flow can begin. pf drops without a word; RFC 5508 REQ-8 wants the sender told.
+    fn no_state(&self, drop: Drop) -> Refusal {
+        let full = matches!(drop, Drop::StateLimit | Drop::SourceLimit);
+        match full && self.compiled.config.system.rfc.refusals {
+            true => Refusal::told(drop, ErrorCause::AdminProhibited),
+            false => Refusal::silent(drop),
+        }
     }
 
     /// An untranslated flow without next hops.

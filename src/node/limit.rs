@@ -13,13 +13,14 @@ impl Shard {
     pub(super) fn check_limits(&self, pass: Option<Pass>, source: IpAddr) -> Result<(), Refusal> {
         let Some(pass) = pass.filter(|pass| pass.is_limited()) else { return Ok(()) };
         let Some(info) = self.compiled.ruleset.rule(pass.rule()) else { return Ok(()) };
-        let Limits { max_states, max_src_nodes, max_src_states } = info.limits;
+        let Limits { max_states, max_src_nodes, max_src_states, .. } = info.limits;
         let Usage { states, sources, of_source } = self.table.usage(pass.rule(), source);
         let below = |used: u32, most: Option<u32>| most.is_none_or(|most| used < most);
         let known = of_source > 0;
         if below(states, max_states)
             && (known || below(sources, max_src_nodes))
             && below(of_source, max_src_states)
+            && self.table.can_count(pass.rule(), source)
         {
             return Ok(());
         }

@@ -8,6 +8,7 @@
 mod apply;
 mod arrival;
 mod assumption;
+mod challenge;
 mod command;
 mod compiled;
 mod courier;
@@ -25,6 +26,7 @@ mod limit;
 mod local;
 mod notice;
 mod outbox;
+mod overload;
 mod pair;
 mod policy;
 mod rate;
@@ -36,6 +38,7 @@ mod report;
 mod shard;
 mod size;
 pub mod snapshot;
+mod synproxy;
 mod tally;
 mod traffic;
 mod translate;
@@ -55,8 +58,11 @@ pub use helm::{
 pub use journal::log_row;
 pub use notice::Notice;
 pub use outbox::Outbox;
+pub use overload::OverloadEntry;
 pub use pair::PairPart;
-pub use policy::{GroupRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, policy};
+pub use policy::{
+    GroupRow, OverloadRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, overload_rows, policy,
+};
 pub use replication::CHUNK;
 pub use shard::{Shard, Why};
 pub use tally::{RuleCounts, Tally};

@@ -1,10 +1,12 @@
 //! The policy in force as rows for people: rules with their counters, aliases, groups, translations.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
 use super::compiled::Compiled;
+use super::overload::OverloadEntry;
 use super::tally::{RuleCounts, Tally};
 use crate::config::model::{
     AliasKind, Association, Npt, OneToOne, OutboundRule, Place, PortForward, Ports, Protocol, Schedule,
@@ -13,7 +15,7 @@ use crate::config::model::{
 use crate::config::{Aliases, Calendar};
 use crate::conntrack::RuleTotals;
 use crate::services::names::NameRow;
-use crate::types::WallTime;
+use crate::types::{Instant, WallTime};
 
 /// The policy in force.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
@@ -22,6 +24,9 @@ pub struct Policy {
     pub rules: Vec<RuleRow>,
     /// Aliases.
     pub tables: Vec<TableRow>,
+    /// Overload tables.
+    #[serde(default)]
+    pub overloads: Vec<OverloadRow>,
     /// Schedules.
     #[serde(default)]
     pub schedules: Vec<ScheduleRow>,
@@ -103,6 +108,15 @@ pub struct ScheduleRow {
     pub until: Option<String>,
 }
 
+/// An overload table.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct OverloadRow {
+    /// Its name.
+    pub name: String,
+    /// The sources in it, and for how many seconds more.
+    pub sources: Vec<(IpAddr, u64)>,
+}
+
 /// An interface group.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct GroupRow {
@@ -159,11 +173,22 @@ pub fn policy(compiled: &Compiled, counts: &RuleCounts, today: WallTime) -> Poli
     Policy {
         rules: rule_rows(compiled, counts),
         tables: tables.collect(),
+        overloads: overload_rows(compiled, counts.now, &[]),
         schedules: schedule_rows(compiled, today),
         doubt: compiled.conditions.doubt.clone(),
         groups: groups.collect(),
         translations: forwards.chain(wholes).chain(npts).chain(mappings).collect(),
     }
+}
+
+/// The overload tables with the sources in them.
+pub fn overload_rows(compiled: &Compiled, now: Instant, entries: &[OverloadEntry]) -> Vec<OverloadRow> {
+    let row = |(place, name): (usize, &String)| {
+        let inside = entries.iter().filter(|entry| usize::from(entry.table) == place);
+        let sources = inside.map(|entry| (entry.source, entry.until.since(now).as_secs())).collect();
+        OverloadRow { name: name.clone(), sources }
+    };
+    compiled.overload_tables.iter().enumerate().map(row).collect()
 }
 
 /// On or not as the rules in force have it, which is by the same clock.

@@ -4,10 +4,12 @@ use super::Shard;
 use super::departure::Departure;
 use super::drops::Dropped;
 use super::outbox::Outbox;
+use crate::conntrack::{Challenge, Handshake, Hit};
 use crate::rules::{Query, Verdict};
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
+use crate::wire::handshake::Segment;
 use crate::wire::icmp_error::{self, ErrorCause};
-use crate::wire::{Drop, FrameBuf, Layout, Packet, Parsed, Transport, reset};
+use crate::wire::{Drop, FrameBuf, Layout, Packet, Parsed, Transport, reset, tcp_flags};
 
 /// A packet's end.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +33,12 @@ pub(super) enum Answer {
     Error(ErrorCause),
     /// A RST.
     Reset,
+    /// A SYN+ACK with this cookie.
+    Cookie(u32),
+    /// What the router believes of the connection.
+    Challenge(Challenge),
+    /// What a handshake needs, to either end of this flow.
+    Handshake(Hit, Handshake),
 }
 
 impl Answer {
@@ -51,6 +59,11 @@ impl Refusal {
     /// Dropped without a word.
     pub(super) fn silent(drop: Drop) -> Self {
         Refusal { drop, rule: None, at: None, answer: None, log: true }
+    }
+
+    /// Nothing is lost: the router has answered, or goes on with a handshake.
+    pub(super) fn taken(answer: Answer) -> Self {
+        Refusal { drop: Drop::Synproxy, rule: None, at: None, answer: Some(answer), log: false }
     }
 
     /// Dropped, and the sender is told.
@@ -85,6 +98,9 @@ impl Shard {
         match answer {
             Some(Answer::Error(cause)) => self.answer_with_error(now, cause, &packet, ingress, out),
             Some(Answer::Reset) => self.answer_with_reset(now, &packet, ingress, out),
+            Some(Answer::Cookie(cookie)) => self.answer_with_cookie(now, cookie, &packet, ingress, out),
+            Some(Answer::Challenge(challenge)) => self.challenge(now, challenge, &packet, ingress, out),
+            Some(Answer::Handshake(hit, handshake)) => self.go_on_with_handshake(now, hit, handshake, out),
             None => {}
         }
         if log {
@@ -167,8 +183,25 @@ impl Shard {
         }
     }
 
+    /// Answers a SYN on a connection that exists (RFC 5961 section 4.2), in the name of the other end.
+    fn challenge(
+        &mut self,
+        now: Instant,
+        Challenge { seq, ack }: Challenge,
+        packet: &Packet,
+        ingress: InterfaceId,
+        out: &mut Outbox,
+    ) {
+        let key = packet.layout.key;
+        if ingress == InterfaceId::SELF || !self.challenges.take(now, &key) {
+            return;
+        }
+        let answer = Segment { flags: tcp_flags::ACK, seq, ack, window: 0, mss: None };
+        self.answer_with_segment(now, &answer, &key, ingress, out);
+    }
+
     /// An error goes back to where the packet came from, past the rules on the way out; it makes no state.
-    fn send_error(&mut self, now: Instant, error: Packet, toward: InterfaceId, out: &mut Outbox) {
+    pub(super) fn send_error(&mut self, now: Instant, error: Packet, toward: InterfaceId, out: &mut Outbox) {
         let Layout { key, transport, .. } = error.layout;
         let query = Query { from_self: true, ..Query::new(Direction::Out, toward, key, transport) };
         let Verdict::Pass(pass) = self.compiled.ruleset.evaluate(&query) else {

@@ -11,7 +11,7 @@ use super::Shard;
 use super::command::{Imported, Replication};
 use super::outbox::Outbox;
 use crate::cluster::replica::{self, Evidence};
-use crate::conntrack::{Backlog, Taken};
+use crate::conntrack::{Backlog, CookieKeys, Taken};
 use crate::types::{Instant, InterfaceId, MacAddr};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
@@ -73,6 +73,8 @@ impl Shard {
                     false => self.table.keep_changes(now, true),
                 }
                 self.tell_neighbours();
+                self.overloads.tell_all();
+                self.table.tell_cookie_keys();
             }
             Replication::Listen => {
                 self.table.keep_changes(now, false);
@@ -95,7 +97,7 @@ impl Shard {
     }
 
     pub(super) fn has_changes_to_tell(&self) -> bool {
-        self.table.has_changes() || !self.met.is_empty()
+        self.table.has_changes() || !self.met.is_empty() || self.has_defence_to_tell()
     }
 
     /// When the next digests are due, if the peer's node has room for them.
@@ -121,7 +123,8 @@ impl Shard {
 
     /// Makes chunks of what there is to tell.
     pub(super) fn tell_peer(&mut self, now: Instant, out: &mut Outbox) {
-        if self.credit == 0 || self.is_mute() || !self.table.has_news(now) && self.met.is_empty() {
+        let asides = !self.met.is_empty() || self.has_defence_to_tell();
+        if self.credit == 0 || self.is_mute() || !self.table.has_news(now) && !asides {
             return;
         }
         for _ in 0..AT_ONCE.min(self.credit) {
@@ -133,6 +136,8 @@ impl Shard {
                 {
                     flow::encode(&Change::Neighbour { interface, address, mac }, &mut chunk);
                 }
+            } else if self.has_defence_to_tell() {
+                self.tell_defence(now, &mut chunk);
             } else if !self.table.take_changes(now, CHUNK, &mut chunk) {
                 break;
             }
@@ -141,6 +146,25 @@ impl Shard {
             self.deferral.count_chunk();
         }
         self.number_deferred();
+    }
+
+    /// Overload tables and the keys of cookies, for a peer that knows them.
+    fn has_defence_to_tell(&self) -> bool {
+        self.table.keeps_changes()
+            && self.peer_speaks(Version(2))
+            && (self.overloads.has_untold() || self.table.has_cookie_keys())
+    }
+
+    fn tell_defence(&mut self, now: Instant, chunk: &mut Vec<u8>) {
+        flow::begin(chunk);
+        if let Some(CookieKeys { keys, newest }) = self.table.take_cookie_keys() {
+            flow::encode(&Change::CookieKeys { keys, newest }, chunk);
+        }
+        while chunk.len() + MAX_CHANGE <= CHUNK
+            && let Some(change) = self.overloads.take_untold(now)
+        {
+            flow::encode(&change, chunk);
+        }
     }
 
     /// Takes over what the peer's node tells.
@@ -152,6 +176,14 @@ impl Shard {
             let taken = match change {
                 Ok(Change::Neighbour { interface, address, mac }) => {
                     self.neighbours.import(now, interface, address, mac, &mut self.route_out)
+                }
+                Ok(Change::Overload { table, source, seconds }) => {
+                    self.overloads.import(now, table, source, seconds);
+                    true
+                }
+                Ok(Change::CookieKeys { keys, newest }) => {
+                    self.table.import_cookie_keys(now, CookieKeys { keys, newest });
+                    true
                 }
                 Ok(Change::Frozen) => self.begin_assumption(now),
                 Ok(Change::Relayed(piece)) => self.take_piece(piece),

@@ -235,7 +235,33 @@ impl Shard {
         });
         let meaning = "Records of the firewall log that only its ring holds, because too many came.";
         let log = CounterRow::new("log-crowded", self.records_missed(), meaning);
-        drops.chain([log]).chain(self.replication_rows()).collect()
+        drops.chain([log]).chain(self.defence_rows()).chain(self.replication_rows()).collect()
+    }
+
+    /// How often the router has defended itself.
+    fn defence_rows(&self) -> impl Iterator<Item = CounterRow> + use<> {
+        let counters = self.table.counters();
+        let rows = [
+            ("syncookies-sent", counters.cookies_sent, "SYNs that were answered with a cookie."),
+            (
+                "syncookies-redeemed",
+                counters.cookies_redeemed,
+                "Cookies that came back: connections that began.",
+            ),
+            ("tcp-challenged", counters.challenged, "SYNs on connections that exist, which changed nothing."),
+            (
+                "states-evicted",
+                counters.evicted,
+                "Half-open or unanswered flows that made room in a full table.",
+            ),
+            ("overload-entered", self.overloads.entered, "Sources that got into an overload table."),
+            (
+                "overload-refused",
+                self.overloads.refused,
+                "Sources for which the overload tables had no room.",
+            ),
+        ];
+        rows.into_iter().map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
     }
 
     /// What was taken over from the peer's node, and what it has yet to be told.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::arrival::Arrival;
 use super::assumption::Assumption;
+use super::challenge::Challenges;
 use super::command::CaptureSink;
 use super::compiled::Compiled;
 use super::deferral::Deferral;
@@ -15,6 +16,7 @@ use super::drops::Drops;
 use super::journal::Journal;
 use super::notice::Notices;
 use super::outbox::Outbox;
+use super::overload::Overloads;
 use super::pair::{self, Duty};
 use super::rate::Rate;
 use super::refusal::Refusal;
@@ -26,7 +28,7 @@ use super::uplinks::Uplinks;
 use crate::conntrack::Table;
 use crate::nat::{self, Outbound};
 use crate::route::{self, Gateways, Neighbours, RouterAdvertiser};
-use crate::types::{Instant, InterfaceId, PortId, Role, Seed, Standing};
+use crate::types::{Instant, InterfaceId, PortId, Random, Role, Seed, Standing};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::pair::Version;
 use crate::wire::reassembly::{self, Reassembly};
@@ -54,6 +56,8 @@ pub enum Why {
     Deferral,
     /// Frames of a handover wait.
     Handover,
+    /// A source's time in an overload table is over, or its flows are about to end.
+    Overload,
     /// A probe of a gateway is due, or flows of one have to end.
     Gateways,
 }
@@ -90,6 +94,9 @@ pub struct Shard {
     /// Neighbours that the peer's node has to be told of.
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
+    pub(super) overloads: Overloads,
+    pub(super) challenges: Challenges,
+    pub(super) identifications: Random,
     pub(super) relay: Relay,
     pub(super) assumption: Assumption,
     pub(super) uplinks: Uplinks,
@@ -127,6 +134,9 @@ impl Shard {
             speaks: Version::OLDEST,
             met: Vec::new(),
             deferral: Deferral::default(),
+            overloads: Overloads::new(),
+            challenges: Challenges::new(seed.derive(7)),
+            identifications: seed.derive(8).random(),
             relay: Relay::default(),
             assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
@@ -177,6 +187,7 @@ impl Shard {
         self.take_up_duty(now);
         self.go_on_with_handover(now, out);
         self.table.handle_timeout(now);
+        self.work_on_overloads(now);
         self.neighbours.handle_timeout(now, &mut self.route_out);
         self.advertiser.handle_timeout(now, &mut self.route_out.frames);
         self.reassembly.handle_timeout(now, &mut self.whole);
@@ -199,6 +210,7 @@ impl Shard {
             (self.assumption.poll_timeout(), Why::Handover),
             (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
+            (self.overloads.poll_timeout(), Why::Overload),
             (self.uplinks.poll_timeout(), Why::Gateways),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)
@@ -287,5 +299,6 @@ impl Shard {
 fn untold_table(compiled: &Compiled, seed: Seed, now: Instant) -> Table {
     let mut table = Table::new(compiled.conntrack_config(), seed, now);
     table.set_proves(false);
+    table.apply_timers(compiled.rule_timers());
     table
 }

@@ -1,10 +1,12 @@
-//! What a packet must satisfy to be forwarded: it has hops left and fits the next link.
+//! What a packet must satisfy to be forwarded: it has hops left and fits the next link; and what is put right in it before.
 
 use super::Shard;
 use super::refusal::Refusal;
+use crate::config::model::Scrub;
+use crate::rules::Pass;
 use crate::types::InterfaceId;
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, Packet, Transport, mss, tcp_flags};
+use crate::wire::{Drop, Packet, Transport, mss, normal, tcp_flags};
 
 impl Shard {
     /// RFC 1812 section 5.3.1, RFC 8200 section 3 (hop limit); RFC 1191 and RFC 8201 (size).
@@ -28,6 +30,36 @@ impl Shard {
             return Err(Refusal::told(Drop::FragmentNeeded, ErrorCause::FragmentNeeded { mtu }));
         }
         Ok(())
+    }
+
+    /// Puts right what both interfaces ask for (pf's `scrub`). What the router says itself is right.
+    pub(super) fn normalise(&mut self, packet: &mut Packet, [ingress, egress]: [InterfaceId; 2]) {
+        let scrub = |id: InterfaceId| self.compiled.link(id).map_or(Scrub::default(), |link| link.scrub);
+        let (coming, going) = (scrub(ingress), scrub(egress));
+        if coming == Scrub::default() && going == Scrub::default() || ingress == InterfaceId::SELF {
+            return;
+        }
+        if coming.no_df || going.no_df {
+            normal::clear_dont_fragment(packet);
+        }
+        if coming.random_id || going.random_id {
+            normal::identify(packet, self.identifications.next() as u16);
+        }
+        if let Some(least) = coming.min_ttl {
+            normal::raise_hop_limit(packet, least);
+        }
+    }
+
+    /// Clamps the MSS of a SYN to what its rules ask for.
+    pub(super) fn clamp_mss_to(&self, packet: &mut Packet, passes: [Pass; 2]) {
+        let Transport::Tcp { flags, .. } = packet.layout.transport else { return };
+        if flags & tcp_flags::SYN == 0 {
+            return;
+        }
+        let of = |pass: &Pass| self.compiled.ruleset.rule(pass.rule())?.terms.max_mss;
+        if let Some(value) = passes.iter().filter_map(of).min() {
+            mss::clamp(packet, value);
+        }
     }
 
     /// Clamps the MSS of a SYN to what both interfaces ask for.

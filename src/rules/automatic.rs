@@ -55,6 +55,8 @@ pub mod id {
     pub const CARP: RuleId = RuleId(400);
     /// What the two nodes of a pair say to each other.
     pub const PAIR: RuleId = RuleId(401);
+    /// Sources that made connections too fast.
+    pub const OVERLOAD: RuleId = RuleId(402);
     /// Anti-lockout rule.
     pub const ANTI_LOCKOUT: RuleId = RuleId(10_000);
 }
@@ -76,6 +78,8 @@ pub enum Setting {
     Pair,
     /// `association` of a port forward
     PortForward,
+    /// `overload` of a rule
+    Overload,
 }
 
 impl Setting {
@@ -89,6 +93,7 @@ impl Setting {
             Setting::VirtualIp => Some("virtual_ip"),
             Setting::Pair => Some("pair"),
             Setting::PortForward => Some("port_forward"),
+            Setting::Overload => Some("rule.overload"),
         }
     }
 }
@@ -108,7 +113,7 @@ const fn about(id: RuleId, setting: Setting, direction: Direction, description: 
 /// All automatic rules, by id.
 pub(super) static ABOUT: &[About] = {
     use Direction::{In, Out};
-    use Setting::{AntiLockout, BlockBogons, BlockPrivate, DefaultPolicy, Pair, VirtualIp};
+    use Setting::{AntiLockout, BlockBogons, BlockPrivate, DefaultPolicy, Overload, Pair, VirtualIp};
     &[
         about(id::DEFAULT_DENY_INET, DefaultPolicy, In, "Default deny rule IPv4"),
         about(id::DEFAULT_DENY_INET6, DefaultPolicy, In, "Default deny rule IPv6"),
@@ -121,6 +126,7 @@ pub(super) static ABOUT: &[About] = {
         about(id::LINK_LOCAL, DefaultPolicy, In, "Block forwarding of link-local addresses"),
         about(id::CARP, VirtualIp, In, "Pass CARP to whoever has the role"),
         about(id::PAIR, Pair, In, "Pass what the two nodes of the pair say to each other"),
+        about(id::OVERLOAD, Overload, In, "Block sources in overload tables"),
         about(id::ANTI_LOCKOUT, AntiLockout, In, "Anti-lockout rule"),
         about(id::BOGONS, BlockBogons, In, "Block bogon networks"),
         about(id::ANTI_SPOOF, DefaultPolicy, In, "Block sources that live elsewhere (anti-spoofing)"),

@@ -4,11 +4,13 @@ use super::automatic::{self, ABOUT, Setting};
 use super::classifier::Classifier;
 use super::criteria::Criteria;
 use super::draft::{Draft, Hours, Outcome, ways};
-use super::places::{Places, families};
+use super::places::{Places, families, overload_tables};
 use super::ruleset::{Deed, RuleInfo, Ruleset};
 use super::set::PortSet;
-use super::verdict::{Limits, Pass, Verdict};
-use crate::config::model::{Action, Association, Config, PortForward, Ports, Rule, RuleDirection};
+use super::verdict::{Limits, Pass, Terms, Verdict};
+use crate::config::model::{
+    Action, Association, Config, PortForward, Ports, Rule, RuleDirection, StateTimeouts,
+};
 use crate::config::{Conditions, NodeIndex, Valid};
 use crate::types::{Direction, PortRange, RuleId};
 use crate::wire::Drop;
@@ -104,6 +106,14 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
             max_states: rule.max_states,
             max_src_nodes: rule.max_src_nodes,
             max_src_states: rule.max_src_states,
+            max_src_conn: rule.max_src_conn,
+            max_src_conn_rate: rule.max_src_conn_rate,
+            overload: rule.overload.as_deref().and_then(|name| places.overload_table(name)),
+            flush: rule.overload_flush,
+        },
+        terms: Terms {
+            timers: (rule.timeouts != StateTimeouts::default()).then(|| rule.timeouts.over(&places.timers())),
+            max_mss: rule.max_mss,
         },
         schedule: rule
             .schedule
@@ -201,6 +211,15 @@ impl Directory {
             martians.text = "block in quick from { martians } to { martians }".into();
             martians.interfaces = config.interface_ids().collect();
         }
+        if let Some(overload) = directory.find(automatic::id::OVERLOAD) {
+            let tables: Vec<String> = overload_tables(config)
+                .iter()
+                .map(|name| format!("block in log quick from <{name}>"))
+                .collect();
+            overload.text = tables.join("\n");
+            overload.interfaces =
+                if tables.is_empty() { Vec::new() } else { config.interface_ids().collect() };
+        }
         directory
     }
 
@@ -229,6 +248,7 @@ impl Directory {
         }
         info.pass = pass_of(draft);
         info.limits = draft.limits;
+        info.terms = draft.terms;
     }
 }
 
@@ -243,6 +263,7 @@ fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
         schedule: None,
         asleep: false,
         limits: Limits::default(),
+        terms: Terms::default(),
         pass: None,
     }
 }

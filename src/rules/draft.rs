@@ -1,7 +1,7 @@
 //! A rule on its way to being compiled: what it looks at, what it does, and words for people.
 
 use super::criteria::{Criteria, EITHER_WAY, Tag};
-use super::verdict::{Choice, Limits, Pass, Verdict};
+use super::verdict::{Choice, Limits, Pass, Terms, Verdict};
 use crate::config::model::{Protocol, RuleDirection, StatePolicy, StateType};
 use crate::types::{Direction, Family, RuleId};
 use crate::wire::{Drop, tcp_flags};
@@ -22,6 +22,8 @@ pub(super) struct Draft {
     pub state: (StateType, StatePolicy),
     /// How many.
     pub limits: Limits,
+    /// What else it says of them.
+    pub terms: Terms,
     /// In whose hours it is in force, and whether these are now.
     pub schedule: Option<Hours>,
     /// The gateway or group by which they leave.
@@ -63,6 +65,7 @@ impl Draft {
             allow_options: false,
             state,
             limits: Limits::default(),
+            terms: Terms::default(),
             schedule: None,
             way: None,
             reply_to: true,
@@ -88,6 +91,7 @@ impl Draft {
                 let pass = Pass::new(rule).logged(log).with_options(self.allow_options);
                 let pass = pass.tracked(state, policy).limited(!self.limits.is_none());
                 let choice = self.way.as_ref().map(|(choice, _)| *choice);
+                let pass = pass.timed(self.terms.timers.is_some());
                 let mut pass = pass.by(choice).without_reply_to(!self.reply_to);
                 if self.begins_anywhere() {
                     pass = pass.picked_up_anywhere();
@@ -172,13 +176,22 @@ impl Draft {
         text += match self.state.0 {
             StateType::Keep => "",
             StateType::Sloppy => " sloppy state",
+            StateType::Synproxy => " synproxy state",
             StateType::None => " no state",
         };
-        let Limits { max_states, max_src_nodes, max_src_states } = self.limits;
-        for (word, most) in
-            [("max", max_states), ("max-src-nodes", max_src_nodes), ("max-src-states", max_src_states)]
-        {
+        let Limits { max_states, max_src_nodes, max_src_states, max_src_conn, max_src_conn_rate, .. } =
+            self.limits;
+        for (word, most) in [
+            ("max", max_states),
+            ("max-src-nodes", max_src_nodes),
+            ("max-src-states", max_src_states),
+            ("max-src-conn", max_src_conn),
+            ("max-mss", self.terms.max_mss.map(u32::from)),
+        ] {
             text += &most.map_or(String::new(), |most| format!(" {word} {most}"));
+        }
+        if let Some(rate) = max_src_conn_rate {
+            text += &format!(" max-src-conn-rate {}", String::from(rate));
         }
         text += match self.state.1 {
             StatePolicy::IfBound => "",

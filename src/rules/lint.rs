@@ -1,8 +1,8 @@
 //! Rules that do less, or more, than their author thinks: shadowed, duplicate, never matching, wider than they look.
 //!
 //! Each finding has an example packet, and is true for that packet by construction: a rule is called shadowed only when
-//! one earlier rule that decides at once sees everything that it sees. What several earlier rules cover together is not
-//! looked for.
+//! earlier rules that decide at once, one or several together, see everything that it sees. What several cover together is
+//! looked for in [`EFFORT`] steps at most.
 
 use std::fmt;
 
@@ -11,6 +11,7 @@ use super::criteria::{Criteria, Scope, only};
 use super::draft::{Draft, Outcome};
 use super::line::protocols;
 use super::places::Places;
+use super::region::{Piece, Region, is_plain};
 use super::set::{FamilySpans, Set};
 use super::spans::{Number, Spans};
 use crate::config::model::{Config, Protocol};
@@ -35,6 +36,10 @@ pub struct Finding {
 pub enum Kind {
     /// This earlier rule decides everything that it could match.
     Shadowed(RuleId),
+    /// Earlier rules, from the one to the other, decide everything that it could match, each a part.
+    Together(RuleId, RuleId),
+    /// It does not decide at once, and this later rule decides everything that it could match.
+    Overruled(RuleId),
     /// This earlier rule matches the same and does the same.
     Duplicate(RuleId),
     /// No packet can match it.
@@ -51,6 +56,18 @@ impl fmt::Display for Finding {
         write!(f, "{path} ({rule}): ")?;
         match kind {
             Kind::Shadowed(by) => write!(f, "Rule {by} before it decides all that it could match."),
+            Kind::Together(only, last) if only == last => {
+                write!(f, "Rule {only} before it, with automatic ones, decides all that it could match.")
+            }
+            Kind::Together(first, last) => {
+                write!(
+                    f,
+                    "Rules {first} to {last} before it, taken together, decide all that it could match."
+                )
+            }
+            Kind::Overruled(by) => {
+                write!(f, "Rule {by} after it decides all that it could match: it is not quick.")
+            }
             Kind::Duplicate(of) => write!(f, "Rule {of} matches the same and does the same."),
             Kind::NeverMatches => {
                 f.write_str("No packet can match it: its sets of addresses or ports are empty.")
@@ -72,6 +89,7 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
     let always = Conditions::default();
     let drafts = drafts(config, node, &Places::new(config, node, &always));
     let seen: Vec<Seen> = drafts.iter().map(Seen::new).collect();
+    let mut earlier = Earlier::new(&drafts);
     let mut findings = Vec::new();
     for (index, rule) in config.rules.iter().enumerate() {
         let Some(at) = drafts.iter().position(|draft| draft.id == rule.id) else { continue };
@@ -95,6 +113,14 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
             find(kind, Some(example));
             continue;
         }
+        if let Some((first, last)) = earlier.cover(&drafts, at) {
+            find(Kind::Together(first, last), Some(example));
+            continue;
+        }
+        if let Some(later) = overruled(&drafts, &seen, at) {
+            find(Kind::Overruled(later), Some(example));
+            continue;
+        }
         if draft.outcome == Outcome::Pass {
             for family in [Family::Inet, Family::Inet6] {
                 if here.is_wider_than_it_looks(family) {
@@ -110,6 +136,59 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Boxes of the rules that decide at once, and how many of them may still be held against others.
+struct Earlier {
+    pieces: Vec<(Option<Piece<u32>>, Option<Piece<u128>>)>,
+    effort: usize,
+}
+
+/// Rules held against rules, at most.
+const EFFORT: usize = 2_000_000;
+
+impl Earlier {
+    fn new(drafts: &[Draft]) -> Earlier {
+        let piece = |draft: &Draft| {
+            let decides = draft.quick && draft.outcome != Outcome::Match && is_plain(&draft.criteria);
+            match decides {
+                true => (Piece::of(&draft.criteria), Piece::of(&draft.criteria)),
+                false => (None, None),
+            }
+        };
+        Earlier { pieces: drafts.iter().map(piece).collect(), effort: EFFORT }
+    }
+
+    /// The first and the last of the rules before this one that leave nothing over for it.
+    fn cover(&mut self, drafts: &[Draft], at: usize) -> Option<(RuleId, RuleId)> {
+        let criteria = &drafts[at].criteria;
+        let (mut inet, mut inet6) = (Region::<u32>::of(criteria), Region::<u128>::of(criteria));
+        let mut ends = None;
+        for (before, (four, six)) in self.pieces[..at].iter().enumerate() {
+            self.effort = self.effort.checked_sub(1)?;
+            let (took, took6) = (inet.take(four), inet6.take(six));
+            let id = drafts[before].id;
+            // What automatic rules take is not worth a word, as long as somebody wrote one that takes more.
+            if (took || took6) && !is_automatic(id) {
+                ends = Some(ends.map_or((id, id), |(first, _)| (first, id)));
+            }
+            if inet.is_empty() && inet6.is_empty() {
+                return ends.or(Some((id, id)));
+            }
+        }
+        None
+    }
+}
+
+/// A later rule that decides whatever this one, which is not quick, could match.
+fn overruled(drafts: &[Draft], seen: &[Seen], at: usize) -> Option<RuleId> {
+    let draft = &drafts[at];
+    if draft.quick || draft.outcome == Outcome::Match {
+        return None;
+    }
+    let later = drafts[at + 1..].iter().zip(&seen[at + 1..]);
+    let mut decides = later.filter(|(later, _)| later.outcome != Outcome::Match);
+    decides.find(|(_, sees)| sees.covers(&seen[at])).map(|(later, _)| later.id)
 }
 
 const fn is_automatic(id: RuleId) -> bool {
@@ -353,6 +432,57 @@ mod tests {
             found[0].ends_with("For example: tcp from 192.168.1.5 port 1024 to 1.0.0.1 port 1 in by lan."),
             "{found:?}"
         );
+    }
+
+    #[test]
+    fn what_several_rules_cover_together_is_found() {
+        let half = |id, rest: &str| rule(id, &format!("action = \"block\"\nfamily = \"inet\"\n{rest}"));
+        let halves = [
+            half(1_000_001, "destination = \"0.0.0.0/1\""),
+            half(1_000_002, "destination = \"128.0.0.0/1\"\nprotocol = \"tcp/udp\""),
+            half(1_000_003, "destination = \"128.0.0.0/1\"\nprotocol = \"icmp\""),
+        ]
+        .concat();
+        let tcp = |rest: &str| rule(1_000_004, &format!("action = \"pass\"\nprotocol = \"tcp\"\n{rest}"));
+        let said = found(&format!("{halves}{}", tcp("family = \"inet\"")));
+        assert!(
+            said.len() == 1 && said[0].contains("Rules 1000001 to 1000002 before it, taken together"),
+            "{said:?}"
+        );
+        assert!(said[0].contains("For example: tcp from"), "{said:?}");
+        for open in [
+            tcp(""),
+            rule(1_000_004, "action = \"pass\"\nfamily = \"inet\""),
+            rule(1_000_004, "action = \"pass\"\nfamily = \"inet\"\nprotocol = \"47\""),
+        ] {
+            assert!(found(&format!("{halves}{open}")).is_empty(), "{open}");
+        }
+        // Ports, and what tags, flags and code points leave open.
+        let ports = |id, ports: &str, more: &str| {
+            rule(
+                id,
+                &format!("action = \"block\"\nprotocol = \"udp\"\ndestination_port = \"{ports}\"\n{more}"),
+            )
+        };
+        let udp = rule(1_000_004, "action = \"pass\"\nprotocol = \"udp\"\ndestination_port = \"50-60\"");
+        let split =
+            |more: &str| format!("{}{}{udp}", ports(1_000_001, "1-54", ""), ports(1_000_002, "55-70", more));
+        assert_eq!(found(&split("")).len(), 1);
+        assert!(found(&split("dscp = \"ef\"\n")).is_empty());
+    }
+
+    #[test]
+    fn a_rule_that_a_later_one_overrules_is_found() {
+        let floating = |quick: &str| {
+            format!(
+                "[[rule]]\nid = 1000001\nfloating = true\n{quick}interface = \"lan\"\naction = \"pass\"\n\
+                 protocol = \"udp\"\n{}",
+                rule(1_000_002, "action = \"block\"\nprotocol = \"tcp/udp\"")
+            )
+        };
+        let said = found(&floating(""));
+        assert!(said.iter().any(|line| line.contains("Rule 1000002 after it decides all")), "{said:?}");
+        assert!(!found(&floating("quick = true\n")).iter().any(|line| line.contains("after it")));
     }
 
     #[test]

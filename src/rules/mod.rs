@@ -12,6 +12,7 @@
 //! | `draft`, `automatic` | a rule before it is compiled; those that nobody wrote |
 //! | `classifier` | which lines match a packet, without asking each |
 //! | `book`, `bits`, `line` | its parts: one look-up per field, sets of lines, the rest of a line |
+//! | `lint`, `region` | rules that do less, or more, than their author thinks |
 //! | `compile`, `ruleset` | all rules of a node, and what they decide |
 //!
 //! Invariant: a [`Pass`] can only be had from a ruleset, and a [`Passed`] only with a `Pass`, so a frame that
@@ -31,6 +32,7 @@ mod martian;
 mod places;
 mod query;
 mod record;
+mod region;
 mod ruleset;
 mod set;
 mod spans;
@@ -47,10 +49,10 @@ pub use compile::compile;
 pub use criteria::{BOTH, Criteria, EITHER_WAY, INWARD, OUTWARD, Scope, Tag, bit, only};
 pub use lint::{Finding, Kind, lint};
 pub use martian::martian;
-pub use places::{Places, families};
+pub use places::{Places, families, overload_tables};
 pub use query::Query;
 pub use record::{Logged, Record};
 pub use ruleset::{Decision, RuleInfo, Ruleset};
 pub use set::{Members, PortSet, PortTable, Set, Table};
 pub use spans::{Address, Number, Spans};
-pub use verdict::{Choice, Limits, Pass, Passed, Verdict};
+pub use verdict::{Choice, Limits, Pass, Passed, Terms, Verdict};

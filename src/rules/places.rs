@@ -9,7 +9,9 @@ use super::criteria::{BOTH, Tag, bit, only};
 use super::set::{Members, PortSet, PortTable, Set, Table};
 use super::spans::Spans;
 use super::verdict::Choice;
-use crate::config::model::{AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target};
+use crate::config::model::{
+    AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target, Timeouts,
+};
 use crate::config::{Aliases, Conditions, NodeIndex, Valid};
 use crate::types::{Family, PortRange, Prefix, RuleId};
 
@@ -22,6 +24,7 @@ pub struct Places<'a> {
     tables: RefCell<HashMap<String, Arc<Table>>>,
     port_tables: RefCell<HashMap<String, Arc<PortTable>>>,
     tags: Vec<&'a str>,
+    overloads: Vec<&'a str>,
 }
 
 impl<'a> Places<'a> {
@@ -37,6 +40,7 @@ impl<'a> Places<'a> {
             tables: RefCell::default(),
             port_tables: RefCell::default(),
             tags: tags.into_iter().collect(),
+            overloads: overload_tables(config),
         }
     }
 
@@ -133,6 +137,16 @@ impl<'a> Places<'a> {
         self.config.system.state_policy
     }
 
+    /// pf's timers, where a rule does not say.
+    pub(super) fn timers(&self) -> Timeouts {
+        self.config.system.timers()
+    }
+
+    /// The place of an overload table among all of them.
+    pub(super) fn overload_table(&self, name: &str) -> Option<u8> {
+        self.overloads.binary_search(&name).ok().map(|place| place as u8)
+    }
+
     /// The gateway or gateway group of this name.
     pub fn choice(&self, name: &str) -> Option<Choice> {
         let gateways = self.config.gateways.iter().map(|gateway| &gateway.name);
@@ -154,6 +168,12 @@ impl<'a> Places<'a> {
     pub(super) fn forward(&self, id: RuleId) -> Option<&'a crate::config::model::PortForward> {
         self.config.port_forwards.iter().find(|forward| forward.id == id)
     }
+}
+
+/// The overload tables that rules name, in order.
+pub fn overload_tables(config: &Config) -> Vec<&str> {
+    let names: BTreeSet<&str> = config.rules.iter().filter_map(|rule| rule.overload.as_deref()).collect();
+    names.into_iter().collect()
 }
 
 /// The families of a rule. One that names an address is about that address's family, also when it says "everything but".

@@ -6,7 +6,7 @@ use super::criteria::Tag;
 use super::draft::Draft;
 use super::martian::martian;
 use super::query::Query;
-use super::verdict::{Choice, Limits, Pass, Verdict};
+use super::verdict::{Choice, Limits, Pass, Terms, Verdict};
 use crate::config::model::RuleDirection;
 use crate::types::{Direction, InterfaceId, RuleId};
 use crate::wire::Drop;
@@ -83,6 +83,8 @@ pub struct RuleInfo {
     pub asleep: bool,
     /// How many flows it may have.
     pub limits: Limits,
+    /// What it says of them besides.
+    pub terms: Terms,
     /// What it would give a match when that is to pass.
     pub(super) pass: Option<Pass>,
 }

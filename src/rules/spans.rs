@@ -99,6 +99,24 @@ impl<K: Number> Spans<K> {
         Spans(gaps)
     }
 
+    /// The numbers that are in both.
+    pub fn intersection(&self, other: &Self) -> Self {
+        let (mut a, mut b) = (self.0.iter().copied().peekable(), other.0.iter().copied().peekable());
+        let mut common = Vec::new();
+        while let (Some((first, last)), Some((start, end))) = (a.peek().copied(), b.peek().copied()) {
+            let (from, to) = (first.max(start), last.min(end));
+            if from <= to {
+                common.push((from, to));
+            }
+            if last <= end {
+                a.next()
+            } else {
+                b.next()
+            };
+        }
+        Spans(common)
+    }
+
     /// The ranges.
     pub fn ranges(&self) -> &[(K, K)] {
         &self.0
@@ -139,6 +157,9 @@ mod tests {
                 let inside = ranges.iter().any(|(first, last)| *first <= probe && probe <= *last);
                 prop_assert_eq!(spans.contains(probe), inside);
                 prop_assert_eq!(others.contains(probe), !inside);
+                let half = Spans::of([(100u16, 30_000)]);
+                let common = spans.intersection(&half);
+                prop_assert_eq!(common.contains(probe), inside && (100..=30_000).contains(&probe));
             }
             prop_assert_eq!(others.complement(), spans);
         }

@@ -1,6 +1,6 @@
 //! What the rules answer, and the witnesses that they did.
 
-use crate::config::model::{StatePolicy, StateType};
+use crate::config::model::{Flush, SourceRate, StatePolicy, StateType, Timeouts};
 use crate::types::RuleId;
 use crate::wire::Drop;
 
@@ -41,6 +41,14 @@ pub struct Limits {
     pub max_src_nodes: Option<u32>,
     /// Of one source.
     pub max_src_states: Option<u32>,
+    /// TCP connections of one source whose handshake is complete.
+    pub max_src_conn: Option<u32>,
+    /// Such connections that one source makes.
+    pub max_src_conn_rate: Option<SourceRate>,
+    /// The overload table into which a source gets that has more, by its place among all.
+    pub overload: Option<u8>,
+    /// What happens to its flows then.
+    pub flush: Flush,
 }
 
 impl Limits {
@@ -48,6 +56,15 @@ impl Limits {
     pub fn is_none(&self) -> bool {
         *self == Limits::default()
     }
+}
+
+/// What a rule says of its flows besides.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Terms {
+    /// pf's timers, where the rule has its own.
+    pub timers: Option<Timeouts>,
+    /// The largest MSS of its TCP connections.
+    pub max_mss: Option<u16>,
 }
 
 /// What a rule names as its way out: a gateway or a gateway group, by its place in the document, gateways first.
@@ -87,6 +104,8 @@ const STATELESS: u16 = 16;
 const FLOATING: u16 = 32;
 const LIMITED: u16 = 64;
 const NO_REPLY_TO: u16 = 128;
+const TIMED: u16 = 256;
+const PROXIED: u16 = 512;
 
 impl Pass {
     pub(super) const fn new(rule: RuleId) -> Pass {
@@ -113,6 +132,7 @@ impl Pass {
         let state = match state {
             StateType::Keep => 0,
             StateType::Sloppy => SLOPPY,
+            StateType::Synproxy => PROXIED,
             StateType::None => STATELESS,
         };
         let policy = match policy {
@@ -132,6 +152,10 @@ impl Pass {
 
     pub(super) fn by(self, choice: Option<Choice>) -> Pass {
         Pass { choice: choice.unwrap_or(Choice::NONE), ..self }
+    }
+
+    pub(super) const fn timed(self, timed: bool) -> Pass {
+        self.with(TIMED, timed)
     }
 
     /// The place of a verdict, in a flow that another node has told of and that the rules here have not been asked about
@@ -178,6 +202,16 @@ impl Pass {
     /// The rule may have so many flows only: see [`Limits`].
     pub const fn is_limited(self) -> bool {
         self.bits & LIMITED != 0
+    }
+
+    /// The flow has timers of its rule's own.
+    pub const fn is_timed(self) -> bool {
+        self.bits & TIMED != 0
+    }
+
+    /// The router completes the handshake before the server hears of it.
+    pub const fn is_proxied(self) -> bool {
+        self.bits & PROXIED != 0
     }
 
     /// The way out that the rule names.

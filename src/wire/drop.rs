@@ -42,8 +42,10 @@ drops! {
     // IP headers.
     IpHeader, "ip-header", "The IP header is malformed: version, header length or total length.";
     IpChecksum, "ip-checksum", "The IPv4 header checksum is wrong.";
-    IpOptions, "ip-options", "IPv4 options (source route, record route and the like) are not allowed.";
+    IpOptions, "ip-options", "IP options are not allowed by the rule: IPv4 options, IPv6 hop-by-hop or destination options.";
     Ipv6Extension, "ipv6-extension", "The chain of IPv6 extension headers is malformed, too long or split.";
+    SourceRoute, "source-route", "An IPv4 source route: routers find the way themselves.";
+    OptionsInvalid, "options-invalid", "An option with an impossible length.";
     RoutingHeader, "routing-header", "An IPv6 type 0 routing header.";
     TransportHeader, "transport-header", "The packet ends inside its transport header, or that header is malformed.";
     TransportChecksum, "transport-checksum", "The TCP, UDP or ICMP checksum is wrong.";
@@ -60,6 +62,7 @@ drops! {
     FragmentOverlap, "fragment-overlap", "Overlapping fragments: the whole datagram is dropped.";
     FragmentDuplicate, "fragment-duplicate", "A fragment that had already arrived.";
     FragmentLimit, "fragment-limit", "Too many fragments or too many half-received datagrams.";
+    FragmentRefused, "fragment-refused", "Fragments are not taken by this interface.";
     FragmentTimeout, "fragment-timeout", "The rest of the datagram did not arrive in time.";
     FragmentNeeded, "fragment-needed", "Larger than the next link takes, and must not be fragmented.";
     // Policy.
@@ -73,6 +76,9 @@ drops! {
     InterfaceMismatch, "interface-mismatch", "The flow is bound to another interface.";
     IcmpUnmatched, "icmp-unmatched", "An ICMP error that quotes no known flow.";
     SourceLimit, "source-limit", "One source holds too many half-open connections.";
+    ConnectionLimit, "connection-limit", "The source has more connections of the rule, or makes them faster, than it may.";
+    Overload, "overload", "The source is in an overload table: it made connections too fast.";
+    Synproxy, "synproxy", "A part of a handshake that the router completes itself: nothing is lost.";
     RuleLimit, "rule-limit", "The rule has as many flows, or as many of this source, as it may have.";
     PortsExhausted, "ports-exhausted", "No port is left to translate this flow to.";
     // Routing and neighbours.

@@ -7,8 +7,8 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Drop, FlowKey, FlowKey4, FlowKey6, Fragment, Layout, Transport, checksum, protocol};
 
-/// At most this many IPv6 extension headers are followed.
-const EXTENSION_LIMIT: usize = 8;
+/// At most this many IPv6 extension headers are followed, as in pf.
+const EXTENSION_LIMIT: usize = 19;
 
 /// Parses an IPv4 packet whose header begins at `l3` of `bytes`.
 pub(super) fn parse_ipv4(bytes: &[u8], l3: usize) -> Result<Layout, Drop> {

@@ -3,7 +3,7 @@
 //! output.
 //!
 //! * `send`: packets with an 18-byte payload (tag, flow, sequence number) from a raw socket, so that every packet may
-//!   have addresses and ports of its own.
+//!   have addresses and ports of its own. With `--syn 1` they are the SYNs of as many connections instead.
 //! * `receive`: says `ready`, counts the packets with its tag until standard input is closed and nothing comes any
 //!   more.
 //! * `sink`: takes packets of a port and looks at none.
@@ -28,6 +28,8 @@ use koi::io::clock;
 const BATCH: usize = 64;
 /// IP header, UDP header, payload.
 const LEN: usize = 20 + 8 + PAYLOAD;
+/// IP header, TCP header with an MSS option.
+const SYN_LEN: usize = 20 + 24;
 /// Tag (2), flow (8), sequence number (8).
 const PAYLOAD: usize = 18;
 /// How long nothing must have come before the receiver believes that nothing will.
@@ -118,6 +120,14 @@ fn seal(packet: &mut [u8]) {
     packet[26..28].copy_from_slice(&checksum.to_be_bytes());
 }
 
+/// The same for a SYN.
+fn seal_syn(packet: &mut [u8]) {
+    packet[36..38].fill(0);
+    let sum = words(&packet[12..20]) + 6 + 24 + words(&packet[20..SYN_LEN]);
+    let checksum = folded(sum);
+    packet[36..38].copy_from_slice(&checksum.to_be_bytes());
+}
+
 fn send(options: &Options) {
     let plan = Plan {
         first: options.get::<Ipv4Addr>("from").unwrap().into(),
@@ -132,13 +142,20 @@ fn send(options: &Options) {
     let limit = Duration::from_millis(options.number("milliseconds", 60_000));
     let pace = options.number("rate", u64::MAX);
     let tag = options.number("tag", 0) as u16;
+    let syn = options.number("syn", 0) == 1;
     // SAFETY: no pointers are passed.
     let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_RAW | libc::SOCK_CLOEXEC, libc::IPPROTO_RAW) };
     assert!(raw >= 0, "raw socket: {}", std::io::Error::last_os_error());
     // SAFETY: the call has just made this descriptor for us.
     let socket = unsafe { OwnedFd::from_raw_fd(raw) };
     let mut batch = Batch::new();
-    for packet in &mut batch.packets {
+    batch.len = if syn { SYN_LEN } else { LEN };
+    for packet in batch.packets.iter_mut().filter(|_| syn) {
+        packet[..10].copy_from_slice(&[0x45, 0, 0, SYN_LEN as u8, 0, 0, 0x40, 0, 64, 6]);
+        packet[32..36].copy_from_slice(&[0x60, 0x02, 0xfa, 0xf0]);
+        packet[40..44].copy_from_slice(&[2, 4, 5, 0xb4]);
+    }
+    for packet in batch.packets.iter_mut().filter(|_| !syn) {
         packet[..10].copy_from_slice(&[0x45, 0, 0, LEN as u8, 0, 0, 0x40, 0, 64, 17]);
         packet[24..26].copy_from_slice(&(8 + PAYLOAD as u16).to_be_bytes());
         packet[28..30].copy_from_slice(&tag.to_be_bytes());
@@ -151,9 +168,14 @@ fn send(options: &Options) {
             let number = sent + index as u64;
             let flow = number % flows;
             let address = plan.write(flow, packet);
-            packet[30..38].copy_from_slice(&flow.to_be_bytes());
-            packet[38..46].copy_from_slice(&(number / flows).to_be_bytes());
-            seal(packet);
+            if syn {
+                packet[24..28].copy_from_slice(&(flow as u32).to_be_bytes());
+                seal_syn(packet);
+            } else {
+                packet[30..38].copy_from_slice(&flow.to_be_bytes());
+                packet[38..46].copy_from_slice(&(number / flows).to_be_bytes());
+                seal(packet);
+            }
             to.sin_addr.s_addr = u32::from(address).to_be();
         }
         sent += batch.send(&socket, size);
@@ -173,6 +195,8 @@ struct Batch {
     addresses: Vec<libc::sockaddr_in>,
     parts: Vec<libc::iovec>,
     messages: Vec<libc::mmsghdr>,
+    /// Bytes of each packet.
+    len: usize,
 }
 
 impl Batch {
@@ -185,6 +209,7 @@ impl Batch {
             addresses: vec![address; BATCH],
             parts: vec![part; BATCH],
             messages: vec![message; BATCH],
+            len: LEN,
         };
         for address in &mut batch.addresses {
             address.sin_family = libc::AF_INET as u16;
@@ -209,7 +234,7 @@ impl Batch {
 
     /// Sends the first `size` packets; those that the device refuses are offered and lost.
     fn send(&mut self, socket: &OwnedFd, size: usize) -> u64 {
-        self.aim(LEN, true);
+        self.aim(self.len, true);
         let mut done = 0;
         while done < size {
             let rest = &mut self.messages[done..size];

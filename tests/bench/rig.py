@@ -97,6 +97,7 @@ class Network:
         self.name, self.generator = name, generator
         self.processes = []
         self.directory = pathlib.Path(tempfile.mkdtemp(prefix="koi-bench-"))
+        self.policy = None
 
     def ns(self, host):
         return f"{PREFIX}{self.name}-{host}"
@@ -137,6 +138,18 @@ class Network:
     def route(self):
         run("ip", "-n", self.ns("lan"), "route", "add", "default", "via", "192.168.0.1")
 
+    def use(self, policy):
+        """Puts a policy in force, unless it is; returns the seconds that it took."""
+        if policy == self.policy:
+            return 0.0
+        begin = time.monotonic()
+        self.load(policy)
+        self.policy = policy
+        return time.monotonic() - begin
+
+    def load(self, policy):
+        raise NotImplementedError
+
     def close(self):
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
@@ -157,6 +170,34 @@ class Network:
         more = [word for key, value in options.items() for word in (f"--{key}", value)]
         return json.loads(self.inside("lan", self.generator, "send", "--from", first, "--to", to, *more))
 
+    @contextlib.contextmanager
+    def delivering(self, tag, **options):
+        """Sends while something else is done; the dictionary is filled when that has ended."""
+        got = {}
+        receiver = subprocess.Popen(self.words("wan", self.generator, "receive", "--port", 9, "--tag", tag),
+                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        words = [word for key, value in options.items() for word in (f"--{key}", value)]
+        sender = None
+        try:
+            if receiver.stdout.readline() != "ready\n":
+                raise Failed("the receiver does not start")
+            sender = subprocess.Popen(self.words("lan", self.generator, "send", "--from", LAN, "--to", WAN, "--port", 9,
+                                                 "--tag", tag, *words), stdout=subprocess.PIPE, text=True)
+            yield got
+            sent, _ = sender.communicate(timeout=120)
+            told, _ = receiver.communicate("", timeout=60)
+            got.update(json.loads(told), sent=json.loads(sent)["sent"])
+        finally:
+            for process in [receiver, sender]:
+                if process is not None:
+                    process.kill()
+                    process.wait()
+
+    def flood(self, sources, milliseconds):
+        """SYNs from outside to the server on LAN, each source as often as the others."""
+        return json.loads(self.inside("wan", self.generator, "send", "--from", "20.0.0.0", "--to", "203.0.113.2", "--port", 80,
+                                      "--syn", 1, "--sources", sources, "--milliseconds", milliseconds))
+
     def deliver(self, tag, **options):
         """Sends, and returns what was offered and what arrived."""
         receiver = subprocess.Popen(self.words("wan", self.generator, "receive", "--port", 9, "--tag", tag),
@@ -172,8 +213,78 @@ class Network:
         return {**json.loads(got), "sent": sent["sent"]}
 
 
+class Policy:
+    """What is asked before the rule that lets LAN out: rules that match nothing of the bench's traffic, or one rule with an
+    alias of so many networks, of which the bench's destinations are in the last ones. `forward`: a server on LAN is reached
+    from outside."""
+
+    def __init__(self, rules=0, alias=0, forward=False, salt=0):
+        self.key = (rules, alias, forward, salt)
+        self.rules, self.alias, self.forward, self.salt = self.key
+
+    def __eq__(self, other):
+        return other is not None and self.key == other.key
+
+    def __hash__(self):
+        return hash(self.key)
+
+    def networks(self):
+        """Of the alias: /32 and /24 outside of what the bench uses, then what it does."""
+        for index in range(self.alias - 1):
+            yield f"20.{index >> 16 & 255}.{index >> 8 & 255}.{index & 255}"
+        yield f"{ELSEWHERE}/15"
+
+    def document(self, base):
+        head, _, last = base.partition("[[rule]]")
+        parts = [head]
+        for index in range(self.rules):
+            parts.append(
+                f'[[rule]]\nid = {1_100_000 + index}\ninterface = "lan"\naction = "pass"\nprotocol = "udp"\n'
+                f'source = "192.168.{index >> 8 & 127}.{index & 255}"\n'
+                f'destination = "21.{index >> 8 & 255}.{index & 255}.{self.salt}"\ndestination_port = "{1 + index}"\n')
+        if self.alias:
+            members = ", ".join(f'"{network}"' for network in self.networks())
+            parts.append(f'[[alias]]\nname = "many"\ntype = "network"\nentries = [{members}]\n')
+            last = last.replace('action = "pass"', 'action = "pass"\ndestination = "many"', 1)
+        if self.forward:
+            parts.append(
+                '[[port_forward]]\nid = 1000005\ninterface = "wan"\nprotocol = "tcp"\ndestination = "wan address"\n'
+                f'destination_port = "80"\ntarget = "{LAN}"\nassociation = "pass"\n')
+        text = "".join(parts) + "[[rule]]" + last
+        if self.forward:
+            text = text.replace("[system]", '[system]\nsyncookies = "adaptive"', 1)
+        return text
+
+    def tables(self, base):
+        """The same for nftables, rule by rule."""
+        rules = "".join(
+            f"\t\tiifname lan ip saddr 192.168.{index >> 8 & 127}.{index & 255} ip daddr 21.{index >> 8 & 255}."
+            f"{index & 255}.{self.salt} udp dport {1 + index} accept\n" for index in range(self.rules))
+        text = base
+        let_out = '\t\tiifname "lan" ip saddr 192.168.0.0/16 accept\n'
+        at = text.rindex(let_out)
+        line = let_out
+        if self.alias:
+            line = let_out.replace(" accept", " ip daddr @many accept")
+            members = ", ".join(self.networks())
+            table = "table inet koi_bench {\n"
+            declared = f"{table}\tset many {{ type ipv4_addr; flags interval; elements = {{ {members} }} }}\n"
+            text, at = text.replace(table, declared, 1), at + len(declared) - len(table)
+        if self.forward:
+            line += f'\t\tiifname "wan" ip daddr {LAN} tcp dport 80 accept\n'
+        text = text[:at] + rules + line + text[at + len(let_out):]
+        if self.forward:
+            chain = ("\tchain inward {\n\t\ttype nat hook prerouting priority dstnat; policy accept;\n"
+                     f'\t\tiifname "wan" ip daddr 203.0.113.2 tcp dport 80 dnat to {LAN}\n\t}}\n')
+            text = text.replace("table ip koi_bench_nat {\n", "table ip koi_bench_nat {\n" + chain, 1)
+        return "flush ruleset\n" + text
+
+
 class Direct(Network):
     """No router at all: what the hosts themselves cost."""
+
+    def load(self, policy):
+        pass
 
     def __init__(self, generator):
         super().__init__("direct", generator)
@@ -205,6 +316,11 @@ class Kernel(Network):
         run("ip", "netns", "exec", router, "sysctl", "-qw", "net.ipv4.ip_forward=1")
         run("ip", "netns", "exec", router, "nft", "-f", HERE / "bench.nft")
 
+    def load(self, policy):
+        tables = self.directory / "nft"
+        tables.write_text(policy.tables((HERE / "bench.nft").read_text()))
+        run("ip", "netns", "exec", self.ns("router"), "nft", "-f", tables, timeout=600)
+
     def forget(self):
         self.inside("router", sys.executable, __file__, "forget")
 
@@ -221,9 +337,12 @@ class Koi(Network):
 
     def connect(self):
         self.control, log = self.directory / "control", self.directory / "log"
+        self.document = self.directory / "koi.toml"
+        shutil.copy(HERE / "bench.toml", self.document)
+        self.document.chmod(0o600)
         with open(log, "w") as file:
             self.processes.append(subprocess.Popen(
-                [self.koi, "run", "--config", HERE / "bench.toml", "--state", self.directory / "state", "--control",
+                [self.koi, "run", "--config", self.document, "--state", self.directory / "state", "--control",
                  self.control], stdin=subprocess.DEVNULL, stdout=file, stderr=file))
         process = self.processes[-1]
         until("Koi answers", lambda: process.poll() is not None or self.answers())
@@ -233,6 +352,12 @@ class Koi(Network):
     def answers(self):
         words = [self.koi, "show", "status", "--control", self.control]
         return subprocess.run(words, capture_output=True).returncode == 0
+
+    def load(self, policy):
+        self.revision = getattr(self, "revision", 1) + 1
+        text = policy.document((HERE / "bench.toml").read_text())
+        self.document.write_text(text.replace("revision = 1", f"revision = {self.revision}", 1))
+        run(self.koi, "reload", "--control", self.control, timeout=600)
 
     def forget(self):
         run(self.koi, "flows", "kill", "--all", "--control", self.control)

@@ -341,7 +341,7 @@ fn a_trigger_says_when_a_member_is_left_out() {
 fn weights_share_flows_and_sources_stick_where_asked() {
     let equal = ("\"GW2|2\"".to_owned(), "\"GW2|1\"".to_owned());
     let shares = |fields: &[(String, String)]| {
-        let mut lines = Lines::well(&[&[equal.clone()], fields].concat());
+        let mut lines = Lines::well(&[std::slice::from_ref(&equal), fields].concat());
         (0..300).filter(|port| lines.ask_as(CLIENT, 6000 + port) == Some(WAN2)).count()
     };
     let even = shares(&[]);

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::is_default;
+use super::{Scrub, is_default};
 use crate::config::defaults;
 
 /// `[[interface]]`: a logical interface, the same on every node.
@@ -36,6 +36,9 @@ pub struct Interface {
     /// Announces this router and its prefixes to hosts (RFC 4861).
     #[serde(default, skip_serializing_if = "is_default")]
     pub router_advertisements: bool,
+    /// What is put right in packets.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub scrub: Scrub,
 }
 
 impl Interface {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
-use super::{Dscp, Endpoint, IcmpKind, Ports, Protocol, TcpFlags};
+use super::{Dscp, Endpoint, Flush, IcmpKind, Ports, Protocol, SourceRate, StateTimeouts, TcpFlags};
 use crate::types::RuleId;
 
 /// `[[rule]]`: a rule of an interface's tab, of an interface group's, or a floating one.
@@ -82,6 +82,24 @@ pub struct Rule {
     /// The most flows of one source (`max-src-states`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub max_src_states: Option<u32>,
+    /// The most TCP connections of one source whose handshake is complete (`max-src-conn`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_src_conn: Option<u32>,
+    /// The most such connections that one source makes in so many seconds, as in `15/5` (`max-src-conn-rate`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_src_conn_rate: Option<SourceRate>,
+    /// A source that makes more connections than that gets into the table of this name, and is blocked while it is there.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overload: Option<String>,
+    /// What happens to the flows that a source has when it gets there.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub overload_flush: Flush,
+    /// pf's timers for flows of this rule, where they are to be others than the system's.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub timeouts: StateTimeouts,
+    /// Clamps the MSS of its TCP connections to this value (pf's `max-mss`).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub max_mss: Option<u16>,
     /// The gateway or gateway group by which flows leave, instead of the routes; networks that are attached directly are
     /// reached without.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -138,6 +156,12 @@ impl Rule {
             max_states: None,
             max_src_nodes: None,
             max_src_states: None,
+            max_src_conn: None,
+            max_src_conn_rate: None,
+            overload: None,
+            overload_flush: Flush::None,
+            timeouts: StateTimeouts::default(),
+            max_mss: None,
             gateway: None,
             disable_reply_to: false,
             port_forward: None,
@@ -215,6 +239,8 @@ pub enum StateType {
     Keep,
     /// Without them, for connections of which only one way comes by here.
     Sloppy,
+    /// As `keep`; the firewall completes the handshake with the client before the server hears of it.
+    Synproxy,
     /// Not at all: each packet is for the rules, and answers need a rule of their own. What is translated is tracked.
     None,
 }

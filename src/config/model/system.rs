@@ -36,6 +36,32 @@ pub struct System {
     /// Whether flows are bound to the interfaces by which they began.
     #[serde(skip_serializing_if = "is_default")]
     pub state_policy: StatePolicy,
+    /// Whether new TCP connections begin without a state, by a cookie in the firewall's own SYN+ACK.
+    #[serde(skip_serializing_if = "is_default")]
+    pub syncookies: Syncookies,
+    /// Adaptive: cookies begin when half-open connections reach this share of the state limit, in percent;
+    /// 25 when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub syncookies_start: Option<u8>,
+    /// Adaptive: they end when half-open connections fall below this share; 12 when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub syncookies_end: Option<u8>,
+    /// From this many states on timers are shortened; 60 % of the limit when absent, never when 0.
+    #[serde(skip_serializing_if = "is_default")]
+    pub adaptive_start: Option<u32>,
+    /// At this many states timers would be down to nothing; 120 % of the limit when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub adaptive_end: Option<u32>,
+    /// Seconds that a source stays in an overload table; an hour when absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub overload_expire: Option<u32>,
+    /// The most half-received datagrams (pfSense's maximum of fragment entries); 5,000 when
+    /// absent.
+    #[serde(skip_serializing_if = "is_default")]
+    pub fragment_limit: Option<u32>,
+    /// Where pf and an RFC disagree, and the RFC shall have it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rfc: Rfc,
     /// Which flows end when a gateway goes down.
     #[serde(skip_serializing_if = "is_default")]
     pub kill_states_on_gateway_failure: KillStates,
@@ -74,6 +100,31 @@ pub struct System {
     pub timeouts: SetTimeouts,
 }
 
+/// When TCP connections begin without a state.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Syncookies {
+    /// Only where a rule's `state_type` is `synproxy`.
+    #[default]
+    Never,
+    /// Every connection that is forwarded.
+    Always,
+    /// While there are many half-open ones.
+    Adaptive,
+}
+
+/// `[system.rfc]`: pf's behaviour is the default, and an RFC's can be had by name.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Rfc {
+    /// RFC 8200 section 4: routers do not look at IPv6 options for others; pf drops them unless the rule allows options.
+    #[serde(skip_serializing_if = "is_default")]
+    pub ipv6_options: bool,
+    /// RFC 5508 REQ-8: whoever gets no state is told that it is prohibited; pf drops without a word.
+    #[serde(skip_serializing_if = "is_default")]
+    pub refusals: bool,
+}
+
 /// `[system.web]`
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -93,6 +144,27 @@ impl System {
     /// The timers in force.
     pub fn timers(&self) -> Timeouts {
         self.timeouts.under(self.optimization)
+    }
+
+    /// Seconds that a source stays in an overload table.
+    pub fn overload_seconds(&self) -> u32 {
+        self.overload_expire.unwrap_or(defaults::OVERLOAD_EXPIRE)
+    }
+
+    /// Half-open connections at which cookies begin and end, under [`Syncookies::Adaptive`].
+    pub fn cookie_marks(&self) -> [u32; 2] {
+        let share = |percent: u8| (u64::from(self.state_limit) * u64::from(percent) / 100).max(1) as u32;
+        let start = self.syncookies_start.unwrap_or(defaults::SYNCOOKIES_START);
+        let end = self.syncookies_end.unwrap_or(defaults::SYNCOOKIES_END);
+        [share(start), share(end.min(start))]
+    }
+
+    /// States from which on timers are shortened, and at which they would be nothing; `None` when they never are.
+    pub fn adaptive(&self) -> Option<[u32; 2]> {
+        let share = |percent: u64| (u64::from(self.state_limit) * percent / 100).min(u32::MAX.into()) as u32;
+        let start = self.adaptive_start.unwrap_or_else(|| share(60));
+        let end = self.adaptive_end.unwrap_or_else(|| share(120));
+        (start > 0 && end > start).then_some([start, end])
     }
 }
 
@@ -114,6 +186,14 @@ impl Default for System {
             web: Web::default(),
             optimization: Optimization::Normal,
             state_policy: StatePolicy::IfBound,
+            syncookies: Syncookies::Never,
+            syncookies_start: None,
+            syncookies_end: None,
+            adaptive_start: None,
+            adaptive_end: None,
+            overload_expire: None,
+            fragment_limit: None,
+            rfc: Rfc::default(),
             kill_states_on_gateway_failure: KillStates::None,
             kill_states_on_gateway_recovery: false,
             skip_rules_when_gateway_down: false,

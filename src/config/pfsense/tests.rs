@@ -175,7 +175,7 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
     }
     let adapted = lines(&report.adapted);
     for says in [
-        "1 firewall rule: its limits of states are not in force; its limiter is not in force",
+        "1 firewall rule: its limiter is not in force",
         "1 user: its password counts as it is (bcrypt) and is hashed anew at the first login",
         "1 user: it sees every page and changes nothing; there it has a right to 2 pages; its password counts as it is (SHA-512)",
         "1 user: disabled, since it has no right to a page there; its password counts",

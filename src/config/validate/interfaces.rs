@@ -53,7 +53,11 @@ fn check_port(config: &Config, path: &str, interface: &Interface, report: &mut R
 }
 
 fn check_sizes(config: &Config, path: &str, interface: &Interface, report: &mut Report) {
-    let Interface { mtu, mss, .. } = interface;
+    let Interface { mtu, mss, scrub, .. } = interface;
+    if scrub.min_ttl == Some(0) {
+        let remedy = "Write 1 to 255, or remove min_ttl.";
+        report.add(format!("{path}.scrub.min_ttl"), "A packet with 0 hops left goes nowhere.", remedy);
+    }
     let has_ipv6 = addresses(config, &interface.name).any(|prefix| matches!(prefix, Prefix::V6(_)));
     if !MTU_RANGE.contains(mtu) {
         let remedy = format!("Write {} to {} bytes.", MTU_RANGE.start(), MTU_RANGE.end());

@@ -4,9 +4,10 @@ use super::endpoints::{self, Matches, families};
 use super::gateway_groups;
 use super::names::{Unique, check_name, unknown};
 use super::{Ids, Report, Scene, find_interface};
-use crate::config::defaults::{RULE_LIMIT, TAG_LIMIT};
+use crate::config::defaults::{MAX_MSS_RANGE, OVERLOAD_TABLE_LIMIT, RULE_LIMIT, TAG_LIMIT, TIMEOUT_RANGE};
 use crate::config::model::{
-    Action, Config, Endpoint, Place, PortForward, Protocol, Rule, RuleDirection, StateType, is_alias_name,
+    Action, Config, Endpoint, Flush, Place, PortForward, Protocol, Rule, RuleDirection, StateType,
+    is_alias_name,
 };
 
 pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
@@ -28,8 +29,13 @@ pub(super) fn check(scene: &Scene<'_>, ids: &mut Ids, report: &mut Report) {
             unknown(&format!("{path}.schedule"), "schedule", schedule, known, report);
         }
         check_tags(&path, rule, report);
+        check_connections(config, &path, rule, report);
+        check_timeouts(&path, rule, report);
         gateway_groups::check_rule(config, &path, rule, report);
     }
+    let tables: std::collections::BTreeSet<&str> =
+        config.rules.iter().filter_map(|rule| rule.overload.as_deref()).collect();
+    report.bound("rule", "overload tables", tables.len(), OVERLOAD_TABLE_LIMIT);
     let tags: std::collections::BTreeSet<&str> = config
         .rules
         .iter()
@@ -139,6 +145,10 @@ fn check_action(path: &str, rule: &Rule, report: &mut Report) {
         ("max_states", rule.max_states.is_some()),
         ("max_src_nodes", rule.max_src_nodes.is_some()),
         ("max_src_states", rule.max_src_states.is_some()),
+        ("max_src_conn", rule.max_src_conn.is_some()),
+        ("max_src_conn_rate", rule.max_src_conn_rate.is_some()),
+        ("timeouts", rule.timeouts.set().next().is_some()),
+        ("max_mss", rule.max_mss.is_some()),
     ];
     for (key, _) in said.into_iter().filter(|(_, said)| *said && without_flows) {
         let message = "Only a rule that passes makes flows.";
@@ -148,6 +158,7 @@ fn check_action(path: &str, rule: &Rule, report: &mut Report) {
         ("max_states", rule.max_states),
         ("max_src_nodes", rule.max_src_nodes),
         ("max_src_states", rule.max_src_states),
+        ("max_src_conn", rule.max_src_conn),
     ];
     for (key, most) in limits {
         if most == Some(0) {
@@ -195,6 +206,68 @@ fn check_action(path: &str, rule: &Rule, report: &mut Report) {
             message,
             "Give it a tag, set log = true, or write another action.",
         );
+    }
+}
+
+/// What only TCP connections have.
+fn check_connections(config: &Config, path: &str, rule: &Rule, report: &mut Report) {
+    let forward = config.port_forwards.iter().find(|forward| Some(forward.id) == rule.port_forward);
+    let protocol = forward.map_or(rule.protocol, |forward| forward.protocol);
+    let said = [
+        ("max_src_conn", rule.max_src_conn.is_some()),
+        ("max_src_conn_rate", rule.max_src_conn_rate.is_some()),
+        ("state_type", rule.state_type == StateType::Synproxy),
+    ];
+    for (key, _) in said.into_iter().filter(|(_, said)| *said && protocol != Protocol::Tcp) {
+        let message = format!("Protocol \"{}\" has no handshake.", String::from(protocol));
+        report.add(format!("{path}.{key}"), message, format!("Set protocol to \"tcp\", or remove {key}."));
+    }
+    if rule.state_type == StateType::Synproxy && rule.floating && rule.direction != RuleDirection::In {
+        let message = "A handshake is completed where it comes in.";
+        report.add(format!("{path}.state_type"), message, "Set direction to \"in\".");
+    }
+    if rule.state_type == StateType::None && rule.max_src_conn_rate.is_some() {
+        let message = "Where no flow is made, none is counted.";
+        report.add(format!("{path}.max_src_conn_rate"), message, "Remove max_src_conn_rate.");
+    }
+    let limited = rule.max_src_conn.is_some() || rule.max_src_conn_rate.is_some();
+    match &rule.overload {
+        Some(_) if !limited => {
+            let message = "Nobody gets into the table: the rule bounds no connections.";
+            report.add(format!("{path}.overload"), message, "Set max_src_conn or max_src_conn_rate.");
+        }
+        Some(name) if !is_alias_name(name) => {
+            let remedy = "Write at most 31 letters, digits and _, at least one letter.";
+            report.add(format!("{path}.overload"), format!("\"{name}\" names no table."), remedy);
+        }
+        Some(name) if config.aliases.iter().any(|alias| alias.name == *name) => {
+            let message = format!("\"{name}\" is an alias, whose entries are the document's.");
+            report.add(format!("{path}.overload"), message, "Choose another name.");
+        }
+        Some(_) => {}
+        None if rule.overload_flush != Flush::None => {
+            let message = "What happens to a source in a table needs a table.";
+            report.add(format!("{path}.overload_flush"), message, "Set overload, or remove overload_flush.");
+        }
+        None => {}
+    }
+    if rule.max_mss.is_some_and(|mss| !MAX_MSS_RANGE.contains(&mss)) {
+        let remedy = format!("Write {} to {}.", MAX_MSS_RANGE.start(), MAX_MSS_RANGE.end());
+        report.add(format!("{path}.max_mss"), "No connection gets far with such an MSS.", remedy);
+    }
+}
+
+fn check_timeouts(path: &str, rule: &Rule, report: &mut Report) {
+    for (name, seconds) in rule.timeouts.set() {
+        if !TIMEOUT_RANGE.contains(&seconds) {
+            let message = format!("A timer of {seconds} seconds is not possible.");
+            let remedy = format!("Write 1 to {} seconds.", TIMEOUT_RANGE.end());
+            report.add(format!("{path}.timeouts.{name}"), message, remedy);
+        }
+    }
+    if rule.state_type == StateType::None && rule.timeouts.set().next().is_some() {
+        let message = "Where no flow is made, none ends.";
+        report.add(format!("{path}.timeouts"), message, "Remove timeouts.");
     }
 }
 

@@ -6,8 +6,8 @@ use super::names::{Unique, check_hostname};
 use super::{Report, addresses, virtual_ips_of};
 use crate::config::calendar;
 use crate::config::defaults::{
-    self, DNS_SERVER_LIMIT, LOG_FILE_COUNT_RANGE, LOG_FILE_SIZE_RANGE, LOG_SERVER_LIMIT, STATE_LIMIT_RANGE,
-    TIME_SERVER_LIMIT, TIMEOUT_RANGE,
+    self, DNS_SERVER_LIMIT, FRAGMENT_LIMIT_RANGE, LOG_FILE_COUNT_RANGE, LOG_FILE_SIZE_RANGE,
+    LOG_SERVER_LIMIT, STATE_LIMIT_RANGE, TIME_SERVER_LIMIT, TIMEOUT_RANGE,
 };
 use crate::config::model::{Config, Logging, OutboundMode, SetTimeouts, System, Web, Zone, host_name};
 use crate::config::nearest::nearest;
@@ -34,6 +34,14 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         nat_reflection: _,
         optimization: _,
         state_policy: _,
+        syncookies: _,
+        syncookies_start: _,
+        syncookies_end: _,
+        adaptive_start: _,
+        adaptive_end: _,
+        overload_expire: _,
+        fragment_limit: _,
+        rfc: _,
         kill_states_on_gateway_failure: _,
         kill_states_on_gateway_recovery: _,
         skip_rules_when_gateway_down: _,
@@ -62,7 +70,43 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     check_release_keys(release_keys, report);
     check_web(web, report);
     check_timeouts(timeouts, report);
+    check_defence(&config.system, report);
     check_outbound(config, report);
+}
+
+/// Shares, marks and bounds that must be in order.
+fn check_defence(system: &System, report: &mut Report) {
+    let [start, end] = [
+        system.syncookies_start.unwrap_or(defaults::SYNCOOKIES_START),
+        system.syncookies_end.unwrap_or(defaults::SYNCOOKIES_END),
+    ];
+    if !(1..=100).contains(&start) {
+        let message = format!("{start} % is no share of the state limit.");
+        report.add("system.syncookies_start", message, "Write 1 to 100.");
+    } else if !(1..=start).contains(&end) {
+        let message = format!("SYN cookies that begin at {start} % cannot end at {end} %.");
+        report.add("system.syncookies_end", message, format!("Write 1 to {start}."));
+    }
+    // pf: at the end everything would expire at once, so it lies above the limit.
+    if let (Some(end), true) = (system.adaptive_end, system.adaptive_start != Some(0)) {
+        let limit = system.state_limit.max(system.adaptive_start.unwrap_or(0));
+        if end <= limit {
+            let message = format!("With {end} states all would end at once, and there may be {limit}.");
+            report.add("system.adaptive_end", message, format!("Write more than {limit}."));
+        }
+    } else if system.adaptive().is_none() && system.adaptive_start != Some(0) {
+        let message = "So many states there never are.";
+        report.add("system.adaptive_start", message, "Write less than the state limit, or 0 for never.");
+    }
+    if system.overload_expire.is_some_and(|seconds| !TIMEOUT_RANGE.contains(&seconds)) {
+        let remedy = format!("Write 1 to {} seconds.", TIMEOUT_RANGE.end());
+        report.add("system.overload_expire", "A source cannot stay in a table for so long.", remedy);
+    }
+    if system.fragment_limit.is_some_and(|limit| !FRAGMENT_LIMIT_RANGE.contains(&limit)) {
+        let (least, most) = (FRAGMENT_LIMIT_RANGE.start(), FRAGMENT_LIMIT_RANGE.end());
+        let message = "So many half-received datagrams are not possible.";
+        report.add("system.fragment_limit", message, format!("Write a number from {least} to {most}."));
+    }
 }
 
 fn check_servers(time: &[String], dns: &[IpAddr], report: &mut Report) {

@@ -43,6 +43,30 @@ fn system() {
     };
     let (twice, three) = (keys(&["5a", "5a"]), keys(&["5a", "5b", "5c"]));
     check_rows(&[
+        ("\"koi-lab\"", "\"koi\"\nsyncookies_start = 0", "system.syncookies_start", "0 %", "1 to 100"),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\nsyncookies_end = 30",
+            "system.syncookies_end",
+            "cannot end at 30",
+            "1 to 25",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\nadaptive_end = 1000",
+            "system.adaptive_end",
+            "would end at once",
+            "more than",
+        ),
+        (
+            "\"koi-lab\"",
+            "\"koi\"\nadaptive_start = 2000000",
+            "system.adaptive_start",
+            "never are",
+            "0 for never",
+        ),
+        ("\"koi-lab\"", "\"koi\"\noverload_expire = 0", "system.overload_expire", "so long", "Write 1"),
+        ("\"koi-lab\"", "\"koi\"\nfragment_limit = 0", "system.fragment_limit", "not possible", "from 1"),
         ("\"koi-lab\"", "\"-koi\"", "system.hostname", "not a host name", "letters"),
         ("\"koi-lab\"", "\"koi\"\nstate_limit = 9", "system.state_limit", "9 states", "from 10"),
         (
@@ -578,6 +602,70 @@ fn gateway_groups_and_the_gateways_of_rules() {
 #[test]
 fn rules() {
     check_rows(&[
+        ("id = 1000000", "id = 1000000\nmax_src_conn = 5", "rule[0].max_src_conn", "no handshake", "tcp"),
+        (
+            "id = 1000000",
+            "id = 1000000\nstate_type = \"synproxy\"",
+            "rule[0].state_type",
+            "no handshake",
+            "tcp",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\noverload = \"bad\"",
+            "rule[3].overload",
+            "bounds no connections",
+            "max_src_conn",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\nmax_src_conn = 5\noverload = \"a b\"",
+            "rule[3].overload",
+            "names no table",
+            "letters",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\noverload_flush = \"all\"",
+            "rule[3].overload_flush",
+            "needs a table",
+            "overload",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\nmax_src_conn = 0",
+            "rule[3].max_src_conn",
+            "passes nothing",
+            "1 or more",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\nmax_src_conn_rate = \"5\"",
+            "rule[3].max_src_conn_rate",
+            "15/5",
+            "15/5",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\nmax_mss = 10",
+            "rule[3].max_mss",
+            "such an MSS",
+            "216",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\ntimeouts = { tcp_first = 0 }",
+            "rule[3].timeouts.tcp_first",
+            "not possible",
+            "Write 1",
+        ),
+        (
+            "id = 1000012",
+            "id = 1000012\nprotocol = \"tcp\"\nstate_type = \"none\"\ntimeouts = { tcp_first = 9 }",
+            "rule[3].timeouts",
+            "none ends",
+            "Remove",
+        ),
         ("id = 1000000", "id = 999999", "rule[0].id", "belong to automatic rules", "1000000"),
         ("id = 1000010", "id = 1000000", "rule[1].id", "already taken by rule[0].id", "own id"),
         (

@@ -163,6 +163,15 @@ const LOG: Field = field(
     "Blocked packets stand among the recent drops; each connection that is passed is a line in the log.",
 );
 
+const fn timer(path: &'static str, label: &'static str) -> Field {
+    field(
+        path,
+        label,
+        Kind::Number { default: "the system's" },
+        "Seconds that an idle connection of this rule is kept.",
+    )
+}
+
 static ADVANCED_FIELDS: &[Field] = &[
     field(
         "tcp_flags",
@@ -183,6 +192,7 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Choice(&[
             ("keep", "Keep: with TCP's windows and numbers"),
             ("sloppy", "Sloppy: without them, where only one way comes by here"),
+            ("synproxy", "SYN proxy: the firewall completes the handshake first"),
             ("none", "None: each packet is for the rules, answers too"),
         ]),
         "How connections are tracked.",
@@ -215,6 +225,54 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Number { default: "no limit" },
         "The most connections of each source.",
     ),
+    field(
+        "max_src_conn",
+        "Max. src. conn.",
+        Kind::Number { default: "no limit" },
+        "The most TCP connections of each source whose handshake is complete.",
+    ),
+    field(
+        "max_src_conn_rate",
+        "Max. src. conn. rate",
+        TEXT,
+        "The most such connections that a source makes in so many seconds, as in 15/5.",
+    ),
+    field(
+        "overload",
+        "Overload table",
+        TEXT,
+        "A source with more connections gets into the table of this name, and is blocked while it is there.",
+    ),
+    field(
+        "overload_flush",
+        "Overload flush",
+        Kind::Choice(&[
+            ("none", "Its other connections go on"),
+            ("rule", "Those of this rule end"),
+            ("all", "All its connections end"),
+        ]),
+        "What happens to the connections that it has.",
+    ),
+    field(
+        "max_mss",
+        "Max. MSS",
+        Kind::Number { default: "not clamped" },
+        "TCP connections of this rule are clamped to this segment size.",
+    ),
+    timer("timeouts.tcp_first", "TCP first"),
+    timer("timeouts.tcp_opening", "TCP opening"),
+    timer("timeouts.tcp_established", "TCP established"),
+    timer("timeouts.tcp_closing", "TCP closing"),
+    timer("timeouts.tcp_finwait", "TCP FIN wait"),
+    timer("timeouts.tcp_closed", "TCP closed"),
+    timer("timeouts.udp_first", "UDP first"),
+    timer("timeouts.udp_single", "UDP single"),
+    timer("timeouts.udp_multiple", "UDP multiple"),
+    timer("timeouts.icmp_first", "ICMP first"),
+    timer("timeouts.icmp_error", "ICMP error"),
+    timer("timeouts.other_first", "Other first"),
+    timer("timeouts.other_single", "Other single"),
+    timer("timeouts.other_multiple", "Other multiple"),
     field(
         "gateway",
         "Gateway",
@@ -332,6 +390,7 @@ pub(in crate::web) fn owner_page(owner: Setting, interface: &str) -> Option<Stri
         Setting::BlockPrivate | Setting::BlockBogons => Some(format!("/interfaces/edit/{interface}")),
         Setting::VirtualIp => Some("/firewall/virtual-ips".into()),
         Setting::PortForward => Some("/firewall/nat/port-forward".into()),
+        Setting::Overload => Some("/firewall/rules".into()),
         Setting::Pair => Some("/system/high-availability".into()),
     }
 }

@@ -193,6 +193,8 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
+            | Command::Overloaded(_)
+            | Command::EmptyTable { .. }
             | Command::Capture { .. } => panic!("not asked by pages"),
         }
         true

@@ -86,6 +86,22 @@ pub enum Change {
     },
     /// What the walk through all ranges has told.
     Walked(Walked),
+    /// A source is in an overload table, or no longer.
+    Overload {
+        /// The table, by its place among those of the document.
+        table: u8,
+        /// The source.
+        source: IpAddr,
+        /// For so many seconds; not at all when 0.
+        seconds: u32,
+    },
+    /// What SYN cookies are made with.
+    CookieKeys {
+        /// By the lowest bit of a cookie.
+        keys: [[u64; 2]; 2],
+        /// Which of them makes cookies.
+        newest: u8,
+    },
 }
 
 /// What a walk through all ranges has told.
@@ -114,7 +130,9 @@ impl Change {
             | Change::Frozen
             | Change::Relayed(_)
             | Change::Drained
-            | Change::Left => Version(2),
+            | Change::Left
+            | Change::Overload { .. }
+            | Change::CookieKeys { .. } => Version(2),
         }
     }
 }
@@ -146,6 +164,19 @@ pub struct FlowRecord {
     pub age: u32,
     /// Seconds since its last packet.
     pub idle: u32,
+    /// The handshake that the router made.
+    pub proxied: Option<Proxied>,
+}
+
+/// A connection whose handshake the router made with the client, before the server heard of it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Proxied {
+    /// The server has not answered yet.
+    pub waits: bool,
+    /// While it waits: the router's initial sequence number; then, what is added to the server's numbers.
+    pub number: u32,
+    /// The client's MSS.
+    pub mss: u16,
 }
 
 /// How far a flow is, by its protocol.
@@ -208,11 +239,14 @@ mod kind {
     pub(super) const ROUND: u8 = 33;
     pub(super) const KNOWN: u8 = 34;
     pub(super) const WALKED: u8 = 35;
+    pub(super) const OVERLOAD: u8 = 36;
+    pub(super) const COOKIE_KEYS: u8 = 37;
 }
 
 /// Kinds of the parts at a record's end. A kind has one length for ever.
 mod part {
     pub(super) const GATEWAYS: u8 = 1;
+    pub(super) const PROXIED: u8 = 2;
 }
 
 /// Bits of a record's first byte; the lower four say which parts of the reply key are its own.
@@ -296,16 +330,7 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
         Change::Complete => into.push(kind::COMPLETE),
         Change::Neighbour { interface, address, mac } => {
             into.extend_from_slice(&[kind::NEIGHBOUR, interface.0]);
-            match address {
-                IpAddr::V4(v4) => {
-                    into.push(4);
-                    into.extend_from_slice(&v4.octets());
-                }
-                IpAddr::V6(v6) => {
-                    into.push(6);
-                    into.extend_from_slice(&v6.octets());
-                }
-            }
+            put_named(*address, into);
             into.extend_from_slice(&mac.0);
         }
         Change::Frozen => into.push(kind::FROZEN),
@@ -333,7 +358,22 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
             into.extend_from_slice(&full.to_be_bytes());
             into.extend_from_slice(&known.to_be_bytes());
         }
+        Change::Overload { table, source, seconds } => {
+            into.extend_from_slice(&[kind::OVERLOAD, *table]);
+            put_named(*source, into);
+            into.extend_from_slice(&seconds.to_be_bytes());
+        }
+        Change::CookieKeys { keys, newest } => {
+            into.extend_from_slice(&[kind::COOKIE_KEYS, *newest]);
+            keys.as_flattened().iter().for_each(|word| into.extend_from_slice(&word.to_be_bytes()));
+        }
     }
+}
+
+/// An address behind its family.
+fn put_named(address: IpAddr, into: &mut Vec<u8>) {
+    into.push(if address.is_ipv4() { 4 } else { 6 });
+    put_address(address, into);
 }
 
 fn encode_range(kind: u8, first: u32, last: u32, into: &mut Vec<u8>) {
@@ -357,6 +397,7 @@ pub fn encode_record(record: &FlowRecord, into: &mut Vec<u8>) {
         bytes,
         age,
         idle,
+        proxied,
     } = record;
     let plain = original.inverse();
     let mut flags = 0;
@@ -425,6 +466,11 @@ pub fn encode_record(record: &FlowRecord, into: &mut Vec<u8>) {
         for gateway in gateways {
             into.extend_from_slice(&gateway.map_or(0, |GatewayId(number)| number).to_be_bytes());
         }
+    }
+    if let Some(Proxied { waits, number, mss }) = proxied {
+        into.extend_from_slice(&[part::PROXIED, u8::from(*waits)]);
+        into.extend_from_slice(&number.to_be_bytes());
+        into.extend_from_slice(&mss.to_be_bytes());
     }
     into[start] = (into.len() - start - 1) as u8;
 }
@@ -495,11 +541,7 @@ impl<'a> Reader<'a> {
             kind::COMPLETE => Ok(Change::Complete),
             kind::NEIGHBOUR => {
                 let interface = InterfaceId(self.byte()?);
-                let address = match self.byte()? {
-                    4 => self.address(false)?,
-                    6 => self.address(true)?,
-                    _ => return Err(Malformed::Value),
-                };
+                let address = self.named()?;
                 Ok(Change::Neighbour { interface, address, mac: MacAddr(self.array()?) })
             }
             kind::FROZEN => Ok(Change::Frozen),
@@ -518,6 +560,15 @@ impl<'a> Reader<'a> {
             kind::ROUND => Ok(Change::Round { grown: [self.word()?, self.word()?] }),
             kind::KNOWN => {
                 Ok(Change::Known { slot: self.word()?, theirs: self.word()?, mixed: self.word()? })
+            }
+            kind::OVERLOAD => {
+                let table = self.byte()?;
+                Ok(Change::Overload { table, source: self.named()?, seconds: self.word()? })
+            }
+            kind::COOKIE_KEYS => {
+                let newest = self.byte()?;
+                let keys = [[self.long()?, self.long()?], [self.long()?, self.long()?]];
+                Ok(Change::CookieKeys { keys, newest })
             }
             kind::WALKED => Ok(Change::Walked(Walked { full: self.word()?, known: self.word()? })),
             _ => Err(Malformed::Kind),
@@ -568,7 +619,7 @@ impl<'a> Reader<'a> {
         let bytes = [self.number(48)?, self.number(48)?];
         let (age, idle) = (self.small()?, self.small()?);
         let extension = self.byte()?;
-        let gateways = parts(self.take(extension.into())?)?;
+        let (gateways, proxied) = parts(self.take(extension.into())?)?;
         Ok(FlowRecord {
             slot,
             generation,
@@ -582,7 +633,17 @@ impl<'a> Reader<'a> {
             bytes,
             age,
             idle,
+            proxied,
         })
+    }
+
+    /// An address behind its family.
+    fn named(&mut self) -> Result<IpAddr, Malformed> {
+        match self.byte()? {
+            4 => self.address(false),
+            6 => self.address(true),
+            _ => Err(Malformed::Value),
+        }
     }
 
     fn tcp(&mut self) -> Result<Progress, Malformed> {
@@ -674,20 +735,27 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// The gateways by which a flow leaves, by way, and the handshake that the router made.
+type Parts = ([Option<GatewayId>; 2], Option<Proxied>);
+
 /// What a record says at its end; behind a part that is not known, nothing is.
-fn parts(bytes: &[u8]) -> Result<[Option<GatewayId>; 2], Malformed> {
+fn parts(bytes: &[u8]) -> Result<Parts, Malformed> {
     let mut reader = Reader { rest: bytes };
-    let mut gateways = [None; 2];
+    let (mut gateways, mut proxied) = ([None; 2], None);
     while let Ok(kind) = reader.byte() {
         match kind {
             part::GATEWAYS => {
                 let gateway = |number: u32| Some(GatewayId(number)).filter(|_| number != 0);
                 gateways = [gateway(reader.word()?), gateway(reader.word()?)];
             }
+            part::PROXIED => {
+                let waits = reader.byte()? != 0;
+                proxied = Some(Proxied { waits, number: reader.word()?, mss: reader.half()? });
+            }
             _ => break,
         }
     }
-    Ok(gateways)
+    Ok((gateways, proxied))
 }
 
 #[cfg(test)]

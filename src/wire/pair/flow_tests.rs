@@ -43,6 +43,7 @@ fn record() -> impl Strategy<Value = FlowRecord> {
         any::<[u32; 4]>(),
         [0u64..1 << 48, 0u64..2000],
         [prop::option::of(1u32..), prop::option::of(1u32..)],
+        prop::option::of(any::<(bool, u32, u16)>()),
     )
         .prop_map(
             |(
@@ -53,6 +54,7 @@ fn record() -> impl Strategy<Value = FlowRecord> {
                 n,
                 bytes,
                 gateways,
+                proxied,
             )| {
                 let plain = original.inverse();
                 let other = other.unwrap_or(plain);
@@ -76,6 +78,7 @@ fn record() -> impl Strategy<Value = FlowRecord> {
                     bytes,
                     age: n[2],
                     idle: n[3],
+                    proxied: proxied.map(|(waits, number, mss)| Proxied { waits, number, mss }),
                 }
             },
         )
@@ -97,6 +100,10 @@ fn change() -> impl Strategy<Value = Change> {
         }),
         1 => any::<[u32; 2]>().prop_map(|grown| Change::Round { grown }),
         1 => any::<[u32; 3]>().prop_map(|[slot, theirs, mixed]| Change::Known { slot, theirs, mixed }),
+        1 => (any::<u8>(), any::<[u8; 16]>(), any::<u32>()).prop_map(|(table, source, seconds)| {
+            Change::Overload { table, source: source.into(), seconds }
+        }),
+        1 => any::<([[u64; 2]; 2], u8)>().prop_map(|(keys, newest)| Change::CookieKeys { keys, newest }),
         1 => any::<[u32; 2]>().prop_map(|[full, known]| Change::Walked(Walked { full, known })),
         1 => (any::<u8>(), address, any::<[u8; 6]>()).prop_map(|(interface, address, mac)| Change::Neighbour {
             interface: InterfaceId(interface),
@@ -121,7 +128,7 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_give_changes_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![0u8..8, 31u8..37, 48u8..54]) {
+    fn any_bytes_give_changes_or_an_error(mut bytes in prop::collection::vec(any::<u8>(), 0..300), kind in prop_oneof![0u8..8, 31u8..39, 48u8..54]) {
         if bytes.len() > 1 {
             bytes[0] = VERSION;
             bytes[1] = kind;
@@ -164,6 +171,7 @@ fn udp() -> FlowRecord {
         bytes: [70, 0],
         age: 0,
         idle: 0,
+        proxied: None,
     }
 }
 

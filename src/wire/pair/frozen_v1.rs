@@ -312,6 +312,7 @@ mod tests {
             bytes: udp.bytes,
             age: udp.age,
             idle: udp.idle,
+            proxied: None,
         }
     }
 
@@ -361,6 +362,7 @@ mod tests {
             bytes: tcp.bytes,
             age: tcp.age,
             idle: tcp.idle,
+            proxied: None,
         }
     }
 

@@ -9,7 +9,8 @@ use std::fmt;
 /// A release of the pair's protocols; the greater one is newer.
 ///
 /// 1. Heartbeats, the states of flows, resignations.
-/// 2. In addition: digests, relayed packets, parcels, and what is built on them: the shared configuration, releases, keys.
+/// 2. In addition: digests, relayed packets, parcels, and what is built on them: the shared configuration, releases, keys;
+///    overload tables and the keys of SYN cookies.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Version(pub u16);
 

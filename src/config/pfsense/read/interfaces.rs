@@ -8,7 +8,7 @@ use super::super::report::Group;
 use super::super::tree::Element;
 use super::context::{Context, Key};
 use crate::config::defaults::{self, INTERFACE_LIMIT};
-use crate::config::model::{Interface, NodeInterface, Zone};
+use crate::config::model::{Interface, NodeInterface, Scrub, Zone};
 use crate::types::Prefix;
 
 /// Names, without their numbers, of devices that are not cables.
@@ -287,6 +287,11 @@ fn adopt(ctx: &mut Context<'_>, found: Found<'_>) {
         block_private: ctx.flag(element, "blockpriv"),
         block_bogons: ctx.flag(element, "blockbogons"),
         router_advertisements: advertises,
+        scrub: Scrub {
+            no_df: ctx.tree.root.find(&["system", "scrubnodf"]).is_some(),
+            random_id: ctx.tree.root.find(&["system", "scrubrnid"]).is_some(),
+            ..Scrub::default()
+        },
     });
     ctx.config.nodes[0].interfaces.push(NodeInterface { name: name.clone(), mac, addresses });
     ctx.names.insert(there, name.clone());

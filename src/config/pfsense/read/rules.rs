@@ -7,8 +7,8 @@ use super::endpoints::{self, Lacks, endpoint, ports_of};
 use super::forwards::settle;
 use crate::config::defaults::RULE_LIMIT;
 use crate::config::model::{
-    Action, Dscp, IcmpKind, Interfaces, Protocol, Rule, RuleDirection, RuleFamily, StatePolicy, StateType,
-    TcpFlags, is_alias_name,
+    Action, Dscp, Flush, IcmpKind, Interfaces, Protocol, Rule, RuleDirection, RuleFamily, SourceRate,
+    StatePolicy, StateType, TcpFlags, is_alias_name,
 };
 use crate::types::RuleId;
 
@@ -52,7 +52,17 @@ static PLAIN: &[&str] = &[
     "category",
     "sequence",
     "nat64",
+    "max",
+    "max-src-nodes",
+    "max-src-conn",
+    "max-src-states",
+    "max-src-conn-rate",
+    "max-src-conn-rates",
+    "statetimeout",
 ];
+
+/// The table of pfSense's into which overloading sources go.
+const OVERLOAD_TABLE: &str = "virusprot";
 
 /// Limits of states and the like: what matches is the same without them.
 static WITHOUT: &[(&str, &str)] = &[
@@ -60,13 +70,6 @@ static WITHOUT: &[(&str, &str)] = &[
     ("pdnpipe", "its limiter is not in force"),
     ("defaultqueue", "its queue is not in force"),
     ("ackqueue", "its queue is not in force"),
-    ("max", "its limits of states are not in force"),
-    ("max-src-nodes", "its limits of states are not in force"),
-    ("max-src-conn", "its limits of states are not in force"),
-    ("max-src-states", "its limits of states are not in force"),
-    ("max-src-conn-rate", "its limits of states are not in force"),
-    ("max-src-conn-rates", "its limits of states are not in force"),
-    ("statetimeout", "its states live as long as others"),
     ("reply-to", "answers go by the routing table"),
     ("nopfsync", "its states go to the other node as well"),
     ("vlanprioset", "frames keep priority 0"),
@@ -260,7 +263,9 @@ fn gateway(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut La
         return lacks.matters(format!("it leads to the gateway {name}, which is not in force"));
     }
     match (rule.direction, rule.state_type) {
-        (RuleDirection::In, StateType::Keep | StateType::Sloppy) => rule.gateway = Some(name.into()),
+        (RuleDirection::In, StateType::Keep | StateType::Sloppy | StateType::Synproxy) => {
+            rule.gateway = Some(name.into())
+        }
         (RuleDirection::Out | RuleDirection::Any, _) => {
             lacks.matters(format!("it leads to the gateway {name} on the way out; here the way in chooses"));
         }
@@ -275,6 +280,9 @@ fn states(rule: &mut Rule, element: &Element, lacks: &mut Lacks) {
     match element.text_of("statetype").unwrap_or("keep state") {
         "keep state" | "keep" | "modulate state" => {}
         "sloppy state" | "sloppy" => rule.state_type = StateType::Sloppy,
+        "synproxy state" | "synproxy" if rule.protocol == Protocol::Tcp => {
+            rule.state_type = StateType::Synproxy;
+        }
         "none" => rule.state_type = StateType::None,
         other => {
             lacks.adapted(format!("its state type \"{other}\" is not in force: states are kept as usual"))
@@ -287,6 +295,43 @@ fn states(rule: &mut Rule, element: &Element, lacks: &mut Lacks) {
     };
     if rule.state_type == StateType::None {
         rule.state_policy = None;
+        return;
+    }
+    limits(rule, element);
+}
+
+/// As pfSense writes them for pf: a source that is over one of the limits of connections gets into `virusprot` and loses
+/// its states.
+fn limits(rule: &mut Rule, element: &Element) {
+    let number = |key: &str| {
+        element.text_of(key).and_then(|text| text.parse::<u32>().ok()).filter(|number| *number > 0)
+    };
+    rule.max_states = number("max");
+    rule.max_src_nodes = number("max-src-nodes");
+    rule.max_src_states = number("max-src-states");
+    if rule.protocol == Protocol::Tcp {
+        rule.max_src_conn = number("max-src-conn");
+        let rate = number("max-src-conn-rate").zip(number("max-src-conn-rates"));
+        rule.max_src_conn_rate = rate.map(|(count, seconds)| SourceRate { count, seconds });
+        if rule.max_src_conn.is_some() || rule.max_src_conn_rate.is_some() {
+            rule.overload = Some(OVERLOAD_TABLE.into());
+            rule.overload_flush = Flush::All;
+        }
+    }
+    if let Some(seconds) = number("statetimeout") {
+        let timeouts = &mut rule.timeouts;
+        match rule.protocol {
+            Protocol::Tcp => timeouts.tcp_established = Some(seconds),
+            Protocol::Udp => timeouts.udp_multiple = Some(seconds),
+            Protocol::TcpUdp => {
+                (timeouts.tcp_established, timeouts.udp_multiple) = (Some(seconds), Some(seconds));
+            }
+            Protocol::Any | Protocol::Icmp | Protocol::Number(_) => {
+                timeouts.tcp_established = Some(seconds);
+                timeouts.udp_multiple = Some(seconds);
+                timeouts.other_multiple = Some(seconds);
+            }
+        }
     }
 }
 

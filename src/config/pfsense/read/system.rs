@@ -3,6 +3,7 @@
 use super::super::report::Group;
 use super::super::tree::Element;
 use super::context::Context;
+use crate::config::defaults::FRAGMENT_LIMIT_RANGE;
 use crate::config::model::{Optimization, Reflection, SetTimeouts, StatePolicy};
 
 /// pfSense's names for pf's timers.
@@ -41,8 +42,6 @@ static OTHER: &[(&str, &str, &str)] = &[
     ("timezone", "time zone", "the machine has it"),
     ("language", "language", "the GUI is in English"),
     ("ssh", "SSH", "the machine has it"),
-    ("maximumfrags", "fragment limit", "reassembly has a bound of its own"),
-    ("adaptivestart", "adaptive timeouts", "they are not there yet"),
     ("authserver", "authentication server", "there are none yet"),
     ("proxyurl", "HTTP proxy", "Koi fetches nothing"),
     ("no_apipa_block", "link-local IPv4", "it is refused"),
@@ -54,6 +53,11 @@ static READ: &[&str] = &[
     "hostname",
     "domain",
     "maximumstates",
+    "maximumfrags",
+    "adaptivestart",
+    "adaptiveend",
+    "scrubnodf",
+    "scrubrnid",
     "webgui",
     "disablenatreflection",
     "enablenatreflectionpurenat",
@@ -79,6 +83,7 @@ pub(super) fn read(ctx: &mut Context<'_>) {
         ctx.config.system.state_limit = limit;
         ctx.say(Group::Imported, "state limit", "", "system/maximumstates", at(system, "maximumstates"));
     }
+    defence(ctx, system);
     web(ctx, system);
     reflection(ctx, system);
     gateways(ctx, system);
@@ -100,6 +105,33 @@ pub(super) fn read(ctx: &mut Context<'_>) {
                 &format!("system/{name}"),
                 child,
             );
+        }
+    }
+}
+
+/// Marks that make no sense together are left out, as pf would refuse them.
+fn defence(ctx: &mut Context<'_>, system: &Element) {
+    let number = |key: &str| system.text_of(key).and_then(|text| text.parse::<u32>().ok());
+    if let Some(limit) = number("maximumfrags").filter(|limit| FRAGMENT_LIMIT_RANGE.contains(limit)) {
+        ctx.config.system.fragment_limit = Some(limit);
+        ctx.say(Group::Imported, "fragment limit", "", "system/maximumfrags", at(system, "maximumfrags"));
+    }
+    let (start, end) = (number("adaptivestart"), number("adaptiveend"));
+    let limit = ctx.config.system.state_limit.max(start.unwrap_or(0));
+    if start == Some(0) || start.is_some() && end.is_some_and(|end| end > limit) {
+        (ctx.config.system.adaptive_start, ctx.config.system.adaptive_end) = (start, end);
+        ctx.say(
+            Group::Imported,
+            "adaptive timeouts",
+            "",
+            "system/adaptivestart",
+            at(system, "adaptivestart"),
+        );
+    }
+    for (key, what) in [("scrubnodf", "clearing of DF"), ("scrubrnid", "random IP identifications")] {
+        if system.has(key) {
+            let path = format!("system/{key}");
+            ctx.say(Group::Adapted, what, "it is set on each interface", &path, at(system, key));
         }
     }
 }

@@ -163,6 +163,26 @@ fn floating(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     patch.text(old.is_none_or(|old| old.quick != rule.quick), "quick", yes(rule.quick));
 }
 
+fn limits(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
+    let number = |number: Option<u32>| number.map(|number| number.to_string());
+    let bounds: [(&str, fn(&Rule) -> Option<u32>); 6] = [
+        ("max", |rule| rule.max_states),
+        ("max-src-nodes", |rule| rule.max_src_nodes),
+        ("max-src-states", |rule| rule.max_src_states),
+        ("max-src-conn", |rule| rule.max_src_conn),
+        ("max-src-conn-rate", |rule| rule.max_src_conn_rate.map(|rate| rate.count)),
+        ("max-src-conn-rates", |rule| rule.max_src_conn_rate.map(|rate| rate.seconds)),
+    ];
+    for (name, of) in bounds {
+        patch.text(old.is_none_or(|old| of(old) != of(rule)), name, number(of(rule)));
+    }
+    let timeout = |rule: &Rule| {
+        let timeouts = &rule.timeouts;
+        timeouts.tcp_established.or(timeouts.udp_multiple).or(timeouts.other_multiple)
+    };
+    patch.text(old.is_none_or(|old| timeout(old) != timeout(rule)), "statetimeout", number(timeout(rule)));
+}
+
 fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     let (set, out_of, any) = words::flag_words(rule.tcp_flags);
     let changed = old.is_none_or(|old| old.tcp_flags != rule.tcp_flags);
@@ -178,6 +198,7 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
     let state_type = match rule.state_type {
         StateType::Keep => "keep state",
         StateType::Sloppy => "sloppy state",
+        StateType::Synproxy => "synproxy state",
         StateType::None => "none",
     };
     patch.text(old.is_none_or(|old| old.state_type != rule.state_type), "statetype", Some(state_type.into()));
@@ -186,6 +207,7 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         StatePolicy::Floating => "floating".to_owned(),
     });
     patch.text(old.is_none_or(|old| old.state_policy != rule.state_policy), "statepolicy", policy);
+    limits(patch, old, rule);
     patch.text(old.is_none_or(|old| old.gateway != rule.gateway), "gateway", rule.gateway.clone());
     patch.flag(
         old.is_none_or(|old| old.disable_reply_to != rule.disable_reply_to),

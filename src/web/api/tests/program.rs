@@ -272,6 +272,7 @@ fn answer(
             Response::Counted { count: if filter.port.is_some() { 3 } else { FLOWS } }
         }
         Request::Kill { filter } => Response::Killed { count: if filter.port.is_some() { 3 } else { FLOWS } },
+        Request::EmptyTable { .. } => Response::Emptied { count: 0 },
         Request::Drops => {
             let (reason, interface) = ("blocked-in".into(), "wan".into());
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
