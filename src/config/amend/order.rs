@@ -71,9 +71,9 @@ impl Places {
         for (key, section) in sections(table) {
             let is_loose = section.position().is_some_and(|number| self.loose.contains(&number));
             if is_loose {
+                // As the lists in it are now, whatever stood first before.
                 let mut numbers = Vec::new();
                 all(section, &mut numbers);
-                numbers.sort_unstable();
                 let at = match last_of.get(key) {
                     Some(previous) => line.behind(previous),
                     None => line.in_front_of(self.next_kept(table, key)).unwrap_or_else(|| match is_root {
@@ -144,7 +144,7 @@ fn sections(table: &Table) -> impl Iterator<Item = (&str, &Table)> {
     })
 }
 
-/// The numbers of a section and of all in it.
+/// The numbers of a section and of all in it, each in front of what is in it.
 fn all(table: &Table, numbers: &mut Vec<isize>) {
     numbers.extend(table.position());
     sections(table).for_each(|(_, section)| all(section, numbers));
