@@ -46,18 +46,18 @@ impl Drill {
             Drill::Freeze => Promise { dual: DUAL_ON_WAKING, ..of(150, &[1, 0]) },
             Drill::UnplugWan | Drill::UnplugLan => of(50, &[1]),
             Drill::UnplugSilent => of(100, &[1]),
-            Drill::UnplugSync => of(50, &[0]),
+            Drill::UnplugSync => of(20, &[0]),
             Drill::GatewayDead => of(1500, &[1]),
             // Who forwards during a partition is for the hosts to choose, and any number of changes of it.
             Drill::Split => Promise { dual: DUAL_AFTER_SPLIT, ..of(1000, &[]) },
-            Drill::Stall => Promise { dual: DUAL_ON_WAKING, ..of(150, &[0, 1]) },
+            Drill::Stall => of(150, &[0, 1]),
             // How late packets are is for the machine's scheduler to say; that nobody takes over is the promise.
             Drill::Load => of(1000, &[0]),
             Drill::Handover => of(50, &[1]),
             // What it is about begins when the node comes back; how sudden failures go, the other drills say.
-            Drill::Return => of(150, &[1, 0, 0, 1]),
+            Drill::Return => of(100, &[1, 0, 0, 1]),
             Drill::RestartBoth => of(50, &[1, 0, 0, 1, 0]),
-            Drill::Resync => of(50, &[0]),
+            Drill::Resync => of(20, &[0]),
             // Once there; and back, where the document prefers the other node.
             Drill::Upgrade => of(60, &[]),
             Drill::Change => of(50, &[0, 0]),
@@ -193,7 +193,7 @@ mod tests {
         }
         let spoils: [(&str, Spoil); 4] = [
             ("2 messages", |trial| trial.returning.lost = 2),
-            ("while the standby", |trial| trial.returning.longest = Duration::from_millis(51)),
+            ("while the standby", |trial| trial.returning.longest = Duration::from_millis(21)),
             ("not proven", |trial| trial.proven = None),
             ("took 4000 ms", |trial| trial.proven = Some(Duration::from_secs(4))),
         ];

@@ -109,9 +109,15 @@ impl Doubts {
             doubt.due = None;
             return Some(Step::Lost(doubt.interface));
         }
-        let doubt = self.doubts.iter_mut().find(|doubt| doubt.due.is_some_and(|due| due <= now))?;
-        doubt.due = Some(doubt.again(now));
-        Some(Step::Ask(doubt.interface, doubt.port))
+        let due = self.doubts.iter_mut().filter(|doubt| doubt.due.is_some_and(|due| due <= now));
+        for doubt in due {
+            doubt.due = Some(doubt.again(now));
+            // Whoever has not answered by then is not asked again: only the port is looked at.
+            if doubt.overdue.is_none_or(|overdue| now < overdue) {
+                return Some(Step::Ask(doubt.interface, doubt.port));
+            }
+        }
+        None
     }
 
     /// When [`Doubts::step`] has something to do.
