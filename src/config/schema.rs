@@ -165,22 +165,8 @@ static TIMEOUTS: &[Field] = &[
     seconds("frag"),
 ];
 
-static STATE_TIMEOUTS: &[Field] = &[
-    seconds("tcp_first"),
-    seconds("tcp_opening"),
-    seconds("tcp_established"),
-    seconds("tcp_closing"),
-    seconds("tcp_finwait"),
-    seconds("tcp_closed"),
-    seconds("udp_first"),
-    seconds("udp_single"),
-    seconds("udp_multiple"),
-    seconds("icmp_first"),
-    seconds("icmp_error"),
-    seconds("other_first"),
-    seconds("other_single"),
-    seconds("other_multiple"),
-];
+/// Those of states: all but the last, which is of fragments.
+static STATE_TIMEOUTS: &[Field] = TIMEOUTS.split_at(TIMEOUTS.len() - 1).0;
 
 static PAIR: &[Field] = &[
     required("sync", TEXT, "the name of a [[node.port]] of each node in quotes"),
