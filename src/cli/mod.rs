@@ -40,6 +40,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::appliance::init;
 use crate::io::control_client::Client;
 use crate::io::log;
 use crate::io::request::{PairingWord, Request, Response};
@@ -88,6 +89,9 @@ enum Command {
     Capture(capture::Capture),
     /// Build a network of hosts and a router on this machine, try it, and keep it until Ctrl-C
     Lab(lab::Lab),
+    /// The first process of an appliance; started by its kernel
+    #[command(hide = true)]
+    Init,
     /// The router process; started by `run`
     #[command(hide = true)]
     Router(Logging),
@@ -129,6 +133,9 @@ impl Logging {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
+    if init::is_first() {
+        return fail(init::run());
+    }
     match Koi::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -146,6 +153,7 @@ pub fn main() -> ExitCode {
         Command::Release(command) => command.run(),
         Command::Capture(command) => command.run(),
         Command::Lab(command) => command.run(),
+        Command::Init => fail(init::run()),
         Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),
     }
 }

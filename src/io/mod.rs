@@ -7,7 +7,7 @@
 
 mod adaptive;
 mod almanac;
-mod archive;
+pub mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
@@ -30,6 +30,7 @@ pub mod entropy;
 mod errands;
 pub mod files;
 pub mod forward;
+pub mod guestinfo;
 mod handle;
 mod helm_link;
 mod helm_thread;
@@ -40,12 +41,15 @@ pub mod host_listener;
 mod host_tests;
 pub mod host_thread;
 pub mod keys;
+mod link_request;
 pub mod links;
 mod lists;
 pub mod log;
 mod log_file;
+pub mod machine;
 pub mod netlink;
 pub mod netns;
+pub mod nic;
 #[cfg(test)]
 pub mod office;
 mod orders;
