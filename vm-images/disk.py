@@ -5,7 +5,7 @@ import pathlib
 import struct
 import tempfile
 
-from needs import Failed, run
+from needs import Failed, run, version
 
 HERE = pathlib.Path(__file__).parent
 SECTOR = 512
@@ -58,8 +58,9 @@ def fill_boot(boot, image, initramfs, work):
     # Clusters of 2 KiB: as large as FAT32 permits at this size.
     run("mformat", "-i", boot, "-F", "-c", "4", "-v", "KOIBOOT", "-N", "6b6f6901", "::")
     run("mmd", "-i", boot, "::/EFI", "::/EFI/BOOT", "::/grub", "::/A", "::/B")
+    (work / "version").write_text(f"{version()}\n")
     for source, name in [(efi, "EFI/BOOT/BOOTX64.EFI"), (HERE / "grub.cfg", "grub/grub.cfg"), (environment, "grub/grubenv"),
-                         (image, "A/vmlinuz"), (initramfs, "A/initrd")]:
+                         (image, "A/vmlinuz"), (initramfs, "A/initrd"), (work / "version", "A/version")]:
         run("mcopy", "-i", boot, source, f"::/{name}")
 
 

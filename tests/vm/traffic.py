@@ -6,8 +6,10 @@ import subprocess
 import threading
 import time
 
-from network import SERVER, SWITCH, die_with_parent, expect, run
+from network import SERVER, SWITCH, Failed, die_with_parent, expect, run
 
+#: The nodes' own addresses, as the document has them.
+OWN = ["203.0.113.3", "203.0.113.4", "192.168.1.2", "192.168.1.3"]
 #: Seconds between two lines of the session, and between two pings.
 PACE = 0.05
 
@@ -43,8 +45,9 @@ class Session:
             threading.Thread(target=target, daemon=True).start()
         begin = time.monotonic()
         while not self.returned:
-            expect(self.process.poll() is None and time.monotonic() < begin + 30,
-                   f"no session: {self.process.stderr.read1().decode() if self.process.poll() is not None else 'silence'}")
+            if self.process.poll() is not None or time.monotonic() > begin + 30:
+                self.process.kill()
+                raise Failed(f"no session: {self.process.stderr.read().decode()[-500:]}")
             time.sleep(0.02)
 
     def write(self):
@@ -68,7 +71,8 @@ class Session:
         first = max(self.typed) + 1
         begin = time.monotonic()
         while not any(number >= first for number in list(self.returned)):
-            expect(self.process.poll() is None, f"the session ended: {self.process.stderr.read().decode()[-500:]}")
+            if self.process.poll() is not None:
+                raise Failed(f"the session ended: {self.process.stderr.read().decode()[-500:]}")
             expect(time.monotonic() < begin + seconds, f"the session does not answer for {seconds} s")
             time.sleep(0.05)
 
@@ -126,9 +130,10 @@ class Traffic:
 
 
 class Escapes:
-    """Frames that a machine sends as if it led: forwarded ones, and those from a virtual MAC address."""
+    """Frames that a machine sends as if it led: forwarded ones, and those from a virtual MAC address. From its own addresses
+    it asks whether its gateways are there, as a standby does, too."""
 
-    FILTER = "(ip and (icmp or tcp)) or ether[6:4] = 0x00005e00"
+    FILTER = "(ip and (icmp or tcp) and not (" + " or ".join(f"src host {own}" for own in OWN) + ")) or ether[6:4] = 0x00005e00"
 
     def __init__(self, net, letter):
         self.net, self.letter = net, letter
