@@ -70,6 +70,9 @@ pub fn document(cards: &[MacAddr], wishes: &Wishes) -> String {
         let _ = write!(out, "\n[[interface]]\nname = \"{name}\"\nzone = \"{zone}\"\nport = \"{name}\"\n");
     }
     let has_wan = plugs.iter().any(|(_, (name, _, _))| *name == "wan");
+    if has_wan && wan.is_none() {
+        out.push_str(UNTRANSLATED);
+    }
     if let Some(gateway) = gateway.filter(|_| has_wan && wan.is_some()) {
         let _ = write!(
             out,
@@ -79,6 +82,13 @@ pub fn document(cards: &[MacAddr], wishes: &Wishes) -> String {
     out.push_str(RULE);
     out
 }
+
+/// Nothing can be translated to an address that is not there; the console's menu and the pages change that with it.
+const UNTRANSLATED: &str = r#"
+# WAN has no address yet. With one, translation is "automatic".
+[outbound]
+mode = "disabled"
+"#;
 
 /// As pfSense has it.
 const RULE: &str = r#"

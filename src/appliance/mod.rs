@@ -12,21 +12,27 @@
 
 mod buttons;
 mod children;
+pub mod console;
+pub mod doctor;
 pub mod factory;
 mod first;
 mod hardware;
 mod health;
+mod image;
 pub mod init;
 pub mod journal;
 pub mod label;
 mod look;
+pub mod menu;
 pub mod modules;
 mod options;
 pub mod origin;
 pub mod partition;
+mod reset;
 pub mod situation;
 pub mod slot;
 mod speaker;
 pub mod trial;
 mod uevent;
+pub mod update;
 mod watchdog;

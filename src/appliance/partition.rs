@@ -5,6 +5,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::label::{self, Kind};
+use super::reset;
 use crate::io::files;
 use crate::io::machine::{self, Access};
 
@@ -116,6 +117,9 @@ pub fn settle() -> io::Result<Option<String>> {
             return Ok(Some(format!("unreadable: {}: {error}", volume.device)));
         }
     };
+    if let Err(error) = reset::carry_out(home) {
+        tracing::warn!(%error, "not everything is forgotten");
+    }
     if !has_room(home) {
         // The log is the first to go.
         let _ = fs::remove_dir_all(LOG);
@@ -129,6 +133,16 @@ pub fn settle() -> io::Result<Option<String>> {
     let aside = Mounted::new(&volume, Path::new(ASIDE), Access::Read)?;
     take_along(aside.path(), home);
     Ok(Some(format!("full: {} has less than {} KiB left", volume.device, ROOM >> 10)))
+}
+
+/// True when the configuration does not survive the next start.
+pub fn is_in_memory() -> bool {
+    let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+    let kinds = mounts.lines().filter_map(|line| {
+        let mut words = line.split(' ').skip(1);
+        (words.next() == Some(HOME)).then(|| words.next())?
+    });
+    kinds.last() == Some("tmpfs")
 }
 
 fn has_room(path: &Path) -> bool {
