@@ -29,17 +29,35 @@ class Modules:
         lines = (line.split(":") for line in (kernel.modules / "modules.dep").read_text().splitlines())
         known = {plain(file): (file, needs.split()) for file, needs in lines}
         built_in = {plain(line) for line in (kernel.modules / "modules.builtin").read_text().split()}
-        self.files, missing = {}, []
+        self.files, missing, soft = {}, [], self.soft()
         for name in wanted():
             if name in known:
                 file, needs = known[name]
                 # modules.dep names all that a module needs, not only the next ones.
                 for each in [file, *needs]:
-                    self.files[plain(each)] = (each, known[plain(each)][1])
+                    needs = known[plain(each)][1]
+                    also = [known[other][0] for need in [each, *needs] for other in soft.get(plain(need), ()) if other in known]
+                    for other in also:
+                        self.files[plain(other)] = (other, known[plain(other)][1])
+                    self.files[plain(each)] = (each, list(dict.fromkeys([*needs, *also])))
             elif name not in built_in:
                 missing.append(name)
         if missing:
             raise Failed(f"this kernel has no {', '.join(missing)}")
+
+    def soft(self):
+        """By module, those that it asks the kernel for while it begins, by an alias; of several the one for any processor."""
+        aliases, found = {}, {}
+        for line in (self.kernel.modules / "modules.alias").read_text().splitlines():
+            if line.startswith("alias "):
+                alias, name = line.split()[1:3]
+                aliases.setdefault(alias, []).append(plain(name))
+        for line in (self.kernel.modules / "modules.softdep").read_text().splitlines():
+            words = line.split(" post:")[0].split()
+            if words[:1] == ["softdep"] and "pre:" in words:
+                names = [aliases.get(word, [plain(word)]) for word in words[words.index("pre:") + 1:]]
+                found[plain(words[1])] = [next((n for n in each if n.endswith("generic")), each[0]) for each in names]
+        return found
 
     def into(self, archive):
         """Flat, beside lists that speak of these alone."""
