@@ -2,7 +2,7 @@
 
 import documents
 from machine import PROMPT, Machine, disk
-from network import IMAGES, expect
+from network import IMAGES, PATIENCE, expect
 
 #: Seconds until LAN is answered, by card.
 LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
@@ -10,9 +10,9 @@ LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
 
 def boots(net, card="virtio-net-pci", limit=None, told=None, path=None, **options):
     """Switches a machine on and waits for LAN; says how long it took."""
-    limit = limit or LIMITS[card]
+    limit = (limit or LIMITS[card]) * PATIENCE
     machine = Machine(net, "a", path or disk(net, "a"), card=card, told=told, **options).power_on()
-    took = net.answers(machine, seconds=limit * 4)
+    took = net.answers(machine, seconds=60)
     print(f"    {card}, {'UEFI' if options.get('uefi') else 'BIOS'}, {machine.memory} MB: LAN answers after {took:.1f} s")
     expect(took <= limit, f"LAN answers after {took:.1f} s instead of {limit} s: {machine.story()}")
     return machine

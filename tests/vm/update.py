@@ -11,7 +11,8 @@ from machine import Machine, disk
 from network import IMAGES, ROOT, expect, run, until
 
 #: Runs on this machine, too, since it is linked statically.
-KOI = ROOT / "target/vm/x86_64-unknown-linux-gnu/release/koi"
+import os
+KOI = ROOT / os.environ.get("KOI_PROGRAM", "target/vm/x86_64-unknown-linux-gnu/release/koi")
 MAGIC = b"KOI IMAGE 1\n"
 
 
@@ -61,7 +62,7 @@ class Updates:
         """Waits until it answers; which slot it runs from."""
         self.net.answers(self.machine)
         self.machine.says("koi: healthy", since=since)
-        return re.findall(r"koi: init \S+ slot ([AB])", self.machine.text[since:])[-1]
+        return re.findall(r"koi: init [^\n]* slot ([AB])", self.machine.text[since:])[-1]
 
 
 def update(net):
