@@ -151,6 +151,9 @@ async fn finish(
                     Ok(Ok((collection.key_of(index, &entry), collection.tab_of(&tree, &entry))))
                 }
                 Err(problems) => {
+                    let again = collection.sections(&tree, index, is_new);
+                    // What was empty has gone, or there is one more.
+                    let sections = if again.len() == sections.len() { sections } else { again };
                     (collection.shown)(&mut tree, index);
                     Ok(Err(Form::new(&sections, &tree, is_new).tell(&problems)))
                 }

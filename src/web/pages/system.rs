@@ -16,12 +16,36 @@ pub(super) static GENERAL: Settings = Settings {
     without: None,
 };
 
-static GENERAL_FIELDS: &[Field] = &[field(
-    "hostname",
-    "Hostname",
-    Kind::Text { default: "koi" },
-    "Name of the firewall, on its pages and in its certificate. Letters, digits and hyphens, in parts joined by dots.",
-)];
+static GENERAL_FIELDS: &[Field] = &[
+    field(
+        "hostname",
+        "Hostname",
+        Kind::Text { default: "koi" },
+        "Name of the firewall, on its pages and in its certificate. Letters, digits and hyphens, in parts joined by dots.",
+    ),
+    DNS_SERVERS,
+    TIMEZONE,
+    TIME_SERVERS,
+];
+
+pub(in crate::web) const DNS_SERVERS: Field = field(
+    "dns_servers",
+    "DNS servers",
+    Kind::Lines,
+    "Addresses, one a line. The firewall asks them what names stand for, in aliases and for servers.",
+);
+pub(in crate::web) const TIMEZONE: Field = field(
+    "timezone",
+    "Timezone",
+    Kind::Zone,
+    "What schedules and dates go by: a name of the IANA database, as in Europe/Berlin.",
+);
+pub(in crate::web) const TIME_SERVERS: Field = field(
+    "time_servers",
+    "Time servers",
+    Kind::Lines,
+    "Addresses, or names of hosts, one a line. The firewall's clock follows them; without any it is the machine's.",
+);
 
 pub(super) static ADVANCED: Settings = Settings {
     title: "Advanced",
@@ -60,6 +84,12 @@ static ADMIN_FIELDS: &[Field] = &[
 ];
 
 static STATE_FIELDS: &[Field] = &[
+    field(
+        "schedules_keep_states",
+        "Schedules",
+        Kind::Flag { default: false, words: "Connections live on when the hours of their rule end" },
+        "Otherwise they end with them.",
+    ),
     field(
         "optimization",
         "Firewall optimization",
