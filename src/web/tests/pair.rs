@@ -169,7 +169,8 @@ fn whoever_is_logged_in_goes_on_at_the_other_node() {
     assert_eq!(page.status, 200, "{}", page.head);
     assert!(page.body.contains("data-theme=\"dark\""), "what was chosen is known, too");
     // The token of a form that alpha has made counts.
-    assert_eq!(beta.change("/firewall/virtual-ips/delete/1", &[]).status, 303);
+    let rule = beta.paper.document().rules[0].id;
+    assert_eq!(beta.change(&format!("/firewall/rules/toggle/{rule}"), &[]).status, 303);
     assert_eq!(beta.change("/changes/apply", &[]).status, 303);
     alpha.post("/logout", &[]);
     assert_eq!(beta.get("/changes").status, 303, "logged out on both");

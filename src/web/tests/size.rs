@@ -54,7 +54,9 @@ fn pages(browser: &Browser) -> Vec<String> {
         Some(format!("{}/edit/{}", collection.slug, collection.key_of(0, entry)))
     };
     let all = routes::all();
+    let is_file = |path: &str| [".xml", ".toml"].iter().any(|end| path.ends_with(end));
     let fixed = all.iter().filter(|route| route.method == Method::GET && !route.path.contains('{'));
+    let fixed = fixed.filter(|route| !is_file(&route.path));
     let fixed = fixed.map(|route| route.path.clone());
     let others = ["/firewall/rules?tab=lan&page=11", "/firewall/rules/new?tab=lan", "/search?q=rule"];
     fixed.chain(COLLECTIONS.iter().filter_map(|one| first(one))).chain(others.map(String::from)).collect()
