@@ -24,7 +24,7 @@ use super::visitor::{Posted, Visitor};
 use crate::io::clock;
 
 /// Lines on a page.
-const PAGE: usize = 100;
+const PAGE: usize = 75;
 /// Head of the column that says how entries are at this moment.
 const AT_PRESENT: &str = "At present";
 
@@ -82,7 +82,7 @@ impl List {
         problems: Vec<String>,
     ) -> List {
         let draft = site.draft().await;
-        let tree = tree::tree(&draft.document);
+        let tree = site.tree(&draft);
         let mut frame = Frame::around(site, visitor, collection.title, collection.slug, &draft).await;
         frame = frame.with_tabs(collection.beside);
         let tab = tab(collection, &tree, &wanted.tab);

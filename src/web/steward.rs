@@ -137,30 +137,35 @@ impl Steward {
     /// The candidate, or what is in force when there is none.
     fn candidate(&self) -> Result<Candidate, Rejected> {
         let (text, base) = self.shown(Version::Candidate)?;
+        let document = self.document(&text)?;
+        Ok(Candidate { text, base, document })
+    }
+
+    /// The document of a text, which is seldom another one than the last.
+    fn document(&self, text: &str) -> Result<Arc<Valid<Config>>, Rejected> {
         let mut last = lock(&self.last);
         if let Some((known, document)) = &*last
             && *known == text
         {
-            return Ok(Candidate { text, base, document: Arc::clone(document) });
+            return Ok(Arc::clone(document));
         }
-        let document = Arc::new(config::load(&text).map_err(Rejected::Problems)?);
-        *last = Some((text.clone(), Arc::clone(&document)));
-        Ok(Candidate { text, base, document })
+        let document = Arc::new(config::load(text).map_err(Rejected::Problems)?);
+        *last = Some((text.to_owned(), Arc::clone(&document)));
+        Ok(document)
     }
 
     /// How the candidate differs from what is in force with this hash. Every page says so, and it is seldom another way.
-    fn changes(&self, running: &str) -> Result<Vec<String>, Rejected> {
-        let (text, _) = self.shown(Version::Candidate)?;
+    fn changes(&self, running: &str, text: &str) -> Result<Vec<String>, Rejected> {
         let mut known = lock(&self.differences);
         if let Some((hash, of, changes)) = &*known
             && hash == running
-            && *of == text
+            && of == text
         {
             return Ok(changes.clone());
         }
         let rows = self.difference(Version::Running, Version::Candidate)?;
         let changes: Vec<String> = rows.into_iter().map(|row| row.words).collect();
-        *known = Some((running.to_owned(), text, changes.clone()));
+        *known = Some((running.to_owned(), text.to_owned(), changes.clone()));
         Ok(changes)
     }
 
@@ -171,9 +176,10 @@ impl Steward {
         if standing.candidate.is_none() {
             return Ok(Draft { trial, ..Draft::of(Arc::clone(&self.handle.in_force().config)) });
         }
-        let mut changes = self.changes(&standing.hash)?;
-        match self.candidate() {
-            Ok(Candidate { document, .. }) => Ok(Draft { changes, trial, ..Draft::of(document) }),
+        let (text, _) = self.shown(Version::Candidate)?;
+        let mut changes = self.changes(&standing.hash, &text)?;
+        match self.document(&text) {
+            Ok(document) => Ok(Draft { changes, trial, ..Draft::of(document) }),
             Err(Rejected::Problems(problems)) => {
                 changes.extend(problems.iter().map(ToString::to_string));
                 let running = Draft::of(Arc::clone(&self.handle.in_force().config));
