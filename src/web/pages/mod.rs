@@ -2,6 +2,7 @@
 
 mod certificates;
 mod firewall;
+mod general;
 mod interfaces;
 mod log_settings;
 mod nat;
@@ -10,9 +11,9 @@ mod system;
 
 pub(super) use certificates::BESIDE as BESIDE_CERTIFICATES;
 pub(super) use firewall::{BESIDE as BESIDE_RULES, owner_page};
+pub(super) use general::{DNS_SERVERS, TIME_SERVERS, TIMEZONE};
 pub(super) use interfaces::{BESIDE as BESIDE_INTERFACES, INTERFACES};
-
-pub(super) use system::{DNS_SERVERS, PAIR_BESIDE as BESIDE_PAIR, TIME_SERVERS, TIMEZONE, USERS_BESIDE};
+pub(super) use system::{PAIR_BESIDE as BESIDE_PAIR, USERS_BESIDE};
 
 use super::collection::Collection;
 use super::settings::Settings;
@@ -38,7 +39,7 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
 
 /// Pages with one form.
 pub(super) static SETTINGS: &[&Settings] = &[
-    &system::GENERAL,
+    &general::GENERAL,
     &system::ADVANCED,
     &system::HIGH_AVAILABILITY,
     &log_settings::LOG_SETTINGS,

@@ -9,8 +9,10 @@ use super::router::{compile, handle, users};
 use super::{Browser, DOCUMENT};
 use crate::config;
 use crate::config::life::Author;
+use crate::io::clock;
 use crate::io::config_request::{ConfigAnswer, ConfigRequest, Standing, Version};
 use crate::io::request::Response;
+use crate::types::Duration;
 use crate::web::edit::{Editor, Rejected};
 use crate::web::session::Sessions;
 use crate::web::share::{self, Drafted, Own, Share};
@@ -165,13 +167,24 @@ fn whoever_is_logged_in_goes_on_at_the_other_node() {
     alpha.log_in("ada", "correct horse");
     alpha.post("/theme", &[("theme", "dark"), ("next", "/")]);
     (beta.cookie, beta.token) = (alpha.cookie.clone(), alpha.token.clone());
-    let page = beta.get("/changes");
-    assert_eq!(page.status, 200, "{}", page.head);
-    assert!(page.body.contains("data-theme=\"dark\""), "what was chosen is known, too");
+    // What was chosen is known, too.
+    soon("the session", || {
+        let page = beta.get("/changes");
+        page.status == 200 && page.body.contains("data-theme=\"dark\"")
+    });
     // The token of a form that alpha has made counts.
     let rule = beta.paper.document().rules[0].id;
     assert_eq!(beta.change(&format!("/firewall/rules/toggle/{rule}"), &[]).status, 303);
     assert_eq!(beta.change("/changes/apply", &[]).status, 303);
     alpha.post("/logout", &[]);
-    assert_eq!(beta.get("/changes").status, 303, "logged out on both");
+    soon("the end of the session", || beta.get("/changes").status == 303);
+}
+
+/// Nobody waits for what is told to the peer.
+fn soon(what: &str, holds: impl Fn() -> bool) {
+    let end = clock::now() + Duration::from_secs(10);
+    while !holds() {
+        assert!(clock::now() < end, "{what} is not known");
+        clock::pause(std::time::Duration::from_millis(5));
+    }
 }
