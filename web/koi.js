@@ -100,6 +100,20 @@ if (table) {
   });
 }
 
+// Whoever moves a row with a key finds the key under the finger again.
+const MOVED = 'koi-moved';
+document.addEventListener('submit', (event) => {
+  const button = event.submitter;
+  const key = button?.closest('tr[data-key]')?.dataset.key;
+  if (key && button.name === 'to') sessionStorage.setItem(MOVED, JSON.stringify([key, button.value]));
+});
+const moved = JSON.parse(sessionStorage.getItem(MOVED) ?? 'null');
+sessionStorage.removeItem(MOVED);
+if (moved) {
+  const [key, to] = moved.map((word) => CSS.escape(word));
+  document.querySelector(`tr[data-key="${key}"] button[name="to"][value="${to}"]`)?.focus();
+}
+
 // Search as one types.
 const box = document.getElementById('search');
 if (box) {

@@ -38,7 +38,10 @@ macro_rules! page {
 static PAGES: &[Page] = &[
     page!("first-setup", &["/wizard", "/system/users", "/system/general"]),
     page!("zones", &["/interfaces", "/interface-groups"]),
-    page!("rules-and-nat", &["/firewall/rules", "/firewall/nat", "/firewall/aliases", "/status/drops"]),
+    page!(
+        "rules-and-nat",
+        &["/firewall/rules", "/firewall/nat", "/firewall/aliases", "/firewall/schedules", "/status/drops"]
+    ),
     page!("changes", &["/changes", "/diagnostics/config-history"]),
     page!("pair", &["/system/high-availability", "/system/pair", "/status/carp", "/firewall/virtual-ips"]),
     page!("drills", &[]),

@@ -41,6 +41,7 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("NAT", "/firewall/nat/port-forward", Look),
                 entry("Rules", "/firewall/rules", Look),
                 entry("All Rules", "/firewall/rules/all", Look),
+                entry("Schedules", "/firewall/schedules", Look),
                 entry("Virtual IPs", "/firewall/virtual-ips", Look),
             ],
         ),
@@ -54,6 +55,7 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("Dropped Packets", "/status/drops", Look),
                 entry("Gateways", "/status/gateways", Look),
                 entry("Interfaces", "/status/interfaces", Look),
+                entry("Log Settings", "/status/logs/settings", Look),
             ],
         ),
         (

@@ -19,6 +19,7 @@ mod certificates;
 mod change;
 mod collection;
 mod components;
+mod copying;
 pub mod edit;
 mod entries;
 mod factory;

@@ -6,9 +6,12 @@ mod comfort;
 mod editing;
 mod html;
 mod logins;
+mod pair;
 mod rights;
 mod router;
+mod schedules;
 mod setting_up;
+mod size;
 
 use browser::Browser;
 use router::DOCUMENT;

@@ -15,7 +15,7 @@ const PAGES = 120;
 /** What makes two addresses the same kind of page. */
 function kind(path) {
   return path.replace(/\/edit\/[^/?]+/, '/edit/…').replace(/\/config-history\/.+/, '/config-history/…')
-    .replace(/[?].*/, (question) => (/tab=floating/.test(question) ? '?floating' : '?'))
+    .replace(/[?].*/, (question) => /tab=(floating|dmz)/.exec(question)?.[0] ?? '?')
     .replace(/[?]$/, '');
 }
 

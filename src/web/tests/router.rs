@@ -21,7 +21,7 @@ use crate::web::site::Site;
 pub(super) const DOCUMENT: &str = include_str!("../../../configs/pair.toml");
 
 /// Compiled for the first node.
-fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
+pub(super) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
     let node = document.node(Some("alpha")).unwrap();
     let ports = document.node_part(node).ports.len();
     Arc::new(Compiled::new(document, node, 1, vec![Offload::NONE; ports]))
@@ -166,7 +166,7 @@ impl Editor for Paper {
     }
 }
 
-fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
+pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
     let pair = |reply: Reply<PairSnapshot>| {
         let counters = vec![CounterRow::new("channel-forged", 4242, "Forged.")];
         let lacks = vec!["there is no <session>".into()];

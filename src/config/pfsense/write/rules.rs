@@ -215,6 +215,7 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         "disablereplyto",
         rule.disable_reply_to,
     );
+    patch.text(old.is_none_or(|old| old.schedule != rule.schedule), "sched", rule.schedule.clone());
     patch.text(old.is_none_or(|old| old.tag != rule.tag), "tag", rule.tag.clone());
     patch.text(old.is_none_or(|old| old.tagged != rule.tagged), "tagged", rule.tagged.clone());
     patch.flag(old.is_none_or(|old| old.not_tagged != rule.not_tagged), "nottagged", rule.not_tagged);
