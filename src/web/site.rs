@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use super::account::Account;
 use super::audit::{Audit, Deed};
 use super::auth::Password;
+use super::captures::Captures;
 use super::edit::{Draft, Editor, Rejected};
 use super::handle::Handle;
 use super::hash::hash_anew;
@@ -73,6 +74,8 @@ pub struct Site {
     askers: Arc<Semaphore>,
     /// The tokens of programs.
     pub(super) tokens: Option<Arc<TokenStore>>,
+    /// Captures that pages and programs have begun.
+    pub(super) captures: Arc<Captures>,
     /// Who shows tokens that are none.
     pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
@@ -117,6 +120,7 @@ impl Site {
             state: PathBuf::from("."),
             askers: Arc::new(Semaphore::new(ASKERS)),
             tokens: None,
+            captures: Arc::default(),
             strangers: Arc::default(),
         }
     }
@@ -284,6 +288,19 @@ impl Site {
             }
             None => Draft::of(self.config()),
         }
+    }
+
+    /// Does what takes long elsewhere, a few at a time; `None` when it has failed.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.workers).acquire_owned().await.ok()?;
+        let working = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(working).await.ok()
     }
 
     /// Edits; what takes long is done elsewhere, and a few at a time.

@@ -46,6 +46,11 @@ impl Browser {
     pub fn new(document: &str) -> Browser {
         let paper = Paper::new(document);
         let site = site(&paper);
+        Browser::before(paper, site)
+    }
+
+    /// In front of this site.
+    pub fn before(paper: Arc<Paper>, site: Site) -> Browser {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();
