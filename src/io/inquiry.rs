@@ -442,6 +442,10 @@ fn error_words(v4: bool, kind: u8, code: u8) -> String {
 }
 
 #[cfg(test)]
+#[path = "inquiry_tests.rs"]
+mod whole_tests;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
