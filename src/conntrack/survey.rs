@@ -86,7 +86,7 @@ impl Survey {
             over: false,
             found: 0,
             looked: 0,
-            rows: Vec::with_capacity(page),
+            rows: Vec::with_capacity(page.min(ROOM)),
             groups: HashMap::default(),
             others: Sum::default(),
         }
@@ -220,5 +220,7 @@ impl Table {
     }
 }
 
+/// Rows for which there is room from the beginning.
+const ROOM: usize = 4096;
 /// Slots between two looks at whether a page is full.
 const STEP: usize = 256;

@@ -33,8 +33,8 @@ use super::token_store::{self, TokenStore};
 use crate::cluster::release::Trust;
 use crate::config::model::host_name;
 use crate::config::{Conditions, Config};
-use crate::conntrack::Cursor;
-use crate::node::snapshot::{FlowRow, Snapshot};
+use crate::conntrack::{Cursor, Survey};
+use crate::node::snapshot::Snapshot;
 use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
 use crate::rules::Record;
 use crate::services::log::LogRow;
@@ -367,21 +367,21 @@ impl Desk {
     }
 
     fn flows(&self, wanted: &FlowFilter, limit: usize, after: Option<u64>) -> Result<Response, String> {
-        let filter = wanted.within(&self.compiled())?;
-        let mut rows: Vec<FlowRow> = Vec::new();
-        let mut cursor = after.map(Cursor::behind);
-        loop {
-            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
-            rows.extend(page);
-            cursor = next;
-            if cursor.is_none() || rows.len() > limit {
-                break;
-            }
-        }
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        let compiled = self.compiled();
+        let filter = wanted.within(&compiled)?;
+        let survey = self.survey(Survey::page(filter, after.map(Cursor::behind), limit, usize::MAX))?;
+        let rows = survey.rows().iter().map(|flow| node::flow_row(&compiled, flow)).collect();
         let total = self.snapshot()?.states.current;
-        Ok(Response::Flows { rows, total, more })
+        Ok(Response::Flows { rows, total, more: survey.next().is_some() })
+    }
+
+    /// Looks through the table to the end of the survey, some slots between two batches of packets.
+    fn survey(&self, survey: Survey) -> Result<Box<Survey>, String> {
+        let mut survey = Box::new(survey);
+        while !survey.is_done() {
+            survey = self.ask(|reply| Command::Survey { survey, limit: ROUND, reply })?;
+        }
+        Ok(survey)
     }
 
     fn empty_table(&self, table: Option<String>) -> Result<Response, String> {
@@ -393,15 +393,8 @@ impl Desk {
 
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
         let filter = wanted.within(&self.compiled())?;
-        let (mut count, mut cursor) = (0, None);
-        loop {
-            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
-            count += page.len() as u64;
-            cursor = next;
-            if cursor.is_none() {
-                return Ok(Response::Counted { count });
-            }
-        }
+        let survey = self.survey(Survey::page(filter, None, 0, usize::MAX).counting())?;
+        Ok(Response::Counted { count: survey.found() })
     }
 
     fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
