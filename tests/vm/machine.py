@@ -172,12 +172,13 @@ class Machine:
     def type(self, text):
         self.console.sendall(text.encode())
 
-    def enter(self, line, answer=PROMPT, seconds=60):
-        """Types a line; what the console says up to the answer."""
-        mark = self.mark()
+    def enter(self, line, answer=PROMPT, seconds=60, hidden=False):
+        """Types a line; what the console says up to the answer. A hidden line is not shown while it is typed."""
+        mark = self.mark() + (0 if hidden else len(line))
+        begin = self.mark()
         self.type(line + "\r")
-        found = self.says(answer, seconds, since=mark + len(line))
-        return self.text[mark:mark + len(line) + found.end()]
+        found = self.says(answer, seconds, since=mark)
+        return self.text[begin:mark + found.end()]
 
     def story(self):
         """The end of what the console has said."""

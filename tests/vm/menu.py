@@ -63,8 +63,8 @@ def password(net, console):
     """Typed twice, not shown; it opens the pages."""
     machine = console.machine
     console.option(3, "password of admin: ")
-    machine.enter("Two-Fishes-7", "Once more: ")
-    said = machine.enter("Two-Fishes-7")
+    machine.enter("Two-Fishes-7", "Once more: ", hidden=True)
+    said = machine.enter("Two-Fishes-7", hidden=True)
     expect("fails" not in said and "Two-Fishes" not in said, said)
     page = ["curl", "-sk", "-m", "10", "-u", "admin:Two-Fishes-7", f"https://{OTHER}/status.json"]
     told = net.inside("cli", *page)
