@@ -87,6 +87,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }
+        | Request::Ping { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

@@ -1,6 +1,7 @@
 //! Who answers the control socket: asks the forward thread and waits for its answer.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -202,6 +203,7 @@ impl Desk {
             }
             Request::Snapshot => self.whole_snapshot().map(|snapshot| Response::Snapshot(Box::new(snapshot))),
             Request::Flows { filter, limit, after } => self.flows(&filter, limit as usize, after),
+            Request::Ping { target } => self.ping(target),
             Request::Kill { filter } => self.kill(&filter),
             Request::Drops => self.ask(Command::Drops).map(|mut rows| {
                 rows.reverse();
@@ -265,6 +267,15 @@ impl Desk {
         let command = command(Box::new(move |answer| drop(sender.try_send(answer))));
         self.forward.command(command).map_err(|busy| busy.to_string())?;
         receiver.recv_timeout(PATIENCE).map_err(|_| NO_ANSWER.to_owned())
+    }
+
+    /// Whoever is there answers within a second.
+    fn ping(&self, target: IpAddr) -> Result<Response, String> {
+        let (sender, receiver) = sync_channel(1);
+        let reply = Box::new(move |time| drop(sender.try_send(time)));
+        self.forward.command(Command::Ping { target, reply }).map_err(|busy| busy.to_string())?;
+        let time = receiver.recv_timeout(Duration::from_secs(1)).ok();
+        Ok(Response::Pinged(time.map(|time: Duration| time.as_secs_f64() * 1000.0)))
     }
 
     fn snapshot(&self) -> Result<Snapshot, String> {

@@ -3,6 +3,8 @@
 //! After [`Response::Capturing`] follow chunks of a pcap file: length (u32, little endian) and bytes; a chunk of
 //! length zero ends them, and a last line is [`Response::Captured`].
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::config_request::{ConfigAnswer, ConfigRequest};
@@ -36,6 +38,11 @@ pub enum Request {
         /// Those behind the flow of this number; from the first one on when absent.
         #[serde(default)]
         after: Option<u64>,
+    },
+    /// Asks a station whether it is there; answered by [`Response::Pinged`].
+    Ping {
+        /// The station.
+        target: IpAddr,
     },
     /// Ends flows.
     Kill {
@@ -157,6 +164,8 @@ pub enum Response {
         /// There are more that match.
         more: bool,
     },
+    /// To [`Request::Ping`]: after so many milliseconds, or not at all.
+    Pinged(Option<f64>),
     /// To [`Request::Kill`].
     Killed {
         /// How many flows ended.

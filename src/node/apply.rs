@@ -46,6 +46,7 @@ impl Shard {
                 self.grant(credit);
                 self.finish(now, out);
             }
+            Command::Ping { target, reply } => self.ping(now, target, reply, out),
             Command::Probe(interface) => {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);

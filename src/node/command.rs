@@ -1,5 +1,6 @@
 //! What the control plane asks of a shard, between two batches.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::compiled::Compiled;
@@ -10,7 +11,7 @@ use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter};
 use crate::route::Status;
 use crate::rules::Record;
-use crate::types::{Instant, InterfaceId};
+use crate::types::{Duration, Instant, InterfaceId};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
@@ -118,6 +119,13 @@ pub enum Command {
         ranges: Vec<u32>,
         /// Flows.
         flows: Vec<u32>,
+    },
+    /// Ask a station whether it is there; the reply comes with its answer, or never.
+    Ping {
+        /// The station.
+        target: IpAddr,
+        /// How long the answer took.
+        reply: Reply<Duration>,
     },
     /// Ask the stations behind an interface whether they are there.
     Probe(InterfaceId),

@@ -28,6 +28,7 @@ mod notice;
 mod outbox;
 mod overload;
 mod pair;
+mod pings;
 mod policy;
 mod rate;
 mod refusal;

@@ -18,6 +18,7 @@ use super::notice::Notices;
 use super::outbox::Outbox;
 use super::overload::Overloads;
 use super::pair::{self, Duty};
+use super::pings::Pings;
 use super::rate::Rate;
 use super::refusal::Refusal;
 use super::relay::Relay;
@@ -100,6 +101,7 @@ pub struct Shard {
     pub(super) relay: Relay,
     pub(super) assumption: Assumption,
     pub(super) uplinks: Uplinks,
+    pub(super) pings: Pings,
 }
 
 impl Shard {
@@ -140,6 +142,7 @@ impl Shard {
             relay: Relay::default(),
             assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
+            pings: Pings::default(),
             uplinks: Uplinks::new(Gateways::new(compiled.uplinks.clone(), now)),
             compiled,
         };

@@ -192,7 +192,9 @@ impl Shard {
             return false;
         };
         let sequence = u16::from_be_bytes([high, low]);
-        self.uplinks.gateways.handle_answer(now, key.src(), key.dst_port(), sequence)
+        let (from, identifier) = (key.src(), key.dst_port());
+        self.pings.handle_answer(now, from, identifier, sequence)
+            || self.uplinks.gateways.handle_answer(now, from, identifier, sequence)
     }
 
     /// Gateways as rows.

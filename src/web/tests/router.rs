@@ -191,6 +191,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             | Command::Replicate(_)
             | Command::Speak(_)
             | Command::Correct { .. }
+            | Command::Ping { .. }
             | Command::Probe(_)
             | Command::Grant(_)
             | Command::Overloaded(_)

@@ -286,6 +286,7 @@ fn answer(
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)
+        | Request::Ping { .. }
         | Request::Crash
         | Request::Offer
         | Request::Join { .. }
