@@ -1,53 +1,44 @@
 //! `koi ping`
 
-use std::net::IpAddr;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use clap::Args;
 
 use super::{Control, unexpected};
-use crate::io::clock;
+use crate::io::inquiry::{ECHOES, Finding, Inquiry};
 use crate::io::request::{Request, Response};
-
-/// Between two requests.
-const SPACING: Duration = Duration::from_secs(1);
 
 /// Ask a station whether it is there, from the router's own address
 #[derive(Debug, Args)]
 pub struct Ping {
-    /// The station
-    target: IpAddr,
+    /// Its address or name
+    host: String,
     /// So many requests
-    #[arg(long, short, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000), value_name = "N")]
-    count: u32,
+    #[arg(long, short, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=i64::from(ECHOES)), value_name = "N")]
+    count: u8,
     #[command(flatten)]
     control: Control,
 }
 
 impl Ping {
-    /// Asks; succeeds when the last request was answered.
+    /// Asks; succeeds when it was answered at least once.
     pub fn run(self) -> ExitCode {
-        let Ping { target, count, control } = self;
-        let mut answered = 0;
-        let mut last = false;
-        for number in 1..=count {
-            let time = match control.ask(&Request::Ping { target }) {
-                Ok(Response::Pinged(time)) => time,
-                Ok(_) => return unexpected(),
-                Err(code) => return code,
-            };
-            last = time.is_some();
-            answered += u32::from(last);
-            match time {
-                Some(time) => println!("{target} answers: {number}, {time:.2} ms"),
-                None => println!("{target} does not answer: {number}"),
-            }
-            if number < count && last {
-                clock::pause(SPACING);
+        let Ping { host, count, control } = self;
+        let inquiry = Inquiry::Ping { host: host.clone(), source: None, count };
+        let Finding { address, source: _, rows } = match control.ask(&Request::Inquire(inquiry)) {
+            Ok(Response::Found(finding)) => *finding,
+            Ok(_) => return unexpected(),
+            Err(code) => return code,
+        };
+        let name = address.map_or(host, |address| address.to_string());
+        for row in &rows {
+            match row.millis {
+                Some(millis) => println!("{name} answers: {}, {millis:.2} ms", row.number),
+                None => println!("{name} does not answer: {} ({})", row.number, row.outcome),
             }
         }
-        println!("{answered} of {count} answered.");
-        if last { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        let answered = rows.iter().filter(|row| row.millis.is_some()).count();
+        println!("{answered} of {} answered.", rows.len());
+        if answered > 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
     }
 }

@@ -84,10 +84,11 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::ExplainLog { .. }
         | Request::Log { .. }
         | Request::Services
+        | Request::Inquire(_)
+        | Request::Power(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }
-        | Request::Ping { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

@@ -1,6 +1,5 @@
 //! What the control plane asks of a shard, between two batches.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::compiled::Compiled;
@@ -8,10 +7,11 @@ use super::overload::OverloadEntry;
 use super::snapshot::{DropRow, FlowRow, Snapshot};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
-use crate::conntrack::{Cursor, Filter};
+use crate::conntrack::{Cursor, Filter, FlowState, Survey};
 use crate::route::Status;
 use crate::rules::Record;
-use crate::types::{Duration, Instant, InterfaceId};
+use crate::types::{Instant, InterfaceId};
+use crate::wire::FlowKey;
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
@@ -69,6 +69,22 @@ pub enum Command {
         /// Rows, and where the next page begins (`None` at the end).
         reply: Reply<(Vec<FlowRow>, Option<Cursor>)>,
     },
+    /// Go on with a look through the connection table.
+    Survey {
+        /// It, which comes back.
+        survey: Box<Survey>,
+        /// Looks at this many slots at most.
+        limit: usize,
+        /// Where it goes.
+        reply: Reply<Box<Survey>>,
+    },
+    /// The flow that a packet belongs to.
+    Find {
+        /// Its key.
+        key: FlowKey,
+        /// The flow, when there is one.
+        reply: Reply<Option<FlowState>>,
+    },
     /// End flows.
     Kill {
         /// Which ones.
@@ -119,13 +135,6 @@ pub enum Command {
         ranges: Vec<u32>,
         /// Flows.
         flows: Vec<u32>,
-    },
-    /// Ask a station whether it is there; the reply comes with its answer, or never.
-    Ping {
-        /// The station.
-        target: IpAddr,
-        /// How long the answer took.
-        reply: Reply<Duration>,
     },
     /// Ask the stations behind an interface whether they are there.
     Probe(InterfaceId),

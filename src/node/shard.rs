@@ -18,7 +18,6 @@ use super::notice::Notices;
 use super::outbox::Outbox;
 use super::overload::Overloads;
 use super::pair::{self, Duty};
-use super::pings::Pings;
 use super::rate::Rate;
 use super::refusal::Refusal;
 use super::relay::Relay;
@@ -101,7 +100,6 @@ pub struct Shard {
     pub(super) relay: Relay,
     pub(super) assumption: Assumption,
     pub(super) uplinks: Uplinks,
-    pub(super) pings: Pings,
 }
 
 impl Shard {
@@ -142,7 +140,6 @@ impl Shard {
             relay: Relay::default(),
             assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
-            pings: Pings::default(),
             uplinks: Uplinks::new(Gateways::new(compiled.uplinks.clone(), now)),
             compiled,
         };

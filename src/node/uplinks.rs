@@ -192,9 +192,7 @@ impl Shard {
             return false;
         };
         let sequence = u16::from_be_bytes([high, low]);
-        let (from, identifier) = (key.src(), key.dst_port());
-        self.pings.handle_answer(now, from, identifier, sequence)
-            || self.uplinks.gateways.handle_answer(now, from, identifier, sequence)
+        self.uplinks.gateways.handle_answer(now, key.src(), key.dst_port(), sequence)
     }
 
     /// Gateways as rows.
