@@ -17,6 +17,7 @@ use super::first::{self, First};
 use super::hardware::Hardware;
 use super::health::{Health, Verdict};
 use super::journal::Journal;
+use super::kernel_log::KernelLog;
 use super::options::Options;
 use super::origin::Origin;
 use super::situation::Situation;
@@ -33,6 +34,9 @@ const MODULES: &[&str] = &[
     "macvtap",
     "bridge",
     "qemu_fw_cfg",
+    // What ext4 needs without saying so.
+    "crc32c_generic",
+    "crc32c_intel",
     "ext4",
     "vfat",
     "nls_cp437",
@@ -112,6 +116,7 @@ struct Init {
     hardware: Hardware,
     buttons: Buttons,
     watchdog: Watchdog,
+    kernel: KernelLog,
     journal: Journal,
     children: Children,
     first: First,
@@ -120,6 +125,8 @@ struct Init {
     signals: File,
     /// What the children say.
     words: (io::PipeReader, io::PipeWriter),
+    /// The last line of them.
+    last_word: String,
     /// What somebody sees who looks at the router.
     looks: look::Looks,
 }
@@ -166,6 +173,7 @@ impl Init {
             hardware,
             buttons: Buttons::default(),
             watchdog,
+            kernel: KernelLog::open(),
             journal: Journal::new(Path::new(partition::LOG)),
             children: Children::default(),
             first,
@@ -173,6 +181,7 @@ impl Init {
             health: Health::new(clock::now()),
             signals,
             words: machine::pipe()?,
+            last_word: String::new(),
             looks: look::Looks::begin()?,
         };
         init.buttons.look();
@@ -221,6 +230,9 @@ impl Init {
                     self.buttons.look();
                 }
             }
+            for warning in self.kernel.take() {
+                self.note(&warning);
+            }
             if looked {
                 self.judge();
             }
@@ -237,6 +249,7 @@ impl Init {
     fn wait(&self, now: Instant) -> io::Result<[bool; 4]> {
         let mut sources: Vec<BorrowedFd<'_>> =
             vec![self.signals.as_fd(), self.hardware.fd(), self.words.0.as_fd(), self.looks.fd()];
+        sources.extend(self.kernel.fd());
         sources.extend(self.buttons.fds());
         let timers = [self.children.poll_timeout(), self.journal.poll_timeout(), Some(now + TICK)];
         let at = timers.into_iter().flatten().min().unwrap_or(now);
@@ -256,7 +269,9 @@ impl Init {
         }
         while let Some((process, code)) = machine::reap() {
             if let Some(Job::Router) = self.children.ended(process, clock::now()) {
-                self.say(&format!("koi: the router has ended ({code}) and is started again"));
+                self.listen();
+                let why = std::mem::take(&mut self.last_word);
+                self.say(&format!("koi: the router has ended ({code}) and is started again: {why}"));
             }
         }
         power
@@ -316,7 +331,9 @@ impl Init {
             if len == 0 {
                 return;
             }
-            self.journal.take(clock::now(), &bytes[..len]);
+            let lines = self.journal.take(clock::now(), &bytes[..len]);
+            self.last_word =
+                lines.into_iter().next_back().unwrap_or_else(|| std::mem::take(&mut self.last_word));
         }
     }
 

@@ -21,6 +21,7 @@ mod health;
 mod image;
 pub mod init;
 pub mod journal;
+mod kernel_log;
 pub mod label;
 mod look;
 pub mod menu;

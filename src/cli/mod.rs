@@ -20,6 +20,7 @@ mod lab;
 mod nodes;
 mod pair;
 mod pairing;
+mod ping;
 mod release;
 mod reload;
 mod rotate;
@@ -87,6 +88,8 @@ enum Command {
     Pair(pair::Pair),
     /// Sign programs for koi pair upgrade, and see who has signed one
     Release(release::Release),
+    /// Ask a station whether it is there, from the router's own address
+    Ping(ping::Ping),
     /// Say what this machine and the network around it lack, and whether virtual MAC addresses get through
     Doctor(doctor::Doctor),
     /// Install an image of the appliance in the other slot and start it once; it stays when it is well
@@ -159,6 +162,7 @@ pub fn main() -> ExitCode {
         Command::Tables(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),
+        Command::Ping(command) => command.run(),
         Command::Doctor(command) => command.run(),
         Command::Update(command) => command.run(),
         Command::Capture(command) => command.run(),

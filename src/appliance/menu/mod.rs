@@ -19,15 +19,16 @@ use crate::types::{MacAddr, Prefix};
 /// What ends everything that the menu says.
 pub const PROMPT: &str = "Enter an option: ";
 
-const OPTIONS: &str = "\
- 1) Assign interfaces                  9) Show the pair\n \
-2) Set interface address             10) Show the log\n \
-3) Reset the admin password          11) Restart the router\n \
-4) Reset to factory defaults         12) Check this machine (doctor)\n \
-5) Reboot system                     13) Update from a disk\n \
-6) Halt system                       15) Restore an earlier configuration\n \
-7) Ping host                         16) Show status\n \
-8) Koi command\n";
+const OPTIONS: &str = concat!(
+    " 1) Assign interfaces                  9) Show the pair\n",
+    " 2) Set interface address             10) Show the log\n",
+    " 3) Reset the admin password          11) Restart the router\n",
+    " 4) Reset to factory defaults         12) Check this machine (doctor)\n",
+    " 5) Reboot system                     13) Update from a disk\n",
+    " 6) Halt system                       15) Restore an earlier configuration\n",
+    " 7) Ping host                         16) Show status\n",
+    " 8) Koi command\n",
+);
 
 /// What the console shall do.
 #[derive(Clone, PartialEq, Eq, Debug)]
