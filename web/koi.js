@@ -17,6 +17,28 @@ const post = (path, fields) => {
   form.submit();
 };
 
+// Time that is left, counted down beside the moment itself.
+const left = (seconds) => {
+  const parts = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
+  const at = Math.max(parts.findIndex(([size]) => seconds >= size), 0);
+  const shown = seconds < 60 ? [[1, 's']] : parts.slice(at, at + 2);
+  let rest = seconds;
+  return shown.map(([size, unit]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return `${count} ${unit}`;
+  }).join(' ');
+};
+const moments = [...document.querySelectorAll('time[data-until]')];
+if (moments.length) {
+  const tick = () => moments.forEach((moment) => {
+    const seconds = Math.floor(Number(moment.dataset.until) - Date.now() / 1000);
+    moment.textContent = seconds > 0 ? `${moment.dateTime} (${left(seconds)} left)` : `${moment.dateTime} (over)`;
+  });
+  tick();
+  setInterval(tick, 1000);
+}
+
 // A key opens the search.
 document.addEventListener('keydown', (event) => {
   const writes = event.target.closest?.('input, textarea, select, [contenteditable]');

@@ -143,6 +143,7 @@ impl Engine {
         let shown = Arc::clone(&in_force);
         let desk =
             Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
+        desk.connect_host(host.clone());
         let desk = Arc::new(desk);
         let asked = Arc::clone(&desk);
         let answering = move |request: Request| match asked.answer(request) {

@@ -43,6 +43,27 @@ static PAGES: &[Page] = &[
         &["/firewall/rules", "/firewall/nat", "/firewall/aliases", "/firewall/schedules", "/status/drops"]
     ),
     page!("changes", &["/changes", "/diagnostics/config-history"]),
+    page!(
+        "diagnostics",
+        &[
+            "/diagnostics/states",
+            "/diagnostics/states-summary",
+            "/diagnostics/why",
+            "/diagnostics/explain",
+            "/diagnostics/arp",
+            "/diagnostics/ndp",
+            "/diagnostics/routes",
+            "/diagnostics/tables",
+            "/diagnostics/capture",
+            "/diagnostics/ping",
+            "/diagnostics/traceroute",
+            "/diagnostics/dns",
+            "/diagnostics/test-port",
+            "/diagnostics/restart",
+            "/diagnostics/support",
+            "/firewall/easy-rule",
+        ]
+    ),
     page!("pair", &["/system/high-availability", "/system/pair", "/status/carp", "/firewall/virtual-ips"]),
     page!("drills", &[]),
     page!("upgrade", &[]),

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::account::Account;
 use super::audit::{Audit, Deed};
 use super::auth::Password;
+use super::captures::Captures;
 use super::edit::{Draft, Editor, Rejected};
 use super::form::tree;
 use super::handle::Handle;
@@ -80,6 +81,8 @@ pub struct Site {
     askers: Arc<Semaphore>,
     /// The tokens of programs.
     pub(super) tokens: Option<Arc<TokenStore>>,
+    /// Captures that pages and programs have begun.
+    pub(super) captures: Arc<Captures>,
     /// Who shows tokens that are none.
     pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
@@ -125,6 +128,7 @@ impl Site {
             state: PathBuf::from("."),
             askers: Arc::new(Semaphore::new(ASKERS)),
             tokens: None,
+            captures: Arc::default(),
             strangers: Arc::default(),
         }
     }
@@ -305,6 +309,19 @@ impl Site {
         let tree = Arc::new(tree::tree(&draft.document));
         *known = Some((Arc::clone(&draft.document), Arc::clone(&tree)));
         tree
+    }
+
+    /// Does what takes long elsewhere, a few at a time; `None` when it has failed.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.workers).acquire_owned().await.ok()?;
+        let working = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(working).await.ok()
     }
 
     /// Edits; what takes long is done elsewhere, and a few at a time.

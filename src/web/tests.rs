@@ -3,8 +3,10 @@
 mod browser;
 mod certificates;
 mod comfort;
+mod diagnostics;
 mod editing;
 mod html;
+mod load;
 mod logins;
 mod pair;
 mod rights;

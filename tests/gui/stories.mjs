@@ -3,6 +3,7 @@
 import fs from 'node:fs';
 
 import { PICTURES, expect, logIn, window } from './browser.mjs';
+import { blockFromLog, capturePing, killState, whyBlocked } from './diagnostics.mjs';
 import { sleep, until } from './networks.mjs';
 
 const main = (page) => page.locator('main');
@@ -210,5 +211,5 @@ async function failover(lab) {
 fs.mkdirSync(PICTURES, { recursive: true });
 
 export const ofABareMachine = { wizard };
-export const ofOne = { portForward, lockout, importing };
+export const ofOne = { portForward, lockout, importing, blockFromLog, killState, capturePing, whyBlocked };
 export const ofThePair = { renameAlias, keyboard, twoTabs, failover };

@@ -9,6 +9,7 @@ use crate::types::RuleId;
 use crate::web::collection::{Cell, Collection, Line, PLAIN, Show, Tabs, column};
 use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, required, text_of, tree};
 use crate::web::references::Noun;
+use crate::web::rule_time;
 
 const FLOATING: &str = "floating";
 
@@ -28,6 +29,7 @@ pub(super) static RULES: Collection = Collection {
         column("Port", &["destination_port"], Show::Code, "any"),
         column("Log", &["log"], Show::Words("log"), ""),
         column("Schedule", &["schedule"], Show::Text, ""),
+        column("Time", &["time"], Show::Text, ""),
         column("Description", &["description"], Show::Text, ""),
     ],
     fields: &[
@@ -59,13 +61,15 @@ pub(super) static RULES: Collection = Collection {
     },
     more: |_, index, _| vec![Section::new("Advanced Options", format!("rule[{index}]"), ADVANCED_FIELDS)],
     by: Some(Tabs { all: tabs, of: tab_of, begin: begin_rule, targets: interface_tabs, copy: copy_rule }),
+    told: rule_time::tell,
     beside: BESIDE,
     ordered: true,
     automatic: automatic_rules,
     ..PLAIN
 };
 
-pub(in crate::web) const BESIDE: &[(&str, &str)] = &[("All Rules", "/firewall/rules/all")];
+pub(in crate::web) const BESIDE: &[(&str, &str)] =
+    &[("All Rules", "/firewall/rules/all"), ("Rule Report", "/firewall/rules/report")];
 
 /// Of a rule that follows a port forward: where and what is the forward's.
 static FORWARD_FIELDS: &[Field] = &[ACTION, DISABLED, LOG, DESCRIPTION, SEPARATOR];
@@ -292,6 +296,13 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Flag { default: false, words: "Answers go where the routes lead" },
         "Otherwise, to what comes in by a WAN, back by its gateway.",
     ),
+    field(
+        "expires",
+        "Expires",
+        TEXT,
+        "In force until then, in UTC as in 2026-11-26T13:00:00Z; the list of rules has it by the hour.",
+    ),
+    field("paused_until", "Paused until", TEXT, "Out of force until then."),
     field("tag", "Tag", TEXT, "A match carries this word from here on."),
     field("tagged", "Tagged", TEXT, "Only packets that carry this word."),
     field(

@@ -47,7 +47,7 @@ impl Browser {
     pub fn new(document: &str) -> Browser {
         let paper = Paper::new(document);
         let site = site(&paper);
-        Browser::at(site, paper)
+        Browser::before(paper, site)
     }
 
     /// In front of a router whose pages tell what they know to those of another one.
@@ -57,10 +57,11 @@ impl Browser {
         let sessions = Arc::clone(&peer.site.sessions);
         let own = || Own { certificate: None, draft: None };
         site.share = Some(Share::new(move |words| share::answer(&sessions, own, drop, &words)));
-        Browser::at(site, paper)
+        Browser::before(paper, site)
     }
 
-    fn at(site: Site, paper: Arc<Paper>) -> Browser {
+    /// In front of this site.
+    pub fn before(paper: Arc<Paper>, site: Site) -> Browser {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

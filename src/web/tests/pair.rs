@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::ArcSwap;
 
-use super::router::{compile, handle, users};
+use super::router::{compile, handle, real, users};
 use super::{Browser, DOCUMENT};
 use crate::config;
 use crate::config::life::Author;
@@ -104,7 +104,11 @@ fn two() -> ([Node; 2], Arc<AtomicBool>) {
         });
         let in_force = Arc::new(ArcSwap::from(compile(Arc::new(document))));
         let configure = move |request| asked.lock().unwrap().answer(request);
-        let steward = Arc::new(Steward::new(handle(in_force), Box::new(configure), Some(share)));
+        let steward = Arc::new(Steward::new(
+            handle(Arc::clone(&in_force), real(&in_force)),
+            Box::new(configure),
+            Some(share),
+        ));
         assert!(cells[this].set(Arc::clone(&steward)).is_ok());
         Node { steward, parent }
     });

@@ -128,6 +128,15 @@ fn rule(scene: &mut Scene<'_>, element: Element, was: Option<&Whole>, whole: &Wh
             &rule.description,
         );
     }
+    let temporary = rule.expires.is_some() || rule.paused_until.is_some();
+    if temporary {
+        scene.lacks(
+            "firewall rule",
+            "pfSense knows no rules for a time; the rule is disabled there",
+            &rule.description,
+        );
+    }
+    let unsayable = unsayable || temporary;
     let disabled = rule.disabled || unsayable;
     patch.flag(unsayable || old.is_none_or(|old| old.disabled != rule.disabled), "disabled", disabled);
     patch.text(
