@@ -221,6 +221,8 @@ gateway = "BOTH"
 disable_reply_to = true
 port_forward = 1000001
 schedule = "office"
+expires = "2026-11-26T13:00:00Z"
+paused_until = "2026-11-26T12:00:00Z"
 log = true
 disabled = true
 description = "d"
@@ -325,7 +327,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "df3048bf2c72ea4b2f13bd49ab5981b5b143f12a2c120d1eb7045b91508fef2e"
+        "748faa8e5642ebf14eeedc8c5230686453ace632d4a660373a8362a7047e7992"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -36,9 +36,9 @@ enum Words {
 }
 
 /// A draft, or that there is none any more.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Drafted {
-    /// The edition that it was made of.
+    /// The edition that it was made of; empty when nobody knows any more.
     pub edition: String,
     pub text: Option<String>,
     pub author: Author,
@@ -49,7 +49,23 @@ pub(super) struct Drafted {
 #[serde(rename_all = "kebab-case")]
 enum Answer {
     Done,
-    All { sessions: Vec<Shared>, certificate: Option<Certificate> },
+    All(Box<Known>),
+}
+
+/// What the pages of a node know.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Known {
+    sessions: Vec<Shared>,
+    pub certificate: Option<Certificate>,
+    /// Absent from a node of the release before, and when it cannot be read.
+    #[serde(default)]
+    pub draft: Option<Drafted>,
+}
+
+/// What a node says of its own pages when it is asked for everything.
+pub(super) struct Own {
+    pub certificate: Option<Certificate>,
+    pub draft: Option<Drafted>,
 }
 
 /// Speaks with the pages of the peer.
@@ -87,25 +103,25 @@ impl Share {
         tokio::task::spawn_blocking(move || tell(words));
     }
 
-    /// Takes over what the peer knows; gives its certificate.
-    pub fn catch_up(&self, sessions: &Mutex<Sessions>) -> Option<Certificate> {
+    /// Takes over who is logged in at the peer; gives what else it knows.
+    pub fn catch_up(&self, sessions: &Mutex<Sessions>) -> Option<Known> {
         let answer = (self.tell)(serde_json::to_string(&Words::All).ok()?)?;
         match serde_json::from_str(&answer).ok()? {
-            Answer::All { sessions: known, certificate } => {
+            Answer::All(known) => {
                 let now = clock::now();
                 let mut sessions = lock(sessions);
-                known.iter().for_each(|session| sessions.adopt(now, session));
-                certificate
+                known.sessions.iter().for_each(|session| sessions.adopt(now, session));
+                Some(*known)
             }
             Answer::Done => None,
         }
     }
 }
 
-/// Answers the peer's pages. `certificate` reads this node's own.
+/// Answers the peer's pages. `own` reads what this node has.
 pub(super) fn answer(
     sessions: &Mutex<Sessions>,
-    certificate: impl Fn() -> Option<Certificate>,
+    own: impl Fn() -> Own,
     follow: impl Fn(Drafted),
     words: &str,
 ) -> Option<String> {
@@ -123,7 +139,10 @@ pub(super) fn answer(
             follow(drafted);
             Answer::Done
         }
-        Words::All => Answer::All { sessions: lock(sessions).share(now), certificate: certificate() },
+        Words::All => {
+            let Own { certificate, draft } = own();
+            Answer::All(Box::new(Known { sessions: lock(sessions).share(now), certificate, draft }))
+        }
     };
     serde_json::to_string(&answer).ok()
 }
@@ -138,13 +157,17 @@ mod tests {
         Account { name: "ada".into(), role: UserRole::Administrator, stamp: [7; 32] }
     }
 
+    fn nothing() -> Own {
+        Own { certificate: None, draft: None }
+    }
+
     #[test]
     fn the_peer_knows_who_is_logged_in_and_out() {
         let (ours, theirs) =
             (Arc::new(Mutex::new(Sessions::default())), Arc::new(Mutex::new(Sessions::default())));
         let cookie = lock(&ours).open(clock::now(), [[1; 32], [2; 32]], &account());
         let peer = Arc::clone(&ours);
-        let share = Share::new(move |words| answer(&peer, || None, drop, &words));
+        let share = Share::new(move |words| answer(&peer, nothing, drop, &words));
         share.catch_up(&theirs);
         let found = lock(&theirs).find(clock::now(), &cookie).cloned().unwrap();
         assert_eq!((found.name.as_str(), found.stamp), ("ada", [7; 32]));
@@ -154,8 +177,8 @@ mod tests {
         share.catch_up(&theirs);
         assert!(lock(&theirs).find(clock::now(), &cookie).is_none());
         let said = serde_json::to_string(&Words::Close(Sessions::key_of(&cookie))).unwrap();
-        assert!(answer(&ours, || None, drop, &said).is_some());
+        assert!(answer(&ours, nothing, drop, &said).is_some());
         assert!(lock(&ours).find(clock::now(), &cookie).is_none());
-        assert!(answer(&ours, || None, drop, "nonsense").is_none());
+        assert!(answer(&ours, nothing, drop, "nonsense").is_none());
     }
 }

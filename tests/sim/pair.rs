@@ -286,6 +286,7 @@ impl Pair {
     /// Notes what was acknowledged, and who takes over: that node must have all that it has acknowledged.
     fn keep_ledger(&mut self) {
         let now = self.world.now;
+        self.ledger.rules_change = self.world.has_other_rules();
         for node in 0..2 {
             let Some(crew) = &mut self.world.routers[node].crew else { continue };
             for deed in std::mem::take(&mut crew.deeds) {
@@ -513,7 +514,6 @@ impl Pair {
         let router = &mut self.world.routers[node];
         if let Change::Document(compiled) = &change {
             router.compiled = Arc::clone(compiled);
-            self.ledger.rules_change = true;
         }
         router.crew.as_mut().unwrap().change(change);
         self.rewire();

@@ -231,6 +231,11 @@ impl World {
         self.soon(2_000_000, Event::Apply { router, index });
     }
 
+    /// Another configuration has come into force somewhere.
+    pub fn has_other_rules(&self) -> bool {
+        !self.configurations.is_empty()
+    }
+
     fn schedule(&mut self, at: Instant, event: Event) {
         self.sequence += 1;
         self.events.push(Reverse((at, self.sequence, event)));

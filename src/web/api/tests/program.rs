@@ -18,7 +18,7 @@ use crate::io::office::Office;
 use crate::io::request::{FlowFilter, Request, Response, Status};
 use crate::io::token_store::{self, TokenStore};
 use crate::node::snapshot::{DropRow, FlowRow};
-use crate::node::{self, Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts, Shard};
+use crate::node::{self, Command, Compiled, Offload, Outbox, PairSnapshot, Reply, RuleCounts, Shard};
 use crate::types::{Instant, Seed, WallTime};
 use crate::web::auth::Password;
 use crate::web::handle::Handle;
@@ -217,7 +217,15 @@ fn site(
         reply(asked.lock().unwrap().clone());
         true
     };
-    let handle = Handle::new(|_: Command| false, ask_pair, move || looked_at.load_full());
+    let compiled = in_force.load_full();
+    let out = Outbox::new(compiled.offloads.len());
+    let shard = Mutex::new((Shard::new(compiled, Seed([1, 2]), Instant::ZERO), out));
+    let ask = move |command: Command| {
+        let (shard, out) = &mut *shard.lock().unwrap();
+        shard.handle_command(Instant::ZERO, command, out);
+        true
+    };
+    let handle = Handle::new(ask, ask_pair, move || looked_at.load_full());
     let configured = Arc::clone(office);
     let editor = Steward::new(handle.clone(), Box::new(move |request| configured.answer(request)), None);
     let (office, in_force, tokens, pair) =
@@ -278,11 +286,13 @@ fn answer(
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
         }
         Request::Pair | Request::Role(_) | Request::Resync => pair(),
+        Request::Log { .. } => Response::Log(Vec::new()),
+        Request::Services | Request::Inquire(_) | Request::Power(_) => {
+            Response::Failed("not available here".into())
+        }
         Request::Pages(_)
         | Request::Reload
-        | Request::Log { .. }
         | Request::ExplainLog { .. }
-        | Request::Services
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)
