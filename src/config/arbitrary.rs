@@ -436,12 +436,15 @@ fn logging() -> impl Strategy<Value = Logging> {
         .prop_map(|(host, port)| Service { host: host.to_string(), port });
     let facility = prop_oneof![Just(Facility::Kern), Just(Facility::Local0), Just(Facility::Local7)];
     let severity = prop_oneof![Just(Severity::Emerg), Just(Severity::Info), Just(Severity::Debug)];
-    (list(server), facility, severity, any::<bool>(), any::<(u32, u8)>()).prop_map(
-        |(servers, facility, severity, default_block, (file_size, file_count))| Logging {
+    (list(server), facility, severity, any::<[bool; 4]>(), any::<(u32, u8)>()).prop_map(
+        |(servers, facility, severity, flags, (file_size, file_count))| Logging {
             servers,
             facility,
             severity,
-            default_block,
+            default_block: flags[0],
+            default_pass: flags[1],
+            bogons: flags[2],
+            private: flags[3],
             file_size,
             file_count,
         },

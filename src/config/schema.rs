@@ -139,6 +139,9 @@ static LOGGING: &[Field] = &[
     optional("facility", Value(is::<Facility>), "a facility of syslog in quotes, as in \"local0\""),
     optional("severity", Value(is::<Severity>), "a severity of syslog in quotes, as in \"info\""),
     optional("default_block", FLAG, "true or false"),
+    optional("default_pass", FLAG, "true or false"),
+    optional("bogons", FLAG, "true or false"),
+    optional("private", FLAG, "true or false"),
     optional("file_size", Value(is::<u32>), "a number of bytes"),
     optional("file_count", Value(is::<u8>), "a number of files"),
 ];
