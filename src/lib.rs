@@ -29,6 +29,7 @@
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the pages: pfSense's menu and words, users and sessions, forms as tables of fields; the JSON API for programs with a token |
 //! | [`lab`] | the network of the story in namespaces on one machine, and drills for the pair in it |
+//! | [`appliance`] | Koi as the only program of a machine: the first process, the console, updates of the image |
 //! | [`cli`] | the commands |
 //!
 //! `tests/structure.rs` holds the code to this order.
@@ -89,6 +90,7 @@
 //! batches. Decisions that rules want logged go into a ring (`node/journal.rs`), and from there, by `io::errands`, to a
 //! file and to servers of syslog.
 
+pub mod appliance;
 pub mod carp;
 pub mod cli;
 pub mod cluster;

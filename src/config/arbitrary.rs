@@ -348,8 +348,9 @@ fn interface() -> impl Strategy<Value = Interface> {
 
 fn node() -> impl Strategy<Value = Node> {
     let driver = prop_oneof![Just(Driver::Offload), Just(Driver::Plain)];
-    let port = (name(), option::of(name()), option::of(name()), option::of(name()), driver)
-        .prop_map(|(name, tap, macvtap, netns, driver)| Port { name, tap, macvtap, netns, driver });
+    let nic = option::of(any::<[u8; 6]>().prop_map(MacAddr));
+    let port = (name(), option::of(name()), option::of(name()), nic, option::of(name()), driver)
+        .prop_map(|(name, tap, macvtap, nic, netns, driver)| Port { name, tap, macvtap, nic, netns, driver });
     let interface = (name(), option::of(any::<[u8; 6]>().prop_map(MacAddr)), list(prefix()))
         .prop_map(|(name, mac, addresses)| NodeInterface { name, mac, addresses });
     let key = option::of(any::<[u8; 32]>().prop_map(PublicKey));

@@ -196,6 +196,7 @@ static PORT: &[Field] = &[
     required("name", TEXT, "a name in quotes that interfaces refer to"),
     optional("tap", TEXT, "the name of a TAP device in quotes, as in \"koi-wan\""),
     optional("macvtap", TEXT, "the path of a macvtap in quotes, as in \"/dev/tap7\""),
+    optional("nic", Value(is::<MacAddr>), "the MAC address of a network card in quotes"),
     optional("netns", TEXT, "the name of a network namespace in quotes"),
     optional("driver", Value(is::<Driver>), "\"offload\" or \"plain\""),
 ];

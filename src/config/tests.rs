@@ -103,6 +103,7 @@ loopback = "[::1]:8080"
 name = "one"
 tap = "koi0"
 macvtap = "/dev/tap7"
+nic = "52:54:00:12:34:56"
 netns = "ns"
 driver = "plain"
 [[node.interface]]
@@ -327,7 +328,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "748faa8e5642ebf14eeedc8c5230686453ace632d4a660373a8362a7047e7992"
+        "ee404a4ecabafd4b4610f5a7ce2d6e3a786610e6b22786da50d2ba7aaa02f80e"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

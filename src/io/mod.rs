@@ -7,7 +7,7 @@
 
 mod adaptive;
 mod almanac;
-mod archive;
+pub mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
@@ -31,6 +31,7 @@ mod errands;
 pub mod files;
 pub mod flow_filter;
 pub mod forward;
+pub mod guestinfo;
 mod handle;
 mod helm_link;
 mod helm_thread;
@@ -42,12 +43,15 @@ mod host_tests;
 pub mod host_thread;
 pub mod inquiry;
 pub mod keys;
+mod link_request;
 pub mod links;
 mod lists;
 pub mod log;
 mod log_file;
+pub mod machine;
 pub mod netlink;
 pub mod netns;
+pub mod nic;
 #[cfg(test)]
 pub mod office;
 mod orders;

@@ -96,7 +96,7 @@ impl Shard {
             let id = PortId(index as u8);
             let mut row = PortRow {
                 name: port.name.clone(),
-                device: port.tap.clone().or_else(|| port.macvtap.clone()).unwrap_or_default(),
+                device: port.device(),
                 driver: match port.driver {
                     Driver::Offload => "offload".into(),
                     Driver::Plain => "plain".into(),

@@ -61,6 +61,8 @@ fn port_names_and_devices_and_drivers_are_shown_and_given_to_whoever_opens_them(
     );
     assert_eq!(ports(&[("tap = \"koi-wan\"", "tap = \"tap7\"")])[0].device, "tap7");
     assert_eq!(ports(&[("tap = \"koi-wan\"", "macvtap = \"/dev/tap7\"")])[0].device, "/dev/tap7");
+    let nic = &[("tap = \"koi-wan\"", "nic = \"52:54:00:12:34:56\"")];
+    assert_eq!(ports(nic)[0].device, "52:54:00:12:34:56");
     let plain = &[("tap = \"koi-wan\"", "tap = \"koi-wan\"\ndriver = \"plain\"\nnetns = \"elsewhere\"")];
     assert_eq!(ports(plain)[0].driver, "plain");
     let valid = config::load(&document(plain)).unwrap();
