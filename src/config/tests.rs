@@ -44,6 +44,14 @@ disable_reply_to = true
 [system.rfc]
 ipv6_options = true
 refusals = true
+[system.notification]
+url = "https://192.0.2.9:8443/hook"
+secret = "correct horse"
+authority = """
+-----BEGIN CERTIFICATE-----
+MA==
+-----END CERTIFICATE-----
+"""
 [system.logging]
 servers = ["192.0.2.9:5514"]
 facility = "local7"
