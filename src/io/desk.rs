@@ -13,6 +13,7 @@ use super::clock;
 use super::colleague::Colleague;
 use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
+use super::crier::Known;
 use super::engine::port_names;
 use super::errands::{Errands, date_ms};
 use super::handle::{Arrangement, Handle, Order, Placement};
@@ -70,6 +71,7 @@ pub struct Desk {
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
     errands: Errands,
+    notices: Known,
     colleague: Colleague,
     /// Who answers the peer's pages.
     pages: Mutex<Option<Arc<PagesAnswer>>>,
@@ -106,6 +108,7 @@ impl Desk {
             pair,
             pages: Mutex::default(),
             errands,
+            notices: Known::default(),
             trial_is_over: AtomicBool::new(false),
         }
     }
@@ -113,6 +116,16 @@ impl Desk {
     /// The tokens of programs.
     pub fn token_store(&self) -> Arc<TokenStore> {
         Arc::clone(&self.tokens)
+    }
+
+    /// What whoever tells of it knows of notices.
+    pub fn notices(&self) -> Known {
+        Arc::clone(&self.notices)
+    }
+
+    /// What the document bounds, when the forward thread answers.
+    pub fn glance(&self) -> Option<Snapshot> {
+        self.ask(Command::Glance).ok()
     }
 
     /// Name of this node.
@@ -219,7 +232,8 @@ impl Desk {
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
             Request::Services => {
-                let row = self.errands.row(&self.compiled().config);
+                let mut row = self.errands.row(&self.compiled().config);
+                row.notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 Ok(Response::Services(Box::new(row)))
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),

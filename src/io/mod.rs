@@ -11,6 +11,7 @@ mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
+pub mod both;
 pub mod capture;
 mod channel;
 pub mod child;
@@ -22,8 +23,12 @@ pub mod control_client;
 mod council;
 mod courier_link;
 mod courier_thread;
+mod crier;
+#[cfg(test)]
+mod crier_tests;
 mod desk;
 mod devices;
+pub mod drill;
 pub mod echo_socket;
 pub mod engine;
 pub mod entropy;
@@ -44,6 +49,7 @@ pub mod links;
 mod lists;
 pub mod log;
 mod log_file;
+pub mod log_ring;
 pub mod netlink;
 pub mod netns;
 #[cfg(test)]
