@@ -6,8 +6,10 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::conntrack::{Cursor, Filter};
-use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
-use crate::node::{Command, Compiled, PairSnapshot, Reply};
+use crate::node::snapshot::{DropRow, FlowRow, Snapshot, TalkRow};
+use crate::node::{Command, Compiled, PairSnapshot, Reply, RuleCounts};
+use crate::rules::Record;
+use crate::types::Instant;
 
 /// Flows on a page.
 pub const PAGE: usize = 100;
@@ -68,6 +70,36 @@ impl Handle {
         receiver.await.ok()
     }
 
+    /// The same without what may be long; it costs the router so little that it can be asked once a second.
+    pub async fn glance(&self) -> Option<Snapshot> {
+        self.get(Command::Glance).await
+    }
+
+    /// What was counted by rule.
+    pub async fn rules(&self) -> Option<RuleCounts> {
+        self.get(Command::Rules).await
+    }
+
+    /// Records of the firewall log with a higher number than `after`, newest first, and the present time.
+    pub async fn log(&self, after: u64, limit: usize) -> Option<(Vec<Record>, Instant)> {
+        self.get(|reply| Command::Log { after, limit, reply }).await
+    }
+
+    /// What each of at most `most` flows has carried, and whether there are more.
+    pub async fn talk(&self, most: usize) -> Option<(Vec<TalkRow>, bool)> {
+        let (mut rows, mut cursor) = (Vec::new(), None);
+        for _ in 0..most.div_ceil(ROUND) {
+            let (found, next): (Vec<TalkRow>, _) =
+                self.get(|reply| Command::Talkers { cursor, limit: ROUND, reply }).await?;
+            rows.extend(found);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Some((rows, cursor.is_some()))
+    }
+
     /// A page of [`PAGE`] flows, the first being page 1, and whether there are more.
     pub async fn flows(&self, page: usize) -> Option<(Vec<FlowRow>, bool)> {
         let wanted = page * PAGE;
@@ -97,6 +129,13 @@ impl Handle {
     pub async fn drops(&self) -> Option<Vec<DropRow>> {
         let (sender, receiver) = oneshot::channel();
         self.say(Command::Drops(Box::new(move |rows| drop(sender.send(rows)))))?;
+        receiver.await.ok()
+    }
+
+    /// Asks the forward thread; `None` when too many ask.
+    async fn get<T: Send + 'static>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Option<T> {
+        let (sender, receiver) = oneshot::channel();
+        self.say(command(Box::new(move |answer| drop(sender.send(answer)))))?;
         receiver.await.ok()
     }
 

@@ -19,7 +19,10 @@ use super::menu::Link;
 use super::message::html;
 use super::references;
 use super::site::Site;
+use super::status::filters;
 use super::visitor::{Posted, Visitor};
+use crate::node::Tally;
+use crate::types::RuleId;
 
 /// Lines on a page.
 const PAGE: usize = 100;
@@ -55,6 +58,36 @@ struct List {
     problems: Vec<String>,
     /// How often others refer to an entry, where they can.
     used: Option<HashMap<String, usize>>,
+    /// What was counted of an entry, where that is.
+    counts: Option<HashMap<String, Counted>>,
+}
+
+/// What was counted of a rule.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    evaluations: u64,
+    packets: u64,
+    states: u64,
+    /// Seconds since it was last met.
+    last: Option<u64>,
+}
+
+/// By the numbers of rules.
+async fn counted(site: &Site) -> Option<HashMap<String, Counted>> {
+    let counts = site.handle.rules().await?;
+    let totals: HashMap<_, _> = counts.totals.iter().copied().collect();
+    let row = |(id, tally): &(RuleId, Tally)| {
+        let Tally { evaluations, blocked, blocked_bytes: _, last } = *tally;
+        let flows = totals.get(id).copied().unwrap_or_default();
+        let counted = Counted {
+            evaluations,
+            packets: flows.packets + blocked,
+            states: flows.states,
+            last: last.map(|last| counts.now.since(last).as_secs()),
+        };
+        (id.0.to_string(), counted)
+    };
+    Some(counts.tallies.iter().map(row).collect())
 }
 
 /// `GET slug`
@@ -93,7 +126,8 @@ impl List {
         let lines = part.map(|(index, entry)| collection.line(*index, entry)).collect();
         let may_change = site.is_editable() && visitor.may(collection.change);
         let used = collection.noun.map(|noun| references::counts(&tree, noun));
-        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems, used }
+        let counts = if collection.list == "rule" { counted(site).await } else { None };
+        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems, used, counts }
     }
 
     /// Where an entry is used, in words.
@@ -105,9 +139,16 @@ impl List {
         }
     }
 
+    /// What was counted of a rule; one that is not in force yet has none.
+    fn count_of(&self, key: &str) -> Option<Counted> {
+        self.counts.as_ref()?.get(key).copied()
+    }
+
     /// Columns that the words of an automatic line take.
     fn wide(&self) -> usize {
-        self.collection.columns.len().saturating_sub(1) + usize::from(self.used.is_some())
+        self.collection.columns.len().saturating_sub(1)
+            + usize::from(self.used.is_some())
+            + usize::from(self.counts.is_some())
     }
 
     /// All columns.

@@ -11,10 +11,12 @@ use super::account::Account;
 use super::audit::{Audit, Deed};
 use super::auth::Password;
 use super::edit::{Draft, Editor, Rejected};
+use super::events::Events;
 use super::handle::Handle;
 use super::hash::hash_anew;
 use super::import::Waiting;
 use super::pairing::Offer;
+use super::preferences::Preferences;
 use super::session::Sessions;
 use super::share::Share;
 use super::throttle::{Throttle, network};
@@ -23,6 +25,7 @@ use crate::config::life::Author;
 use crate::config::model::Zone;
 use crate::config::{Config, Valid};
 use crate::io::clock;
+use crate::io::drill::Report;
 use crate::io::engine::PairSeat;
 use crate::io::request::{Request, Response};
 use crate::io::token_store::TokenStore;
@@ -36,7 +39,7 @@ const ASKERS: usize = 2;
 const NAME: usize = 64;
 
 /// Asks the desk what the control socket can be asked, and waits.
-type Desk = dyn Fn(Request) -> Response + Send + Sync;
+pub(super) type Desk = dyn Fn(Request) -> Response + Send + Sync;
 
 /// What the handlers need.
 #[derive(Clone)]
@@ -73,6 +76,12 @@ pub struct Site {
     askers: Arc<Semaphore>,
     /// The tokens of programs.
     pub(super) tokens: Option<Arc<TokenStore>>,
+    /// A drill that runs, or the last one.
+    pub(super) drill: Arc<Mutex<Option<Report>>>,
+    /// How users want their pages.
+    pub(super) preferences: Arc<Preferences>,
+    /// What moves on pages.
+    pub(super) events: Arc<Events>,
     /// Who shows tokens that are none.
     pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
@@ -117,6 +126,9 @@ impl Site {
             state: PathBuf::from("."),
             askers: Arc::new(Semaphore::new(ASKERS)),
             tokens: None,
+            drill: Arc::default(),
+            preferences: Arc::default(),
+            events: Arc::default(),
             strangers: Arc::default(),
         }
     }
@@ -151,6 +163,11 @@ impl Site {
     pub(super) fn node_name(&self) -> String {
         let in_force = self.handle.in_force();
         in_force.config.node_part(in_force.node).name.clone()
+    }
+
+    /// Who answers what the control socket can be asked.
+    pub(super) fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.clone()
     }
 
     /// For whoever edits later on.

@@ -12,7 +12,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::auth::Password;
 use super::certificate::{Certificate, InUse, Subject, chosen};
+use super::drills;
+use super::events;
 use super::handle::Handle;
+use super::preferences::Preferences;
 use super::serve;
 use super::share::{self, Share};
 use super::site::Site;
@@ -32,6 +35,8 @@ const CERTIFICATE: &str = "web-cert.pem";
 const KEY: &str = "web-key.pem";
 /// For which name and addresses the certificate was made, and until when.
 const NOTE: &str = "web-cert.note";
+/// How users want their pages.
+const PREFERENCES: &str = "web-preferences.json";
 /// Threads for what takes long.
 const BLOCKING: usize = 4;
 /// How often the certificate is looked at.
@@ -75,7 +80,19 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
             tracing::info!(?rejected, "the draft of the peer's pages is not taken over");
         }
     };
-    listen(Arc::new(move |words: &str| share::answer(&sessions, || stored().ok().flatten(), &follow, words)));
+    site.preferences = Arc::new(Preferences::open(PREFERENCES.into()));
+    let (preferences, drill, state) =
+        (Arc::clone(&site.preferences), Arc::clone(&site.drill), site.state.clone());
+    listen(Arc::new(move |words: &str| {
+        let answering = share::Answering {
+            sessions: &sessions,
+            preferences: &preferences,
+            certificate: &|| stored().ok().flatten(),
+            follow: &follow,
+            drilled: &|report| drills::hear(&drill, &state, report),
+        };
+        share::answer(&answering, words)
+    }));
     let subject = Subject::of(&config);
     let certificate = InUse::new(present(&config, &subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);
@@ -87,6 +104,7 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         runtime.block_on(async move {
             tokio::spawn(renew(site.handle.clone(), certificate));
             tokio::spawn(agree(site.clone()));
+            tokio::spawn(events::run(site.clone()));
             if let Some(listener) = loopback {
                 let site = site.clone();
                 let serving = async move {
@@ -142,8 +160,9 @@ async fn agree(site: Site) {
         let Some(pair) = site.handle.pair().await.filter(|pair| pair.paired) else { continue };
         let Some(share) = site.share.clone() else { continue };
         let (sessions, subject) = (Arc::clone(&site.sessions), Subject::of(&site.config()));
+        let preferences = Arc::clone(&site.preferences);
         let asking = move || {
-            let theirs = share.catch_up(&sessions)?;
+            let theirs = share.catch_up(&sessions, &preferences)?;
             let ours = stored().ok().flatten();
             let same = ours.is_some_and(|ours| ours.certificate == theirs.certificate);
             let good = theirs.serves(&subject, clock::wall_seconds()) && theirs.certified_key().is_ok();

@@ -5,6 +5,7 @@ mod certificates;
 mod comfort;
 mod editing;
 mod html;
+mod living;
 mod logins;
 mod rights;
 mod router;

@@ -17,6 +17,8 @@ mod entries;
 mod flows;
 mod force;
 mod history;
+mod living;
+mod metrics;
 mod openapi;
 mod pair;
 mod problem;
@@ -34,6 +36,7 @@ mod transfer;
 mod users;
 
 pub(super) use door::router;
+pub(super) use metrics::router as metrics;
 
 use route::Route;
 
@@ -55,6 +58,7 @@ fn routes() -> Vec<Route> {
         ("state", state::routes()),
         ("flows", flows::routes()),
         ("pair", pair::routes()),
+        ("living", living::routes()),
     ];
     rooms.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.under(tag))).collect()
 }

@@ -34,5 +34,10 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
 ];
 
 /// Pages with one form.
-pub(super) static SETTINGS: &[&Settings] =
-    &[&system::GENERAL, &system::ADVANCED, &system::HIGH_AVAILABILITY, &nat::OUTBOUND_MODE];
+pub(super) static SETTINGS: &[&Settings] = &[
+    &system::GENERAL,
+    &system::ADVANCED,
+    &system::NOTIFICATIONS,
+    &system::HIGH_AVAILABILITY,
+    &nat::OUTBOUND_MODE,
+];

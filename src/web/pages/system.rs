@@ -23,6 +23,37 @@ static GENERAL_FIELDS: &[Field] = &[field(
     "Name of the firewall, on its pages and in its certificate. Letters, digits and hyphens, in parts joined by dots.",
 )];
 
+pub(super) static NOTIFICATIONS: Settings = Settings {
+    title: "Notifications",
+    about: "What nobody may overlook, told at once: redundancy lost and regained, takeovers, gateways down and up. Servers of the firewall log hear of it, too.",
+    slug: "/system/notifications",
+    change: Right::Administer,
+    sections: &[("Webhook", "system.notification", NOTIFICATION_FIELDS)],
+    beside: &[],
+    without: None,
+};
+
+static NOTIFICATION_FIELDS: &[Field] = &[
+    field(
+        "url",
+        "URL",
+        TEXT,
+        "Where each notice is posted as JSON, as in https://example.org/hook; nobody is told without one.",
+    ),
+    field(
+        "secret",
+        "Secret",
+        Kind::Secret,
+        "Signs each notice: X-Koi-Signature is the HMAC-SHA256 of the body.",
+    ),
+    field(
+        "authority",
+        "Authority",
+        Kind::Block,
+        "A certificate in PEM form that vouches for the receiver, when browsers do not know it.",
+    ),
+];
+
 pub(super) static ADVANCED: Settings = Settings {
     title: "Advanced",
     about: "",

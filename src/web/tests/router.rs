@@ -179,14 +179,16 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Snapshot(reply) => {
                 reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
             }
+            Command::Glance(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
+            Command::Talkers { reply, .. } => reply((Vec::new(), None)),
+            Command::Log { reply, .. } => reply((Vec::new(), Instant::from_secs(1000))),
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
             Command::Apply(..)
             | Command::Renew(..)
             | Command::Kill { .. }
-            | Command::Log { .. }
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)

@@ -18,7 +18,9 @@ use crate::io::office::Office;
 use crate::io::request::{FlowFilter, Request, Response, Status};
 use crate::io::token_store::{self, TokenStore};
 use crate::node::snapshot::{DropRow, FlowRow};
-use crate::node::{self, Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts, Shard};
+use crate::node::{self, Command, Compiled, Offload, Outbox, PairSnapshot, Reply, RuleCounts, Shard};
+use crate::services::Services;
+use crate::services::log::LogRow;
 use crate::types::{Instant, Seed, WallTime};
 use crate::web::auth::Password;
 use crate::web::handle::Handle;
@@ -161,8 +163,17 @@ impl Program {
         )
     }
 
+    /// Looks at what does not belong to the API's own addresses.
+    pub fn ask_at(&self, path: &str) -> Answer {
+        self.speak("GET", path, "", None)
+    }
+
     pub fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
-        let mut head = format!("{method} /api/v1{path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address);
+        self.speak(method, &format!("/api/v1{path}"), headers, body)
+    }
+
+    fn speak(&self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address);
         if !self.token.is_empty() {
             head.push_str(&format!("Authorization: Bearer {}\r\n", self.token));
         }
@@ -217,7 +228,12 @@ fn site(
         reply(asked.lock().unwrap().clone());
         true
     };
-    let handle = Handle::new(|_: Command| false, ask_pair, move || looked_at.load_full());
+    let shard = Mutex::new(Shard::new(in_force.load_full(), Seed([1, 2]), Instant::ZERO));
+    let ask = move |command: Command| {
+        shard.lock().unwrap().handle_command(Instant::from_secs(1), command, &mut Outbox::default());
+        true
+    };
+    let handle = Handle::new(ask, ask_pair, move || looked_at.load_full());
     let configured = Arc::clone(office);
     let editor = Steward::new(handle.clone(), Box::new(move |request| configured.answer(request)), None);
     let (office, in_force, tokens, pair) =
@@ -278,11 +294,15 @@ fn answer(
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
         }
         Request::Pair | Request::Role(_) | Request::Resync => pair(),
+        Request::Log { .. } => Response::Log(vec![LogRow::default()]),
+        Request::Services => {
+            let services = Services::new(&compiled.config, Seed([1, 2]), Instant::ZERO, WallTime::default());
+            let row = services.row(Instant::ZERO, WallTime::default(), false, |_| String::new());
+            Response::Services(Box::new(row))
+        }
         Request::Pages(_)
         | Request::Reload
-        | Request::Log { .. }
         | Request::ExplainLog { .. }
-        | Request::Services
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)

@@ -1,0 +1,73 @@
+//! Drills that pages begin: one at a time, in a thread of its own, told to the other node's pages, whose browser perhaps is
+//! the same.
+
+use std::net::IpAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::site::{Site, lock};
+use crate::io::both::{Both, answered};
+use crate::io::drill::{self, Plan, Report};
+use crate::io::request::Request;
+
+/// Times that the role may move in one drill.
+pub(super) const MOST: u8 = 10;
+/// A drill that has not been heard of for so long is over, whatever became of it: the milliseconds of the longest round.
+const LONGEST_MS: u64 = 10 * 60_000;
+
+/// Begins a drill.
+///
+/// # Errors
+/// When one runs already, or there can be none.
+pub(super) fn start(site: &Site, count: u8, probe: Option<IpAddr>) -> Result<(), String> {
+    let Some(desk) = site.desk() else { return Err("Nobody answers that here.".into()) };
+    {
+        let mut running = lock(&site.drill);
+        let now = crate::io::clock::calendar_ms();
+        let runs = |report: &Report| report.runs && now.saturating_sub(report.at_ms) < LONGEST_MS;
+        if running.as_ref().is_some_and(runs) {
+            return Err("A drill runs already.".into());
+        }
+        *running = Some(Report { runs: true, at_ms: now, ..Report::default() });
+    }
+    let (seen, share) = (Arc::clone(&site.drill), site.share.clone());
+    let (node, state) = (site.node_name(), site.state.clone());
+    let run = move || {
+        let ask = |request: &Request| answered(desk(request.clone()));
+        let tell = |report: &Report| {
+            *lock(&seen) = Some(report.clone());
+            if let Some(share) = &share {
+                share.drilled(report);
+            }
+        };
+        drill::run(&Both::new(&ask), Plan { crash: false, count, probe }, &node, &state, tell);
+    };
+    let begun = std::thread::Builder::new().name("drill".into()).spawn(run);
+    begun.map(drop).map_err(|error| {
+        *lock(&site.drill) = None;
+        format!("There can be no drill now: {error}.")
+    })
+}
+
+/// The reports that are known here, the newest first, with that of a drill that runs.
+pub(super) async fn known(site: &Site) -> Vec<Report> {
+    let state = site.state.clone();
+    let mut reports = tokio::task::spawn_blocking(move || drill::reports(&state)).await.unwrap_or_default();
+    reports.reverse();
+    reports
+}
+
+/// What the peer's pages tell of a drill of theirs.
+pub(super) fn hear(drill: &std::sync::Mutex<Option<Report>>, state: &Path, report: Report) {
+    if !report.runs
+        && let Err(error) = drill::keep(state, &report)
+    {
+        tracing::warn!(%error, "the report of the peer's drill cannot be kept");
+    }
+    *lock(drill) = Some(report);
+}
+
+/// How a report is called in an address.
+pub(super) fn key_of(report: &Report) -> String {
+    format!("{}-{}", report.node, report.at_ms)
+}
