@@ -288,7 +288,7 @@
         cursor: { show: false },
         scales: { y: { range: (_, __, most) => [0, Math.max(1, most ?? 1)] } },
         axes: [axis, { ...axis, size: 76, values: (_, ticks) => ticks.map((value) => kind.value(value)) }],
-        series: [{}, ...kind.lines.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5, spanGaps: false }))],
+        series: [{}, ...kind.lines.map(([label, name]) => ({ label, stroke: colour(name), width: 1.5, spanGaps: false, points: { show: false } }))],
       }, columns(), place);
       document.addEventListener('koi:sample', () => plot.setData(columns()));
       window.addEventListener('resize', () => plot.setSize(size()));

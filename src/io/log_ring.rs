@@ -17,7 +17,7 @@ use super::clock;
 /// Lines that are kept.
 const LINES: usize = 2000;
 /// Bytes of the longest line.
-const LINE: usize = 1024;
+const LINE: usize = 512;
 
 /// A line.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]

@@ -9,7 +9,7 @@ use super::drills::{self, key_of};
 use super::frame::Frame;
 use super::message::{Message, html};
 use super::pages::BESIDE_PAIR;
-use super::site::{Site, lock};
+use super::site::Site;
 use super::status::filters;
 use super::visitor::{Posted, Visitor};
 use crate::cluster::role;
@@ -49,7 +49,7 @@ impl Page {
             moving: fragment(pair.as_ref()).unwrap_or_default(),
             pair,
             drills: drills::known(site).await,
-            running: lock(&site.drill).clone().filter(|report| report.runs),
+            running: drills::running(site),
             problems,
         }
     }

@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use super::site::{Site, lock};
 use crate::io::both::{Both, answered};
+use crate::io::clock;
 use crate::io::drill::{self, Plan, Report};
 use crate::io::request::Request;
 
 /// Times that the role may move in one drill.
 pub(super) const MOST: u8 = 10;
-/// A drill that has not been heard of for so long is over, whatever became of it: the milliseconds of the longest round.
+/// A drill that was begun so long ago is over, whatever became of it.
 const LONGEST_MS: u64 = 10 * 60_000;
 
 /// Begins a drill.
@@ -22,13 +23,11 @@ const LONGEST_MS: u64 = 10 * 60_000;
 pub(super) fn start(site: &Site, count: u8, probe: Option<IpAddr>) -> Result<(), String> {
     let Some(desk) = site.desk() else { return Err("Nobody answers that here.".into()) };
     {
-        let mut running = lock(&site.drill);
-        let now = crate::io::clock::calendar_ms();
-        let runs = |report: &Report| report.runs && now.saturating_sub(report.at_ms) < LONGEST_MS;
-        if running.as_ref().is_some_and(runs) {
+        let (now, mut present) = (clock::calendar_ms(), lock(&site.drill));
+        if present.as_ref().is_some_and(|report| runs(report, now)) {
             return Err("A drill runs already.".into());
         }
-        *running = Some(Report { runs: true, at_ms: now, ..Report::default() });
+        *present = Some(Report { runs: true, at_ms: now, ..Report::default() });
     }
     let (seen, share) = (Arc::clone(&site.drill), site.share.clone());
     let (node, state) = (site.node_name(), site.state.clone());
@@ -49,7 +48,17 @@ pub(super) fn start(site: &Site, count: u8, probe: Option<IpAddr>) -> Result<(),
     })
 }
 
-/// The reports that are known here, the newest first, with that of a drill that runs.
+/// The drill that runs. One of a node that has died meanwhile does not.
+pub(super) fn running(site: &Site) -> Option<Report> {
+    let now = clock::calendar_ms();
+    lock(&site.drill).clone().filter(|report| runs(report, now))
+}
+
+fn runs(report: &Report, now: u64) -> bool {
+    report.runs && now.saturating_sub(report.at_ms) < LONGEST_MS
+}
+
+/// The reports that are known here, the newest first.
 pub(super) async fn known(site: &Site) -> Vec<Report> {
     let state = site.state.clone();
     let mut reports = tokio::task::spawn_blocking(move || drill::reports(&state)).await.unwrap_or_default();

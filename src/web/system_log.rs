@@ -15,7 +15,7 @@ use crate::io::log_ring::{self, Line};
 /// Where it is.
 pub(super) const SYSTEM_LOG: &str = "/status/system-log";
 /// Lines on a page.
-const SHOWN: usize = 300;
+const SHOWN: usize = 150;
 
 /// What stands behind the question mark.
 #[derive(Deserialize, Default)]

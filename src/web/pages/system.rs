@@ -44,7 +44,7 @@ static NOTIFICATION_FIELDS: &[Field] = &[
         "secret",
         "Secret",
         Kind::Secret,
-        "Signs each notice: X-Koi-Signature is the HMAC-SHA256 of the body.",
+        "Signs each notice: X-Koi-Signature is the HMAC-SHA256 of the body. Write - to remove it.",
     ),
     field(
         "authority",

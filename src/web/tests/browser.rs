@@ -157,8 +157,10 @@ impl Browser {
 
     async fn begin(&self, path: &str) -> tokio::net::TcpStream {
         let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
-        let request =
-            format!("GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\n\r\n", self.address, self.cookie);
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+            self.address, self.cookie
+        );
         stream.write_all(request.as_bytes()).await.unwrap();
         stream
     }

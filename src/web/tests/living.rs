@@ -112,7 +112,7 @@ fn the_pair_is_asked_from_its_page_and_refusals_are_shown() {
     }
     assert_eq!(
         filled_in(&page, "/status/carp/drill").iter().find(|(name, _)| name == "count").unwrap().1,
-        "1"
+        "2"
     );
     for (path, form) in [
         ("/status/carp/role", &[("do", "hand-over")][..]),
@@ -144,4 +144,26 @@ fn numbers_are_for_programs_with_a_token() {
     let browser = Browser::of("ada");
     let answer = browser.get("/metrics");
     assert_eq!(answer.status, 401, "a cookie opens nothing here");
+}
+
+#[test]
+fn a_webhook_is_set_and_taken_away_with_a_form() {
+    let browser = Browser::of("ada");
+    let path = "/system/notifications";
+    let save = |url: &str, secret: &str| {
+        let filled = filled_in(&browser.get(path).body, path);
+        let mut form: Vec<(&str, &str)> =
+            filled.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        form.retain(|(name, _)| !name.ends_with(".url") && !name.ends_with(".secret"));
+        form.extend([("system.notification.url", url), ("system.notification.secret", secret)]);
+        browser.post_bare(path, &form)
+    };
+    let url = |browser: &Browser| browser.paper.document().system.notification.url.clone();
+    assert_eq!(save("http://192.0.2.9/", "").status, 422, "not without TLS");
+    assert_eq!(save("https://192.0.2.9/hook", "correct horse").status, 303);
+    assert_eq!(url(&browser).map(|url| url.to_string()).as_deref(), Some("https://192.0.2.9/hook"));
+    assert!(!browser.get(path).body.contains("correct horse"));
+    assert_eq!(save("", "").status, 422, "the secret would have no effect");
+    assert_eq!(save("", "-").status, 303);
+    assert_eq!(url(&browser), None);
 }

@@ -230,7 +230,7 @@ fn site(
     };
     let shard = Mutex::new(Shard::new(in_force.load_full(), Seed([1, 2]), Instant::ZERO));
     let ask = move |command: Command| {
-        shard.lock().unwrap().handle_command(Instant::from_secs(1), command, &mut Outbox::default());
+        shard.lock().unwrap().handle_command(Instant::from_secs(1), command, &mut Outbox::new(8));
         true
     };
     let handle = Handle::new(ask, ask_pair, move || looked_at.load_full());
