@@ -14,6 +14,7 @@ use super::status::filters;
 use super::visitor::{Posted, Visitor};
 use crate::cluster::role;
 use crate::io::drill::Report;
+use crate::io::program::ProgramNote;
 use crate::io::request::{Request, Response as Answer};
 use crate::node::{PairSnapshot, ReplicationRow};
 
@@ -38,18 +39,24 @@ struct Page {
     drills: Vec<Report>,
     /// A drill runs.
     running: Option<Report>,
+    /// Which program each node runs, in words; of those that answer.
+    releases: Vec<(String, String)>,
     problems: Vec<String>,
 }
 
 impl Page {
     async fn new(site: &Site, visitor: &Visitor, problems: Vec<String>) -> Page {
         let pair = site.handle.pair().await;
+        let heard = pair
+            .as_ref()
+            .is_some_and(|pair| pair.session && pair.peer.as_ref().is_some_and(|peer| peer.alive));
         Page {
             frame: Frame::new(site, visitor, "CARP (failover)", CARP).await.with_tabs(BESIDE_PAIR),
             moving: fragment(pair.as_ref()).unwrap_or_default(),
             pair,
             drills: drills::known(site).await,
             running: drills::running(site),
+            releases: releases(site, heard).await,
             problems,
         }
     }
@@ -74,6 +81,25 @@ impl Page {
     fn disabled(&self) -> bool {
         self.pair.as_ref().is_some_and(|pair| pair.disabled)
     }
+}
+
+/// What the nodes run. A peer that is not heard is not asked: its silence would hold up the page.
+async fn releases(site: &Site, heard: bool) -> Vec<(String, String)> {
+    let mut asked = vec![Request::Status];
+    if heard {
+        asked.push(Request::Peer(Box::new(Request::Status)));
+    }
+    let mut found = Vec::new();
+    for request in asked {
+        if let Answer::Status(status) = site.ask(request).await {
+            let ProgramNote { version, trial, gave_up, trials: _ } = status.program;
+            let trial = if trial { ", on trial" } else { "" };
+            let gave_up =
+                gave_up.map_or(String::new(), |(version, why)| format!(", has given up {version}: {why}"));
+            found.push((status.node, format!("{version}{trial}{gave_up}")));
+        }
+    }
+    found
 }
 
 /// What moves on the page, by itself.
