@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
@@ -13,6 +14,11 @@ use super::poller::Waker;
 
 /// Chunks that wait; each is a datagram's worth.
 const CHUNKS: usize = 256;
+/// How long the other end may take to look again. Where one flow follows another, waking it for each would cost the
+/// forward thread more than telling it.
+pub const LINGER: Duration = Duration::from_micros(500);
+/// With so many chunks waiting it is woken all the same.
+const HURRY: usize = CHUNKS / 8;
 
 /// Bits of a chunk's number: more than a stream ever has.
 const CHUNK_BITS: u32 = 48;
@@ -25,6 +31,8 @@ struct Shared {
     acked: AtomicU64,
     /// The forward thread waits for the next of these.
     waits: AtomicBool,
+    /// The other end looks at the chunks again by itself, within [`LINGER`].
+    attends: AtomicBool,
 }
 
 /// The forward thread's end.
@@ -47,6 +55,7 @@ pub fn pair(waker: Waker) -> (ShardEnd, CourierEnd) {
         telling: AtomicU32::new(0),
         acked: AtomicU64::new(0),
         waits: AtomicBool::new(false),
+        attends: AtomicBool::new(false),
     });
     (ShardEnd { shared: Arc::clone(&shared), waker }, CourierEnd { shared, wanted: 0 })
 }
@@ -58,8 +67,8 @@ impl ShardEnd {
         CHUNKS - self.shared.chunks.len()
     }
 
-    /// Hands chunks over.
-    pub fn send(&self, chunks: &mut Vec<Vec<u8>>) {
+    /// Hands chunks over. `urgent`: something waits for the peer to have them.
+    pub fn send(&self, chunks: &mut Vec<Vec<u8>>, urgent: bool) {
         if chunks.is_empty() {
             return;
         }
@@ -69,7 +78,11 @@ impl ShardEnd {
             // Only this end fills the queue, so the room that there was is still there.
             let _ = self.shared.chunks.push((telling, chunk));
         }
-        self.waker.wake();
+        // In this order: who stops attending looks at the queue once more afterwards.
+        let attended = self.shared.attends.load(Ordering::SeqCst);
+        if urgent || !attended || self.shared.chunks.len() >= HURRY {
+            self.waker.wake();
+        }
     }
 }
 
@@ -112,6 +125,14 @@ impl CourierEnd {
         }
     }
 
+    /// Says whether this end will look again within [`LINGER`] without being woken. When it says no, it must look at
+    /// [`CourierEnd::is_empty`] afterwards.
+    pub fn set_attending(&self, attends: bool) {
+        if self.shared.attends.load(Ordering::Relaxed) != attends {
+            self.shared.attends.store(attends, Ordering::SeqCst);
+        }
+    }
+
     /// True when none waits, of whatever telling.
     pub fn is_empty(&self) -> bool {
         self.shared.chunks.is_empty()
@@ -127,6 +148,7 @@ impl CourierEnd {
 
 #[cfg(test)]
 mod tests {
+    use super::super::clock;
     use super::super::poller::Poller;
     use super::*;
 
@@ -145,17 +167,38 @@ mod tests {
     }
 
     #[test]
+    fn who_attends_is_woken_for_what_is_urgent_or_much() {
+        let mut poller = Poller::new().unwrap();
+        let (near, far) = pair(poller.waker());
+        let mut is_woken_by = |count: usize, urgent: bool| {
+            poller.arm();
+            near.send(&mut vec![Vec::new(); count], urgent);
+            while far.chunk().is_some() {}
+            let begin = clock::now();
+            poller.wait(Some(Duration::from_millis(20)), &mut Vec::new()).unwrap();
+            clock::now().since(begin) < Duration::from_millis(20)
+        };
+        assert!(is_woken_by(1, false));
+        far.set_attending(true);
+        assert!(!is_woken_by(1, false));
+        assert!(is_woken_by(1, true));
+        assert!(is_woken_by(HURRY, false));
+        far.set_attending(false);
+        assert!(is_woken_by(1, false));
+    }
+
+    #[test]
     fn what_finds_no_room_stays_and_what_is_of_an_older_telling_is_not_sent() {
         let (near, mut far) = pair(Poller::new().unwrap().waker());
         let mut chunks: Vec<_> = (0..CHUNKS + 3).map(|number| vec![number as u8]).collect();
-        near.send(&mut chunks);
+        near.send(&mut chunks, false);
         assert_eq!((chunks.len(), near.room()), (3, 0));
         assert_eq!(far.chunk(), Some(vec![0]));
         let begun = far.tell_anew();
-        near.send(&mut chunks);
+        near.send(&mut chunks, false);
         assert_eq!((chunks.len(), far.chunk()), (2, None));
         begun();
-        near.send(&mut chunks);
+        near.send(&mut chunks, false);
         assert_eq!(std::iter::from_fn(|| far.chunk()).count(), 2);
     }
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crossbeam_queue::ArrayQueue;
 
-use super::courier_link::CourierEnd;
+use super::courier_link::{CourierEnd, LINGER};
 use super::handle::{Handle, Order};
 use super::helm_link::Device;
 use super::helm_thread::{HelmHandle, HelmOrder};
@@ -191,13 +191,19 @@ impl CourierThread {
 
     fn run(mut self) {
         let mut ready = Vec::new();
+        let mut lingers = false;
         loop {
+            self.link.set_attending(lingers);
             self.poller.arm();
-            let timeout = if self.has_work() { Duration::ZERO } else { self.timeout() };
+            let timeout = match (self.has_work(), lingers) {
+                (true, _) => Duration::ZERO,
+                (false, true) => self.timeout().min(LINGER),
+                (false, false) => self.timeout(),
+            };
             if self.poller.wait(Some(timeout), &mut ready).is_err() {
                 return;
             }
-            self.turn();
+            lingers = self.turn();
         }
     }
 
@@ -214,7 +220,8 @@ impl CourierThread {
         due.min(again).min(LOOK_AROUND)
     }
 
-    fn turn(&mut self) {
+    /// True when there were changes to tell: more will follow soon.
+    fn turn(&mut self) -> bool {
         let words = std::mem::take(&mut *self.shared.words.lock().unwrap_or_else(PoisonError::into_inner));
         for word in words {
             self.take(clock::now(), word);
@@ -229,9 +236,11 @@ impl CourierThread {
         }
         // Another telling begins before any more chunks are taken: those of the one before are not sent.
         self.flush();
+        let mut told = false;
         while self.courier.credit() > 0
             && let Some(chunk) = self.link.chunk()
         {
+            told = true;
             self.courier.handle_chunk(now, chunk, &mut self.out);
         }
         if self.courier.poll_timeout().is_some_and(|at| at <= now) {
@@ -242,6 +251,7 @@ impl CourierThread {
             self.forward.waker().wake();
         }
         self.tell_helm();
+        told
     }
 
     fn take(&mut self, now: Instant, word: Word) {

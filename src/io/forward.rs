@@ -306,7 +306,7 @@ impl Forward {
             None => self.out.control.drain(..).for_each(|(_, frame)| self.out.pool.give(frame)),
         }
         if let Some(courier) = &self.courier {
-            courier.send(&mut self.out.chunks);
+            courier.send(&mut self.out.chunks, self.shard.has_deferred());
             let owed = courier.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
             self.shard.grant(owed);
             courier.set_waiting(self.shard.has_deferred());

@@ -7,7 +7,7 @@ use anyhow::Context;
 use toml::{Table, Value};
 
 use super::keys;
-use crate::config::{self, Config};
+use crate::config::{self, Config, defaults};
 
 /// The document, and what the lab wants to know of it.
 #[derive(Clone, Debug)]
@@ -35,15 +35,32 @@ pub enum Preemption {
 
 /// Seconds.
 const SOON: i64 = 2;
+/// The table is so many times as large as what a drill puts into it, so that timers stay as long as they are with few
+/// flows (adaptive ones begin at six tenths).
+const ROOM: i64 = 3;
 
 impl Document {
     /// Fills in free loopback addresses for the status pages and, where the nodes are a pair, the public halves of new
     /// keys; the secret halves go into the nodes' state directories, that of the releases' key stays with the lab.
     ///
+    /// There will be so many `flows`; where the state limit of the document is for fewer, it is raised.
+    ///
     /// # Errors
     /// When the example is no document, or a key cannot be written.
-    pub fn prepare(example: &str, directory: &Path, preemption: Preemption) -> anyhow::Result<Document> {
+    pub fn prepare(
+        example: &str,
+        directory: &Path,
+        preemption: Preemption,
+        flows: usize,
+    ) -> anyhow::Result<Document> {
         let mut table: Table = example.parse().context("the lab's configuration")?;
+        let system = table.entry("system").or_insert_with(|| Value::Table(Table::new()));
+        let system = system.as_table_mut().context("[system] is no section")?;
+        let limit = system.get("state_limit").and_then(Value::as_integer);
+        let wanted = ROOM * flows as i64;
+        if limit.unwrap_or_else(|| defaults::STATE_LIMIT.into()) < wanted {
+            system.insert("state_limit".into(), Value::Integer(wanted));
+        }
         let pair = table.get_mut("pair").and_then(Value::as_table_mut);
         let paired = pair.is_some();
         if let Some(pair) = pair {
@@ -105,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_filled_in_is_all_that_differs() {
         let directory = std::env::temp_dir().join(format!("koi-test-document-{}", std::process::id()));
-        let document = Document::prepare(CONFIG, &directory, Preemption::AsWritten).unwrap();
+        let document = Document::prepare(CONFIG, &directory, Preemption::AsWritten, 10_000).unwrap();
         let example = config::parse(CONFIG).unwrap();
         assert_eq!(document.pages.len(), example.nodes.len());
         assert_eq!(document.config.interfaces, example.interfaces);
@@ -113,7 +130,9 @@ mod tests {
         for (node, page) in document.config.nodes.iter().zip(&document.pages) {
             assert_eq!(node.loopback, Some(*page));
         }
-        let other = Document::prepare(CONFIG, &directory, Preemption::Never).unwrap();
+        assert_eq!(document.config.system.state_limit, example.system.state_limit);
+        let other = Document::prepare(CONFIG, &directory, Preemption::Never, 1_000_000).unwrap();
+        assert_eq!(other.config.system.state_limit, 3_000_000);
         assert_eq!(other.text.contains("preempt = false"), CONFIG.contains("[pair]"));
         let _ = std::fs::remove_dir_all(directory);
     }

@@ -109,7 +109,8 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
         Some([Drill::Return]) => Preemption::Soon,
         Some(_) => Preemption::Never,
     };
-    let mut document = Document::prepare(example, &claim.directory, preemption)?;
+    let flows = options.plan.as_ref().map_or(0, |plan| plan.load.flows);
+    let mut document = Document::prepare(example, &claim.directory, preemption, flows)?;
     document.old.clone_from(&options.old);
     let network = Network::story(&document.config);
     let built = build::build(&network, sandboxed)?;
