@@ -84,8 +84,8 @@
   /** The session is over when the router asks to log in. */
   const fail = async () => {
     stop();
-    const answer = await fetch('/status/traffic.json', { redirect: 'manual' }).catch(() => null);
-    if (answer?.type === 'opaqueredirect' || answer?.status === 401) {
+    const answer = await fetch('/help', { redirect: 'manual' }).catch(() => null);
+    if (answer?.type === 'opaqueredirect') {
       say('not live: the session is over, log in again');
       return;
     }
@@ -170,9 +170,13 @@
         asked = setTimeout(filtered, 500);
         return;
       }
-      const known = new Set([...body.rows].map((row) => row.dataset.id));
+      const id = (row) => Number(row.dataset.id);
+      const known = new Set([...body.rows].map(id));
+      const newest = Math.max(0, ...known);
       const rows = [...parse(`<table><tbody>${event.detail}</tbody></table>`).querySelectorAll('tr')];
-      body.prepend(...rows.filter((row) => !known.has(row.dataset.id)));
+      // Another node counts its own records: what it has said is all there is.
+      if (rows.length > 0 && rows.every((row) => id(row) < newest && !known.has(id(row)))) body.replaceChildren(...rows);
+      else body.prepend(...rows.filter((row) => id(row) > newest));
       while (body.rows.length > limit) body.lastElementChild.remove();
       if (body.rows.length > 0) table.parentElement.querySelector('.empty')?.remove();
     });

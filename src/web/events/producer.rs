@@ -58,13 +58,13 @@ pub(in crate::web) async fn run(site: Site) {
 impl Memory {
     /// One look. A router that is too busy to answer is looked at again in a second.
     async fn look(&mut self, site: &Site) {
-        let Some(snapshot) = site.handle.glance().await else { return };
         let events = &site.events;
-        lock(&events.history).push((site.clock)(), clock::calendar_ms(), &snapshot);
         events.hub.review(|holder| may_look(site, holder));
+        events.hub.tick(clock::calendar_ms());
+        let Some(snapshot) = site.handle.glance().await else { return };
+        lock(&events.history).push((site.clock)(), clock::calendar_ms(), &snapshot);
         let wanted = events.hub.wanted();
         let due = |topic: Topic| wanted.has(topic) && self.turn.is_multiple_of(topic.every());
-        events.hub.tick(clock::calendar_ms());
         if wanted.is_empty() {
             return self.forget(site);
         }
