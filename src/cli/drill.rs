@@ -55,7 +55,11 @@ impl DrillPair {
             };
         }
         let plan = Plan { crash, count, probe };
-        let report = nodes.with(|both| drill::run(both, plan, &nodes.first.node, &nodes.state, |_| {}));
+        let (report, kept) =
+            nodes.with(|both| drill::run(both, plan, &nodes.first.node, &nodes.state, |_| {}));
+        if let Err(error) = kept {
+            eprintln!("koi: the report cannot be kept: {error}");
+        }
         let told = tell(&report, json);
         if report.ok { told } else { ExitCode::FAILURE }
     }

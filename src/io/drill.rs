@@ -102,8 +102,14 @@ pub struct Plan {
 }
 
 /// Runs a drill and keeps its report in the state directory; `tell` hears of it at the beginning, after each round and at the
-/// end. `node` is where it was asked for.
-pub fn run(nodes: &Both<'_>, plan: Plan, node: &str, state: &Path, mut tell: impl FnMut(&Report)) -> Report {
+/// end. `node` is where it was asked for. Says whether the report could be kept, too.
+pub fn run(
+    nodes: &Both<'_>,
+    plan: Plan,
+    node: &str,
+    state: &Path,
+    mut tell: impl FnMut(&Report),
+) -> (Report, io::Result<()>) {
     let Plan { crash, count, probe } = plan;
     let mut report = Report {
         number: reports(state).iter().map(|report| report.number).max().unwrap_or(0) + 1,
@@ -131,11 +137,9 @@ pub fn run(nodes: &Both<'_>, plan: Plan, node: &str, state: &Path, mut tell: imp
     };
     report.ok = report.broken.is_empty();
     report.runs = false;
-    if let Err(error) = keep(state, &report) {
-        tracing::warn!(%error, "the report of a drill cannot be kept");
-    }
+    let kept = keep(state, &report);
     tell(&report);
-    report
+    (report, kept)
 }
 
 /// Waits until both nodes are well, and gives what each says.

@@ -39,7 +39,11 @@ pub(super) fn start(site: &Site, count: u8, probe: Option<IpAddr>) -> Result<(),
                 share.drilled(report);
             }
         };
-        drill::run(&Both::new(&ask), Plan { crash: false, count, probe }, &node, &state, tell);
+        let plan = Plan { crash: false, count, probe };
+        let (_, kept) = drill::run(&Both::new(&ask), plan, &node, &state, tell);
+        if let Err(error) = kept {
+            tracing::warn!(%error, "the report of a drill cannot be kept");
+        }
     };
     let begun = std::thread::Builder::new().name("drill".into()).spawn(run);
     begun.map(drop).map_err(|error| {
