@@ -110,28 +110,17 @@ pub fn run(
     state: &Path,
     mut tell: impl FnMut(&Report),
 ) -> (Report, io::Result<()>) {
-    let Plan { crash, count, probe } = plan;
     let mut report = Report {
         number: reports(state).iter().map(|report| report.number).max().unwrap_or(0) + 1,
         at_ms: clock::calendar_ms(),
         node: node.to_owned(),
-        drill: if crash { "crash".into() } else { "handover".into() },
-        probe,
+        drill: if plan.crash { "crash".into() } else { "handover".into() },
+        probe: plan.probe,
         runs: true,
         ..Report::default()
     };
     tell(&report);
-    let mut drilling = || {
-        let prober = probe.map(Prober::start).transpose().map_err(|error| format!("the probes: {error}"))?;
-        for _ in 0..count {
-            let pairs = well(nodes)?;
-            report.rounds.push(round(nodes, crash, &pairs, prober.as_ref())?);
-            tell(&report);
-        }
-        well(nodes).map(drop)
-    };
-    let done = drilling();
-    report.broken = match done {
+    report.broken = match rounds(nodes, plan, &mut report, &mut tell) {
         Ok(()) => broken(&report),
         Err(why) => vec![why],
     };
@@ -140,6 +129,23 @@ pub fn run(
     let kept = keep(state, &report);
     tell(&report);
     (report, kept)
+}
+
+/// The role moves so often.
+fn rounds(
+    nodes: &Both<'_>,
+    plan: Plan,
+    report: &mut Report,
+    tell: &mut impl FnMut(&Report),
+) -> Result<(), String> {
+    let Plan { crash, count, probe } = plan;
+    let prober = probe.map(Prober::start).transpose().map_err(|error| format!("the probes: {error}"))?;
+    for _ in 0..count {
+        let pairs = well(nodes)?;
+        report.rounds.push(round(nodes, crash, &pairs, prober.as_ref())?);
+        tell(report);
+    }
+    well(nodes).map(drop)
 }
 
 /// Waits until both nodes are well, and gives what each says.
