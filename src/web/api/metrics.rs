@@ -123,11 +123,12 @@ fn about(page: &mut Page, snapshot: &Snapshot) {
 }
 
 fn interfaces(page: &mut Page, snapshot: &Snapshot) {
-    let of = |value: fn(&InterfaceRow) -> f64| {
+    type Value = fn(&InterfaceRow) -> f64;
+    let of = |value: Value| {
         let row = move |row: &InterfaceRow| (label("interface", &row.name), value(row));
         snapshot.interfaces.iter().map(row).collect::<Vec<_>>()
     };
-    let families: [(&str, &str, fn(&InterfaceRow) -> f64); 4] = [
+    let families: [(&str, &str, Value); 4] = [
         ("receive_bytes", "Bytes that came in.", |row| row.rx_bytes as f64),
         ("receive_packets", "Packets that came in.", |row| row.rx_packets as f64),
         ("transmit_bytes", "Bytes that left.", |row| row.tx_bytes as f64),

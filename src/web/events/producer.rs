@@ -75,10 +75,8 @@ impl Memory {
         if let Some(rates) = rates.flatten() {
             events.hub.tell(Topic::Rates, &rates);
         }
-        if due(Topic::Talkers) {
-            if look_at_talkers(site).await.is_some() {
-                tell(site, Topic::Talkers, traffic::talkers(&lock(&site.events.talkers)));
-            }
+        if due(Topic::Talkers) && look_at_talkers(site).await.is_some() {
+            tell(site, Topic::Talkers, traffic::talkers(&lock(&site.events.talkers)));
         }
         if due(Topic::Services) {
             tell(site, Topic::Services, services::fragment(site, &snapshot, pair.as_ref()).await);
