@@ -17,6 +17,28 @@ const post = (path, fields) => {
   form.submit();
 };
 
+// Time that is left, counted down beside the moment itself.
+const left = (seconds) => {
+  const parts = [[86400, 'd'], [3600, 'h'], [60, 'min'], [1, 's']];
+  const at = Math.max(parts.findIndex(([size]) => seconds >= size), 0);
+  const shown = seconds < 60 ? [[1, 's']] : parts.slice(at, at + 2);
+  let rest = seconds;
+  return shown.map(([size, unit]) => {
+    const count = Math.floor(rest / size);
+    rest -= count * size;
+    return `${count} ${unit}`;
+  }).join(' ');
+};
+const moments = [...document.querySelectorAll('time[data-until]')];
+if (moments.length) {
+  const tick = () => moments.forEach((moment) => {
+    const seconds = Math.floor(Number(moment.dataset.until) - Date.now() / 1000);
+    moment.textContent = seconds > 0 ? `${moment.dateTime} (${left(seconds)} left)` : `${moment.dateTime} (over)`;
+  });
+  tick();
+  setInterval(tick, 1000);
+}
+
 // A key opens the search.
 document.addEventListener('keydown', (event) => {
   const writes = event.target.closest?.('input, textarea, select, [contenteditable]');
@@ -98,6 +120,20 @@ if (table) {
       post(`${slug}/move/${encodeURIComponent(held.dataset.key)}`, { ...fields, ...where });
     });
   });
+}
+
+// Whoever moves a row with a key finds the key under the finger again.
+const MOVED = 'koi-moved';
+document.addEventListener('submit', (event) => {
+  const button = event.submitter;
+  const key = button?.closest('tr[data-key]')?.dataset.key;
+  if (key && button.name === 'to') sessionStorage.setItem(MOVED, JSON.stringify([key, button.value]));
+});
+const moved = JSON.parse(sessionStorage.getItem(MOVED) ?? 'null');
+sessionStorage.removeItem(MOVED);
+if (moved) {
+  const [key, to] = moved.map((word) => CSS.escape(word));
+  document.querySelector(`tr[data-key="${key}"] button[name="to"][value="${to}"]`)?.focus();
 }
 
 // Search as one types.

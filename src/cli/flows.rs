@@ -24,7 +24,8 @@ enum Command {
 }
 
 /// The options of [`Which`].
-const WHICH: [&str; 8] = ["src", "dst", "port", "proto", "id", "address", "rule", "gateway"];
+const WHICH: [&str; 10] =
+    ["src", "dst", "port", "proto", "id", "address", "rule", "gateway", "interface", "state"];
 
 /// End flows. A flow must match all that is given.
 #[derive(Debug, Args)]
@@ -68,13 +69,19 @@ pub struct Which {
     /// Name of the gateway that it goes by, or its answers
     #[arg(long, value_name = "NAME")]
     gateway: Option<String>,
+    /// Either interface
+    #[arg(long, value_name = "NAME")]
+    interface: Option<String>,
+    /// How far it has come: opening, established or closing
+    #[arg(long, value_name = "WORD")]
+    state: Option<String>,
 }
 
 impl Which {
     /// As the router is asked.
     pub fn filter(&self) -> FlowFilter {
-        let Which { src, dst, port, proto, id, address, rule, gateway } = self.clone();
-        FlowFilter { src, dst, port, protocol: proto, id, address, rule, gateway }
+        let Which { src, dst, port, proto, id, address, rule, gateway, interface, state } = self.clone();
+        FlowFilter { src, dst, port, protocol: proto, id, address, rule, gateway, interface, state }
     }
 }
 
@@ -139,9 +146,7 @@ mod tests {
             port: Some(53),
             protocol: Some(17),
             id: Some(7),
-            address: None,
-            rule: None,
-            gateway: None,
+            ..FlowFilter::default()
         };
         assert_eq!(filter, Some(expected));
         let by_gateway = FlowFilter { gateway: Some("WANGW".into()), ..FlowFilter::default() };

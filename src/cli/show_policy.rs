@@ -19,12 +19,13 @@ pub fn rules_text(policy: &Policy) -> String {
         "description",
     ]);
     for row in policy.rules.iter().filter(|row| !row.interfaces.is_empty()) {
-        let RuleRow { id, description, setting, text: _, interfaces, schedule, asleep, .. } = row;
+        let RuleRow { id, description, setting, text: _, interfaces, schedule, term, asleep, .. } = row;
         let hours = match (schedule, asleep) {
-            (None, _) => "".into(),
-            (Some(name), false) => format!("{name} (on)"),
-            (Some(name), true) => format!("{name} (off)"),
+            (None, _) => None,
+            (Some(name), false) => Some(format!("{name} (on)")),
+            (Some(name), true) => Some(format!("{name} (off)")),
         };
+        let hours = hours.into_iter().chain(term.clone()).collect::<Vec<_>>().join(", ");
         table.row([
             id.to_string(),
             setting.clone().unwrap_or_else(|| "rule".into()),

@@ -138,7 +138,7 @@ fn rule() -> impl Strategy<Value = Rule> {
         option::of(state_policy()),
         any::<[Option<u32>; 3]>(),
         overload(),
-        (option::of(name()), any::<bool>(), option::of(alias_name()), text()),
+        (option::of(name()), any::<bool>(), option::of(alias_name()), text(), any::<[Option<u32>; 2]>()),
     );
     (what, floats, who(), headers, tags, rest).prop_map(|(what, floats, who, headers, tags, rest)| Rule {
         max_src_conn: rest.6.0,
@@ -154,6 +154,8 @@ fn rule() -> impl Strategy<Value = Rule> {
         state_type: rest.3,
         state_policy: rest.4,
         schedule: rest.7.2,
+        expires: rest.7.4[0].map(|seconds| Moment::from_secs(seconds.into())),
+        paused_until: rest.7.4[1].map(|seconds| Moment::from_secs(seconds.into())),
         max_states: rest.5[0],
         max_src_nodes: rest.5[1],
         max_src_states: rest.5[2],

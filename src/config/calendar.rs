@@ -9,8 +9,8 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 
 use super::Config;
-use super::model::{MonthDay, Schedule, TimeRange, Weekday};
-use crate::types::WallTime;
+use super::model::{MonthDay, Rule, Schedule, TimeRange, Weekday};
+use crate::types::{RuleId, WallTime};
 
 /// A change farther away is not looked for: the 29th of February comes again within eight years.
 const DAYS_AHEAD: usize = 8 * 366;
@@ -29,6 +29,7 @@ pub fn zones() -> Vec<String> {
 pub struct Calendar<'a> {
     zone: TimeZone,
     schedules: &'a [Schedule],
+    rules: &'a [Rule],
 }
 
 impl<'a> Calendar<'a> {
@@ -37,6 +38,7 @@ impl<'a> Calendar<'a> {
         Calendar {
             zone: zone(&config.system.timezone).unwrap_or(TimeZone::UTC),
             schedules: &config.schedules,
+            rules: &config.rules,
         }
     }
 
@@ -53,6 +55,11 @@ impl<'a> Calendar<'a> {
         asleep.map(|schedule| schedule.name.clone()).collect()
     }
 
+    /// The rules whose time is over, or that pause.
+    pub fn resting(&self, at: WallTime) -> BTreeSet<RuleId> {
+        self.rules.iter().filter(|rule| rule.rests(at)).map(|rule| rule.id).collect()
+    }
+
     /// When the schedule next begins or ends; `None` when it does not within years.
     pub fn change_of(&self, schedule: &Schedule, at: WallTime) -> Option<WallTime> {
         let now = timestamp(at)?;
@@ -66,9 +73,10 @@ impl<'a> Calendar<'a> {
         })
     }
 
-    /// When any schedule next begins or ends.
+    /// When any schedule next begins or ends, or the time of any rule.
     pub fn next_change(&self, at: WallTime) -> Option<WallTime> {
-        self.schedules.iter().filter_map(|schedule| self.change_of(schedule, at)).min()
+        let of_schedules = self.schedules.iter().filter_map(|schedule| self.change_of(schedule, at));
+        of_schedules.chain(self.rules.iter().filter_map(|rule| rule.change(at))).min()
     }
 
     /// In the zone, as people write it.
@@ -162,7 +170,7 @@ mod tests {
     }
 
     fn calendar(zone: &str) -> Calendar<'static> {
-        Calendar { zone: super::zone(zone).unwrap(), schedules: &[] }
+        Calendar { zone: super::zone(zone).unwrap(), schedules: &[], rules: &[] }
     }
 
     #[test]

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use super::model::AddressRange;
+use super::model::{AddressRange, Rule};
 use super::{Calendar, Config};
-use crate::types::WallTime;
+use crate::types::{RuleId, WallTime};
 use crate::wire::dns::Name;
 
 /// The circumstances under which a document is compiled. Without any, every schedule is in its hours, and names and files
@@ -15,6 +15,8 @@ use crate::wire::dns::Name;
 pub struct Conditions {
     /// Schedules that are not in their hours.
     pub asleep: BTreeSet<String>,
+    /// Rules whose time is over, or that pause.
+    pub resting: BTreeSet<RuleId>,
     /// The clock that says so may be wrong: why, in words.
     pub doubt: Option<String>,
     /// What the names of hosts in aliases stand for.
@@ -26,7 +28,23 @@ pub struct Conditions {
 impl Conditions {
     /// Those of a moment, by a clock that nobody doubts.
     pub fn at(config: &Config, now: WallTime) -> Conditions {
-        Conditions { asleep: Calendar::new(config).asleep(now), ..Conditions::default() }
+        Conditions::default().moved(config, now)
+    }
+
+    /// The same at another moment.
+    pub fn moved(self, config: &Config, now: WallTime) -> Conditions {
+        let calendar = Calendar::new(config);
+        Conditions { asleep: calendar.asleep(now), resting: calendar.resting(now), ..self }
+    }
+
+    /// Is the rule in its time, and in the hours of its schedule?
+    pub fn is_awake(&self, rule: &Rule) -> bool {
+        !self.resting.contains(&rule.id) && self.is_on(rule.schedule.as_deref())
+    }
+
+    /// The same rules are in force under both, as far as the hour decides.
+    pub fn same_hours(&self, other: &Conditions) -> bool {
+        self.asleep == other.asleep && self.resting == other.resting
     }
 
     /// Is a rule with this schedule in its hours?
@@ -36,7 +54,7 @@ impl Conditions {
 
     /// The policy is the same under both, whatever else is to be told.
     pub fn same_policy(&self, other: &Conditions) -> bool {
-        let Conditions { asleep, doubt: _, names, lists } = self;
-        *asleep == other.asleep && *names == other.names && *lists == other.lists
+        let Conditions { asleep: _, resting: _, doubt: _, names, lists } = self;
+        self.same_hours(other) && *names == other.names && *lists == other.lists
     }
 }

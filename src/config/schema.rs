@@ -9,10 +9,10 @@ use toml::de::{DeValue, Error, ValueDeserializer};
 
 use super::model::{
     Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, Facility, FailoverStates, Flush,
-    Fragments, GroupMember, Hours, IcmpKind, Interfaces, KillStates, MonthDay, Optimization, OutboundMode,
-    Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity, SourceRate,
-    StatePolicy, StateType, Syncookies, Target, TcpFlags, Trigger, UserRole, VirtualMac, WebAddress, Weekday,
-    Zone,
+    Fragments, GroupMember, Hours, IcmpKind, Interfaces, KillStates, Moment, MonthDay, Optimization,
+    OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity,
+    SourceRate, StatePolicy, StateType, Syncookies, Target, TcpFlags, Trigger, UserRole, VirtualMac,
+    WebAddress, Weekday, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -326,6 +326,7 @@ const ONE_INTERFACE: Field = required("interface", TEXT, "the name of an [[inter
 const REFLECTION: &str = "\"disable\" or \"purenat\"";
 const KILL_STATES: &str = "\"none\", \"down\" or \"all\"";
 const MILLISECONDS: &str = "a number of milliseconds, without quotes";
+const MOMENT: &str = "a moment of UTC in quotes, as in \"2026-11-26T13:00:00Z\"";
 const STATE_POLICY: &str = "\"if-bound\" or \"floating\"";
 const TARGET: &str = "an address, a network, a range or an alias in quotes";
 
@@ -376,6 +377,8 @@ static RULE: &[Field] = &[
     optional("disable_reply_to", FLAG, "true or false"),
     optional("port_forward", Value(is::<RuleId>), "the id of a [[port_forward]]"),
     optional("schedule", TEXT, "the name of a [[schedule]] in quotes"),
+    optional("expires", Value(is::<Moment>), MOMENT),
+    optional("paused_until", Value(is::<Moment>), MOMENT),
     optional("log", FLAG, "true or false"),
     DISABLED,
     DESCRIPTION,

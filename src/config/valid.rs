@@ -2,6 +2,7 @@
 
 use std::net::Ipv6Addr;
 use std::ops::Deref;
+use std::sync::OnceLock;
 
 use super::defaults::{ADVSKEW_MAX, ADVSKEW_STANDBY};
 use super::model::{Node, NodeInterface, VirtualIp};
@@ -11,8 +12,12 @@ use crate::types::{Family, InterfaceId, MacAddr, PortId, Prefix};
 pub use crate::wire::pair::link_local;
 
 /// What [`super::validate`] has found to be free of problems.
-#[derive(Clone, PartialEq, Debug)]
-pub struct Valid<T>(T);
+#[derive(Clone, Debug)]
+pub struct Valid<T> {
+    value: T,
+    /// Its hash, once somebody has asked.
+    hash: OnceLock<String>,
+}
 
 /// A node: index into the document's list of nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -21,19 +26,25 @@ pub struct NodeIndex(usize);
 impl<T> Valid<T> {
     /// Only for `validate`.
     pub(super) fn new(value: T) -> Self {
-        Valid(value)
+        Valid { value, hash: OnceLock::new() }
     }
 
     /// Gives up the witness, for an edit.
     pub fn into_inner(self) -> T {
-        self.0
+        self.value
+    }
+}
+
+impl<T: PartialEq> PartialEq for Valid<T> {
+    fn eq(&self, other: &Valid<T>) -> bool {
+        self.value == other.value
     }
 }
 
 impl<T> Deref for Valid<T> {
     type Target = T;
     fn deref(&self) -> &T {
-        &self.0
+        &self.value
     }
 }
 
@@ -45,6 +56,11 @@ impl NodeIndex {
 }
 
 impl Valid<Config> {
+    /// [`Config::hash`], which takes its time with a large document: it is found once.
+    pub fn hash(&self) -> String {
+        self.hash.get_or_init(|| self.value.hash()).clone()
+    }
+
     /// Finds a node by its name; without a name, the only one.
     pub fn node(&self, name: Option<&str>) -> Result<NodeIndex, Problem> {
         let names = || self.nodes.iter().map(|node| node.name.as_str()).collect::<Vec<_>>().join(", ");

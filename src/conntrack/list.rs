@@ -36,6 +36,58 @@ pub struct Filter {
     pub rule: Option<RuleId>,
     /// The gateway that it goes by, or its answers.
     pub gateway: Option<GatewayId>,
+    /// How far it has come.
+    pub stage: Option<Stage>,
+}
+
+/// How far a flow has come, in the few words that a filter needs.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Stage {
+    /// Nobody has answered, or the handshake is not complete.
+    Opening,
+    /// Both sides speak.
+    Established,
+    /// One side has ended it, or both.
+    Closing,
+}
+
+impl Stage {
+    /// Every one.
+    pub const ALL: [Stage; 3] = [Stage::Opening, Stage::Established, Stage::Closing];
+
+    /// As commands and pages call it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Stage::Opening => "opening",
+            Stage::Established => "established",
+            Stage::Closing => "closing",
+        }
+    }
+
+    /// The one of this word.
+    pub fn of(word: &str) -> Option<Stage> {
+        Stage::ALL.into_iter().find(|stage| stage.word() == word)
+    }
+
+    const fn of_class(class: Class) -> Option<Stage> {
+        match class {
+            Class::Vacant => None,
+            Class::TcpFirst
+            | Class::TcpOpening
+            | Class::UdpFirst
+            | Class::UdpOneWay
+            | Class::IcmpFirst
+            | Class::OtherFirst
+            | Class::OtherOneWay => Some(Stage::Opening),
+            Class::TcpEstablished
+            | Class::UdpSingle
+            | Class::UdpMultiple
+            | Class::IcmpAnswered
+            | Class::OtherSingle
+            | Class::OtherMultiple => Some(Stage::Established),
+            Class::TcpClosing | Class::TcpFinWait | Class::TcpClosed => Some(Stage::Closing),
+        }
+    }
 }
 
 /// Where a listing goes on.
@@ -46,6 +98,15 @@ impl Cursor {
     /// Goes on behind the flow of this number, which need not exist any more.
     pub const fn behind(id: u64) -> Cursor {
         Cursor(Slot::from_raw(id as u32))
+    }
+
+    pub(super) const fn at(slot: Slot) -> Cursor {
+        Cursor(slot)
+    }
+
+    /// What [`Cursor::behind`] makes the same cursor of.
+    pub const fn number(self) -> u64 {
+        self.0.raw() as u64
     }
 }
 
@@ -132,7 +193,12 @@ impl Table {
         cursor
     }
 
-    fn walk(
+    /// The flow that a packet with this key belongs to.
+    pub fn flow(&self, now: Instant, key: &FlowKey) -> Option<FlowState> {
+        self.find(key).map(|hit| self.row(now, hit.slot))
+    }
+
+    pub(super) fn walk(
         &self,
         filter: &Filter,
         cursor: Option<Cursor>,
@@ -157,15 +223,20 @@ impl Table {
     }
 
     fn fits(&self, filter: &Filter, slot: Slot) -> bool {
-        let Filter { id, protocol, source, destination, address, port, interface, rule, gateway } = *filter;
+        let Filter { id, protocol, source, destination, address, port, interface, rule, gateway, stage } =
+            *filter;
         let common = self.store.common(slot);
         if common.class == Class::Vacant {
             return false;
+        }
+        if *filter == Filter::default() {
+            return true;
         }
         let keys = [self.store.key(slot, Way::Original), self.store.key(slot, Way::Reply)];
         let [original, _] = keys;
         id.is_none_or(|id| id == identity(slot, common))
             && protocol.is_none_or(|protocol| protocol == common.protocol)
+            && stage.is_none_or(|stage| Stage::of_class(common.class) == Some(stage))
             && source.is_none_or(|prefix| prefix.contains(&original.src()))
             && destination.is_none_or(|prefix| prefix.contains(&original.dst()))
             && address.is_none_or(|prefix| {
@@ -182,7 +253,7 @@ impl Table {
             })
     }
 
-    fn row(&self, now: Instant, slot: Slot) -> FlowState {
+    pub(super) fn row(&self, now: Instant, slot: Slot) -> FlowState {
         let common = self.store.common(slot);
         let [ingress, egress] = common.interfaces;
         let (packets, bytes) = common.counted();

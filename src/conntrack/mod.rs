@@ -30,7 +30,7 @@
 //! | `pressure` | timers that are shorter when there are many flows |
 //! | `proxy`, `cookie`, `siphash` | handshakes that the router completes, and SYNs that leave no trace |
 //! | `readmit` | flows under a new configuration |
-//! | `list` | what people are shown, and what they kill |
+//! | `list`, `survey` | what people are shown, and what they kill |
 //! | `changes`, `ranges`, `writer` | what the peer of a pair has to be told |
 //! | `import`, `mirror` | what the peer tells, and which of its flows are which of ours |
 //! | `digest`, `rounds` | what both tables must have in common, and when it is compared |
@@ -56,6 +56,7 @@ mod segment;
 mod siphash;
 mod slab;
 mod sources;
+mod survey;
 mod table;
 mod tcp;
 mod timer;
@@ -75,10 +76,11 @@ pub use changes::Backlog;
 pub use cookie::{CookieKeys, Redeemed};
 pub use import::{Refused, Taken};
 pub use index::{Hit, Slot, Way};
-pub use list::{Cursor, Filter, FlowState};
+pub use list::{Cursor, Filter, FlowState, Stage};
 pub use proxy::Handshake;
 pub use readmit::Admission;
 pub use related::Related;
+pub use survey::{By, Group, Sum, Survey};
 pub use table::{ConntrackConfig, Counters, NO_HOP, Pending, Table, Why};
 pub use usage::{Connected, Usage};
 pub use witness::{RuleTotals, Via};

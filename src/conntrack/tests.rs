@@ -1,4 +1,4 @@
-use super::testing::{TcpText, Text, WAN, first, key, packet, pending, table};
+use super::testing::{LAN, TcpText, Text, WAN, first, key, packet, pending, table};
 use super::*;
 use crate::types::{Duration, Instant, InterfaceId, RuleId};
 use crate::wire::icmp_error::Quoted;
@@ -378,6 +378,78 @@ fn lists_and_kills_what_fits() {
     let (killed, cursor) = table.kill(&Filter::default(), None, 7);
     assert_eq!((killed, cursor.is_some()), (6, true));
     assert_eq!(table.counters().killed, 7);
+}
+
+/// Page after page, as many slots at a time, until the end; the ids in their order, and the largest count.
+fn leaf_through(table: &Table, filter: Filter, page: usize, reach: usize, step: usize) -> (Vec<u64>, u64) {
+    let (mut seen, mut after, mut found) = (Vec::new(), None, 0);
+    loop {
+        let mut survey = Survey::page(filter, after, page, reach).counting();
+        while !survey.is_done() {
+            table.survey(at(0), &mut survey, step);
+        }
+        assert!(survey.rows().len() <= page && survey.looked() <= reach as u64 + step as u64);
+        found = found.max(survey.found());
+        seen.extend(survey.rows().iter().map(|row| row.id));
+        match survey.next() {
+            Some(next) => after = Some(next),
+            None => return (seen, found),
+        }
+    }
+}
+
+#[test]
+fn a_survey_leafs_through_all_that_fits_whatever_the_steps() {
+    let mut table = table(200);
+    for port in 0..60 {
+        open(&mut table, 0, &client(port), &nat(&client(port), 61_000 + port));
+    }
+    let v6 = key(protocol::UDP, "2001:db8::1", 5, "2001:db8::2", 53);
+    table.insert(at(0), pending(v6, v6.inverse()), &first(&v6)).unwrap();
+    let some = Filter { stage: Some(Stage::Established), ..Filter::default() };
+    let opening = Filter { stage: Some(Stage::Opening), ..Filter::default() };
+    for filter in [Filter::default(), some, opening, Filter { port: Some(61_007), ..some }] {
+        let expected: Vec<u64> =
+            table.list(at(0), &filter, None, 1000).0.into_iter().map(|row| row.id).collect();
+        for (page, reach, step) in [(7, 1000, 5), (7, 10, 3), (100, 1000, 1000), (1, 1000, 64), (60, 61, 61)]
+        {
+            let (seen, found) = leaf_through(&table, filter, page, reach, step);
+            assert_eq!(seen, expected, "{filter:?}, pages of {page}, {reach} in steps of {step}");
+            assert!(found <= expected.len() as u64);
+        }
+        // Without counting, a page ends as soon as it is full.
+        let mut survey = Survey::page(filter, None, 3, 1000);
+        while !survey.is_done() {
+            table.survey(at(0), &mut survey, 1000);
+        }
+        let rows: Vec<u64> = survey.rows().iter().map(|row| row.id).collect();
+        assert_eq!(rows, expected.iter().take(3).copied().collect::<Vec<_>>());
+        assert_eq!(survey.next().is_some(), expected.len() > 3);
+    }
+    assert_eq!(table.list(at(0), &opening, None, 1000).0.len(), 1);
+}
+
+#[test]
+fn a_survey_sums_up_by_group() {
+    let mut table = table(200);
+    for port in 0..30 {
+        open(&mut table, 0, &client(port), &nat(&client(port), 61_000 + port));
+    }
+    let v6 = key(protocol::UDP, "2001:db8::1", 5, "2001:db8::2", 53);
+    table.insert(at(0), pending(v6, v6.inverse()), &first(&v6)).unwrap();
+    let sums = |by: By| {
+        let mut survey = Survey::sums(Filter::default(), by, 1000);
+        while !survey.is_done() {
+            table.survey(at(0), &mut survey, 7);
+        }
+        assert!(survey.is_over() && survey.others() == Sum::default());
+        survey.largest(10).into_iter().map(|(group, sum)| (group, sum.flows)).collect::<Vec<_>>()
+    };
+    let address = |text: &str| Group::Address(text.parse().unwrap());
+    assert_eq!(sums(By::Source), [(Group::Address(client(0).src()), 30), (address("2001:db8::1"), 1)]);
+    assert_eq!(sums(By::Destination), [(Group::Address(client(0).dst()), 30), (address("2001:db8::2"), 1)]);
+    assert_eq!(sums(By::Rule), [(Group::Rule(RuleId(1)), 31)]);
+    assert_eq!(sums(By::Interface), [(Group::Interface(LAN), 31)]);
 }
 
 #[test]

@@ -77,6 +77,17 @@ impl Datagrams {
         sent
     }
 
+    /// A packet that somebody has made whole; false when there is no room.
+    pub fn push(&mut self, frame: FrameBuf) -> bool {
+        let has_room = self.leaving.len() < WAITING;
+        if has_room {
+            self.leaving.push_back(frame);
+        } else {
+            self.refused += 1;
+        }
+        has_room
+    }
+
     /// Hands over what leaves, as long as there is room.
     pub fn leave(&mut self, room: usize, out: &mut Vec<FrameBuf>) {
         let count = room.saturating_sub(out.len()).min(self.leaving.len());

@@ -11,6 +11,7 @@ mod datagrams;
 mod echo;
 mod resets;
 mod stack;
+mod watches;
 
 #[cfg(test)]
 pub(crate) mod testing;
@@ -21,3 +22,4 @@ pub use counters::Counters;
 pub use datagrams::Datagram;
 pub use echo::echo;
 pub use stack::{Accepted, ConnectionId, Reset, Stack};
+pub use watches::{KEYS, Seen, Sighting, WatchId};

@@ -21,6 +21,7 @@ use super::connection::{Connection, Endpoint, Phase};
 use super::counters::Counters;
 use super::datagrams::{Datagram, Datagrams};
 use super::resets::Resets;
+use super::watches::{Sighting, WatchId, Watches};
 use crate::types::{Duration, Family, Instant, Seed};
 use crate::wire::{FlowKey, Fragment, FrameBuf, Packet, Parsed, Pool, Transport, mss, protocol, tcp_flags};
 
@@ -94,6 +95,7 @@ pub struct Stack {
     resets: Resets,
     accept_waker: Option<Waker>,
     datagrams: Datagrams,
+    watches: Watches,
     counters: Counters,
 }
 
@@ -123,6 +125,7 @@ impl Stack {
             resets: Resets::new(now),
             accept_waker: None,
             datagrams: Datagrams::default(),
+            watches: Watches::default(),
             counters: Counters::default(),
         }
     }
@@ -162,12 +165,37 @@ impl Stack {
         self.datagrams.set_waker(waker);
     }
 
+    /// Watches for answers to packets with these keys; `None` when too many watch.
+    pub fn watch(&mut self, keys: Vec<FlowKey>, waker: Waker) -> Option<WatchId> {
+        self.watches.begin(keys, waker)
+    }
+
+    /// Watches no longer.
+    pub fn unwatch(&mut self, id: WatchId) {
+        self.watches.end(id);
+    }
+
+    /// What a watch has seen since it was last asked.
+    pub fn sightings(&mut self, id: WatchId) -> Vec<Sighting> {
+        self.watches.take(id)
+    }
+
+    /// Sends a packet, Ethernet header in front, with the next turn; false when there is no room.
+    pub fn send_packet(&mut self, frame: FrameBuf) -> bool {
+        self.datagrams.push(frame)
+    }
+
     /// A packet for us. Answers are collected until [`Stack::poll`].
     pub fn handle_packet(&mut self, now: Instant, frame: FrameBuf) {
         let packet = match Packet::parse(frame) {
             Ok(Parsed::Ip(packet)) => packet,
             Ok(Parsed::Arp(frame)) | Err((_, frame)) => return self.ignore(frame),
         };
+        let awaited = self.watches.see(now, &packet);
+        // Whoever only asked whether a port is open goes no further: what is no connection is reset below.
+        if awaited && !matches!(packet.layout.transport, Transport::Tcp { .. }) {
+            return self.card.pool.give(packet.frame);
+        }
         if packet.layout.transport == Transport::Udp {
             if !self.datagrams.arrive(packet, &mut self.card.pool) {
                 self.counters.ignored += 1;

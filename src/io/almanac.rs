@@ -1,6 +1,6 @@
-//! The thread that keeps the rules to the hours of their schedules, and to what names stand for.
+//! The thread that keeps the rules to their hours, and to what names stand for.
 //!
-//! Some seconds before a schedule begins or ends, the rules of then are compiled; at the moment itself they come into
+//! Some seconds before a schedule or the time of a rule begins or ends, the rules of then are compiled; at the moment itself they come into
 //! force between two batches of packets. The calendar clock may jump, and the configuration may change meanwhile, so
 //! what is in force is held against the clock each second.
 
@@ -100,8 +100,7 @@ impl Plan {
         let Some(next) = self.next else { return LOOK_AROUND };
         let left = next.since(now);
         if left <= LEAD && self.ready.is_none() {
-            let asleep = Calendar::new(&in_force.config).asleep(next);
-            let then = Conditions { asleep, ..conditions.clone() };
+            let then = conditions.clone().moved(&in_force.config, next);
             self.ready = Some(Arc::new(renewed(in_force, then)));
         }
         left.min(LOOK_AROUND)
@@ -111,7 +110,7 @@ impl Plan {
 /// With the hours, flows are asked about again. What a name stands for changes all the time; flows that exist go on, as in
 /// pf.
 fn renewed(in_force: &Compiled, conditions: Conditions) -> Compiled {
-    let other_hours = conditions.asleep != in_force.conditions.asleep;
+    let other_hours = !conditions.same_hours(&in_force.conditions);
     let epoch = if other_hours { in_force.epoch.wrapping_add(1) } else { in_force.epoch };
     in_force.renewed(epoch, Arc::new(conditions))
 }

@@ -125,6 +125,13 @@ impl<W: Write> PcapWriter<W> {
     }
 }
 
+impl PcapWriter<Vec<u8>> {
+    /// What was written since somebody last took it away.
+    pub fn written(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
 /// What added to an [`Instant`] gives nanoseconds since 1970, as the clock of the machine stands now.
 pub fn wall_offset() -> u64 {
     sys_process::wall_nanos().wrapping_sub(clock::now().as_nanos())

@@ -84,6 +84,8 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::ExplainLog { .. }
         | Request::Log { .. }
         | Request::Services
+        | Request::Inquire(_)
+        | Request::Power(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -16,7 +16,10 @@ use super::control::Answer;
 use super::crier::Known;
 use super::engine::port_names;
 use super::errands::{Errands, date_ms};
+use super::flow_filter;
 use super::handle::{Arrangement, Handle, Order, Placement};
+use super::host_thread::HostHandle;
+use super::inquiry::{self, Inquiry};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
@@ -31,13 +34,13 @@ use super::token_store::{self, TokenStore};
 use crate::cluster::release::Trust;
 use crate::config::model::host_name;
 use crate::config::{Conditions, Config};
-use crate::conntrack::{Cursor, Filter};
-use crate::node::snapshot::{FlowRow, Snapshot};
+use crate::conntrack::{Cursor, Survey};
+use crate::node::snapshot::Snapshot;
 use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
 use crate::rules::Record;
 use crate::services::log::LogRow;
 use crate::services::names::NameRow;
-use crate::types::{GatewayId, InterfaceId, RuleId, WallTime};
+use crate::types::WallTime;
 use crate::wire::dns::Name;
 use crate::wire::filter;
 use crate::wire::pair::Version;
@@ -76,6 +79,8 @@ pub struct Desk {
     /// Who answers the peer's pages.
     pages: Mutex<Option<Arc<PagesAnswer>>>,
     tokens: Arc<TokenStore>,
+    /// The router's own stack, from which questions to the network are asked.
+    host: OnceLock<HostHandle>,
     /// The program that was on trial when this process started is kept.
     trial_is_over: AtomicBool,
 }
@@ -107,10 +112,23 @@ impl Desk {
             tokens: TokenStore::open(token_store::FILE.as_ref()),
             pair,
             pages: Mutex::default(),
+            host: OnceLock::new(),
             errands,
             notices: Known::default(),
             trial_is_over: AtomicBool::new(false),
         }
+    }
+
+    /// Asks the network from this stack.
+    pub fn connect_host(&self, host: HostHandle) {
+        // There is one, and it stays.
+        let _ = self.host.set(host);
+    }
+
+    fn inquire(&self, inquiry: &Inquiry) -> Result<Response, String> {
+        let host = self.host.get().ok_or(NO_ANSWER)?;
+        let found = inquiry::inquire(host, &self.compiled(), inquiry)?;
+        Ok(Response::Found(Box::new(found)))
     }
 
     /// The tokens of programs.
@@ -230,6 +248,7 @@ impl Desk {
             Request::EmptyTable { table } => self.empty_table(table),
             Request::Explain(asked) => self.explain(&asked),
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
+            Request::Inquire(inquiry) => self.inquire(&inquiry),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
             Request::Services => {
                 let mut row = self.errands.row(&self.compiled().config);
@@ -240,6 +259,7 @@ impl Desk {
             Request::Config(request) => self.ask_parent(|ticket| Report::Config { ticket, request }),
             Request::Tokens(request) => self.tokens(request),
             Request::Release(step) => self.take_release_step(step),
+            Request::Power(step) => self.ask_parent(|ticket| Report::Power { ticket, step }),
             Request::Install => self.install(),
             Request::Crash => {
                 tracing::error!("an operator wants to see this router process die");
@@ -361,21 +381,21 @@ impl Desk {
     }
 
     fn flows(&self, wanted: &FlowFilter, limit: usize, after: Option<u64>) -> Result<Response, String> {
-        let filter = conntrack_filter(wanted);
-        let mut rows: Vec<FlowRow> = Vec::new();
-        let mut cursor = after.map(Cursor::behind);
-        loop {
-            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
-            rows.extend(page);
-            cursor = next;
-            if cursor.is_none() || rows.len() > limit {
-                break;
-            }
-        }
-        let more = rows.len() > limit;
-        rows.truncate(limit);
+        let compiled = self.compiled();
+        let filter = wanted.within(&compiled)?;
+        let survey = self.survey(Survey::page(filter, after.map(Cursor::behind), limit, usize::MAX))?;
+        let rows = survey.rows().iter().map(|flow| node::flow_row(&compiled, flow)).collect();
         let total = self.snapshot()?.states.current;
-        Ok(Response::Flows { rows, total, more })
+        Ok(Response::Flows { rows, total, more: survey.next().is_some() })
+    }
+
+    /// Looks through the table to the end of the survey, some slots between two batches of packets.
+    fn survey(&self, survey: Survey) -> Result<Box<Survey>, String> {
+        let mut survey = Box::new(survey);
+        while !survey.is_done() {
+            survey = self.ask(|reply| Command::Survey { survey, limit: ROUND, reply })?;
+        }
+        Ok(survey)
     }
 
     fn empty_table(&self, table: Option<String>) -> Result<Response, String> {
@@ -386,20 +406,13 @@ impl Desk {
     }
 
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
-        let filter = conntrack_filter(wanted);
-        let (mut count, mut cursor) = (0, None);
-        loop {
-            let (page, next) = self.ask(|reply| Command::Flows { filter, cursor, limit: ROUND, reply })?;
-            count += page.len() as u64;
-            cursor = next;
-            if cursor.is_none() {
-                return Ok(Response::Counted { count });
-            }
-        }
+        let filter = wanted.within(&self.compiled())?;
+        let survey = self.survey(Survey::page(filter, None, 0, usize::MAX).counting())?;
+        Ok(Response::Counted { count: survey.found() })
     }
 
     fn kill(&self, wanted: &FlowFilter) -> Result<Response, String> {
-        let filter = conntrack_filter(wanted);
+        let filter = wanted.within(&self.compiled())?;
         let (mut count, mut cursor) = (0, None);
         loop {
             let (killed, next) = self.ask(|reply| Command::Kill { filter, cursor, limit: ROUND, reply })?;
@@ -525,13 +538,9 @@ impl Desk {
     fn capture(&self, interface: &str, filter: &str) -> Result<capture::Source, String> {
         let filter: filter::Filter = filter.parse().map_err(|error| format!("the filter: {error}"))?;
         let compiled = self.compiled();
-        let names: Vec<&str> = compiled.links.iter().map(|link| link.name.as_str()).collect();
-        let number = names.iter().position(|name| *name == interface);
-        let number =
-            number.ok_or_else(|| format!("no interface \"{interface}\"; there are {}", names.join(", ")))?;
+        let interface = Some(flow_filter::number(&compiled, interface)?);
         let (mut sink, source) = capture::channel(filter);
         let sink = Box::new(move |at, frame: &[u8]| sink.offer(at, frame));
-        let interface = Some(InterfaceId(number as u8));
         let begin = Command::Capture { interface, sink };
         self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
@@ -547,10 +556,4 @@ fn ask_parent(
     let (ticket, outcome) = reloads.register();
     reporter.say(&report(ticket));
     outcome.recv_timeout(PARENT_PATIENCE).map_err(|_| "the parent does not answer".to_owned())
-}
-
-fn conntrack_filter(wanted: &FlowFilter) -> Filter {
-    let FlowFilter { src, dst, port, protocol, id, address, rule, gateway } = wanted.clone();
-    let (rule, gateway) = (rule.map(RuleId), gateway.map(|name| GatewayId::of(&name)));
-    Filter { id, protocol, source: src, destination: dst, address, port, rule, gateway, ..Filter::default() }
 }

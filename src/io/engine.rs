@@ -12,6 +12,7 @@ use arc_swap::ArcSwap;
 
 use super::almanac::Almanac;
 use super::control::{Answer, Answering};
+use super::council::Council;
 use super::crier::Crier;
 use super::desk::{Desk, PagesAnswer};
 use super::errands::Errands;
@@ -89,6 +90,7 @@ pub struct Engine {
     host: HostHandle,
     forward: JoinHandle<io::Result<()>>,
     pair: PairHandle,
+    council: Council,
     almanac: Almanac,
     errands: Errands,
 }
@@ -126,7 +128,7 @@ impl Engine {
         forward.connect_host(near);
         forward.connect_log(errands.sink());
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
-        council::start(pair.clone(), reporter.clone()).context("the council thread")?;
+        let council = council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         let stack = Stack::new(
             plain_http::ports(config.system.web.port),
             usize::from(mtu),
@@ -142,6 +144,7 @@ impl Engine {
         let shown = Arc::clone(&in_force);
         let desk =
             Desk::new(start, kept, reporter, reloads, handle, in_force, names, pair.clone(), errands.clone());
+        desk.connect_host(host.clone());
         let desk = Arc::new(desk);
         let asked = Arc::clone(&desk);
         let answering = move |request: Request| match asked.answer(request) {
@@ -181,7 +184,7 @@ impl Engine {
         .context("the crier thread")?;
         let almanac = Almanac::start(Arc::downgrade(&desk)).context("the almanac thread")?;
         errands.run(wake, host.clone(), shown, almanac.clone()).context("the errands thread")?;
-        Ok(Engine { desk, host, forward: thread, pair, almanac, errands })
+        Ok(Engine { desk, host, forward: thread, pair, council, almanac, errands })
     }
 
     /// Puts a new configuration in force, ports included; returns when it is.
@@ -259,7 +262,7 @@ impl Engine {
 
     /// The parent has something to say to the peer.
     pub fn tell_peer(&self, message: &str) {
-        council::tell(&self.pair, message);
+        self.council.tell(message);
     }
 
     /// The parent has opened a device again.

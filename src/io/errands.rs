@@ -206,7 +206,7 @@ impl Errands {
 }
 
 fn at(present: &Conditions, config: &Config, now: WallTime) -> Conditions {
-    Conditions { asleep: Calendar::new(config).asleep(now), ..present.clone() }
+    present.clone().moved(config, now)
 }
 
 impl Shared {

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::config_request::ConfigRequest;
+use super::power::PowerStep;
 use super::privilege::Account;
 use super::program::{ProgramNote, ReleaseStep};
 use super::request::{Reloaded, Response};
@@ -170,6 +171,13 @@ pub enum Report {
         ticket: u64,
         /// What.
         step: ReleaseStep,
+    },
+    /// Somebody wants the router or the machine to begin anew or to end.
+    Power {
+        /// Who.
+        ticket: u64,
+        /// What.
+        step: PowerStep,
     },
     /// The new configuration is in force.
     Applied {

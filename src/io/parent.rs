@@ -20,8 +20,9 @@ use super::devices::{Changes, Devices};
 use super::lists::Copyist;
 use super::orders::{Apply, Order, Report, Start};
 use super::places::Places;
+use super::power::{self, PowerStep};
 use super::program::{Programs, ReleaseStep};
-use super::request::Reloaded;
+use super::request::{Reloaded, Response};
 use super::steward;
 use super::sys::{self, PollEntry};
 use super::{archive::Archive, clock, log, sys_process};
@@ -389,6 +390,7 @@ impl Parent {
             Report::Peer { present, epoch } => self.peer_is(present, Some(epoch)),
             Report::Heard { message } => self.peer_says(&message),
             Report::Release { ticket, step } => self.release(ticket, step),
+            Report::Power { ticket, step } => self.power(ticket, step),
             Report::Applied { ticket } => self.applied(ticket),
             Report::NotApplied { ticket, problems } => {
                 let pending = self.pending.take_if(|pending| pending.ticket == ticket);
@@ -449,6 +451,20 @@ impl Parent {
         if switches {
             self.switch_at = Some(clock::now() + FAREWELL);
         }
+    }
+
+    /// Whoever has asked hears first that it was done.
+    fn power(&mut self, ticket: u64, step: PowerStep) {
+        let done = match (self.ending.is_some() || self.switching, step) {
+            (true, _) => Err("the node is about to end".into()),
+            (false, PowerStep::Restart) => {
+                self.switch_at = Some(clock::now() + FAREWELL);
+                Ok(())
+            }
+            (false, PowerStep::Reboot | PowerStep::Halt) => power::tell_machine(step),
+        };
+        tracing::warn!(?step, problem = ?done.as_ref().err(), "an operator wants a restart");
+        self.answer(ticket, done.map_or_else(Response::Failed, |()| Response::Done));
     }
 
     /// As the document says that is in force.

@@ -64,7 +64,7 @@ impl Parent {
         self.answer(ticket, respond(answer));
     }
 
-    fn answer(&mut self, ticket: u64, response: Response) {
+    pub(super) fn answer(&mut self, ticket: u64, response: Response) {
         if let Some(child) = &mut self.child {
             child.order(&Order::Answer { ticket, response: Box::new(response) }, &[]);
         }

@@ -6,7 +6,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::config_request::{ConfigAnswer, ConfigRequest};
+pub use super::flow_filter::FlowFilter;
+use super::inquiry::{Finding, Inquiry};
 use super::keys::KeyStep;
+use super::power::PowerStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
 use super::token_request::{TokenAnswer, TokenRequest};
@@ -17,7 +20,6 @@ use crate::node::{Asked, Explanation, PairSnapshot, Policy};
 use crate::services::ServicesRow;
 use crate::services::log::LogRow;
 use crate::services::time::ClockRow;
-use crate::types::Prefix;
 
 /// A question or an order.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -72,6 +74,10 @@ pub enum Request {
     Services,
     /// What would become of a packet.
     Explain(Asked),
+    /// Something that is asked of the network; answered by [`Response::Found`].
+    Inquire(Inquiry),
+    /// The router or the machine begins anew or ends; answered by [`Response::Done`].
+    Power(PowerStep),
     /// Reads the configuration file again; the answer comes when it is in force.
     Reload,
     /// The life of the configuration.
@@ -118,28 +124,6 @@ pub enum Request {
     },
 }
 
-/// Which flows. Fields that are absent let every flow pass.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub struct FlowFilter {
-    /// Source of the first packet, before translation.
-    pub src: Option<Prefix>,
-    /// Destination of the first packet, before translation.
-    pub dst: Option<Prefix>,
-    /// Either port.
-    pub port: Option<u16>,
-    /// IP protocol number.
-    pub protocol: Option<u8>,
-    /// Number of the flow.
-    pub id: Option<u64>,
-    /// Any of its addresses, before or after translation.
-    pub address: Option<Prefix>,
-    /// The rule that let it in or out.
-    pub rule: Option<u32>,
-    /// The gateway that it goes by, or its answers.
-    pub gateway: Option<String>,
-}
-
 /// What comes back.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -180,6 +164,8 @@ pub enum Response {
     Services(Box<ServicesRow>),
     /// To [`Request::Explain`].
     Explained(Box<Explanation>),
+    /// To [`Request::Inquire`].
+    Found(Box<Finding>),
     /// To [`Request::Drops`], the latest last.
     Drops(Vec<DropRow>),
     /// To [`Request::Pages`].
@@ -313,7 +299,7 @@ mod tests {
                         ..Default::default()
                     },
                 },
-                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null,"gateway":null}}}"#,
+                r#"{"kill":{"filter":{"src":"10.0.0.0/8","dst":null,"port":53,"protocol":null,"id":null,"address":null,"rule":null,"gateway":null,"interface":null,"state":null}}}"#,
             ),
         ] {
             assert_eq!(serde_json::to_string(&request).unwrap(), text);

@@ -146,6 +146,16 @@ pub fn peer(socket: BorrowedFd<'_>) -> io::Result<Peer> {
     Ok(Peer { pid: credentials.pid, uid: credentials.uid })
 }
 
+/// Sends a signal to a process.
+///
+/// # Errors
+/// When there is none of this number, or this one may not.
+pub fn signal_process(process: u32, signal: libc::c_int) -> io::Result<()> {
+    let process = libc::pid_t::try_from(process).map_err(|_| io::Error::from(io::ErrorKind::InvalidInput))?;
+    // SAFETY: no memory is involved.
+    if unsafe { libc::kill(process, signal) } == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
 /// The user on whose behalf this process acts.
 pub fn effective_user() -> u32 {
     // SAFETY: cannot fail and takes no arguments.

@@ -29,6 +29,11 @@ impl Shard {
             Command::Talkers { cursor, limit, reply } => reply(self.talkers(now, cursor, limit)),
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
+            Command::Survey { mut survey, limit, reply } => {
+                self.table.survey(now, &mut survey, limit);
+                reply(survey);
+            }
+            Command::Find { key, reply } => reply(self.table.flow(now, &key)),
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Overloaded(reply) => reply(self.overloaded()),
             Command::EmptyTable { table, reply } => reply(self.empty_table(table.as_deref())),

@@ -7,10 +7,11 @@ use super::overload::OverloadEntry;
 use super::snapshot::{DropRow, FlowRow, Snapshot, TalkRow};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
-use crate::conntrack::{Cursor, Filter};
+use crate::conntrack::{Cursor, Filter, FlowState, Survey};
 use crate::route::Status;
 use crate::rules::Record;
 use crate::types::{Instant, InterfaceId};
+use crate::wire::FlowKey;
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::Malformed;
 
@@ -78,6 +79,22 @@ pub enum Command {
         limit: usize,
         /// Rows, and where the next page begins (`None` at the end).
         reply: Reply<(Vec<FlowRow>, Option<Cursor>)>,
+    },
+    /// Go on with a look through the connection table.
+    Survey {
+        /// It, which comes back.
+        survey: Box<Survey>,
+        /// Looks at this many slots at most.
+        limit: usize,
+        /// Where it goes.
+        reply: Reply<Box<Survey>>,
+    },
+    /// The flow that a packet belongs to.
+    Find {
+        /// Its key.
+        key: FlowKey,
+        /// The flow, when there is one.
+        reply: Reply<Option<FlowState>>,
     },
     /// End flows.
     Kill {

@@ -129,6 +129,14 @@ struct End {
     reason: &'static str,
 }
 
+/// The packet as rules see it that comes in: behind the translation of its destination.
+pub fn inside(compiled: &Compiled, question: &Question) -> FlowKey {
+    let Question { ingress, key, transport, dscp } = *question;
+    let from_self = ingress == InterfaceId::SELF;
+    let query = Query { from_self, dscp: Some(dscp), ..Query::new(Direction::In, ingress, key, transport) };
+    destination(compiled, &query, &mut Vec::new()).0
+}
+
 /// Explains what would become of the first packet of a flow, while gateways are like this, in the document's order; those
 /// that are not named are up.
 pub fn explain(compiled: &Compiled, statuses: &[Status], question: &Question) -> Explanation {
@@ -258,6 +266,9 @@ fn tell_hours(ways: Ways<'_>, query: &Query, verdict: Verdict, steps: &mut Vec<S
         let text = format!("{schedule}: in its hours{doubt}");
         steps.push(Step::rule("schedule", info.id, text));
     }
+    if let Some((info, term)) = decided.and_then(|info| Some((info, info.term.as_ref()?))) {
+        steps.push(Step::rule("schedule", info.id, format!("{term}: in its time{doubt}")));
+    }
     let other = compiled
         .ruleset
         .awake()
@@ -267,8 +278,15 @@ fn tell_hours(ways: Ways<'_>, query: &Query, verdict: Verdict, steps: &mut Vec<S
     else {
         return;
     };
-    let schedule = info.schedule.as_deref().unwrap_or("another rule's schedule");
-    let text = format!("{schedule}: this rule decides in its hours, which are not now{doubt}");
+    let text = match (&info.schedule, &info.term) {
+        (_, Some(term)) if info.asleep => format!("{term}: this rule would decide{doubt}"),
+        (Some(schedule), _) => {
+            format!("{schedule}: this rule decides in its hours, which are not now{doubt}")
+        }
+        (None, _) => {
+            format!("another rule's schedule: this rule decides in its hours, which are not now{doubt}")
+        }
+    };
     steps.push(Step::rule("schedule", info.id, text));
 }
 

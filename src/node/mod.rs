@@ -49,7 +49,7 @@ mod ways;
 pub use command::{CaptureSink, Command, Imported, Replication, Reply};
 pub use compiled::{Compiled, Link, RouteOrigin};
 pub use courier::{Courier, CourierOutbox, NotAgain, ReplicaOrder};
-pub use explain::{Asked, Explanation, Leaving, Question, Step, explain};
+pub use explain::{Asked, Explanation, Leaving, Question, Step, explain, inside};
 pub use helm::{
     CourierOrder, DigestRow, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
     PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
@@ -64,6 +64,7 @@ pub use policy::{
     GroupRow, OverloadRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, overload_rows, policy,
 };
 pub use replication::CHUNK;
+pub use report::{flow_row, protocol_name};
 pub use shard::{Shard, Why};
 pub use tally::{RuleCounts, Tally};
 pub use virtual_ip::VirtualIp;

@@ -55,6 +55,9 @@ pub struct RuleRow {
     /// The schedule in whose hours it is in force.
     #[serde(default)]
     pub schedule: Option<String>,
+    /// The time in which it is in force, in words, when there is one.
+    #[serde(default)]
+    pub term: Option<String>,
     /// It is out of its hours at present.
     #[serde(default)]
     pub asleep: bool,
@@ -220,6 +223,7 @@ fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
             text: info.text.clone(),
             interfaces: info.interfaces.iter().map(name).collect(),
             schedule: info.schedule.clone(),
+            term: info.term.clone(),
             asleep: info.asleep,
             evaluations,
             packets: packets + blocked,

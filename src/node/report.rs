@@ -3,7 +3,7 @@
 use super::Shard;
 use super::VirtualIp;
 use super::assumption::AssumptionCounters;
-use super::compiled::{RouteOrigin, numbered};
+use super::compiled::{Compiled, RouteOrigin, numbered};
 use super::deferral::DeferralCounters;
 use super::relay::RelayCounters;
 use super::snapshot::{
@@ -55,7 +55,7 @@ impl Shard {
         limit: usize,
     ) -> (Vec<FlowRow>, Option<Cursor>) {
         let (flows, next) = self.table.list(now, filter, cursor, limit);
-        (flows.iter().map(|flow| self.flow_row(flow)).collect(), next)
+        (flows.iter().map(|flow| flow_row(&self.compiled, flow)).collect(), next)
     }
 
     /// What each of some flows has carried, and where the next ones begin.
@@ -357,28 +357,31 @@ impl Shard {
         .into_iter()
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
     }
+}
 
-    fn flow_row(&self, flow: &FlowState) -> FlowRow {
-        FlowRow {
-            id: flow.id,
-            protocol: protocol_name(flow.original.protocol()),
-            original: flow.original.to_string(),
-            translated: flow.translated().then(|| flow.reply.inverse().to_string()),
-            state: flow.state.to_string(),
-            ingress: self.interface_name(flow.ingress),
-            egress: self.interface_name(flow.egress),
-            rule: flow.rules[0].0,
-            gateway: flow.via.out.map(|id| self.compiled.gateway_name(id).into()),
-            reply_to: flow.via.back.map(|id| self.compiled.gateway_name(id).into()),
-            age_seconds: flow.age.as_secs(),
-            expires_seconds: flow.expires.as_secs(),
-            packets: flow.packets,
-            bytes: flow.bytes,
-        }
+/// A flow in the words of this configuration.
+pub fn flow_row(compiled: &Compiled, flow: &FlowState) -> FlowRow {
+    let name = |id: InterfaceId| compiled.link(id).map_or_else(|| "self".into(), |link| link.name.clone());
+    FlowRow {
+        id: flow.id,
+        protocol: protocol_name(flow.original.protocol()),
+        original: flow.original.to_string(),
+        translated: flow.translated().then(|| flow.reply.inverse().to_string()),
+        state: flow.state.to_string(),
+        ingress: name(flow.ingress),
+        egress: name(flow.egress),
+        rule: flow.rules[0].0,
+        gateway: flow.via.out.map(|id| compiled.gateway_name(id).into()),
+        reply_to: flow.via.back.map(|id| compiled.gateway_name(id).into()),
+        age_seconds: flow.age.as_secs(),
+        expires_seconds: flow.expires.as_secs(),
+        packets: flow.packets,
+        bytes: flow.bytes,
     }
 }
 
-fn protocol_name(number: u8) -> String {
+/// A protocol as commands and pages call it.
+pub fn protocol_name(number: u8) -> String {
     match number {
         1 => "icmp".into(),
         6 => "tcp".into(),

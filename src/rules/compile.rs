@@ -3,7 +3,7 @@
 use super::automatic::{self, ABOUT, Setting};
 use super::classifier::Classifier;
 use super::criteria::Criteria;
-use super::draft::{Draft, Hours, Outcome, ways};
+use super::draft::{Draft, Hours, Outcome, Term, ways};
 use super::places::{Places, families, overload_tables};
 use super::ruleset::{Deed, RuleInfo, Ruleset};
 use super::set::PortSet;
@@ -119,6 +119,7 @@ fn draft(places: &Places<'_>, rule: &Rule) -> Option<Draft> {
             .schedule
             .as_ref()
             .map(|name| Hours { name: name.clone(), on: places.is_on(Some(name)) }),
+        term: places.term(rule),
         way: rule.gateway.as_ref().and_then(|name| Some((places.choice(name)?, name.clone()))),
         reply_to: !rule.disable_reply_to,
         ..Draft::new(rule.id, outcome, criteria)
@@ -197,7 +198,8 @@ impl Directory {
         infos.extend(config.rules.iter().map(|rule| RuleInfo {
             text: draft(places, rule).map_or(String::new(), |draft| draft.text()),
             schedule: rule.schedule.clone(),
-            asleep: !places.is_on(rule.schedule.as_deref()),
+            term: term_words(rule, places.term(rule)),
+            asleep: places.term(rule) == Term::NotNow || !places.is_on(rule.schedule.as_deref()),
             ..info(rule.id, &rule.description, rule.direction)
         }));
         let passing = config.port_forwards.iter().filter(|forward| forward.association == Association::Pass);
@@ -252,6 +254,18 @@ impl Directory {
     }
 }
 
+/// The time of a rule, as people read it.
+fn term_words(rule: &Rule, term: Term) -> Option<String> {
+    let expires = rule.expires.map(|end| match (term, rule.paused_until) {
+        (Term::NotNow, None) => format!("expired {end}"),
+        (Term::Always | Term::Now | Term::NotNow, _) => format!("expires {end}"),
+    });
+    let pauses =
+        rule.paused_until.filter(|_| term == Term::NotNow).map(|begin| format!("pauses until {begin}"));
+    let words: Vec<String> = pauses.into_iter().chain(expires).collect();
+    (!words.is_empty()).then(|| words.join(", "))
+}
+
 fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
     RuleInfo {
         id,
@@ -261,6 +275,7 @@ fn info(id: RuleId, description: &str, direction: RuleDirection) -> RuleInfo {
         direction,
         interfaces: Vec::new(),
         schedule: None,
+        term: None,
         asleep: false,
         limits: Limits::default(),
         terms: Terms::default(),

@@ -26,6 +26,8 @@ pub(super) struct Draft {
     pub terms: Terms,
     /// In whose hours it is in force, and whether these are now.
     pub schedule: Option<Hours>,
+    /// Whether it is in force for a time only, and that is now.
+    pub term: Term,
     /// The gateway or group by which they leave.
     pub way: Option<(Choice, String)>,
     /// Answers go back by the gateway of the WAN by which they came in.
@@ -38,6 +40,18 @@ pub(super) struct Draft {
 pub(super) struct Hours {
     pub name: String,
     pub on: bool,
+}
+
+/// When a rule is in force, its schedule apart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(super) enum Term {
+    /// Always.
+    #[default]
+    Always,
+    /// For a time, and that is now.
+    Now,
+    /// For a time, and that is not now.
+    NotNow,
 }
 
 /// What happens to a match.
@@ -67,6 +81,7 @@ impl Draft {
             limits: Limits::default(),
             terms: Terms::default(),
             schedule: None,
+            term: Term::Always,
             way: None,
             reply_to: true,
             criteria,
@@ -75,7 +90,7 @@ impl Draft {
 
     /// Its hours are over, or have not come yet.
     pub(super) fn is_asleep(&self) -> bool {
-        self.schedule.as_ref().is_some_and(|hours| !hours.on)
+        self.term == Term::NotNow || self.schedule.as_ref().is_some_and(|hours| !hours.on)
     }
 
     /// The answer to a match that crosses this way; `None` when the rule does not decide.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::compile::drafts;
 use super::criteria::{Criteria, Scope, only};
-use super::draft::{Draft, Outcome};
+use super::draft::{Draft, Outcome, Term};
 use super::line::protocols;
 use super::places::Places;
 use super::region::{Piece, Region, is_plain};
@@ -50,11 +50,24 @@ pub enum Kind {
     Open,
 }
 
+impl Finding {
+    /// Without the rule and its place.
+    pub fn words(&self) -> String {
+        let example =
+            self.example.as_ref().map_or(String::new(), |example| format!(" For example: {example}."));
+        format!("{}{example}", self.kind)
+    }
+}
+
 impl fmt::Display for Finding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Finding { rule, path, kind, example } = self;
-        write!(f, "{path} ({rule}): ")?;
-        match kind {
+        write!(f, "{} ({}): {}", self.path, self.rule, self.words())
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
             Kind::Shadowed(by) => write!(f, "Rule {by} before it decides all that it could match."),
             Kind::Together(only, last) if only == last => {
                 write!(f, "Rule {only} before it, with automatic ones, decides all that it could match.")
@@ -79,8 +92,7 @@ impl fmt::Display for Finding {
                 f.write_str("What it leaves out has no IPv6 address, so it matches all of IPv6.")
             }
             Kind::Open => f.write_str("It lets anybody outside reach everything."),
-        }?;
-        example.as_ref().map_or(Ok(()), |example| write!(f, " For example: {example}."))
+        }
     }
 }
 
@@ -106,6 +118,7 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
             .zip(&seen)
             // Outside of its hours a rule leaves everything to those after it.
             .filter(|(earlier, _)| earlier.schedule.is_none() || earlier.schedule == draft.schedule)
+            .filter(|(earlier, _)| earlier.term == Term::Always)
             .find(|(earlier, seen)| earlier.quick && earlier.outcome != Outcome::Match && seen.covers(here));
         if let Some((earlier, seen)) = cover {
             let same = earlier.outcome == draft.outcome && here.covers(seen) && !is_automatic(earlier.id);

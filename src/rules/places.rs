@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use super::automatic::own_addresses;
 use super::criteria::{BOTH, Tag, bit, only};
+use super::draft::Term;
 use super::set::{Members, PortSet, PortTable, Set, Table};
 use super::spans::Spans;
 use super::verdict::Choice;
 use crate::config::model::{
-    AddressRange, Config, Endpoint, Place, Ports, RuleFamily, StatePolicy, Target, Timeouts,
+    AddressRange, Config, Endpoint, Place, Ports, Rule, RuleFamily, StatePolicy, Target, Timeouts,
 };
 use crate::config::{Aliases, Conditions, NodeIndex, Valid};
 use crate::types::{Family, PortRange, Prefix, RuleId};
@@ -162,6 +163,18 @@ impl<'a> Places<'a> {
     /// Is a rule with this schedule in its hours?
     pub(super) fn is_on(&self, schedule: Option<&str>) -> bool {
         self.conditions.is_on(schedule)
+    }
+
+    /// In which of its times a rule is.
+    pub(super) fn term(&self, rule: &Rule) -> Term {
+        match (
+            rule.expires.is_some() || rule.paused_until.is_some(),
+            self.conditions.resting.contains(&rule.id),
+        ) {
+            (false, _) => Term::Always,
+            (true, false) => Term::Now,
+            (true, true) => Term::NotNow,
+        }
     }
 
     /// The port forward of this id.

@@ -79,6 +79,8 @@ pub struct RuleInfo {
     pub interfaces: Vec<InterfaceId>,
     /// The schedule in whose hours it is in force.
     pub schedule: Option<String>,
+    /// The time in which it is in force, in words, when there is one.
+    pub term: Option<String>,
     /// It is out of its hours.
     pub asleep: bool,
     /// How many flows it may have.

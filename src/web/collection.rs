@@ -6,9 +6,10 @@ use serde_json::{Map, Value, json};
 use super::form::{Field, Section, text_of, tree};
 use super::references::Noun;
 use super::visitor::Right;
-use crate::config::Problem;
 use crate::config::defaults::FIRST_RULE_ID;
+use crate::config::{Config, Problem};
 use crate::node::Compiled;
+use crate::types::WallTime;
 
 /// A list of the document.
 pub(super) struct Collection {
@@ -50,6 +51,8 @@ pub(super) struct Collection {
     /// How an entry stands in its form where that is otherwise than in the document, and back.
     pub shown: fn(&mut Value, usize),
     pub taken: fn(&mut Value, usize),
+    /// How an entry is at this moment, by its key.
+    pub present: Option<fn(&Config, WallTime, &str) -> String>,
     /// What else its line tells of an entry.
     pub told: fn(&mut Value),
     /// What is wrong with an entry that the document itself does not know.
@@ -66,6 +69,10 @@ pub(super) struct Tabs {
     pub of: fn(&Value, &Value) -> String,
     /// A new entry on a tab.
     pub begin: fn(&str) -> Value,
+    /// Tabs that entries of others can be copied to.
+    pub targets: fn(&Value) -> Vec<String>,
+    /// The copy of an entry for another tab; with `follow` what it says of its own tab it says of the other one.
+    pub copy: fn(&Value, &Value, &str, bool) -> Result<Value, String>,
 }
 
 /// A collection without what few have.
@@ -91,6 +98,7 @@ pub(super) const PLAIN: Collection = Collection {
     renamed: |_, _, _| {},
     shown: |_, _| {},
     taken: |_, _| {},
+    present: None,
     told: |_| {},
     wrong: |_, _| Vec::new(),
     automatic: |_, _| [Vec::new(), Vec::new()],
@@ -147,6 +155,13 @@ pub(super) struct Cell {
     pub texts: Vec<String>,
     pub code: bool,
     pub mark: bool,
+}
+
+impl Cell {
+    /// With words.
+    pub fn text(head: &'static str, text: String) -> Cell {
+        Cell { head, texts: vec![text], code: false, mark: false }
+    }
 }
 
 impl Collection {

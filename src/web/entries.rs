@@ -27,7 +27,7 @@ pub(super) async fn add(
     wanted: Wanted,
 ) -> Response {
     let draft = site.draft().await;
-    let mut tree = tree::tree(&draft.document);
+    let mut tree = Value::clone(&site.tree(&draft));
     let tab = tab(collection, &tree, &wanted.tab);
     let Some(index) = collection.insert(&mut tree, wanted.copy.as_deref(), &tab, wanted.top) else {
         return Message::missing("There is nothing to copy.").into_response();
@@ -70,7 +70,7 @@ pub(super) async fn edit(
     visitor: Visitor,
     key: String,
 ) -> Response {
-    let mut tree = tree::tree(&site.draft().await.document);
+    let mut tree = Value::clone(&site.tree(&site.draft().await));
     let Some(index) = collection.find(&tree, &key) else { return gone(collection) };
     let uses = collection.noun.map(|noun| users(&tree, noun, &key)).unwrap_or_default();
     (collection.shown)(&mut tree, index);
@@ -151,6 +151,9 @@ async fn finish(
                     Ok(Ok((collection.key_of(index, &entry), collection.tab_of(&tree, &entry))))
                 }
                 Err(problems) => {
+                    let again = collection.sections(&tree, index, is_new);
+                    // What was empty has gone, or there is one more.
+                    let sections = if again.len() == sections.len() { sections } else { again };
                     (collection.shown)(&mut tree, index);
                     Ok(Err(Form::new(&sections, &tree, is_new).tell(&problems)))
                 }

@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::conntrack::{Cursor, Filter};
+use crate::conntrack::{Cursor, Filter, FlowState, Survey};
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, TalkRow};
-use crate::node::{Command, Compiled, PairSnapshot, Reply, RuleCounts};
+use crate::node::{CaptureSink, Command, Compiled, OverloadEntry, PairSnapshot, Reply, RuleCounts};
+use crate::route::Status;
 use crate::rules::Record;
-use crate::types::Instant;
+use crate::types::{Instant, InterfaceId};
+use crate::wire::FlowKey;
 
 /// Flows on a page.
 pub const PAGE: usize = 100;
@@ -17,6 +19,8 @@ pub const PAGE: usize = 100;
 pub const LAST_PAGE: usize = 100;
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 1024;
+/// The same, where nothing is made of most of them.
+const STRIDE: usize = 4096;
 /// At most so many times for one page.
 const ROUNDS: usize = 256;
 
@@ -125,17 +129,53 @@ impl Handle {
         receiver.await.ok()
     }
 
-    /// The recent drops, newest first.
-    pub async fn drops(&self) -> Option<Vec<DropRow>> {
-        let (sender, receiver) = oneshot::channel();
-        self.say(Command::Drops(Box::new(move |rows| drop(sender.send(rows)))))?;
-        receiver.await.ok()
+    /// Looks through the connection table, some slots between two batches of packets, until the survey is done.
+    pub async fn survey(&self, survey: Survey) -> Option<Survey> {
+        let mut survey = Box::new(survey);
+        while !survey.is_done() {
+            survey = self.get(|reply| Command::Survey { survey, limit: STRIDE, reply }).await?;
+        }
+        Some(*survey)
+    }
+
+    /// The flow that a packet belongs to; `None` when the router is too busy to answer.
+    pub async fn find(&self, key: FlowKey) -> Option<Option<FlowState>> {
+        self.get(|reply| Command::Find { key, reply }).await
+    }
+
+    /// The flow of this number.
+    pub async fn flow(&self, id: u64) -> Option<Option<FlowState>> {
+        let filter = Filter { id: Some(id), ..Filter::default() };
+        let survey = self.survey(Survey::page(filter, None, 1, 1)).await?;
+        Some(survey.rows().first().cloned())
+    }
+
+    /// How the gateways are, in the document's order.
+    pub async fn gateways(&self) -> Option<Vec<Status>> {
+        self.get(Command::Gateways).await
+    }
+
+    /// Who is in the overload tables.
+    pub async fn overloaded(&self) -> Option<Vec<OverloadEntry>> {
+        self.get(Command::Overloaded).await
+    }
+
+    /// Begins a capture; `None` when the router is too busy.
+    pub fn capture(&self, interface: InterfaceId, sink: CaptureSink) -> Option<()> {
+        self.say(Command::Capture { interface: Some(interface), sink })
     }
 
     /// Asks the forward thread; `None` when too many ask.
     async fn get<T: Send + 'static>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Option<T> {
         let (sender, receiver) = oneshot::channel();
         self.say(command(Box::new(move |answer| drop(sender.send(answer)))))?;
+        receiver.await.ok()
+    }
+
+    /// The recent drops, newest first.
+    pub async fn drops(&self) -> Option<Vec<DropRow>> {
+        let (sender, receiver) = oneshot::channel();
+        self.say(Command::Drops(Box::new(move |rows| drop(sender.send(rows)))))?;
         receiver.await.ok()
     }
 

@@ -38,8 +38,32 @@ macro_rules! page {
 static PAGES: &[Page] = &[
     page!("first-setup", &["/wizard", "/system/users", "/system/general"]),
     page!("zones", &["/interfaces", "/interface-groups"]),
-    page!("rules-and-nat", &["/firewall/rules", "/firewall/nat", "/firewall/aliases", "/status/drops"]),
+    page!(
+        "rules-and-nat",
+        &["/firewall/rules", "/firewall/nat", "/firewall/aliases", "/firewall/schedules", "/status/drops"]
+    ),
     page!("changes", &["/changes", "/diagnostics/config-history"]),
+    page!(
+        "diagnostics",
+        &[
+            "/diagnostics/states",
+            "/diagnostics/states-summary",
+            "/diagnostics/why",
+            "/diagnostics/explain",
+            "/diagnostics/arp",
+            "/diagnostics/ndp",
+            "/diagnostics/routes",
+            "/diagnostics/tables",
+            "/diagnostics/capture",
+            "/diagnostics/ping",
+            "/diagnostics/traceroute",
+            "/diagnostics/dns",
+            "/diagnostics/test-port",
+            "/diagnostics/restart",
+            "/diagnostics/support",
+            "/firewall/easy-rule",
+        ]
+    ),
     page!("pair", &["/system/high-availability", "/system/pair", "/status/carp", "/firewall/virtual-ips"]),
     page!("drills", &[]),
     page!("upgrade", &[]),

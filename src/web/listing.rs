@@ -9,7 +9,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::change::{Change, rejection};
-use super::collection::{Collection, Line, Place};
+use super::collection::{Cell, Collection, Line, Place};
+use super::copying;
 use super::edit::Rejected;
 use super::entries::{back, note};
 use super::form::{sentence, text_of, tree};
@@ -21,11 +22,14 @@ use super::references;
 use super::site::Site;
 use super::status::filters;
 use super::visitor::{Posted, Visitor};
+use crate::io::clock;
 use crate::node::Tally;
 use crate::types::RuleId;
 
 /// Lines on a page.
-const PAGE: usize = 100;
+const PAGE: usize = 75;
+/// Head of the column that says how entries are at this moment.
+const AT_PRESENT: &str = "At present";
 
 /// What stands behind the question mark.
 #[derive(Deserialize, Default)]
@@ -58,6 +62,8 @@ struct List {
     problems: Vec<String>,
     /// How often others refer to an entry, where they can.
     used: Option<HashMap<String, usize>>,
+    /// Tabs to which entries can be copied.
+    targets: Vec<String>,
     /// What was counted of an entry, where that is.
     counts: Option<HashMap<String, Counted>>,
 }
@@ -109,7 +115,7 @@ impl List {
         problems: Vec<String>,
     ) -> List {
         let draft = site.draft().await;
-        let tree = tree::tree(&draft.document);
+        let tree = site.tree(&draft);
         let mut frame = Frame::around(site, visitor, collection.title, collection.slug, &draft).await;
         frame = frame.with_tabs(collection.beside);
         let tab = tab(collection, &tree, &wanted.tab);
@@ -123,11 +129,33 @@ impl List {
         let pages = all.len().div_ceil(PAGE).max(1);
         let page = wanted.page.unwrap_or(1).clamp(1, pages);
         let part = all.iter().skip((page - 1) * PAGE).take(PAGE);
-        let lines = part.map(|(index, entry)| collection.line(*index, entry)).collect();
+        let mut lines: Vec<Line> = part.map(|(index, entry)| collection.line(*index, entry)).collect();
+        if let Some(present) = collection.present {
+            let now = clock::wall();
+            for line in &mut lines {
+                line.cells.push(Cell::text(AT_PRESENT, present(&draft.document, now, &line.key)));
+            }
+        }
         let may_change = site.is_editable() && visitor.may(collection.change);
         let used = collection.noun.map(|noun| references::counts(&tree, noun));
+        let targets = collection.by.as_ref().map_or_else(Vec::new, |tabs| (tabs.targets)(&tree));
+        let targets = targets.into_iter().filter(|target| *target != tab).collect();
         let counts = if collection.list == "rule" { counted(site).await } else { None };
-        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems, used, counts }
+        List {
+            frame,
+            collection,
+            may_change,
+            tab,
+            above,
+            lines,
+            below,
+            page,
+            pages,
+            problems,
+            used,
+            targets,
+            counts,
+        }
     }
 
     /// Where an entry is used, in words.
@@ -229,7 +257,19 @@ pub(super) async fn act(
             (Deed::Move, None, None) => None,
         }
     };
-    change_list(collection, site, visitor, posted, (deed.words().1, key), action).await
+    let done = Done { verb: deed.words().1, words: key, tab: own_tab(&posted) };
+    change_list(collection, site, visitor, posted, done, or_gone(action)).await
+}
+
+/// The tab that a form stands on.
+fn own_tab(posted: &Posted) -> String {
+    posted.get("tab").unwrap_or_default().to_owned()
+}
+
+fn or_gone(
+    action: impl FnOnce(&mut Value) -> Option<()> + Send + 'static,
+) -> impl FnOnce(&mut Value) -> Result<(), Rejected> + Send + 'static {
+    move |tree| action(tree).ok_or(Rejected::Gone)
 }
 
 /// `POST slug/bulk`: the same with every entry that is ticked, in one change.
@@ -244,6 +284,9 @@ pub(super) async fn bulk(
         Some("delete") => ("deleted", None),
         Some("disable") if collection.toggles() => ("disabled", Some(true)),
         Some("enable") if collection.toggles() => ("enabled", Some(false)),
+        Some("copy") if collection.by.is_some() => {
+            return copying::copy(collection, site, visitor, posted, keys).await;
+        }
         Some(_) | None => return StatusCode::BAD_REQUEST.into_response(),
     };
     let words = keys.join(", ");
@@ -264,24 +307,32 @@ pub(super) async fn bulk(
         }
         Some(())
     };
-    change_list(collection, site, visitor, posted, (verb, words), action).await
+    let done = Done { verb, words, tab: own_tab(&posted) };
+    change_list(collection, site, visitor, posted, done, or_gone(action)).await
 }
 
-/// Changes a list, and shows it again. `done` is what the log says.
-async fn change_list(
+/// What the log says of a change, and which tab is shown after it.
+pub(super) struct Done {
+    pub verb: &'static str,
+    pub words: String,
+    pub tab: String,
+}
+
+/// Changes a list, and shows it again.
+pub(super) async fn change_list(
     collection: &'static Collection,
     site: Site,
     visitor: Visitor,
     posted: Posted,
-    done: (&'static str, String),
-    action: impl FnOnce(&mut Value) -> Option<()> + Send + 'static,
+    done: Done,
+    action: impl FnOnce(&mut Value) -> Result<(), Rejected> + Send + 'static,
 ) -> Response {
-    let change = Change::new(&visitor, &posted, move |tree: &mut Value| action(tree).ok_or(Rejected::Gone));
-    let tab = posted.get("tab").unwrap_or_default().to_owned();
+    let change = Change::new(&visitor, &posted, action);
+    let tab = own_tab(&posted);
     match site.edit(move |editor| change.save(editor)).await {
         Ok(()) => {
-            note(collection, &site, &visitor, done.0, &done.1);
-            Redirect::to(&back(collection, &tab)).into_response()
+            note(collection, &site, &visitor, done.verb, &done.words);
+            Redirect::to(&back(collection, &done.tab)).into_response()
         }
         Err(Rejected::Problems(problems)) => {
             let wanted = Wanted { tab, ..Wanted::default() };

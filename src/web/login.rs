@@ -97,6 +97,9 @@ pub(super) async fn set_theme(State(site): State<Site>, posted: Posted, headers:
     {
         session.theme = theme;
     }
+    if let Some(cookie) = cookie(&site, &headers) {
+        tell_peer(&site, cookie);
+    }
     Redirect::to(local(posted.get("next").unwrap_or_default())).into_response()
 }
 

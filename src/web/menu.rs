@@ -16,7 +16,7 @@ const fn entry(label: &'static str, path: &'static str, right: Right) -> Entry {
 
 /// Menus and their pages, in pfSense's order.
 static MENU: &[(&str, &[Entry])] = {
-    use Right::{Administer, Look};
+    use Right::{Administer, Look, Operate};
     &[
         (
             "System",
@@ -42,6 +42,8 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("NAT", "/firewall/nat/port-forward", Look),
                 entry("Rules", "/firewall/rules", Look),
                 entry("All Rules", "/firewall/rules/all", Look),
+                entry("Schedules", "/firewall/schedules", Look),
+                entry("Rule Report", "/firewall/rules/report", Look),
                 entry("Virtual IPs", "/firewall/virtual-ips", Look),
             ],
         ),
@@ -56,6 +58,7 @@ static MENU: &[(&str, &[Entry])] = {
                 entry("Firewall Log", "/status/log", Look),
                 entry("Gateways", "/status/gateways", Look),
                 entry("Interfaces", "/status/interfaces", Look),
+                entry("Log Settings", "/status/logs/settings", Look),
                 entry("Services", "/status/services", Look),
                 entry("System Logs", "/status/system-log", Administer),
                 entry("Traffic Graph", "/status/traffic", Look),
@@ -64,13 +67,24 @@ static MENU: &[(&str, &[Entry])] = {
         (
             "Diagnostics",
             &[
-                entry("ARP and NDP Table", "/diagnostics/neighbours", Look),
+                entry("ARP Table", "/diagnostics/arp", Look),
                 entry("Backup & Restore", "/diagnostics/backup", Administer),
                 entry("Config History", "/diagnostics/config-history", Look),
+                entry("DNS Lookup", "/diagnostics/dns", Operate),
                 entry("Factory Defaults", "/diagnostics/factory-defaults", Administer),
                 entry("Import", "/diagnostics/import", Administer),
+                entry("NDP Table", "/diagnostics/ndp", Look),
+                entry("Packet Capture", "/diagnostics/capture", Operate),
+                entry("Ping", "/diagnostics/ping", Operate),
+                entry("Reboot and Halt", "/diagnostics/restart", Administer),
                 entry("Routes", "/diagnostics/routes", Look),
                 entry("States", "/diagnostics/states", Look),
+                entry("States Summary", "/diagnostics/states-summary", Look),
+                entry("Support Bundle", "/diagnostics/support", Administer),
+                entry("Tables", "/diagnostics/tables", Look),
+                entry("Test Port", "/diagnostics/test-port", Operate),
+                entry("Traceroute", "/diagnostics/traceroute", Operate),
+                entry("Why?", "/diagnostics/why", Look),
             ],
         ),
         ("Help", &[entry("Manual", "/help", Look), entry("Components", "/help/components", Look)]),

@@ -16,6 +16,7 @@ pub(super) enum Noun {
     Interface,
     Gateway,
     Certificate,
+    Schedule,
 }
 
 /// How a name stands in a text.
@@ -36,7 +37,7 @@ enum Form {
 /// Every place: which name, how it stands there, and where; `[]` is each entry of a list.
 static PLACES: &[(Noun, Form, &str)] = {
     use Form::{Bare, Endpoint, Negated, Own, Tier};
-    use Noun::{Alias, Certificate, Gateway, Interface};
+    use Noun::{Alias, Certificate, Gateway, Interface, Schedule};
     &[
         (Alias, Bare, "alias[].entries[]"),
         (Alias, Negated, "rule[].source"),
@@ -74,6 +75,7 @@ static PLACES: &[(Noun, Form, &str)] = {
         (Gateway, Bare, "rule[].gateway"),
         (Gateway, Tier, "gateway_group[].members[]"),
         (Certificate, Bare, "system.web.certificate"),
+        (Schedule, Bare, "rule[].schedule"),
     ]
 };
 
@@ -259,6 +261,11 @@ source_port = "ports"
 destination = "! in address"
 destination_port = "ports"
 gateway = "GW"
+schedule = "daytime"
+[[schedule]]
+name = "daytime"
+[[schedule.time_range]]
+hours = "8:00-17:00"
 [[rule]]
 id = 1000001
 floating = true
@@ -308,6 +315,7 @@ target = "more"
                 Noun::Interface => "interface",
                 Noun::Gateway => "gateway",
                 Noun::Certificate => "certificate",
+                Noun::Schedule => "schedule",
             };
             let index = tree::list(&tree, list).iter().position(|entry| entry["name"] == *old).unwrap();
             tree::set(&mut tree, &format!("{list}[{index}].name"), Some((*new).into()));
@@ -327,6 +335,7 @@ target = "more"
             (Noun::Interface, "out", "line"),
             (Noun::Gateway, "GW", "PROVIDER"),
             (Noun::Certificate, "bought", "made"),
+            (Noun::Schedule, "daytime", "business"),
         ];
         let other = renamed(&config, &names);
         let text = other.to_toml();

@@ -18,9 +18,9 @@ use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
 use super::{
-    all_rules, api, authenticator, backup, carp, certificates, components, dashboard, entries, events,
-    factory, help, history, import, journal, listing, log_page, login, pairing, pending, search, services,
-    settings, system_log, token_page, traffic, wizard, zones,
+    all_rules, api, authenticator, backup, carp, certificates, components, dashboard, diagnostics, easy_rule,
+    entries, events, factory, help, history, import, journal, listing, log_page, login, pairing, pending,
+    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, wizard, zones,
 };
 
 /// Bytes of a form.
@@ -36,11 +36,11 @@ pub(super) struct Route {
     answer: MethodRouter<Site>,
 }
 
-fn looks(path: impl Into<String>, right: Right, answer: MethodRouter<Site>) -> Route {
+pub(super) fn looks(path: impl Into<String>, right: Right, answer: MethodRouter<Site>) -> Route {
     Route { method: Method::GET, path: path.into(), right, answer }
 }
 
-fn changes(path: impl Into<String>, right: Right, answer: MethodRouter<Site>) -> Route {
+pub(super) fn changes(path: impl Into<String>, right: Right, answer: MethodRouter<Site>) -> Route {
     Route { method: Method::POST, path: path.into(), right, answer }
 }
 
@@ -77,6 +77,11 @@ pub(super) fn all() -> Vec<Route> {
         looks(help::HELP, Look, get(help::index)),
         looks("/help/{key}", Look, get(help::show)),
         looks(all_rules::ALL_RULES, Look, get(all_rules::show)),
+        looks(easy_rule::EASY_RULE, Operate, get(easy_rule::show)),
+        changes(easy_rule::EASY_RULE, Operate, post(easy_rule::save)),
+        looks(rule_report::REPORT, Look, get(rule_report::show)),
+        looks(format!("{}/{{key}}", rule_time::TIME), Operate, get(rule_time::show)),
+        changes(format!("{}/{{key}}", rule_time::TIME), Operate, post(rule_time::save)),
         looks(zones::ZONES, Look, get(zones::show)),
         looks(search::SEARCH, Look, get(search::show)),
         looks(pending::PENDING, Look, get(pending::show)),
@@ -117,6 +122,7 @@ pub(super) fn all() -> Vec<Route> {
         };
         looks(part.about().1, Look, get(answer))
     }));
+    routes.extend(diagnostics::routes());
     routes.extend(SETTINGS.iter().copied().flat_map(of_settings));
     routes.extend(COLLECTIONS.iter().copied().flat_map(of_collection));
     routes

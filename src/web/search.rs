@@ -67,7 +67,7 @@ pub(super) async fn show(
 ) -> Response {
     let query: String = wanted.q.trim().chars().take(LETTERS).collect();
     let draft = site.draft().await;
-    let groups = find(&query, &tree::tree(&draft.document), &visitor);
+    let groups = find(&query, &site.tree(&draft), &visitor);
     match wanted.part {
         Some(_) => html(&Part { query, groups }),
         None => {

@@ -144,8 +144,11 @@ impl Sessions {
             return;
         }
         if let Some(known) = self.sessions.get_mut(&key) {
-            known.last = known.last.max(session.last);
-            known.theme = session.theme;
+            // Whoever was asked last knows the latest theme.
+            if session.last > known.last {
+                known.last = session.last;
+                known.theme = session.theme;
+            }
             return;
         }
         self.make_room(|other| other.name == session.name, SESSIONS_OF_ONE);

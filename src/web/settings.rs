@@ -67,7 +67,7 @@ impl Settings {
 
 /// `GET slug`
 pub(super) async fn show(settings: &'static Settings, site: Site, visitor: Visitor) -> Response {
-    let tree = tree::tree(&site.draft().await.document);
+    let tree = site.tree(&site.draft().await);
     if let Some((path, instead)) = settings.without
         && tree::get(&tree, path).is_none()
     {

@@ -42,9 +42,9 @@ enum Words {
 }
 
 /// A draft, or that there is none any more.
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(super) struct Drafted {
-    /// The edition that it was made of.
+    /// The edition that it was made of; empty when nobody knows any more.
     pub edition: String,
     pub text: Option<String>,
     pub author: Author,
@@ -55,13 +55,26 @@ pub(super) struct Drafted {
 #[serde(rename_all = "kebab-case")]
 enum Answer {
     Done,
-    All {
-        sessions: Vec<Shared>,
-        certificate: Option<Certificate>,
-        /// A peer of the release before knows none.
-        #[serde(default)]
-        preferences: Vec<Preferred>,
-    },
+    All(Box<Known>),
+}
+
+/// What the pages of a node know.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Known {
+    sessions: Vec<Shared>,
+    pub certificate: Option<Certificate>,
+    /// Absent from a node of the release before, and when it cannot be read.
+    #[serde(default)]
+    pub draft: Option<Drafted>,
+    /// A peer of the release before knows none.
+    #[serde(default)]
+    preferences: Vec<Preferred>,
+}
+
+/// What a node says of its own pages when it is asked for everything.
+pub(super) struct Own {
+    pub certificate: Option<Certificate>,
+    pub draft: Option<Drafted>,
 }
 
 /// Speaks with the pages of the peer.
@@ -112,16 +125,17 @@ impl Share {
         tokio::task::spawn_blocking(move || tell(words));
     }
 
-    /// Takes over what the peer knows; gives its certificate.
-    pub fn catch_up(&self, sessions: &Mutex<Sessions>, preferences: &Preferences) -> Option<Certificate> {
+    /// Takes over who is logged in at the peer, and how they want their pages; gives what else it knows.
+    pub fn catch_up(&self, sessions: &Mutex<Sessions>, preferences: &Preferences) -> Option<Known> {
         let answer = (self.tell)(serde_json::to_string(&Words::All).ok()?)?;
         match serde_json::from_str(&answer).ok()? {
-            Answer::All { sessions: known, certificate, preferences: preferred } => {
+            Answer::All(mut known) => {
+                let preferred = std::mem::take(&mut known.preferences);
                 preferred.into_iter().for_each(|preferred| preferences.adopt(preferred));
                 let now = clock::now();
                 let mut sessions = lock(sessions);
-                known.iter().for_each(|session| sessions.adopt(now, session));
-                certificate
+                known.sessions.iter().for_each(|session| sessions.adopt(now, session));
+                Some(*known)
             }
             Answer::Done => None,
         }
@@ -132,8 +146,8 @@ impl Share {
 pub(super) struct Answering<'a> {
     pub sessions: &'a Mutex<Sessions>,
     pub preferences: &'a Preferences,
-    /// Reads this node's own certificate.
-    pub certificate: &'a dyn Fn() -> Option<Certificate>,
+    /// Reads what this node has.
+    pub own: &'a dyn Fn() -> Own,
     /// Takes over a draft.
     pub follow: &'a dyn Fn(Drafted),
     /// Hears of a drill.
@@ -142,7 +156,7 @@ pub(super) struct Answering<'a> {
 
 /// Answers the peer's pages.
 pub(super) fn answer(with: &Answering<'_>, words: &str) -> Option<String> {
-    let Answering { sessions, preferences, certificate, follow, drilled } = with;
+    let Answering { sessions, preferences, own, follow, drilled } = with;
     let now = clock::now();
     let answer = match serde_json::from_str(words).ok()? {
         Words::Open(session) => {
@@ -165,11 +179,11 @@ pub(super) fn answer(with: &Answering<'_>, words: &str) -> Option<String> {
             drilled(report);
             Answer::Done
         }
-        Words::All => Answer::All {
-            sessions: lock(sessions).share(now),
-            certificate: certificate(),
-            preferences: preferences.all(),
-        },
+        Words::All => {
+            let Own { certificate, draft } = own();
+            let (sessions, preferences) = (lock(sessions).share(now), preferences.all());
+            Answer::All(Box::new(Known { sessions, certificate, draft, preferences }))
+        }
     };
     serde_json::to_string(&answer).ok()
 }
@@ -184,6 +198,10 @@ mod tests {
         Account { name: "ada".into(), role: UserRole::Administrator, stamp: [7; 32] }
     }
 
+    fn nothing() -> Own {
+        Own { certificate: None, draft: None }
+    }
+
     #[test]
     fn the_peer_knows_who_is_logged_in_and_out() {
         let (ours, theirs) =
@@ -192,8 +210,8 @@ mod tests {
         let peer = Arc::clone(&ours);
         let of = |sessions: &Mutex<Sessions>, words: &str| {
             let preferences = &Preferences::default();
-            let (certificate, follow, drilled) = (&|| None, &drop, &drop);
-            answer(&Answering { sessions, preferences, certificate, follow, drilled }, words)
+            let (own, follow, drilled) = (&nothing, &drop, &drop);
+            answer(&Answering { sessions, preferences, own, follow, drilled }, words)
         };
         let share = Share::new(move |words| of(&peer, &words));
         let kept = Preferences::default();

@@ -5,13 +5,16 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::account::Account;
 use super::audit::{Audit, Deed};
 use super::auth::Password;
+use super::captures::Captures;
 use super::edit::{Draft, Editor, Rejected};
 use super::events::Events;
+use super::form::tree;
 use super::handle::Handle;
 use super::hash::hash_anew;
 use super::import::Waiting;
@@ -41,6 +44,9 @@ const NAME: usize = 64;
 /// Asks the desk what the control socket can be asked, and waits.
 pub(super) type Desk = dyn Fn(Request) -> Response + Send + Sync;
 
+/// A document, and its tree.
+type Tree = (Arc<Valid<Config>>, Arc<Value>);
+
 /// What the handlers need.
 #[derive(Clone)]
 pub struct Site {
@@ -67,6 +73,8 @@ pub struct Site {
     pub(super) offer: Arc<Mutex<Option<Offer>>>,
     /// Speaks with the pages of the peer.
     pub(super) share: Option<Share>,
+    /// The tree of the document that was shown last.
+    tree: Arc<Mutex<Option<Tree>>>,
     /// When something was put in force on trial the last time.
     pub(super) applied: Arc<Mutex<Option<Instant>>>,
     workers: Arc<Semaphore>,
@@ -76,6 +84,8 @@ pub struct Site {
     askers: Arc<Semaphore>,
     /// The tokens of programs.
     pub(super) tokens: Option<Arc<TokenStore>>,
+    /// Captures that pages and programs have begun.
+    pub(super) captures: Arc<Captures>,
     /// A drill that runs, or the last one.
     pub(super) drill: Arc<Mutex<Option<Report>>>,
     /// How users want their pages.
@@ -120,12 +130,14 @@ impl Site {
             pair: None,
             offer: Arc::default(),
             share: None,
+            tree: Arc::default(),
             applied: Arc::default(),
             workers: Arc::new(Semaphore::new(WORKERS)),
             desk: None,
             state: PathBuf::from("."),
             askers: Arc::new(Semaphore::new(ASKERS)),
             tokens: None,
+            captures: Arc::default(),
             drill: Arc::default(),
             preferences: Arc::default(),
             events: Arc::default(),
@@ -301,6 +313,32 @@ impl Site {
             }
             None => Draft::of(self.config()),
         }
+    }
+
+    /// The tree of a draft. It is seldom another one than for the page before.
+    pub(super) fn tree(&self, draft: &Draft) -> Arc<Value> {
+        let mut known = lock(&self.tree);
+        if let Some((document, tree)) = &*known
+            && Arc::ptr_eq(document, &draft.document)
+        {
+            return Arc::clone(tree);
+        }
+        let tree = Arc::new(tree::tree(&draft.document));
+        *known = Some((Arc::clone(&draft.document), Arc::clone(&tree)));
+        tree
+    }
+
+    /// Does what takes long elsewhere, a few at a time; `None` when it has failed.
+    pub(super) async fn work<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Option<T> {
+        let permit = Arc::clone(&self.workers).acquire_owned().await.ok()?;
+        let working = move || {
+            let _permit = permit;
+            work()
+        };
+        tokio::task::spawn_blocking(working).await.ok()
     }
 
     /// Edits; what takes long is done elsewhere, and a few at a time.

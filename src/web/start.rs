@@ -17,7 +17,7 @@ use super::events;
 use super::handle::Handle;
 use super::preferences::Preferences;
 use super::serve;
-use super::share::{self, Share};
+use super::share::{self, Known, Own, Share};
 use super::site::Site;
 use super::steward::Steward;
 use crate::config::model::Zone;
@@ -75,11 +75,13 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
     site.share = Some(share);
     site.pair = Some(Arc::new(pair));
     let sessions = Arc::clone(&site.sessions);
+    let (following, telling) = (Arc::clone(&editor), Arc::clone(&editor));
     let follow = move |drafted| {
-        if let Err(rejected) = editor.follow(drafted) {
+        if let Err(rejected) = following.follow(drafted) {
             tracing::info!(?rejected, "the draft of the peer's pages is not taken over");
         }
     };
+    let own = move || Own { certificate: stored().ok().flatten(), draft: telling.present().ok() };
     site.preferences = Arc::new(Preferences::open(PREFERENCES.into()));
     let (preferences, drill, state) =
         (Arc::clone(&site.preferences), Arc::clone(&site.drill), site.state.clone());
@@ -87,7 +89,7 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         let answering = share::Answering {
             sessions: &sessions,
             preferences: &preferences,
-            certificate: &|| stored().ok().flatten(),
+            own: &own,
             follow: &follow,
             drilled: &|report| drills::hear(&drill, &state, report),
         };
@@ -103,7 +105,7 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
     let run = move || {
         runtime.block_on(async move {
             tokio::spawn(renew(site.handle.clone(), certificate));
-            tokio::spawn(agree(site.clone()));
+            tokio::spawn(agree(site.clone(), editor));
             tokio::spawn(events::run(site.clone()));
             if let Some(listener) = loopback {
                 let site = site.clone();
@@ -154,24 +156,37 @@ fn present(config: &Config, subject: &Subject) -> anyhow::Result<Arc<CertifiedKe
 
 /// Asks the peer now and then for what it knows. The node that does not serve has the other one's certificate, as long
 /// as it is for the same names, so that a browser sees the same one after a takeover.
-async fn agree(site: Site) {
+async fn agree(site: Site, editor: Arc<Steward>) {
+    // After a start there is much to catch up with.
+    let mut round = GLANCE;
     loop {
-        tokio::time::sleep(share::ROUND).await;
+        tokio::time::sleep(round).await;
         let Some(pair) = site.handle.pair().await.filter(|pair| pair.paired) else { continue };
         let Some(share) = site.share.clone() else { continue };
         let (sessions, subject) = (Arc::clone(&site.sessions), Subject::of(&site.config()));
+        let editor = Arc::clone(&editor);
         let preferences = Arc::clone(&site.preferences);
         let asking = move || {
-            let theirs = share.catch_up(&sessions, &preferences)?;
-            let ours = stored().ok().flatten();
-            let same = ours.is_some_and(|ours| ours.certificate == theirs.certificate);
-            let good = theirs.serves(&subject, clock::wall_seconds()) && theirs.certified_key().is_ok();
-            (!pair.leads && !same && good).then(|| keep(&theirs))
+            let known = share.catch_up(&sessions, &preferences)?;
+            Some(if pair.leads { Ok(()) } else { follow(known, &editor, &subject) })
         };
-        if let Ok(Some(Err(error))) = tokio::task::spawn_blocking(asking).await {
-            tracing::warn!("the peer's certificate cannot be kept: {error:#}");
+        match tokio::task::spawn_blocking(asking).await {
+            Ok(Some(Ok(()))) => round = share::ROUND,
+            Ok(Some(Err(error))) => tracing::warn!("what the peer's pages know is not taken over: {error:#}"),
+            Ok(None) | Err(_) => {}
         }
     }
+}
+
+/// The node that does not serve has the draft and the certificate of the one that does.
+fn follow(known: Known, editor: &Steward, subject: &Subject) -> anyhow::Result<()> {
+    if let Some(draft) = known.draft {
+        editor.catch_up(draft).map_err(|rejected| anyhow::anyhow!("the draft: {rejected:?}"))?;
+    }
+    let Some(theirs) = known.certificate else { return Ok(()) };
+    let same = stored().ok().flatten().is_some_and(|ours| ours.certificate == theirs.certificate);
+    let good = theirs.serves(subject, clock::wall_seconds()) && theirs.certified_key().is_ok();
+    if same || !good { Ok(()) } else { keep(&theirs).context("the certificate") }
 }
 
 fn log(result: io::Result<()>) {

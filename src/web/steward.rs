@@ -33,37 +33,68 @@ pub(super) struct Steward {
     configure: Box<Configure>,
     /// One edit at a time; and the candidate that was read last, which is seldom another one.
     last: Mutex<Option<(String, Arc<Valid<Config>>)>>,
+    /// How the candidate of this text differs from what was in force with this hash.
+    differences: Mutex<Option<(String, String, Vec<String>)>>,
     editing: Mutex<()>,
     /// The pages of the peer, which have the same draft.
     peer: Option<Share>,
+    /// The draft that was taken over from them last.
+    followed: Mutex<Option<String>>,
 }
 
 impl Steward {
     pub fn new(handle: Handle, configure: Box<Configure>, peer: Option<Share>) -> Self {
-        Steward { handle, configure, last: Mutex::default(), editing: Mutex::default(), peer }
+        let (last, differences, editing, followed) = Default::default();
+        Steward { handle, configure, last, differences, editing, peer, followed }
     }
 
     /// The peer has the same draft from now on: the one that was made of this edition.
-    fn tell_draft(&self, edition: &str, who: &Author) {
+    fn tell_draft(&self, edition: &str) {
         let Some(peer) = &self.peer else { return };
-        let has = self.standing().is_ok_and(|standing| standing.candidate.is_some());
-        let text = if has { self.shown(Version::Candidate).ok().map(|(text, _)| text) } else { None };
-        peer.drafted(Drafted { edition: edition.to_owned(), text, author: who.clone() });
+        if let Ok(drafted) = self.present() {
+            peer.drafted(Drafted { edition: edition.to_owned(), ..drafted });
+        }
+    }
+
+    /// The draft, for the pages of the peer.
+    pub fn present(&self) -> Result<Drafted, Rejected> {
+        let author = self.standing()?.candidate;
+        let text = match &author {
+            Some(_) => Some(self.shown(Version::Candidate)?.0),
+            None => None,
+        };
+        Ok(Drafted { edition: String::new(), text, author: author.unwrap_or_default() })
     }
 
     /// Takes over the draft of the peer, when ours is the edition that it was made of.
     pub fn follow(&self, drafted: Drafted) -> Result<(), Rejected> {
-        let Drafted { edition, text, author } = drafted;
-        let (_guard, candidate) = self.based_on(&edition)?;
-        match text {
-            Some(text) => {
-                self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author }).map(drop)
-            }
-            None if self.standing()?.candidate.is_some() => {
-                self.ask(ConfigRequest::Discard { change: None }).map(drop)
-            }
-            None => Ok(()),
+        let (_guard, candidate) = self.based_on(&drafted.edition)?;
+        self.take_over(drafted, candidate.base)
+    }
+
+    /// Takes over the draft of the peer, which serves: what it has told may have been lost. A draft that somebody has
+    /// made here stays.
+    pub fn catch_up(&self, drafted: Drafted) -> Result<(), Rejected> {
+        let _guard = lock(&self.editing);
+        let own = self.present()?.text;
+        if own == drafted.text || own.is_some() && *lock(&self.followed) != own {
+            return Ok(());
         }
+        let (_, base) = self.shown(Version::Candidate)?;
+        self.take_over(drafted, base)
+    }
+
+    fn take_over(&self, drafted: Drafted, base: (u64, String)) -> Result<(), Rejected> {
+        let Drafted { edition: _, text, author } = drafted;
+        match text {
+            Some(text) => drop(self.ask(ConfigRequest::Save { text, base: Some(base), author })?),
+            None if self.standing()?.candidate.is_some() => {
+                self.ask(ConfigRequest::Discard { change: None })?;
+            }
+            None => {}
+        }
+        *lock(&self.followed) = self.present()?.text;
+        Ok(())
     }
 
     fn ask(&self, request: ConfigRequest) -> Result<ConfigAnswer, Rejected> {
@@ -106,15 +137,36 @@ impl Steward {
     /// The candidate, or what is in force when there is none.
     fn candidate(&self) -> Result<Candidate, Rejected> {
         let (text, base) = self.shown(Version::Candidate)?;
+        let document = self.document(&text)?;
+        Ok(Candidate { text, base, document })
+    }
+
+    /// The document of a text, which is seldom another one than the last.
+    fn document(&self, text: &str) -> Result<Arc<Valid<Config>>, Rejected> {
         let mut last = lock(&self.last);
         if let Some((known, document)) = &*last
             && *known == text
         {
-            return Ok(Candidate { text, base, document: Arc::clone(document) });
+            return Ok(Arc::clone(document));
         }
-        let document = Arc::new(config::load(&text).map_err(Rejected::Problems)?);
-        *last = Some((text.clone(), Arc::clone(&document)));
-        Ok(Candidate { text, base, document })
+        let document = Arc::new(config::load(text).map_err(Rejected::Problems)?);
+        *last = Some((text.to_owned(), Arc::clone(&document)));
+        Ok(document)
+    }
+
+    /// How the candidate differs from what is in force with this hash. Every page says so, and it is seldom another way.
+    fn changes(&self, running: &str, text: &str) -> Result<Vec<String>, Rejected> {
+        let mut known = lock(&self.differences);
+        if let Some((hash, of, changes)) = &*known
+            && hash == running
+            && of == text
+        {
+            return Ok(changes.clone());
+        }
+        let rows = self.difference(Version::Running, Version::Candidate)?;
+        let changes: Vec<String> = rows.into_iter().map(|row| row.words).collect();
+        *known = Some((running.to_owned(), text.to_owned(), changes.clone()));
+        Ok(changes)
     }
 
     /// What pages show. A candidate that makes no sense was made elsewhere, and is not edited here.
@@ -124,10 +176,10 @@ impl Steward {
         if standing.candidate.is_none() {
             return Ok(Draft { trial, ..Draft::of(Arc::clone(&self.handle.in_force().config)) });
         }
-        let rows = self.difference(Version::Running, Version::Candidate)?;
-        let mut changes: Vec<String> = rows.into_iter().map(|row| row.words).collect();
-        match self.candidate() {
-            Ok(Candidate { document, .. }) => Ok(Draft { changes, trial, ..Draft::of(document) }),
+        let (text, _) = self.shown(Version::Candidate)?;
+        let mut changes = self.changes(&standing.hash, &text)?;
+        match self.document(&text) {
+            Ok(document) => Ok(Draft { changes, trial, ..Draft::of(document) }),
             Err(Rejected::Problems(problems)) => {
                 changes.extend(problems.iter().map(ToString::to_string));
                 let running = Draft::of(Arc::clone(&self.handle.in_force().config));
@@ -173,7 +225,7 @@ impl Editor for Steward {
             let text = amend::rewrite(&candidate.text, &document);
             self.ask(ConfigRequest::Save { text, base: Some(candidate.base), author: who.clone() })?;
         }
-        self.tell_draft(edition, who);
+        self.tell_draft(edition);
         Ok(())
     }
 
@@ -181,7 +233,7 @@ impl Editor for Steward {
         let _guard = self.based_on(edition)?;
         let within = |seconds: u32| Confirmation::Seconds(seconds.into());
         self.apply_version(who, Version::Candidate, confirm_within.map_or(Confirmation::WhenRisky, within))?;
-        self.tell_draft(edition, who);
+        self.tell_draft(edition);
         Ok(())
     }
 
@@ -205,14 +257,14 @@ impl Editor for Steward {
         };
         let edition = self.candidate().map_or_else(|_| String::new(), |candidate| candidate.document.hash());
         self.ask(request)?;
-        self.tell_draft(&edition, who);
+        self.tell_draft(&edition);
         Ok(())
     }
 
-    fn discard_one(&self, who: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
+    fn discard_one(&self, _: &Author, edition: &str, change: usize) -> Result<(), Rejected> {
         let _guard = self.based_on(edition)?;
         self.ask(ConfigRequest::Discard { change: Some(change) })?;
-        self.tell_draft(edition, who);
+        self.tell_draft(edition);
         Ok(())
     }
 
@@ -250,7 +302,9 @@ impl Editor for Steward {
             Ok(_) | Err(Rejected::Problems(_)) => return Err(Rejected::Stale),
             Err(rejected) => return Err(rejected),
         }
-        self.ask(request)
+        let answer = self.ask(request)?;
+        self.tell_draft(edition);
+        Ok(answer)
     }
 
     fn text(&self) -> Result<String, Rejected> {

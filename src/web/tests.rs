@@ -3,13 +3,18 @@
 mod browser;
 mod certificates;
 mod comfort;
+mod diagnostics;
 mod editing;
 mod html;
 mod living;
+mod load;
 mod logins;
+mod pair;
 mod rights;
 mod router;
+mod schedules;
 mod setting_up;
+mod size;
 
 use browser::Browser;
 use router::DOCUMENT;

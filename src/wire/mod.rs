@@ -28,6 +28,7 @@ pub mod ntp;
 pub mod options;
 mod packet;
 pub mod pair;
+pub mod probe;
 pub mod reassembly;
 pub mod reset;
 #[cfg(test)]

@@ -132,3 +132,31 @@ fn an_explanation_names_the_hours_that_decide() {
     assert_eq!((verdict.as_str(), rule), ("block", Some(1_000_001)));
     assert_eq!(text, "office: this rule decides in its hours, which are not now");
 }
+
+#[test]
+fn a_rule_ends_when_it_expires_and_rests_while_it_pauses() {
+    let with = |time: &str| OFFICE.replacen("schedule = \"office\"\n", time, 1);
+    let asks = |time: &str, at: &str| leaves(&mut Rig::with(compile_at(&with_rules(&with(time)), 1, at)));
+    let expires = "expires = \"2026-11-23T13:00:00Z\"\n";
+    assert!(asks(expires, "2026-11-23 12:59") && !asks(expires, "2026-11-23 13:00"));
+    assert!(asks("expires = \"2026-11-23T14:00:00Z\"\n", "2026-11-23 13:00"));
+    let pauses = "paused_until = \"2026-11-23T13:00:00Z\"\n";
+    assert!(!asks(pauses, "2026-11-23 12:59") && asks(pauses, "2026-11-23 13:00"));
+    let both = "expires = \"2026-11-23T13:00:00Z\"\npaused_until = \"2026-11-23T12:00:00Z\"\n";
+    for (at, passes) in [("11:59", false), ("12:00", true), ("12:59", true), ("13:00", false)] {
+        assert_eq!(asks(both, &format!("2026-11-23 {at}")), passes, "{at}");
+    }
+    // The flow that it has let through ends with it.
+    let text = with_rules(&with(expires));
+    let mut rig = Rig::with(compile_at(&text, 1, "2026-11-23 12:59"));
+    assert!(leaves(&mut rig));
+    rig.renew(compile_at(&text, 2, "2026-11-23 13:00"));
+    assert!(!leaves(&mut rig));
+    // What is to come is known, and it is told which time it is.
+    let compiled = compile_at(&text, 1, "2026-11-23 13:00");
+    let policy = node::policy(&compiled, &RuleCounts::default(), wall("2026-11-23 13:00"));
+    let rule = policy.rules.iter().find(|row| row.id == 1_000_001).unwrap();
+    assert_eq!((rule.term.as_deref(), rule.asleep), (Some("expired 2026-11-23T13:00:00Z"), true));
+    let next = koi::config::Calendar::new(&compiled.config).next_change(wall("2026-11-23 12:00"));
+    assert_eq!(next, Some(wall("2026-11-23 13:00")));
+}

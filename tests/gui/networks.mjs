@@ -212,6 +212,13 @@ export class Single {
     this.started.push(new Running(['ip', 'netns', 'exec', `${PREFIX}${name}`, process.execPath, '-e', script]));
   }
 
+  /** A script that runs on that host; what it says is its text. */
+  run(name, script) {
+    const running = new Running(['ip', 'netns', 'exec', `${PREFIX}${name}`, process.execPath, '-e', script]);
+    this.started.push(running);
+    return running;
+  }
+
   /** What a connection from that host says. */
   fetch(name, address, port) {
     const script = `const s = require('net').connect(${port}, ${JSON.stringify(address)}); s.setTimeout(2000, () => process.exit(1));`

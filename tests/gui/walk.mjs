@@ -15,12 +15,13 @@ const PAGES = 120;
 /** What makes two addresses the same kind of page. */
 function kind(path) {
   return path.replace(/\/edit\/[^/?]+/, '/edit/…').replace(/\/config-history\/.+/, '/config-history/…')
-    .replace(/[?].*/, (question) => (/tab=floating/.test(question) ? '?floating' : '?'))
+    .replace(/\/rules\/time\/.+/, '/rules/time/…').replace(/\/capture\/\d+/, '/capture/…')
+    .replace(/[?].*/, (question) => /tab=(floating|dmz)/.exec(question)?.[0] ?? '?')
     .replace(/[?]$/, '');
 }
 
 function skipped(path) {
-  return /\.(toml|xml|json|css|js|pem)$/.test(path.split('?')[0]) || path.startsWith('/logout');
+  return /(\.(toml|xml|json|css|js|pem|tar)|\/pcap)$/.test(path.split('?')[0]) || path.startsWith('/logout');
 }
 
 const name = (path) => (path === '/' ? 'dashboard' : path.slice(1).replace(/[^a-z0-9]+/gi, '-'));

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::is_default;
-use super::{Dscp, Endpoint, Flush, IcmpKind, Ports, Protocol, SourceRate, StateTimeouts, TcpFlags};
-use crate::types::RuleId;
+use super::{Dscp, Endpoint, Flush, IcmpKind, Moment, Ports, Protocol, SourceRate, StateTimeouts, TcpFlags};
+use crate::types::{RuleId, WallTime};
 
 /// `[[rule]]`: a rule of an interface's tab, of an interface group's, or a floating one.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -114,6 +114,12 @@ pub struct Rule {
     /// The [`super::Schedule`] in whose hours the rule is in force.
     #[serde(default, skip_serializing_if = "is_default")]
     pub schedule: Option<String>,
+    /// The rule is in force until then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub expires: Option<Moment>,
+    /// The rule is out of force until then.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub paused_until: Option<Moment>,
     /// A block: its drops stand among the recent ones. A pass: each flow that begins is a line in the log.
     #[serde(default, skip_serializing_if = "is_default")]
     pub log: bool,
@@ -166,11 +172,25 @@ impl Rule {
             disable_reply_to: false,
             port_forward: None,
             schedule: None,
+            expires: None,
+            paused_until: None,
             log: false,
             disabled: false,
             description: String::new(),
             separator: String::new(),
         }
+    }
+
+    /// Its time is over, or it pauses.
+    pub fn rests(&self, at: WallTime) -> bool {
+        self.expires.is_some_and(|end| end.wall() <= at)
+            || self.paused_until.is_some_and(|begin| begin.wall() > at)
+    }
+
+    /// When that changes by itself.
+    pub fn change(&self, at: WallTime) -> Option<WallTime> {
+        let moments = [self.expires, self.paused_until].into_iter().flatten().map(Moment::wall);
+        moments.filter(|moment| *moment > at).min()
     }
 }
 

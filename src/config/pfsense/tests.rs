@@ -145,7 +145,7 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
             ("No mail from inside", false),
             ("Ping", false),
             ("Default allow LAN to any rule", false),
-            ("In working hours", true),
+            ("In working hours", false),
             ("All but the updates", false),
             ("IPsec", true),
         ]
@@ -160,12 +160,12 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
         (100_000_101, 2, &Place::ThisFirewall)
     );
     assert_eq!(rule(&config, "IPsec").protocol, Protocol::Number(50));
+    assert_eq!(rule(&config, "In working hours").schedule.as_deref(), Some("workdays"));
+    assert_eq!(config.schedules[0].time_ranges[0].to_string(), "mon tue wed thu fri 8:00-17:45");
     let inactive = lines(&report.kept_inactive);
     for says in [
         "1 firewall rule that blocks: \"blocklist\" is not in force",
-        "1 firewall rule: it is disabled: it follows a schedule",
         "1 user: its password is kept in a way that is not known: set one with koi user password",
-        "1 schedule: ",
         "1 limiter: ",
         "1 DHCP server: there is none yet; 1 static mappings are kept",
         "2 separator: ",
@@ -196,11 +196,85 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
     ] {
         assert!(impossible.iter().any(|line| line.starts_with(says)), "{says}: {impossible:#?}");
     }
-    let schedule = report.kept_inactive.iter().find(|finding| finding.what == "schedule").unwrap();
+    let days: Vec<String> = config.schedules[1].time_ranges.iter().map(ToString::to_string).collect();
+    assert_eq!(days, ["12-24 12-31 01-01 0:00-23:59 (Feast & rest)", "sat sun 12:15-18:00"]);
+    assert_eq!(config.schedules.len(), 2);
+    assert!(inactive.iter().any(|line| line == "1 schedule: no year has the day 02-30"), "{inactive:#?}");
+    let schedule = report.imported.iter().find(|finding| finding.what == "schedule").unwrap();
     let line = FIRST.lines().position(|line| line.contains("<schedule>")).unwrap() + 1;
     let place =
         report::Place { path: "schedules/schedule[0]".into(), line: Some(line), name: "workdays".into() };
-    assert_eq!(schedule.places, [place]);
+    assert_eq!(schedule.places[0], place);
+}
+
+#[test]
+fn what_the_firewall_asks_and_tells_comes_over() {
+    let Import { config, report, .. } = read(FIRST);
+    let system = &config.system;
+    assert_eq!(
+        (system.timezone.as_str(), &system.dns_servers[..]),
+        ("Europe/Berlin", &addresses(&[53, 54])[..])
+    );
+    assert_eq!(system.time_servers, ["192.0.2.123", "2.pool.ntp.org"]);
+    let servers: Vec<String> = system.logging.servers.iter().map(ToString::to_string).collect();
+    assert_eq!(servers, ["192.0.2.99", "[2001:db8::99]:5514"]);
+    assert!(!system.logging.default_block);
+    assert_eq!((system.logging.file_size, system.logging.file_count), (1_024_000, 3));
+    let (imported, inactive) = (lines(&report.imported), lines(&report.kept_inactive));
+    for says in ["1 time zone: ", "2 name server: ", "2 log server: ", "3 log setting: "] {
+        assert!(imported.iter().any(|line| line == says), "{says}: {imported:#?}");
+    }
+    let adapted = lines(&report.adapted);
+    assert!(adapted.iter().any(|line| line.starts_with("1 time servers: without 1 that")), "{adapted:#?}");
+    assert!(
+        inactive.iter().any(|line| line.starts_with("1 log settings: 1 more of <syslog>")),
+        "{inactive:#?}"
+    );
+    // Without a word that they get the firewall log, servers get none here.
+    for (from, to, says) in [
+        ("<enable></enable>\n\t\t<filter></filter>", "<filter></filter>", "2 log server: nothing is sent"),
+        ("<filter></filter>", "<vpn></vpn>", "2 log server: it gets other logs"),
+        ("Europe/Berlin", "Mars/Olympus", "1 time zone: \"Mars/Olympus\" is no zone"),
+    ] {
+        let other = read(&FIRST.replace(from, to));
+        let inactive = lines(&other.report.kept_inactive);
+        assert!(inactive.iter().any(|line| line.starts_with(says)), "{says}: {inactive:#?}");
+        assert_eq!(other.config.system.logging.servers.is_empty(), says.contains("log server"));
+    }
+}
+
+fn addresses(last: &[u8]) -> Vec<std::net::IpAddr> {
+    last.iter().map(|last| std::net::IpAddr::from([192, 0, 2, *last])).collect()
+}
+
+#[test]
+fn what_the_firewall_asks_and_tells_goes_back() {
+    let mut config = read(FIRST).config;
+    let before = config.clone();
+    config.system.timezone = "Asia/Kathmandu".into();
+    config.system.time_servers = vec!["ntp.example.org".into()];
+    config.system.dns_servers = addresses(&[54, 55]);
+    config.system.schedules_keep_states = true;
+    config.system.logging.servers = vec!["log.example.org:5514".parse().unwrap()];
+    config.system.logging.default_block = true;
+    config.system.logging.file_count = 9;
+    let export = |config: &Config| export(config, Some(&origin(FIRST)), None).unwrap();
+    let after = parse(&export(&config).xml).unwrap();
+    assert_eq!(import(&after, &options()).config, Config { revision: 1, ..config.clone() });
+    // What belongs to a server goes with it, under its new number.
+    let system = after.root.child("system").unwrap();
+    assert_eq!(
+        (system.text_of("dns1host"), system.text_of("dns1gw")),
+        (Some("two.dns.example"), Some("WANGW"))
+    );
+    assert!(!system.has("dns2host") && !system.has("dns2gw") && system.has("schedule_states"));
+    assert!(!repeats_itself(&after.reading()));
+    config.system.logging.servers.clear();
+    let silent = parse(&export(&config).xml).unwrap();
+    assert!(!silent.root.child("syslog").unwrap().has("enable"));
+    assert_eq!(import(&silent, &options()).config, Config { revision: 1, ..config });
+    // And everything as it was is the file as it was.
+    assert_eq!(parse(&export(&before).xml).unwrap().reading(), parse(FIRST).unwrap().reading());
 }
 
 #[test]
@@ -353,6 +427,12 @@ fn objects_go_and_come_in_every_section() {
         description: String::new(),
     };
     config.users.push(new);
+    config.schedules[0].time_ranges[0].hours = "7:30-18:00".parse().unwrap();
+    config.schedules[0].time_ranges[0].weekdays.clear();
+    config.schedules[0].time_ranges[0].days = vec!["12-24".parse().unwrap()];
+    let holidays = Schedule { name: "holidays".into(), ..config.schedules[0].clone() };
+    config.schedules.push(holidays);
+    config.rules[4].schedule = Some("holidays".into());
     config.interfaces[2].vlan = Some(21);
     config.interfaces[1].router_advertisements = false;
     let export = export(&config, Some(&origin(FIRST)), None).unwrap();

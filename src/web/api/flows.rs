@@ -3,15 +3,17 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::call::{Call, Reply, unexpected};
-use super::problem::{Outcome, Problem};
-use super::query::{Parameter, Takes, parameter};
+use super::call::{Call, Reply, sentence, unexpected};
+use super::problem::{Kind, Outcome, Problem};
+use super::query::{Parameter, Query, Takes, parameter};
 use super::route::{Route, Verb};
 use super::samples;
 use super::schema::{flag, like, list, maybe, number, object, text};
 use crate::cluster::tokens::Scope;
+use crate::conntrack::{Group, Sum, Survey};
 use crate::io::request::{FlowFilter, Request, Response};
 use crate::types::Prefix;
+use crate::web::diagnostics::states::{REACH, WHOLE, by_word};
 use crate::web::visitor::Right;
 use crate::wire::protocol;
 
@@ -28,8 +30,24 @@ const PAGE: &[Parameter] = &[
     parameter("id", Takes::Number(u64::MAX), "Number of the flow."),
     parameter("rule", Takes::Number(u32::MAX as u64), "The rule that let it in or out."),
     parameter("gateway", Takes::Text, "Name of the gateway that it goes by, or its answers."),
+    parameter("interface", Takes::Text, "Name of either interface."),
+    parameter("state", Takes::Text, "opening, established or closing."),
     parameter("limit", Takes::Number(MOST), "How many at most; 100 by itself."),
     parameter("after", Takes::Number(u64::MAX), "Go on behind the flow of this number: what \"next\" said."),
+];
+
+const GROUPS: &[Parameter] = &[
+    parameter("by", Takes::Text, "source (by itself), destination, rule or interface."),
+    parameter("src", Takes::Text, "Source address or network of the first packet, before translation."),
+    parameter("dst", Takes::Text, "Destination address or network of the first packet, before translation."),
+    parameter("address", Takes::Text, "Any of its addresses, before or after translation."),
+    parameter("port", Takes::Number(65_535), "Either port."),
+    parameter("protocol", Takes::Text, "tcp, udp, icmp, icmp6 or a number."),
+    parameter("rule", Takes::Number(u32::MAX as u64), "The rule that let it in or out."),
+    parameter("interface", Takes::Text, "Name of either interface."),
+    parameter("state", Takes::Text, "opening, established or closing."),
+    parameter("limit", Takes::Number(MOST), "How many groups at most; 100 by itself."),
+    parameter("whole", Takes::Flag, "Look at the whole table, however long that takes."),
 ];
 
 /// Which flows, in a body. A key that is not known ends nothing.
@@ -44,6 +62,8 @@ struct Which {
     id: Option<u64>,
     rule: Option<u32>,
     gateway: Option<String>,
+    interface: Option<String>,
+    state: Option<String>,
     /// Every flow: must be said when nothing else is.
     all: bool,
 }
@@ -62,6 +82,13 @@ pub(super) fn routes() -> Vec<Route> {
     let count = |about| object(&[("count", number(about))], &[]);
     vec![
         Route::get("/flows", "A page of the connection table", flows, show).asks(PAGE),
+        Route::get(
+            "/flows/groups",
+            "What flows come to, by source, destination, rule or interface",
+            sums(),
+            groups,
+        )
+        .asks(GROUPS),
         Route::new(
             Verb::Post,
             "/flows/count",
@@ -90,6 +117,8 @@ fn which() -> Value {
             ("id", number("Number of the flow.")),
             ("rule", number("The rule that let it in or out.")),
             ("gateway", text("Name of the gateway that it goes by, or its answers.")),
+            ("interface", text("Name of either interface.")),
+            ("state", text("opening, established or closing.")),
             ("all", flag("Every flow; must be said when nothing else is.")),
         ],
     )
@@ -97,16 +126,7 @@ fn which() -> Value {
 
 async fn show(call: Call) -> Outcome<Reply> {
     let query = &call.query;
-    let filter = FlowFilter {
-        src: query.parse("src", network)?,
-        dst: query.parse("dst", network)?,
-        address: query.parse("address", network)?,
-        port: query.number("port").and_then(|port| port.try_into().ok()),
-        protocol: query.parse("protocol", number_of)?,
-        id: query.number("id"),
-        rule: query.number("rule").and_then(|rule| rule.try_into().ok()),
-        gateway: query.text("gateway").map(str::to_owned),
-    };
+    let filter = asked_for(query)?;
     let limit = query.number("limit").unwrap_or(USUAL).max(1) as u32;
     match call.ask(Request::Flows { filter, limit, after: query.number("after") }).await? {
         Response::Flows { rows, total, more } => {
@@ -115,6 +135,79 @@ async fn show(call: Call) -> Outcome<Reply> {
         }
         _ => Err(unexpected()),
     }
+}
+
+fn asked_for(query: &Query) -> Outcome<FlowFilter> {
+    let name = |name: &str| query.text(name).map(str::to_owned);
+    Ok(FlowFilter {
+        src: query.parse("src", network)?,
+        dst: query.parse("dst", network)?,
+        address: query.parse("address", network)?,
+        port: query.number("port").and_then(|port| port.try_into().ok()),
+        protocol: query.parse("protocol", number_of)?,
+        id: query.number("id"),
+        rule: query.number("rule").and_then(|rule| rule.try_into().ok()),
+        gateway: name("gateway"),
+        interface: name("interface"),
+        state: name("state"),
+    })
+}
+
+fn sums() -> Value {
+    let sum = [
+        ("flows", number("How many.")),
+        ("packets", number("Packets of both ways.")),
+        ("bytes", number("Their bytes.")),
+    ];
+    let mut group = vec![("group", text("An address, the number of a rule, or the name of an interface."))];
+    group.extend(sum.clone());
+    object(
+        &[
+            ("groups", list(object(&group, &[]))),
+            ("others", object(&sum, &[])),
+            ("found", number("Flows that fit, of those that were looked at.")),
+            ("looked", number("Slots of the table that were looked at.")),
+            ("whole", flag("The whole table was looked at.")),
+        ],
+        &[],
+    )
+}
+
+/// Sums by group, over a part of the table unless the whole is asked for.
+async fn groups(call: Call) -> Outcome<Reply> {
+    let compiled = call.site.handle.in_force();
+    let conflict = |why: String| Problem::new(Kind::Conflict, sentence(&why));
+    let filter = asked_for(&call.query)?.within(&compiled).map_err(conflict)?;
+    let word = call.query.text("by").unwrap_or("source");
+    let by = by_word(word).ok_or_else(|| {
+        let remedy = "Write source, destination, rule or interface.";
+        Problem::malformed("?by", format!("\"{word}\" does not fit here."), remedy)
+    })?;
+    let reach = if call.query.flag("whole") { WHOLE } else { REACH };
+    let limit = call.query.number("limit").unwrap_or(USUAL) as usize;
+    let survey = call.site.handle.survey(Survey::sums(filter, by, reach)).await.ok_or_else(unexpected)?;
+    let name = |group: Group| match group {
+        Group::Address(address) => address.to_string(),
+        Group::Rule(rule) => rule.to_string(),
+        Group::Interface(id) => compiled.link(id).map_or_else(|| "self".into(), |link| link.name.clone()),
+    };
+    let told = |sum: Sum| json!({ "flows": sum.flows, "packets": sum.packets, "bytes": sum.bytes });
+    let rows: Vec<Value> = survey
+        .largest(limit)
+        .into_iter()
+        .map(|(group, sum)| {
+            let mut row = told(sum);
+            row["group"] = name(group).into();
+            row
+        })
+        .collect();
+    Reply::json(&json!({
+        "groups": rows,
+        "others": told(survey.others()),
+        "found": survey.found(),
+        "looked": survey.looked(),
+        "whole": survey.is_over(),
+    }))
 }
 
 async fn end(call: Call, only_count: bool) -> Outcome<Reply> {
@@ -138,7 +231,7 @@ async fn end(call: Call, only_count: bool) -> Outcome<Reply> {
 
 impl Which {
     fn filter(self) -> Outcome<FlowFilter> {
-        let Which { src, dst, address, port, protocol, id, rule, gateway, all: _ } = self;
+        let Which { src, dst, address, port, protocol, id, rule, gateway, interface, state, all: _ } = self;
         let prefix = |name: &str, text: Option<String>| read(name, text, network);
         Ok(FlowFilter {
             src: prefix("/src", src)?,
@@ -149,6 +242,8 @@ impl Which {
             id,
             rule,
             gateway,
+            interface,
+            state,
         })
     }
 }

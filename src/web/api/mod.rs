@@ -10,8 +10,11 @@
 
 mod call;
 mod candidate;
+mod captures;
 mod config;
+mod diagnostics;
 mod door;
+mod easy_rule;
 mod edit;
 mod entries;
 mod flows;
@@ -57,6 +60,9 @@ fn routes() -> Vec<Route> {
         ("tokens", tokens::routes()),
         ("state", state::routes()),
         ("flows", flows::routes()),
+        ("diagnostics", diagnostics::routes()),
+        ("captures", captures::routes()),
+        ("candidate", easy_rule::routes()),
         ("pair", pair::routes()),
         ("living", living::routes()),
     ];

@@ -1,7 +1,5 @@
 //! What the router is doing: what `koi show` shows, as it is.
 
-use std::sync::Arc;
-
 use serde::Deserialize;
 use serde_json::json;
 
@@ -15,11 +13,9 @@ use super::schema::{like, list, number, object, one_of, text};
 use crate::cluster::tokens::Scope;
 use crate::io::request::{Request, Response, Status};
 use crate::node::snapshot::{CounterRow, InterfaceRow, PortRow, Snapshot};
-use crate::node::{
-    self, Asked, Compiled, Explanation, GroupRow, Offload, Policy, RuleRow, TableRow, TranslationRow,
-};
-use crate::web::edit::Rejected;
+use crate::node::{Asked, Explanation, GroupRow, Policy, RuleRow, TableRow, TranslationRow};
 use crate::web::visitor::Right;
+use crate::web::what_if::{self, WhatIf};
 
 const ALL: &[Parameter] = &[parameter("all", Takes::Flag, "Also those that are zero.")];
 
@@ -122,6 +118,8 @@ fn question() -> serde_json::Value {
             ("dport", number("Destination port; 443 by itself.")),
             ("dscp", number("Code point; 0 by itself.")),
             ("under", one_of(&["running", "candidate"], "Under which document; running by itself.")),
+            ("node", text("What if only this node is left: the one that serves.")),
+            ("down", list(text("What if this gateway is down."))),
         ],
     )
 }
@@ -188,6 +186,10 @@ struct Packet {
     dscp: u8,
     #[serde(default)]
     under: Under,
+    #[serde(default)]
+    node: Option<String>,
+    #[serde(default)]
+    down: Vec<String>,
 }
 
 #[derive(Deserialize, Default, PartialEq)]
@@ -211,37 +213,19 @@ fn https() -> u16 {
 }
 
 async fn explain(call: Call) -> Outcome<Reply> {
-    let Packet { interface, src, dst, protocol, sport, dport, dscp, under } = call.json()?;
+    let Packet { interface, src, dst, protocol, sport, dport, dscp, under, node, down } = call.json()?;
     let protocol = number_of(&protocol)
         .map_err(|why| Problem::malformed("/protocol", "This is no protocol.", format!("It is {why}.")))?;
     let asked = Asked { interface, src, sport, dst, dport, protocol, dscp };
-    match under {
-        Under::Running => match call.ask(Request::Explain(asked)).await? {
+    let what = WhatIf { candidate: under == Under::Candidate, node, down };
+    if what.is_real() {
+        return match call.ask(Request::Explain(asked)).await? {
             Response::Explained(explanation) => Reply::json(&explanation),
             _ => Err(unexpected()),
-        },
-        Under::Candidate => under_candidate(call, asked).await,
+        };
     }
-}
-
-async fn under_candidate(call: Call, asked: Asked) -> Outcome<Reply> {
-    let in_force = call.site.handle.in_force();
-    let explained = call.site.edit(move |editor| {
-        let document = editor.draft().document;
-        let name = in_force.config.node_part(in_force.node).name.as_str();
-        let node = document.node(Some(name)).map_err(|_| Rejected::Gone)?;
-        let ports = document.node_part(node).ports.len();
-        let compiled = Compiled::under(
-            Arc::clone(&document),
-            node,
-            0,
-            vec![Offload::NONE; ports],
-            Arc::clone(&in_force.conditions),
-        );
-        Ok(asked.question(&compiled).map(|question| node::explain(&compiled, &[], &question)))
-    });
-    match explained.await? {
-        Ok(explanation) => Reply::json(&explanation),
+    match what_if::ask(&call.site, &asked, &what).await {
+        Ok(found) => Reply::json(&found.explanation),
         Err(why) => Err(Problem::new(Kind::Conflict, sentence(&why))),
     }
 }

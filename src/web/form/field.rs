@@ -29,6 +29,10 @@ pub(in crate::web) enum Kind {
     Flag { default: bool, words: &'static str },
     /// One of these: value and words. The first is what it is when the document says nothing.
     Choice(&'static [(&'static str, &'static str)]),
+    /// Any of these: value and words.
+    Several(&'static [(&'static str, &'static str)]),
+    /// The name of a time zone.
+    Zone,
     /// Yes, no, or what these words say.
     Maybe(&'static str),
     /// A port, a range or an alias of ports.
@@ -104,8 +108,12 @@ pub(super) enum Reading {
 
 impl Kind {
     /// What was filled in. What does not fit stands there as a text, and the reader of documents says what is wrong.
-    pub(super) fn read(self, text: Option<&str>) -> Reading {
-        let text = text.unwrap_or_default().trim();
+    pub(super) fn read<'p>(self, mut texts: impl Iterator<Item = &'p str>) -> Reading {
+        if let Kind::Several(_) = self {
+            let chosen: Vec<Value> = texts.filter(|text| !text.is_empty()).map(Value::from).collect();
+            return if chosen.is_empty() { Reading::Nothing } else { Reading::Value(chosen.into()) };
+        }
+        let text = texts.next().unwrap_or_default().trim();
         let written = |value: Value| if text.is_empty() { Reading::Nothing } else { Reading::Value(value) };
         match self {
             Kind::Flag { .. } => Reading::Value((!text.is_empty()).into()),
@@ -116,9 +124,12 @@ impl Kind {
                 "false" => false.into(),
                 other => other.into(),
             }),
-            Kind::Text { .. } | Kind::Endpoint | Kind::Ports | Kind::Choice(_) | Kind::Name(_) => {
-                written(text.into())
-            }
+            Kind::Text { .. }
+            | Kind::Endpoint
+            | Kind::Ports
+            | Kind::Choice(_)
+            | Kind::Zone
+            | Kind::Name(_) => written(text.into()),
             Kind::Entries => Reading::Value(text.lines().filter_map(entry).collect()),
             Kind::Block => written(lines(text).into()),
             Kind::Secret | Kind::SecretBlock if text.is_empty() => Reading::Keep,
@@ -126,7 +137,7 @@ impl Kind {
             Kind::Secret if text == "-" => Reading::Nothing,
             Kind::Secret => Reading::Value(text.into()),
             Kind::SecretBlock => Reading::Value(lines(text).into()),
-            Kind::Password => Reading::Keep,
+            Kind::Password | Kind::Several(_) => Reading::Keep,
         }
     }
 }

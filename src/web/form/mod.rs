@@ -14,7 +14,8 @@ pub(super) use field::{DESCRIPTION, DISABLED, Field, Kind, TEXT, field, fixed, r
 
 use super::hash;
 use super::visitor::Posted;
-use crate::config::Problem;
+use crate::config::defaults::TIMEZONE;
+use crate::config::{Problem, calendar};
 
 /// Fields that stand together in the document.
 pub(super) struct Section {
@@ -69,6 +70,8 @@ pub(super) enum Control {
     Area { value: String },
     /// A tick.
     Tick { ticked: bool, words: &'static str },
+    /// Any of several.
+    Ticks { options: Vec<Choice> },
     /// One of several.
     Select { options: Vec<Choice> },
     /// What cannot be changed.
@@ -102,7 +105,7 @@ pub(super) fn fill(sections: &[Section], posted: &Posted, tree: &mut Value, is_n
                 }
                 continue;
             }
-            match field.kind.read(posted.get(&path)) {
+            match field.kind.read(posted.all(&path)) {
                 Reading::Keep => {}
                 Reading::Nothing => tree::set(tree, &path, None),
                 Reading::Value(value) => tree::set(tree, &path, Some(value)),
@@ -146,7 +149,12 @@ impl Form {
         for problem in problems {
             let text = sentence(problem);
             let rows = self.groups.iter_mut().flat_map(|group| &mut group.rows);
-            match rows.into_iter().find(|row| is_at(&problem.path, &row.name)) {
+            let rows: Vec<&mut Row> = rows.collect();
+            let is_within = |row: &&mut Row| problem.path.contains('[') && is_at(&row.name, &problem.path);
+            let place = rows.iter().position(|row| is_at(&problem.path, &row.name));
+            // What is said of a list of the entry itself stands at the first field in it.
+            let place = place.or_else(|| rows.iter().position(is_within));
+            match place.and_then(|place| rows.into_iter().nth(place)) {
                 Some(row) => {
                     let before = row.error.take().map_or_else(String::new, |before| before + " ");
                     row.error = Some(before + &text);
@@ -213,6 +221,8 @@ fn control(field: &Field, value: Option<&Value>, tree: &Value) -> Control {
         Kind::Choice(options) => {
             select(options.iter().map(|(value, words)| (*value, (*words).into())), &text)
         }
+        Kind::Several(options) => Control::Ticks { options: several(options, value) },
+        Kind::Zone => line(TIMEZONE, calendar::zones(), false),
         Kind::Maybe(words) => {
             select([("", words.into()), ("true", "Yes".into()), ("false", "No".into())].into_iter(), &text)
         }
@@ -240,6 +250,24 @@ fn select<'o>(options: impl Iterator<Item = (&'o str, String)>, text: &str) -> C
     Control::Select { options }
 }
 
+/// What does not stand among the options is one, too.
+fn several(options: &[(&str, &str)], value: Option<&Value>) -> Vec<Choice> {
+    let chosen: Vec<String> =
+        value.and_then(Value::as_array).into_iter().flatten().map(|item| text_of(Some(item))).collect();
+    let others = chosen.iter().filter(|text| !options.iter().any(|(value, _)| value == text));
+    let others = others.map(|text| Choice { value: text.clone(), words: text.clone(), selected: true });
+    let is_chosen = |value: &str| chosen.iter().any(|text| text == value);
+    let known = options.iter().map(|(value, words)| Choice {
+        value: (*value).to_owned(),
+        words: (*words).to_owned(),
+        selected: is_chosen(value),
+    });
+    known.chain(others.collect::<Vec<_>>()).collect()
+}
+
+/// Suggestions of a field; with more, a page would be little else.
+const SUGGESTIONS: usize = 300;
+
 /// What may stand in an endpoint, apart from addresses.
 fn endpoints(tree: &Value) -> Vec<String> {
     let mut words = vec!["any".to_owned(), "this firewall".to_owned()];
@@ -249,6 +277,7 @@ fn endpoints(tree: &Value) -> Vec<String> {
         }
     }
     words.extend(aliases(tree, false));
+    words.truncate(SUGGESTIONS);
     words
 }
 
@@ -256,7 +285,7 @@ fn endpoints(tree: &Value) -> Vec<String> {
 fn aliases(tree: &Value, of_ports: bool) -> Vec<String> {
     let those = tree::list(tree, "alias").iter();
     let those = those.filter(|alias| (text_of(alias.get("type")) == "port") == of_ports);
-    those.map(|alias| text_of(alias.get("name"))).collect()
+    those.map(|alias| text_of(alias.get("name"))).take(SUGGESTIONS).collect()
 }
 
 #[cfg(test)]

@@ -6,7 +6,11 @@ use crate::web::pages::{COLLECTIONS, SETTINGS};
 /// Something else than what stands there.
 fn other(kind: Kind, now: &str) -> String {
     let other = match kind {
+        Kind::Several(options) => {
+            return options.iter().map(|(value, _)| *value).find(|value| *value != now).unwrap().into();
+        }
         Kind::Text { .. }
+        | Kind::Zone
         | Kind::Endpoint
         | Kind::Ports
         | Kind::Name(_)
@@ -34,6 +38,11 @@ fn as_it_stands(form: &Form) -> Vec<(String, String)> {
         | Control::Secret { .. }
         | Control::SecretArea { .. }
         | Control::Password { .. } => String::new(),
+        // The first of them, if any: a browser would send each.
+        Control::Ticks { options } => {
+            let chosen = options.iter().find(|option| option.selected);
+            chosen.map(|option| option.value.clone()).unwrap_or_default()
+        }
         Control::Select { options } => {
             let chosen = options.iter().find(|option| option.selected).or(options.first());
             chosen.map(|option| option.value.clone()).unwrap_or_default()

@@ -9,6 +9,7 @@ use crate::types::RuleId;
 use crate::web::collection::{Cell, Collection, Line, PLAIN, Show, Tabs, column};
 use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, required, text_of, tree};
 use crate::web::references::Noun;
+use crate::web::rule_time;
 
 const FLOATING: &str = "floating";
 
@@ -27,6 +28,8 @@ pub(super) static RULES: Collection = Collection {
         column("Destination", &["destination"], Show::Code, "any"),
         column("Port", &["destination_port"], Show::Code, "any"),
         column("Log", &["log"], Show::Words("log"), ""),
+        column("Schedule", &["schedule"], Show::Text, ""),
+        column("Time", &["time"], Show::Text, ""),
         column("Description", &["description"], Show::Text, ""),
     ],
     fields: &[
@@ -57,14 +60,16 @@ pub(super) static RULES: Collection = Collection {
         }
     },
     more: |_, index, _| vec![Section::new("Advanced Options", format!("rule[{index}]"), ADVANCED_FIELDS)],
-    by: Some(Tabs { all: tabs, of: tab_of, begin: begin_rule }),
+    by: Some(Tabs { all: tabs, of: tab_of, begin: begin_rule, targets: interface_tabs, copy: copy_rule }),
+    told: rule_time::tell,
     beside: BESIDE,
     ordered: true,
     automatic: automatic_rules,
     ..PLAIN
 };
 
-pub(in crate::web) const BESIDE: &[(&str, &str)] = &[("All Rules", "/firewall/rules/all")];
+pub(in crate::web) const BESIDE: &[(&str, &str)] =
+    &[("All Rules", "/firewall/rules/all"), ("Rule Report", "/firewall/rules/report")];
 
 /// Of a rule that follows a port forward: where and what is the forward's.
 static FORWARD_FIELDS: &[Field] = &[ACTION, DISABLED, LOG, DESCRIPTION, SEPARATOR];
@@ -173,6 +178,12 @@ const fn timer(path: &'static str, label: &'static str) -> Field {
 }
 
 static ADVANCED_FIELDS: &[Field] = &[
+    field(
+        "schedule",
+        "Schedule",
+        Kind::Name(&["schedule"]),
+        "The rule is in force in these hours only; always when none is chosen. They stand under Firewall, Schedules.",
+    ),
     field(
         "tcp_flags",
         "TCP flags",
@@ -285,6 +296,13 @@ static ADVANCED_FIELDS: &[Field] = &[
         Kind::Flag { default: false, words: "Answers go where the routes lead" },
         "Otherwise, to what comes in by a WAN, back by its gateway.",
     ),
+    field(
+        "expires",
+        "Expires",
+        TEXT,
+        "In force until then, in UTC as in 2026-11-26T13:00:00Z; the list of rules has it by the hour.",
+    ),
+    field("paused_until", "Paused until", TEXT, "Out of force until then."),
     field("tag", "Tag", TEXT, "A match carries this word from here on."),
     field("tagged", "Tagged", TEXT, "Only packets that carry this word."),
     field(
@@ -314,6 +332,32 @@ fn tab_of(tree: &Value, rule: &Value) -> String {
         }
         None => text_of(rule.get("interface")),
     }
+}
+
+fn interface_tabs(tree: &Value) -> Vec<String> {
+    tabs(tree).into_iter().filter(|tab| tab != FLOATING).collect()
+}
+
+/// A rule for another interface. What is floating alone stays behind.
+fn copy_rule(tree: &Value, rule: &Value, to: &str, follow: bool) -> Result<Value, String> {
+    if rule.get("port_forward").is_some() {
+        return Err("A rule of a port forward goes with its forward: copy that.".into());
+    }
+    let from = tab_of(tree, rule);
+    let mut copy = rule.clone();
+    for field in ["floating", "quick", "direction"] {
+        tree::set(&mut copy, field, None);
+    }
+    tree::set(&mut copy, "interface", Some(to.into()));
+    for field in ["source", "destination"] {
+        let text = text_of(rule.get(field));
+        let (not, place) = text.strip_prefix("! ").map_or(("", text.as_str()), |place| ("! ", place));
+        let own = ["net", "address"].into_iter().find(|word| place == format!("{from} {word}"));
+        if let (true, Some(word)) = (follow, own) {
+            tree::set(&mut copy, field, Some(format!("{not}{to} {word}").into()));
+        }
+    }
+    Ok(copy)
 }
 
 fn begin_rule(tab: &str) -> Value {

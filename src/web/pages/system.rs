@@ -1,27 +1,10 @@
-//! System: General Setup, Advanced, High Availability, Routing, User Manager.
+//! System: Advanced, High Availability, Routing, User Manager.
 
 use crate::web::collection::{Collection, PLAIN, Show, column};
 use crate::web::form::{DESCRIPTION, DISABLED, Field, Kind, Section, TEXT, field, fixed, required};
 use crate::web::references::Noun;
 use crate::web::settings::Settings;
 use crate::web::visitor::Right;
-
-pub(super) static GENERAL: Settings = Settings {
-    title: "General Setup",
-    about: "",
-    slug: "/system/general",
-    change: Right::Administer,
-    sections: &[("System", "system", GENERAL_FIELDS)],
-    beside: &[],
-    without: None,
-};
-
-static GENERAL_FIELDS: &[Field] = &[field(
-    "hostname",
-    "Hostname",
-    Kind::Text { default: "koi" },
-    "Name of the firewall, on its pages and in its certificate. Letters, digits and hyphens, in parts joined by dots.",
-)];
 
 pub(super) static NOTIFICATIONS: Settings = Settings {
     title: "Notifications",
@@ -91,6 +74,12 @@ static ADMIN_FIELDS: &[Field] = &[
 ];
 
 static STATE_FIELDS: &[Field] = &[
+    field(
+        "schedules_keep_states",
+        "Schedules",
+        Kind::Flag { default: false, words: "Connections live on when the hours of their rule end" },
+        "Otherwise they end with them.",
+    ),
     field(
         "optimization",
         "Firewall optimization",

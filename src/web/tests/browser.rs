@@ -11,6 +11,7 @@ use super::html::{self, Element};
 use super::router::{Paper, site};
 use crate::web::guard::percent_encode;
 use crate::web::serve;
+use crate::web::share::{self, Answering, Own, Share};
 use crate::web::site::Site;
 
 pub(super) struct Browser {
@@ -47,6 +48,28 @@ impl Browser {
     pub fn new(document: &str) -> Browser {
         let paper = Paper::new(document);
         let site = site(&paper);
+        Browser::before(paper, site)
+    }
+
+    /// In front of a router whose pages tell what they know to those of another one.
+    pub fn beside(document: &str, peer: &Browser) -> Browser {
+        let paper = Paper::new(document);
+        let mut site = site(&paper);
+        let sessions = Arc::clone(&peer.site.sessions);
+        let own = || Own { certificate: None, draft: None };
+        let preferences = Arc::clone(&peer.site.preferences);
+        site.share = Some(Share::new(move |words| {
+            let (sessions, preferences) = (&*sessions, &*preferences);
+            share::answer(
+                &Answering { sessions, preferences, own: &own, follow: &drop, drilled: &drop },
+                &words,
+            )
+        }));
+        Browser::before(paper, site)
+    }
+
+    /// In front of this site.
+    pub fn before(paper: Arc<Paper>, site: Site) -> Browser {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
         let address = listener.local_addr().unwrap();

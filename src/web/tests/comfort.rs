@@ -3,6 +3,7 @@
 use super::Browser;
 use super::editing::{fields, with};
 use super::html::filled_in;
+use crate::web::form::{text_of, tree};
 
 fn rules(browser: &Browser, tab: &str) -> Vec<(u32, bool)> {
     let document = browser.paper.document();
@@ -198,34 +199,6 @@ fn automatic_mappings_stand_among_the_outbound_ones() {
     );
 }
 
-/// Printed for people: how long the router's pages take with many rules.
-#[test]
-#[ignore = "a measurement"]
-fn pages_with_two_thousand_rules_take_so_long() {
-    let mut text = format!("{}{}", super::DOCUMENT, super::router::users());
-    for id in 0..2000 {
-        text.push_str(&format!(
-            "[[rule]]\nid = {}\ninterface = \"lan\"\naction = \"pass\"\nprotocol = \"tcp\"\nsource = \"lan net\"\ndestination_port = \"{}\"\n",
-            2_000_000 + id,
-            id + 1
-        ));
-    }
-    let mut browser = Browser::new(&text);
-    browser.log_in("ada", "correct horse");
-    let routes = crate::web::routes::all();
-    let pages =
-        routes.iter().filter(|route| route.method == axum::http::Method::GET && !route.path.contains('{'));
-    for route in pages {
-        browser.get(&route.path);
-        let begin = crate::io::clock::now();
-        for _ in 0..10 {
-            browser.get(&route.path);
-        }
-        let took = crate::io::clock::now().since(begin).as_micros() as f64 / 10_000.0;
-        println!("{took:8.2} ms  {}", route.path);
-    }
-}
-
 #[test]
 fn a_separator_stands_above_its_rule() {
     let browser = busy();
@@ -238,4 +211,43 @@ fn a_separator_stands_above_its_rule() {
     let at = |text: &str| page.find(text).unwrap_or_else(|| panic!("{text}: {page}"));
     let separator = at("The &#60;mail&#62; servers");
     assert!(at("data-key=\"2000001\"") < separator && separator < at("data-key=\"2000002\""));
+}
+
+#[test]
+fn rules_are_copied_to_another_interface_with_their_networks() {
+    let browser = busy();
+    let path = "/firewall/rules/edit/2000003";
+    let filled = filled_in(&browser.get(path).body, path);
+    let name = filled.iter().find(|(name, _)| name.ends_with(".destination")).unwrap().0.clone();
+    assert_eq!(browser.post_bare(path, &with(&filled, &name, "! lan net")).status, 303);
+    let page = browser.get("/firewall/rules?tab=lan").body;
+    assert!(page.contains("name=\"onto\"") && !page.contains("<option value=\"lan\">"), "{page}");
+    let keys = [("key", "2000003"), ("key", "2000001"), ("tab", "lan"), ("do", "copy"), ("onto", "wan")];
+    let before = rules(&browser, "wan").len();
+    let answer = browser.change("/firewall/rules/bulk", &[&keys[..], &[("follow", "yes")]].concat());
+    assert_eq!(
+        (answer.status, answer.header("location")),
+        (303, "/firewall/rules?tab=wan"),
+        "{}",
+        answer.body
+    );
+    assert_eq!(browser.change("/firewall/rules/bulk", &keys).status, 303);
+    let document = browser.paper.document();
+    let tree = tree::tree(&document);
+    let on_wan = tree::list(&tree, "rule").iter().filter(|rule| rule["interface"] == "wan");
+    let said: Vec<_> = on_wan
+        .skip(before)
+        .map(|rule| (text_of(rule.get("destination_port")), text_of(rule.get("destination"))))
+        .collect();
+    let say = |port: &str, destination: &str| (port.to_owned(), destination.to_owned());
+    assert_eq!(said, [say("2", ""), say("4", "! wan net"), say("2", ""), say("4", "! lan net")]);
+    let mut ids: Vec<u32> = document.rules.iter().map(|rule| rule.id.0).collect();
+    let count = ids.len();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), count, "ids of their own");
+    for nowhere in ["floating", "moon", ""] {
+        let keys = [("key", "2000001"), ("do", "copy"), ("onto", nowhere)];
+        assert_eq!(browser.change("/firewall/rules/bulk", &keys).status, 404, "{nowhere}");
+    }
 }

@@ -9,8 +9,8 @@ use crate::config::life::{Author, Record};
 use crate::config::model::Secret;
 use crate::config::{self, Config, Valid};
 use crate::node::snapshot::{CounterRow, Snapshot};
-use crate::node::{Command, Compiled, Offload, PairSnapshot, Reply, RuleCounts};
-use crate::types::Instant;
+use crate::node::{Command, Compiled, Offload, Outbox, PairSnapshot, Reply, RuleCounts, Shard};
+use crate::types::{Instant, Seed};
 use crate::web::auth::Password;
 use crate::web::edit::{Draft, Editor, Rejected};
 use crate::web::handle::Handle;
@@ -21,8 +21,8 @@ use crate::web::site::Site;
 pub(super) const DOCUMENT: &str = include_str!("../../../configs/pair.toml");
 
 /// Compiled for the first node.
-fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
-    let node = document.node(Some("alpha")).unwrap();
+pub(super) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
+    let node = document.node(Some("alpha")).or_else(|_| document.node(None)).unwrap();
     let ports = document.node_part(node).ports.len();
     Arc::new(Compiled::new(document, node, 1, vec![Offload::NONE; ports]))
 }
@@ -166,7 +166,17 @@ impl Editor for Paper {
     }
 }
 
-fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
+/// A shard, and what it sends.
+pub(super) type Real = Arc<Mutex<(Shard, Outbox)>>;
+
+/// A shard with nothing in it.
+pub(super) fn real(in_force: &ArcSwap<Compiled>) -> Real {
+    let compiled = in_force.load_full();
+    let out = Outbox::new(compiled.offloads.len());
+    Arc::new(Mutex::new((Shard::new(compiled, Seed([1, 2]), Instant::from_secs(900)), out)))
+}
+
+pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
     let pair = |reply: Reply<PairSnapshot>| {
         let counters = vec![CounterRow::new("channel-forged", 4242, "Forged.")];
         let lacks = vec!["there is no <session>".into()];
@@ -174,7 +184,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
         reply(PairSnapshot { paired: true, role, epoch: 77, lacks, counters, ..PairSnapshot::default() });
         true
     };
-    let shard = |command| {
+    let shard = move |command| {
         match command {
             Command::Snapshot(reply) => {
                 reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
@@ -182,10 +192,17 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             Command::Glance(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
             Command::Talkers { reply, .. } => reply((Vec::new(), None)),
-            Command::Log { reply, .. } => reply((Vec::new(), Instant::from_secs(1000))),
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
+            command @ (Command::Survey { .. }
+            | Command::Find { .. }
+            | Command::Log { .. }
+            | Command::Overloaded(_)
+            | Command::Capture { .. }) => {
+                let (shard, out) = &mut *real.lock().unwrap();
+                shard.handle_command(Instant::from_secs(1000), command, out);
+            }
             Command::Apply(..)
             | Command::Renew(..)
             | Command::Kill { .. }
@@ -195,9 +212,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
-            | Command::Overloaded(_)
-            | Command::EmptyTable { .. }
-            | Command::Capture { .. } => panic!("not asked by pages"),
+            | Command::EmptyTable { .. } => panic!("not asked by pages"),
         }
         true
     };
@@ -206,7 +221,12 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
 
 /// The site of this router; `admin` has the password of the first start `bbbb...`.
 pub(super) fn site(paper: &Arc<Paper>) -> Site {
+    site_before(paper, real(&paper.in_force))
+}
+
+/// The site of this router with this shard in it.
+pub(super) fn site_before(paper: &Arc<Paper>, real: Real) -> Site {
     let editor: Arc<dyn Editor> = Arc::clone(paper) as _;
-    let handle = handle(Arc::clone(&paper.in_force));
+    let handle = handle(Arc::clone(&paper.in_force), real);
     Site::new(handle, Some(editor), Password::from_random([1; 24]), || Instant::from_secs(1000))
 }

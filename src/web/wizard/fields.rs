@@ -1,13 +1,19 @@
 //! What each step of the wizard asks.
 
 use crate::web::form::{Field, Kind, TEXT, field, required};
+use crate::web::pages::{DNS_SERVERS, TIME_SERVERS, TIMEZONE};
 
-pub(super) static SYSTEM_FIELDS: &[Field] = &[field(
-    "hostname",
-    "Hostname",
-    Kind::Text { default: "koi" },
-    "Letters, digits and hyphens, in parts joined by dots, as in fw.example.",
-)];
+pub(super) static SYSTEM_FIELDS: &[Field] = &[
+    field(
+        "hostname",
+        "Hostname",
+        Kind::Text { default: "koi" },
+        "Letters, digits and hyphens, in parts joined by dots, as in fw.example.",
+    ),
+    DNS_SERVERS,
+    TIMEZONE,
+    TIME_SERVERS,
+];
 
 const PORT: Field = required("port", "Port", Kind::Name(&["node[0].port"]), "Where the cable is plugged in.");
 const VLAN: Field =

@@ -66,7 +66,9 @@ impl Step {
 
     const fn about(self) -> &'static str {
         match self {
-            Step::System => "Its name stands on its pages and in its certificate.",
+            Step::System => {
+                "Its name stands on its pages and in its certificate. Whom it asks for names and the time may be filled in later, too."
+            }
             Step::Wan => {
                 "The port of the provider's cable, the address that the provider has given you, and the provider's router."
             }

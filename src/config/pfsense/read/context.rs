@@ -24,6 +24,8 @@ pub(in super::super) enum Key {
     Address(String, IpAddr),
     /// A user.
     User(String),
+    /// A schedule.
+    Schedule(String),
     /// An alias.
     Alias(String),
     /// A gateway.
@@ -159,10 +161,14 @@ impl<'t> Context<'t> {
 
     /// A flag: pfSense asks whether it is there, OPNsense also what it says.
     pub(super) fn flag(&self, element: &Element, name: &str) -> bool {
-        match (element.child(name), self.tree.product) {
-            (None, _) => false,
-            (Some(_), Product::Pfsense) => true,
-            (Some(child), Product::Opnsense) => child.text.trim() != "0",
+        element.child(name).is_some_and(|child| self.is_on(child))
+    }
+
+    /// What a flag that is there says.
+    pub(super) fn is_on(&self, flag: &Element) -> bool {
+        match self.tree.product {
+            Product::Pfsense => true,
+            Product::Opnsense => flag.text.trim() != "0",
         }
     }
 

@@ -19,6 +19,8 @@ static READ: &[&str] = &[
     "aliases",
     "filter",
     "nat",
+    "schedules",
+    "syslog",
     "hasync",
     "widgets",
     "rrd",
@@ -32,7 +34,6 @@ static READ: &[&str] = &[
 
 /// Sections whose members are told one by one: section, member, what it is, why it has no effect.
 static MEMBERS: &[(&str, &str, &str, &str)] = &[
-    ("schedules", "schedule", "schedule", "rules follow none yet"),
     ("dnshaper", "queue", "limiter", "traffic is not shaped"),
     ("shaper", "queue", "traffic shaper queue", "traffic is not shaped"),
     ("sysctl", "item", "system tunable", "it is one of FreeBSD"),
@@ -53,7 +54,6 @@ static SECTIONS: &[(&str, &str)] = &[
     ("dhcrelay", "DHCP relay"),
     ("unbound", "DNS resolver"),
     ("dnsmasq", "DNS forwarder"),
-    ("syslog", "log settings"),
     ("ntpd", "time server"),
     ("snmpd", "SNMP"),
     ("openvpn", "OpenVPN"),

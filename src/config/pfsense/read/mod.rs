@@ -15,12 +15,15 @@ mod outbound;
 mod prefixes;
 mod prune;
 mod rules;
+mod schedules;
+mod services;
 mod system;
 mod users;
 mod virtual_ips;
 
 pub(super) use context::{Key, Links};
 pub(super) use endpoints::PROTOCOLS;
+pub(super) use services::LOG_SERVERS;
 pub(super) use system::{PROFILES, TIMERS};
 
 use std::collections::HashSet;
@@ -49,6 +52,7 @@ pub fn import(tree: &Tree, options: &Options) -> Import {
     repeated(&mut ctx);
     ctx.claim_trackers();
     system::read(&mut ctx);
+    services::read(&mut ctx);
     users::read(&mut ctx);
     let cable = hasync::read(&mut ctx);
     interfaces::read(&mut ctx, cable.as_deref());
@@ -57,6 +61,7 @@ pub fn import(tree: &Tree, options: &Options) -> Import {
     gateways::read(&mut ctx);
     aliases::read(&mut ctx);
     forwards::read(&mut ctx);
+    schedules::read(&mut ctx);
     rules::read(&mut ctx);
     prefixes::read(&mut ctx);
     outbound::read(&mut ctx);

@@ -44,6 +44,7 @@ enum Part {
     GatewayGroup(usize),
     Route(usize),
     Group(usize),
+    Schedule(usize),
     User(usize),
     /// All of them.
     Users,
@@ -89,6 +90,7 @@ impl Part {
             "route" => Some(Part::Route(index)),
             "interface_group" => Some(Part::Group(index)),
             "user" => Some(Part::User(index)),
+            "schedule" => Some(Part::Schedule(index)),
             "virtual_ip" => match second
                 .filter(|_| config.virtual_ips.get(index).is_some_and(|vip| vip.addresses.len() > 1))
             {
@@ -132,6 +134,7 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
     );
     of(Part::Route).leave(&mut config.routes, |route| Key::Route(route.destination), &mut gone);
     of(Part::Group).leave(&mut config.interface_groups, |group| Key::Group(group.name.clone()), &mut gone);
+    of(Part::Schedule).leave(&mut config.schedules, |it| Key::Schedule(it.name.clone()), &mut gone);
     of(Part::User).leave(&mut config.users, |user| Key::User(user.name.clone()), &mut gone);
     if let Some(why) = condemned.get(&Part::Users) {
         gone.extend(config.users.drain(..).map(|user| (Key::User(user.name), why.clone())));
@@ -156,7 +159,7 @@ fn take_out(ctx: &mut Context<'_>, condemned: BTreeMap<Part, String>) {
             Part::Rule(_) | Part::Forward(_) | Part::OneToOne(_) | Part::Npt(_) | Part::Mapping(_) => {}
             Part::Alias(_) | Part::Gateway(_) | Part::GatewayGroup(_) => {}
             Part::Route(_) | Part::Group(_) | Part::Vip(_) => {}
-            Part::User(_) | Part::Users => {}
+            Part::User(_) | Part::Users | Part::Schedule(_) => {}
             Part::Advertisements(_) | Part::Mtu(_) | Part::Mss(_) | Part::Mac(_) => {}
             Part::Timer(_) | Part::StateLimit | Part::AntiLockout => {}
         }
@@ -237,6 +240,7 @@ fn reset(ctx: &mut Context<'_>, part: &Part, why: String) {
         | Part::Group(_)
         | Part::User(_)
         | Part::Users
+        | Part::Schedule(_)
         | Part::Vip(_)
         | Part::VipAddress(..)
         | Part::Address(..) => return,

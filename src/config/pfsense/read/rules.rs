@@ -235,13 +235,19 @@ fn conditions(ctx: &Context<'_>, rule: &mut Rule, element: &Element, lacks: &mut
         Dscp::try_from(text).map_err(|_| lacks.unknown("its DSCP value is not known")).ok()
     });
     for (key, why) in [
-        ("sched", "it follows a schedule, and there are none yet"),
         ("os", "it looks at the sender's operating system"),
         ("vlanprio", "it looks at the priority of VLAN frames"),
         ("nat64", "it translates IPv6 to IPv4"),
     ] {
         if element.text_of(key).is_some_and(|text| text != "none" && text != "any") {
             lacks.matters(why);
+        }
+    }
+    if let Some(name) = element.text_of("sched").filter(|name| *name != "none") {
+        rule.schedule =
+            ctx.config.schedules.iter().find(|known| known.name == name).map(|it| it.name.clone());
+        if rule.schedule.is_none() {
+            lacks.matters("it follows a schedule that is not in force");
         }
     }
     if rule.action == Action::Pass {

@@ -37,9 +37,6 @@ pub(in super::super) static TIMERS: &[Timer] = &[
 /// Settings with an effect on pfSense that Koi does not have, and what is true here instead.
 static OTHER: &[(&str, &str, &str)] = &[
     ("disablefilter", "filtering is off there", "it is on here"),
-    ("dnsserver", "name servers", "Koi resolves no names yet"),
-    ("timeservers", "time servers", "the machine keeps the time"),
-    ("timezone", "time zone", "the machine has it"),
     ("language", "language", "the GUI is in English"),
     ("ssh", "SSH", "the machine has it"),
     ("authserver", "authentication server", "there are none yet"),
@@ -52,6 +49,10 @@ static OTHER: &[(&str, &str, &str)] = &[
 static READ: &[&str] = &[
     "hostname",
     "domain",
+    "timezone",
+    "timeservers",
+    "schedule_states",
+    "dnsserver",
     "maximumstates",
     "maximumfrags",
     "adaptivestart",

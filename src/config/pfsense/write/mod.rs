@@ -8,7 +8,9 @@ mod nat;
 mod patch;
 mod routing;
 mod rules;
+mod schedules;
 mod separators;
+mod services;
 mod system;
 mod users;
 mod virtual_ips;
@@ -82,11 +84,13 @@ pub fn export(config: &Config, origin: Option<&Origin>, node: Option<&str>) -> R
     if !same {
         let anchors = separators::anchors(&scene.root);
         system::write(&mut scene);
+        services::told(&mut scene);
         users::write(&mut scene);
         interfaces::write(&mut scene);
         virtual_ips::write(&mut scene);
         routing::write(&mut scene);
         names::write(&mut scene);
+        schedules::write(&mut scene);
         rules::write(&mut scene);
         nat::write(&mut scene);
         separators::place(&mut scene.root, &anchors);

@@ -128,6 +128,15 @@ fn rule(scene: &mut Scene<'_>, element: Element, was: Option<&Whole>, whole: &Wh
             &rule.description,
         );
     }
+    let temporary = rule.expires.is_some() || rule.paused_until.is_some();
+    if temporary {
+        scene.lacks(
+            "firewall rule",
+            "pfSense knows no rules for a time; the rule is disabled there",
+            &rule.description,
+        );
+    }
+    let unsayable = unsayable || temporary;
     let disabled = rule.disabled || unsayable;
     patch.flag(unsayable || old.is_none_or(|old| old.disabled != rule.disabled), "disabled", disabled);
     patch.text(
@@ -215,6 +224,7 @@ fn conditions(patch: &mut Patch, old: Option<&Rule>, rule: &Rule) {
         "disablereplyto",
         rule.disable_reply_to,
     );
+    patch.text(old.is_none_or(|old| old.schedule != rule.schedule), "sched", rule.schedule.clone());
     patch.text(old.is_none_or(|old| old.tag != rule.tag), "tag", rule.tag.clone());
     patch.text(old.is_none_or(|old| old.tagged != rule.tagged), "tagged", rule.tagged.clone());
     patch.flag(old.is_none_or(|old| old.not_tagged != rule.not_tagged), "nottagged", rule.not_tagged);

@@ -3,6 +3,7 @@
 use super::super::read::{PROFILES, TIMERS};
 use super::super::tree::Element;
 use super::Scene;
+use super::services;
 use super::words;
 use crate::config::model::{Reflection, StatePolicy};
 
@@ -48,6 +49,7 @@ pub(super) fn write(scene: &mut Scene<'_>) {
             section.put(leaf("enablebinatreflection", "yes"));
         }
     }
+    services::asked(&mut section, old, new, entities);
     gateways(scene, &mut section);
     timers(scene, &mut section);
     scene.give(section);
@@ -61,7 +63,7 @@ fn set(element: &mut Element, changed: bool, name: &str, on: bool) {
     }
 }
 
-/// What becomes of flows whose gateway is down, and which gateway they get.
+/// What becomes of flows whose gateway is down or whose schedule ends, and which gateway they get.
 fn gateways(scene: &mut Scene<'_>, section: &mut Element) {
     let (old, new) = (&scene.old.system, &scene.new.system);
     if old.kill_states_on_gateway_failure != new.kill_states_on_gateway_failure {
@@ -72,6 +74,7 @@ fn gateways(scene: &mut Scene<'_>, section: &mut Element) {
         ("skip_rules_gw_down", old.skip_rules_when_gateway_down, new.skip_rules_when_gateway_down),
         ("lb_use_sticky", old.sticky_connections, new.sticky_connections),
         ("disablereplyto", old.disable_reply_to, new.disable_reply_to),
+        ("schedule_states", old.schedules_keep_states, new.schedules_keep_states),
     ] {
         set(section, was != is, name, is);
     }

@@ -228,9 +228,12 @@ fn site(
         reply(asked.lock().unwrap().clone());
         true
     };
-    let shard = Mutex::new(Shard::new(in_force.load_full(), Seed([1, 2]), Instant::ZERO));
+    let compiled = in_force.load_full();
+    let out = Outbox::new(compiled.offloads.len());
+    let shard = Mutex::new((Shard::new(compiled, Seed([1, 2]), Instant::ZERO), out));
     let ask = move |command: Command| {
-        shard.lock().unwrap().handle_command(Instant::from_secs(1), command, &mut Outbox::new(8));
+        let (shard, out) = &mut *shard.lock().unwrap();
+        shard.handle_command(Instant::from_secs(1), command, out);
         true
     };
     let handle = Handle::new(ask, ask_pair, move || looked_at.load_full());
@@ -300,6 +303,7 @@ fn answer(
             let row = services.row(Instant::ZERO, WallTime::default(), false, |_| String::new());
             Response::Services(Box::new(row))
         }
+        Request::Inquire(_) | Request::Power(_) => Response::Failed("not available here".into()),
         Request::Pages(_)
         | Request::Reload
         | Request::ExplainLog { .. }
