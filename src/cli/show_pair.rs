@@ -53,18 +53,19 @@ pub(super) fn redundancy(pair: &PairSnapshot) -> String {
 
 pub(super) fn replication(pair: &PairSnapshot) -> String {
     let row = &pair.replication;
+    let stale = if row.stale { " STALE: the sync port does not carry." } else { "" };
     match row.direction.as_str() {
         "sends" => {
             let whole = if row.synced { "the peer has everything" } else { "the peer is still being filled" };
             let lag = row.lag_us as f64 / 1000.0;
             format!(
-                "States: chunk {} sent, {} acknowledged, {lag:.1} ms behind, {} sent again; {whole}.",
+                "States: chunk {} sent, {} acknowledged, {lag:.1} ms behind, {} sent again; {whole}.{stale}",
                 row.newest, row.acked, row.resent
             )
         }
         "receives" => {
             let whole = if row.synced { "complete" } else { "not complete yet" };
-            format!("States: chunk {} received, {} applied; {whole}.", row.newest, row.applied)
+            format!("States: chunk {} received, {} applied; {whole}.{stale}", row.newest, row.applied)
         }
         _ if pair.paired => "States are not being replicated.".into(),
         _ => String::new(),
@@ -220,6 +221,8 @@ mod tests {
         assert!(text.contains("! It is so.\n  Change it.\n"), "{text}");
         (pair.redundant, pair.lacks) = (true, Vec::new());
         assert!(pair_text(&pair).contains("could fail over now"));
+        (pair.replication.direction, pair.replication.stale) = ("sends".into(), true);
+        assert!(pair_text(&pair).contains("STALE: the sync port does not carry."));
         pair.paired = false;
         assert!(pair_text(&pair).contains("serves alone"));
     }

@@ -14,11 +14,11 @@ use crossbeam_queue::ArrayQueue;
 use super::courier_link::{CourierEnd, LINGER};
 use super::handle::{Handle, Order};
 use super::helm_link::Device;
-use super::helm_thread::{HelmHandle, HelmOrder};
+use super::helm_thread::{HelmHandle, HelmOrder, MOMENT};
 use super::poller::{Poller, Waker};
 use super::post::{Done, Fate, Listener, Post};
 use super::sabotage::{Sabotage, Vandal};
-use super::{clock, single};
+use super::{clock, single, sys_process};
 use crate::cluster::parcel::{self, Kind};
 use crate::cluster::replica::{Evidence, StreamId};
 use crate::node::snapshot::CounterRow;
@@ -222,6 +222,12 @@ impl CourierThread {
 
     /// True when there were changes to tell: more will follow soon.
     fn turn(&mut self) -> bool {
+        let now = clock::now();
+        let calendar = sys_process::wall_nanos();
+        // Who was held up between the two readings has not seen one moment.
+        if clock::now().since(now) < MOMENT {
+            self.courier.handle_clock(now, calendar);
+        }
         let words = std::mem::take(&mut *self.shared.words.lock().unwrap_or_else(PoisonError::into_inner));
         for word in words {
             self.take(clock::now(), word);

@@ -36,6 +36,13 @@ const AFTER: Duration = Duration::from_secs(3);
 /// Answers that are later than this are none.
 const LATE: Duration = Duration::from_secs(1);
 
+/// So long may the role take to move, and answers stay away; in milliseconds. That a machine which asks is late is
+/// allowed for.
+const HANDOVER_SILENCE: f64 = 50.0;
+const HANDOVER_TAKES: u64 = 500;
+const CRASH_SILENCE: f64 = 200.0;
+const CRASH_TAKES: u64 = 300;
+
 /// A drill.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 pub struct Report {
@@ -242,13 +249,27 @@ fn growth(before: &[PairSnapshot; 2], after: &[Option<PairSnapshot>; 2]) -> BTre
 fn broken(report: &Report) -> Vec<String> {
     let mut broken = Vec::new();
     for (number, round) in report.rounds.iter().enumerate() {
-        if let Some(probes) = round.probes.filter(|probes| report.drill == "handover" && probes.lost > 0) {
-            broken.push(format!(
-                "round {}: {} of {} requests had no answer",
-                number + 1,
-                probes.lost,
-                probes.sent
-            ));
+        let (silence, takes) = match report.drill.as_str() {
+            "handover" => (HANDOVER_SILENCE, HANDOVER_TAKES),
+            _ => (CRASH_SILENCE, CRASH_TAKES),
+        };
+        if round.takeover_ms > takes {
+            let took = round.takeover_ms;
+            broken.push(format!("round {}: the role moved within {took} ms, more than {takes}", number + 1));
+        }
+        if let Some(probes) = round.probes {
+            let Tally { sent, lost, silence_ms, sender_gap_ms } = probes;
+            // A thousand a second: of a crash, what falls into the silence may be lost.
+            let most = if report.drill == "handover" { 0.0 } else { silence };
+            if lost as f64 > most {
+                broken.push(format!("round {}: {lost} of {sent} requests had no answer", number + 1));
+            }
+            if sent == 0 || silence_ms > silence + sender_gap_ms {
+                broken.push(format!(
+                    "round {}: no answer came for {silence_ms:.1} ms, more than {silence:.0}",
+                    number + 1
+                ));
+            }
         }
         if round.quiet.is_some_and(|quiet| quiet.sent > 0 && quiet.lost == quiet.sent) {
             broken.push(format!("round {}: nobody answered even while nothing happened", number + 1));
@@ -308,6 +329,35 @@ mod tests {
         assert_eq!(broken(&report("handover", tally(9, 0), tally(9, 1))).len(), 1);
         assert!(broken(&report("crash", tally(9, 0), tally(9, 1))).is_empty());
         assert_eq!(broken(&report("crash", tally(9, 9), tally(9, 9))).len(), 1);
+    }
+
+    #[test]
+    fn what_a_crash_may_cost_is_bounded() {
+        let moved = Tally { sent: 3000, lost: 60, silence_ms: 60.0, sender_gap_ms: 2.0 };
+        let report = |drill: &str, probes: Tally, takeover_ms| Report {
+            drill: drill.into(),
+            rounds: vec![Round { probes: Some(probes), takeover_ms, ..Round::default() }],
+            ..Report::default()
+        };
+        assert!(broken(&report("crash", moved, 60)).is_empty());
+        let cases: [(&str, Tally, u64, usize); 6] = [
+            ("all lost", Tally { lost: 3000, silence_ms: 3000.0, ..moved }, 60, 2),
+            ("half of them, scattered", Tally { lost: 1500, ..moved }, 60, 1),
+            ("one long silence", Tally { silence_ms: 203.0, ..moved }, 60, 1),
+            (
+                "as long as the asking machine was late",
+                Tally { silence_ms: 203.0, sender_gap_ms: 9.0, ..moved },
+                60,
+                0,
+            ),
+            ("nobody served for long", moved, 301, 1),
+            ("nothing was asked", Tally { sent: 0, lost: 0, ..moved }, 60, 1),
+        ];
+        for (what, probes, takes, count) in cases {
+            assert_eq!(broken(&report("crash", probes, takes)).len(), count, "{what}");
+        }
+        assert!(broken(&report("handover", Tally { lost: 0, silence_ms: 9.0, ..moved }, 9)).is_empty());
+        assert_eq!(broken(&report("handover", Tally { lost: 0, ..moved }, 501)).len(), 2);
     }
 
     #[test]

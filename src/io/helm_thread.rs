@@ -22,7 +22,7 @@ use super::{clock, single, sys_process};
 use crate::cluster::Keyring;
 use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
-use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder};
+use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder, Pulse};
 use crate::types::{Epoch, Instant, InterfaceId, PathId, PortId, PublicKey};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
@@ -32,12 +32,11 @@ const ORDERS: usize = 256;
 const BATCH: usize = 64;
 /// Control frames that are heard in one turn.
 const FRAMES: usize = 256;
-/// A forward thread that has been in one turn for so long is stuck.
-const STUCK: Duration = Duration::from_millis(100);
 /// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
-/// With a peer, the forward thread's pulse and the calendar clock are looked at this often.
-const PULSE: Duration = Duration::from_millis(20);
+
+/// Two clocks that are read within this are read at once.
+pub(super) const MOMENT: Duration = Duration::from_millis(2);
 
 /// Hears what comes of a pairing.
 pub type PairingListener = Box<dyn FnMut(PairingNews) + Send>;
@@ -124,9 +123,8 @@ pub struct HelmThread {
     frames: Vec<FrameBuf>,
     /// The set of descriptors is out of date.
     stale: bool,
-    looked: Instant,
-    /// Turns that the forward thread had ended when it was last found busy.
-    turns: u64,
+    /// Of the forward thread.
+    pulse: Pulse,
     stop: Option<Box<dyn FnOnce() + Send>>,
     /// Who listens to the pairing that was begun last.
     pairing: Option<PairingListener>,
@@ -157,8 +155,7 @@ impl HelmThread {
             pool: Pool::new(BATCH),
             frames: Vec::with_capacity(BATCH),
             stale: true,
-            looked: Instant::ZERO,
-            turns: 0,
+            pulse: Pulse::default(),
             stop: None,
             pairing: None,
             refused: 0,
@@ -218,14 +215,13 @@ impl HelmThread {
     fn timeout(&self) -> Duration {
         let now = clock::now();
         let due = self.helm.poll_timeout().map(|(at, _)| at.since(now));
-        let pulse = if self.helm.sync_port().is_some() { PULSE } else { LOOK_AROUND };
+        let pulse = if self.helm.sync_port().is_some() { Pulse::EVERY } else { LOOK_AROUND };
         due.map_or(pulse, |due| due.min(pulse))
     }
 
     fn turn(&mut self) {
+        self.look(clock::now());
         self.take_news();
-        let now = clock::now();
-        self.look(now);
         self.read_sync_port();
         self.hear_control_frames();
         self.tell_heard();
@@ -238,18 +234,18 @@ impl HelmThread {
         self.flush(now);
     }
 
-    /// The calendar clock, and whether the forward thread still turns.
+    /// The calendar clock, in each turn, since a machine that was put back in time must seal nothing before it knows;
+    /// and whether the forward thread still turns.
     fn look(&mut self, now: Instant) {
-        if now.since(self.looked) < PULSE {
-            return;
+        let calendar = sys_process::wall_nanos();
+        // Who was held up between the two readings has not seen one moment.
+        if clock::now().since(now) < MOMENT {
+            self.helm.handle_clock(now, calendar, &mut self.out);
         }
-        self.looked = now;
-        self.helm.handle_clock(now, sys_process::wall_nanos(), &mut self.out);
-        self.helm.handle_scheduling(sys_process::is_real_time());
         let (busy, turns) = self.published.pulse();
-        let stuck = turns == self.turns && busy.is_some_and(|since| now.since(since) > STUCK);
-        self.turns = turns;
-        self.helm.handle_forwarding(now, !stuck, &mut self.out);
+        let Some(turns) = self.pulse.look(now, busy, turns) else { return };
+        self.helm.handle_scheduling(sys_process::is_real_time());
+        self.helm.handle_forwarding(now, turns, &mut self.out);
     }
 
     fn take_news(&mut self) {

@@ -60,6 +60,13 @@ impl Identity {
         numbers.into_iter().filter_map(Identity::of).collect()
     }
 
+    /// KiB of memory that it has; `None` when it is no more.
+    pub fn resident_kib(self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.pid)).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse().ok()
+    }
+
     /// Ends the process: politely, and after `grace` at once. False when there is no such process any more.
     ///
     /// # Errors

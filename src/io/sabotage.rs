@@ -62,11 +62,12 @@ impl Sabotage {
 #[derive(Default)]
 pub struct Vandal {
     chunks: u64,
+    done: bool,
 }
 
 impl Vandal {
-    /// The chunk that is spoilt.
-    const VICTIM: u64 = 50;
+    /// The first chunk after so many that has a flow is spoilt.
+    const SPARED: u64 = 50;
 
     /// Spoils a chunk, if that is wanted.
     pub fn spoil(&mut self, chunk: &mut Vec<u8>) {
@@ -74,10 +75,15 @@ impl Vandal {
             chunk.clear();
         }
         self.chunks += 1;
-        if !Sabotage::Record.is_on() || self.chunks != Self::VICTIM {
+        if !Sabotage::Record.is_on() || self.chunks < Self::SPARED || self.done {
             return;
         }
         let changes: Vec<Change> = flow::decode(chunk).map_while(Result::ok).collect();
+        if !changes.iter().any(|change| matches!(change, Change::Upsert(_))) {
+            return;
+        }
+        self.done = true;
+        eprintln!("koi: sabotage: the records of a chunk have been spoilt");
         chunk.clear();
         flow::begin(chunk);
         for mut change in changes {

@@ -101,6 +101,11 @@ impl RunningNode {
         all.filter_map(|process| process.aim().transpose()).collect()
     }
 
+    /// KiB of memory that its router has.
+    pub fn resident_kib(&self) -> Option<u64> {
+        self.identity.children().into_iter().find_map(Identity::resident_kib)
+    }
+
     /// From now on nobody is surprised when it ends.
     pub fn expect_its_end(&mut self) {
         self.struck = true;

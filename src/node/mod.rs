@@ -8,6 +8,7 @@
 mod apply;
 mod arrival;
 mod assumption;
+mod calendar;
 mod challenge;
 mod command;
 mod compiled;
@@ -52,8 +53,8 @@ pub use courier::{Courier, CourierOutbox, NotAgain, ReplicaOrder};
 pub use explain::{Asked, Explanation, Leaving, Question, Step, explain, inside};
 pub use helm::{
     CourierOrder, DigestRow, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
-    PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, RangeRow, ReplicationRow,
-    TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
+    PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, Pulse, RangeRow,
+    ReplicationRow, TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
 };
 pub use journal::log_row;
 pub use notice::Notice;

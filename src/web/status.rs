@@ -205,7 +205,11 @@ fn carriage(path: &PairPathRow) -> &'static str {
 
 /// How far replication is.
 fn progress(row: &ReplicationRow) -> String {
-    let whole = if row.synced { "complete" } else { "not complete yet" };
+    let whole = match (row.stale, row.synced) {
+        (true, _) => "stale: the sync port does not carry",
+        (false, true) => "complete",
+        (false, false) => "not complete yet",
+    };
     match row.direction.as_str() {
         "sends" => format!("sends, {} chunks acknowledged of {}, {whole}", row.acked, row.newest),
         "receives" => format!("receives, {} chunks applied of {}, {whole}", row.applied, row.newest),

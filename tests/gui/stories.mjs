@@ -150,13 +150,15 @@ async function keyboard(lab) {
   const { context, page } = await window(await lab.chromium());
   await logIn(page, lab.origin, lab.user, '/firewall/rules?tab=dmz');
   const rows = () => page.locator('tr[data-key]').evaluateAll((all) => all.map((row) => row.dataset.key));
+  // What the page's script does, it does once the page is there.
+  await page.waitForLoadState('load');
   const [first, second, third] = await rows();
   const down = `Move ${first} down`;
   await page.getByRole('button', { name: down }).press('Enter');
   await until('the move', async () => (await rows())[1] === first);
   expect((await rows())[0] === second, 'the second one is not the first now');
-  const focused = await page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
-  expect(focused === down, `the key is not under the finger: ${focused}`);
+  const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label'));
+  await until('the same key under the finger', async () => (await focused()) === down);
   await page.getByLabel(`Tick rule ${third}`).check();
   await page.getByLabel('Copy to').selectOption('lan');
   await page.getByRole('button', { name: 'Copy', exact: true }).press('Enter');

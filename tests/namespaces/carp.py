@@ -233,6 +233,29 @@ def goodbye(net):
     net.answered_by(net.mac("peer"))
 
 
+def demoted(net):
+    """Koi loses another link: it advertises less often, as FreeBSD would, and ucarp that preempts takes over; when the
+    link is back, Koi does."""
+    net.start_koi(advskew=0, second=True)
+    net.takes_over(KOI_ADDRESS, 0)
+    ucarp = net.start_ucarp(advskew=100, preempt=True)
+    net.stays(KOI_ADDRESS)
+    expect(not ucarp.is_up() and net.adverts(KOI_ADDRESS)[-1].advskew == 0, f"{net.adverts(KOI_ADDRESS)[-1]}")
+    lost = net.second_link(False)
+    until("Koi says that it is not well", lambda: [a for a in net.adverts(KOI_ADDRESS, lost) if a.advskew == 240], 3)
+    took = net.takes_over(PEER, lost)
+    expect(took - lost < 3, f"ucarp took over after {took - lost:.2f} s")
+    net.settles(PEER)
+    net.stays(PEER, 4)
+    net.answered_by(net.mac("peer"))
+    back = net.second_link(True)
+    net.takes_over(KOI_ADDRESS, back, 5)
+    net.settles(KOI_ADDRESS)
+    expect(net.adverts(KOI_ADDRESS)[-1].advskew == 0, f"{net.adverts(KOI_ADDRESS)[-1]}")
+    until("ucarp is backup", lambda: not ucarp.is_up(), 3)
+    net.answered_by(VIRTUAL_MAC)
+
+
 def decoded(net):
     """What Koi advertises is read by others' decoders."""
     net.start_koi(advskew=7)
@@ -258,4 +281,4 @@ def decoded_ipv6(net):
 
 #: Each has a segment of its own. The control runs with the kernel's cases.
 CASES = [koi_preferred, koi_killed, koi_killed_stays_backup, koi_paused, koi_paused_stays_backup, ucarp_preempts,
-         ucarp_waits, ucarp_paused, wrong_password, stale_counter, goodbye, decoded, decoded_ipv6]
+         ucarp_waits, ucarp_paused, wrong_password, stale_counter, goodbye, demoted, decoded, decoded_ipv6]

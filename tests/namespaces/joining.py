@@ -135,26 +135,122 @@ def lay_cables(net):
         run("ip", "-n", switch, "link", "set", tap, "master", "br0", "up")
 
 
-def start_beta(net):
-    directory = net.directory / "beta"
+def start_beta(net, name="beta", document=WAITING):
+    directory = net.directory / name
     directory.mkdir()
-    (directory / "koi.toml").write_text(WAITING)
+    (directory / "koi.toml").write_text(document)
+    return *run_beta(net, directory), directory
+
+
+def run_beta(net, directory):
+    """Starts it, the first time or again."""
     control = directory / "control"
-    log = open(directory / "log", "w")
+    log = open(directory / "log", "a")
     beta = subprocess.Popen([KOI, "run", "--config", directory / "koi.toml", "--state", directory / "state",
                              "--control", control], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                             preexec_fn=die_with_parent)
     net.processes.append(beta)
     answers = [KOI, "show", "status", "--control", control]
     until("beta answers", lambda: subprocess.run(answers, capture_output=True).returncode == 0)
-    return beta, control, directory
+    return beta, control
 
 
-def join(control, code, *more):
-    ports = [f"{side}=koi-{side}-b@{PREFIX}sw-{side}" for side in ["wan", "lan", "dmz"]]
+def end(process):
+    process.terminate()
+    process.wait(20)
+
+
+def koi(control, *words):
+    return run(KOI, *words, "--control", control)
+
+
+def is_redundant(*controls):
+    return all(show(one, "pair")["redundant"] for one in controls)
+
+
+def change(net, control, edit, why="a test"):
+    """Makes a change on a node, as an operator with an editor would; what `koi config apply` said."""
+    text = run(KOI, "config", "show", "running", "--secrets", "--control", control)
+    edited = edit(text)
+    expect(edited != text, "nothing is changed")
+    path = net.directory / "edited.toml"
+    path.write_text(edited)
+    koi(control, "config", "edit", "--file", path)
+    return koi(control, "config", "apply", "--no-confirm", "-m", why)
+
+
+def hashes(*controls):
+    return [show(one, "status")["config_hash"] for one in controls]
+
+
+def rule(number):
+    return f'\n[[rule]]\nid = {number}\ninterface = "dmz"\naction = "block"\nsource = "198.18.0.{number % 250}"\n'
+
+
+def one_configuration(net, controls, beta, directory):
+    """One node is away, or the two do not hear each other, while somebody edits: in the end both have one document."""
+    end(beta)
+    said = change(net, controls[0], lambda text: text + rule(5_000_001), "while beta was away")
+    beta, _ = run_beta(net, directory)
+    until("it is told what it has missed", lambda: len(set(hashes(*controls))) == 1, 20)
+    expect("5000001" in (directory / "koi.toml").read_text(), f"the change is not on beta: {said}")
+    until("redundant", lambda: is_redundant(*controls), 30)
+
+    cable = lambda state: run("ip", "-n", SYNC, "link", "set", "koi-sync-b", state)
+    cable("down")
+    until("they do not speak", lambda: not show(controls[0], "pair")["session"] or
+          not show(controls[0], "pair")["paths"][0]["carries"], 10)
+    change(net, controls[0], lambda text: text + rule(5_000_002), "on alpha")
+    change(net, controls[1], lambda text: text + rule(5_000_003), "on beta")
+    expect(len(set(hashes(*controls))) == 2, "both have changed")
+    cable("up")
+    until("they have one document again", lambda: len(set(hashes(*controls))) == 1, 30)
+    texts = [(net.directory / "koi.toml").read_text(), (directory / "koi.toml").read_text()]
+    kept = [number for number in ("5000002", "5000003") if all(number in text for text in texts)]
+    expect(len(kept) == 1, f"kept on both: {kept}")
+    lost = {"5000002": "5000003", "5000003": "5000002"}[kept[0]]
+    why = {"5000002": "on alpha", "5000003": "on beta"}[lost]
+    shown = [koi(one, "config", "conflicts") for one in controls]
+    expect(any(why in one for one in shown), f"the other version is shown nowhere: {shown}")
+    holder = controls[next(at for at, one in enumerate(shown) if why in one)]
+    texts = [run(KOI, "config", "show", f"conflict:{at}", "--control", holder, check=False) for at in range(3)]
+    expect(any(lost in text for text in texts), f"the text of the other version is not kept: {shown}")
+    until("redundant", lambda: is_redundant(*controls), 30)
+    return beta
+
+
+def virtual_ips_change(net, controls, session):
+    """A virtual IP is added, gets another number, and goes again, under traffic: nobody notices."""
+    epoch = [show(one, "pair")["epoch"] for one in controls]
+    ping = subprocess.Popen(["ip", "netns", "exec", PREFIX + "cli", "ping", "-q", "-i", "0.01", SRV4],
+                            stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+    net.processes.append(ping)
+    count, flaps = len(session.answers()), []
+    vip = '\n[[virtual_ip]]\ninterface = "lan"\nvhid = {}\naddresses = ["192.168.1.77/24"]\npassword = "more"\n'
+    def without(text):
+        return re.sub(r'\n\[\[virtual_ip\]\](?:(?!\n\[).)*192\.168\.1\.77(?:(?!\n\[).)*', "\n", text, flags=re.S)
+    for edit in [lambda text: text + vip.format(77), lambda text: without(text) + vip.format(78), without]:
+        change(net, controls[0], edit)
+        until("both have it", lambda: len(set(hashes(*controls))) == 1, 10)
+        time.sleep(0.5)
+        if edit is not without:
+            expect(net.pings("cli", "192.168.1.77"), "the new address does not answer")
+        flaps.append([show(one, "pair")["epoch"] for one in controls])
+    expect(all(one == epoch for one in flaps), f"the role has moved: {epoch}, then {flaps}")
+    ping.send_signal(signal.SIGINT)
+    sent, got = map(int, re.search(r"(\d+) packets transmitted, (\d+) received", ping.communicate(timeout=10)[0]).groups())
+    waited = session.goes_on(count)
+    print(f"    virtual IPs: {sent - got} of {sent} pings lost, the session waited at most {waited * 1000:.0f} ms", flush=True)
+    # The last one may be under way.
+    expect(sent - got <= 1 and sent > 100, f"{sent - got} of {sent} pings were lost")
+    expect(waited < 0.2, f"the session waited for {waited:.3f} s")
+
+
+def join(control, code, *more, letter="b", addresses_of=BETA):
+    ports = [f"{side}=koi-{side}-{letter}@{PREFIX}sw-{side}" for side in ["wan", "lan", "dmz"]]
     words = [word for port in ports for word in ("--port", port)]
     return subprocess.run([KOI, "pair", "join", code, "--sync", "sync", "--control", control, *words,
-                           *addresses(BETA), *more], capture_output=True, text=True, stdin=subprocess.DEVNULL,
+                           *addresses(addresses_of), *more], capture_output=True, text=True, stdin=subprocess.DEVNULL,
                           timeout=60)
 
 
@@ -207,6 +303,17 @@ def becomes_a_pair(net):
     expect(len(hashes) == 1, hashes)
     print(f"    join: the session waited at most {session.goes_on() * 1000:.0f} ms", flush=True)
 
+    # What an operator has wanted holds after a restart of all its processes.
+    koi(control, "pair", "maintenance", "on")
+    end(beta)
+    beta, _ = run_beta(net, directory)
+    until("they hear each other", lambda: show(control, "pair")["session"], 20)
+    expect(show(control, "pair")["maintenance"], "maintenance is forgotten")
+    koi(control, "pair", "maintenance", "off")
+    until("redundant", lambda: is_redundant(net.control, control), 30)
+    beta = one_configuration(net, [net.control, control], beta, directory)
+    virtual_ips_change(net, [net.control, control], session)
+
     status = show(net.control, "status")
     count = len(session.answers())
     for pid in [status["parent"], status["router"]]:
@@ -218,14 +325,36 @@ def becomes_a_pair(net):
     until("beta is active", lambda: show(control, "pair")["role"] == "active", 10)
     print(f"    power off: the session waited at most {session.goes_on(count) * 1000:.0f} ms", flush=True)
 
-    # The dead one is forgotten, then the last one is single, with the addresses that everybody knows.
+    # The dead one is forgotten, and new hardware takes its place.
+    output = net.directory / "replace"
     replacing = subprocess.Popen([KOI, "pair", "replace", "--control", control], stdin=subprocess.DEVNULL,
-                                 stdout=subprocess.PIPE, text=True, preexec_fn=die_with_parent)
+                                 stdout=open(output, "w"), stderr=subprocess.STDOUT, preexec_fn=die_with_parent)
     net.processes.append(replacing)
-    until("a new code", lambda: (show(control, "pair")["pairing"] or {}).get("standing") == "waiting", 20)
-    replacing.send_signal(signal.SIGINT)
-    replacing.wait(10)
-    until("the code is withdrawn", lambda: show(control, "pair")["pairing"] is None)
+    until("a new code", lambda: "koi pair join" in output.read_text(), 20)
+    code = re.search(r"koi pair join (\S+)", output.read_text())[1]
+    for side in ["wan", "lan", "dmz", "sync"]:
+        switch = SYNC if side == "sync" else f"{PREFIX}sw-{side}"
+        run("ip", "-n", switch, "tuntap", "add", f"koi-{side}-c", "mode", "tap")
+        run("ip", "-n", switch, "link", "set", f"koi-{side}-c", "master", "br0", "up")
+    waiting = WAITING.replace("koi-sync-b", "koi-sync-c").replace('name = "beta"', 'name = "gamma"')
+    gamma, third, _ = start_beta(net, "gamma", waiting)
+    count = len(session.answers())
+    said = join(third, code, letter="c", addresses_of=ALPHA)
+    expect(said.returncode == 0 and "stands by" in said.stdout, f"{said}")
+    expect(replacing.wait(20) == 0 and "gamma has joined" in output.read_text(), output.read_text())
+    until("redundant with the new one", lambda: is_redundant(control, third), 30)
+    expect([show(one, "pair")["role"] for one in (control, third)] == ["active", "standby"], "beta serves on")
+    expect(len(set(hashes(control, third))) == 1, hashes(control, third))
+    print(f"    replace: the session waited at most {session.goes_on(count) * 1000:.0f} ms", flush=True)
+    koi(third, "pair", "takeover")
+    until("the new one serves", lambda: show(third, "pair")["role"] == "active", 10)
+    session.goes_on()
+    koi(third, "pair", "handover")
+    until("and gives it back", lambda: show(control, "pair")["role"] == "active", 10)
+
+    # Then the last one is single again, with the addresses that everybody knows.
+    end(gamma)
+    until("gamma is silent", lambda: not show(control, "pair")["peer"]["alive"], 10)
     said = run(KOI, "pair", "leave", "--control", control)
     expect("the virtual addresses are its own" in said, said)
     expect("203.0.113.2/24" in (directory / "koi.toml").read_text(), "the address is lost")

@@ -66,6 +66,32 @@ action = "pass"
 source = "lan net"
 """
 
+#: A second link of Koi's, with an address that it would share there.
+SECOND = """
+[[interface]]
+name = "dmz"
+zone = "dmz"
+port = "dmz"
+
+[[virtual_ip]]
+interface = "dmz"
+vhid = 2
+addresses = ["10.20.0.1/24"]
+password = "other"
+foreign = true
+"""
+SECOND_PORT = """[[node.port]]
+name = "dmz"
+tap = "koi-dmz"
+netns = "{netns}"
+
+[[node.interface]]
+name = "dmz"
+addresses = ["10.20.0.2/24"]
+
+[[node.interface]]
+name = "lan\""""
+
 #: ucarp calls it with the interface and the address.
 SCRIPT = """#!/bin/sh
 ip addr {verb} "$2/24" dev "$1" 2>/dev/null
@@ -192,12 +218,16 @@ class Segment(Network):
 
     # Koi.
 
-    def start_koi(self, advskew=0, preempt=True, password=PASSWORD, vips=(f"{VIP}/24",)):
-        """Starts Koi, the first time or again."""
+    def start_koi(self, advskew=0, preempt=True, password=PASSWORD, vips=(f"{VIP}/24",), second=False):
+        """Starts Koi, the first time or again; with a second link, or without."""
         self.revision += 1
-        (self.directory / "koi.toml").write_text(DOCUMENT.format(
+        document = DOCUMENT.format(
             revision=self.revision, netns=f"{self.prefix}sw-lan", address=KOI_ADDRESS, address6=KOI_ADDRESS6,
-            vhid=VHID, vips=json.dumps(vips), password=password, advskew=advskew, preempt=json.dumps(preempt)))
+            vhid=VHID, vips=json.dumps(vips), password=password, advskew=advskew, preempt=json.dumps(preempt))
+        if second:
+            port = SECOND_PORT.format(netns=f"{self.prefix}sw-lan")
+            document = document.replace('[[node.interface]]\nname = "lan"', port, 1) + SECOND
+        (self.directory / "koi.toml").write_text(document)
         with open(self.directory / "log", "a") as log:
             self.koi = subprocess.Popen(
                 [KOI, "run", "--config", self.directory / "koi.toml", "--state", self.directory / "state", "--control",
@@ -207,6 +237,13 @@ class Segment(Network):
         if self.koi.poll() is not None:
             raise Failed("koi ended: " + (self.directory / "log").read_text())
         run("ip", "-n", f"{self.prefix}sw-lan", "link", "set", "koi-lan", "master", "br0", "up")
+        if second:
+            self.second_link(True)
+
+    def second_link(self, up):
+        """The cable of Koi's second link is put in, or pulled out."""
+        run("ip", "-n", f"{self.prefix}sw-lan", "link", "set", "koi-dmz", "up" if up else "down")
+        return time.time()
 
     def koi_processes(self):
         """The parent and the router."""

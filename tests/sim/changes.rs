@@ -13,9 +13,12 @@ use koi::config::{self, amend};
 use koi::node::{Compiled, Offload};
 use koi::types::{Epoch, Random, Role, Seed};
 
+use crate::cable::Quality;
 use crate::crew::Change;
 use crate::for_some_seeds;
+use crate::hardships::bad;
 use crate::pair::{PORTS, Pair, SYNC, name, text};
+use crate::world::End;
 
 const SEEDS: u64 = 6;
 
@@ -218,6 +221,29 @@ fn a_change_of_many_rules_on_both_nodes_loses_nothing() {
 fn a_change_of_the_virtual_ips_is_one_on_both_nodes_and_flaps_nothing() {
     let text = with_virtual_ips();
     for_some_seeds(SEEDS, |seed| a_change_loses_nothing(seed, seed as usize % 2, &text));
+}
+
+#[test]
+fn a_change_over_a_bad_cable_is_made_on_both() {
+    for_some_seeds(SEEDS, |seed| {
+        let (mut council, text) = (Council::new(seed), with_virtual_ips());
+        let (leader, proposer) = (council.pair.leader(), seed as usize % 2);
+        council.pair.world.degrade(End::Router(0, SYNC), bad(seed));
+        council.propose(proposer, &text);
+        let mut random: Random = Seed([seed, 37]).random();
+        // At some moment nothing at all gets through for a while.
+        council.run_for(Duration::from_micros(random.below(12_000)));
+        council.pair.mute(0, SYNC, true);
+        council.run_for(Duration::from_millis(random.below(200)));
+        council.pair.mute(0, SYNC, false);
+        council.run_for(Duration::from_secs(8));
+        council.is_unnoticed(proposer, &text);
+        assert_eq!(council.pair.leader(), leader);
+        let gap = council.pair.traffic.take_gap(council.pair.world.now);
+        assert!(gap <= Duration::from_millis(20), "silence for {gap:?}");
+        council.pair.world.degrade(End::Router(0, SYNC), Quality::CLEAN);
+        council.pair.finish();
+    });
 }
 
 #[test]

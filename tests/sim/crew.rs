@@ -13,12 +13,14 @@ use koi::cluster::replica::{Evidence, StreamId};
 use koi::cluster::role::{Refusal, Request};
 use koi::cluster::{Entropy, Identity, Keyring};
 use koi::node::{
-    Compiled, Courier, CourierOrder, CourierOutbox, Helm, HelmNotice, HelmOutbox, ReplicaOrder, SyncWay,
-    sync_way,
+    Compiled, Courier, CourierOrder, CourierOutbox, Helm, HelmNotice, HelmOutbox, Pulse, ReplicaOrder,
+    SyncWay, sync_way,
 };
 use koi::types::{Epoch, Instant, InterfaceId, PathId, PortId, Seed, Standing};
 use koi::wire::FrameBuf;
 use koi::wire::pair::Version;
+
+use crate::ledger::Deed;
 
 /// As in the program.
 const SYNC_FRAMES: usize = 1000;
@@ -28,8 +30,6 @@ const CHUNKS: usize = 256;
 const FORWARD_ORDERS: usize = 256;
 /// Sync frames read in one turn.
 const BATCH: usize = 64;
-const PULSE: Duration = Duration::from_millis(20);
-const STUCK: Duration = Duration::from_millis(100);
 const AGAIN: Duration = Duration::from_millis(1);
 /// Published words that a reader may still see.
 const WORDS: usize = 16;
@@ -53,11 +53,13 @@ impl Actor {
     pub const ALL: [Actor; 3] = [Actor::Helm, Actor::Courier, Actor::Forward];
 }
 
-/// What the forward thread has to know of itself for the helm to judge it.
+/// What is to be seen of the forward thread, for the helm to judge it.
 #[derive(Clone, Copy)]
-pub struct Pulse {
+pub struct Beat {
     /// Since when it has been in the middle of a turn.
     pub busy: Option<Instant>,
+    /// How many it has ended.
+    pub turns: u64,
 }
 
 /// Both actors and their queues.
@@ -76,7 +78,7 @@ pub struct Crew {
     requests: VecDeque<Request>,
     changes: VecDeque<Change>,
     replication: VecDeque<Told>,
-    looked: Instant,
+    pulse: Pulse,
     // For the courier.
     datagrams: VecDeque<Vec<u8>>,
     words: VecDeque<CourierOrder>,
@@ -99,6 +101,9 @@ pub struct Crew {
     /// What the parent sends when the router dies.
     pub resignation: Vec<(u8, Vec<u8>)>,
     pub notices: Vec<(Instant, HelmNotice)>,
+    /// What the courier was handed over, and what was acknowledged.
+    pub deeds: Vec<Deed>,
+    acked: Option<u64>,
     /// What became of parcels.
     pub parcels: Vec<parcel::Event>,
     /// The calendar clock is wrong by this much.
@@ -117,6 +122,8 @@ pub enum Change {
     Document(Arc<Compiled>),
     /// The release of the pair's protocols.
     Speak(Version),
+    /// After how long a session is renewed.
+    Rekey(Duration),
 }
 
 impl Crew {
@@ -153,7 +160,7 @@ impl Crew {
             requests: VecDeque::new(),
             changes: VecDeque::new(),
             replication: VecDeque::new(),
-            looked: Instant::ZERO,
+            pulse: Pulse::default(),
             datagrams: VecDeque::new(),
             words: VecDeque::new(),
             applied: VecDeque::new(),
@@ -170,6 +177,8 @@ impl Crew {
             published: VecDeque::from([(now, standing)]),
             resignation: Vec::new(),
             notices: Vec::new(),
+            deeds: Vec::new(),
+            acked: None,
             parcels: Vec::new(),
             calendar: 0,
             overflowed: 0,
@@ -283,7 +292,7 @@ impl Crew {
                     || !self.changes.is_empty()
                     || !self.replication.is_empty();
                 let due = self.helm.poll_timeout().map(|(at, _)| at);
-                let pulse = self.looked + PULSE;
+                let pulse = self.pulse.due();
                 if waits { Some(now) } else { Some(due.map_or(pulse, |due| due.min(pulse))) }
             }
             Actor::Courier => {
@@ -306,15 +315,17 @@ impl Crew {
         &mut self,
         now: Instant,
         calendar: u64,
-        pulse: Pulse,
+        beat: Beat,
         quiet: impl Fn(PortId) -> bool,
     ) -> Vec<(u8, Vec<u8>)> {
         let Crew { helm, helm_out: out, .. } = self;
+        helm.handle_clock(now, calendar + self.calendar, out);
         for change in self.changes.drain(..) {
             match change {
                 Change::Keyring(keyring) => helm.handle_keyring(now, *keyring, out),
                 Change::Document(compiled) => helm.apply(now, compiled, out),
                 Change::Speak(version) => helm.speak(version),
+                Change::Rekey(time) => helm.renew_sessions_after(time),
             }
         }
         for (number, reachable) in self.gateways.drain(..) {
@@ -323,11 +334,8 @@ impl Crew {
         for (port, up) in self.news.drain(..) {
             helm.handle_link(now, port, up, out);
         }
-        if now.since(self.looked) >= PULSE {
-            self.looked = now;
-            helm.handle_clock(now, calendar + self.calendar, out);
-            let stuck = pulse.busy.is_some_and(|since| now.since(since) > STUCK);
-            helm.handle_forwarding(now, !stuck, out);
+        if let Some(turns) = self.pulse.look(now, beat.busy, beat.turns) {
+            helm.handle_forwarding(now, turns, out);
         }
         for _ in 0..BATCH {
             let Some(frame) = self.sync_frames.pop_front() else { break };
@@ -352,7 +360,7 @@ impl Crew {
         for (port, at) in &self.heard {
             helm.handle_heard(now, *port, *at, out);
         }
-        if pulse.busy.is_none() {
+        if beat.busy.is_none() {
             let paths: Vec<_> = helm.data_paths().filter(|(_, port)| quiet(*port)).collect();
             for (path, _) in paths {
                 helm.handle_drained(now, path);
@@ -394,8 +402,9 @@ impl Crew {
     }
 
     /// The courier's turn.
-    pub fn courier_turn(&mut self, now: Instant) -> Vec<(u8, Vec<u8>)> {
+    pub fn courier_turn(&mut self, now: Instant, calendar: u64) -> Vec<(u8, Vec<u8>)> {
         let Crew { courier, courier_out: out, .. } = self;
+        courier.handle_clock(now, calendar + self.calendar);
         for order in self.words.drain(..) {
             courier.handle_order(now, order, out);
         }
@@ -409,11 +418,19 @@ impl Crew {
             self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));
             self.waiting.push_back((self.wanted, order));
         }
+        // Before another stream may begin with this turn's words.
+        let acked = courier.acked().filter(|acked| *acked > 0);
+        if acked.is_some() && std::mem::replace(&mut self.acked, acked) != acked {
+            self.deeds.extend(acked.map(Deed::Acked));
+        }
         while courier.credit() > 0
             && let Some((telling, chunk)) = self.chunks.pop_front()
         {
             if telling == self.wanted {
-                courier.handle_chunk(now, chunk, out);
+                courier.handle_chunk(now, chunk.clone(), out);
+                let row = courier.snapshot(now);
+                self.deeds.push(Deed::Told { stream: row.stream, sequence: row.newest, chunk });
+                self.acked = None;
             }
         }
         if courier.poll_timeout().is_some_and(|at| at <= now) {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::for_some_seeds;
-use crate::pair::{LAN, Pair, SYNC, WAN};
+use crate::pair::{DMZ, LAN, Pair, SYNC, WAN};
 
 /// Seeds of each.
 const SEEDS: u64 = 10;
@@ -93,10 +93,29 @@ fn unplug_lan() {
 }
 
 #[test]
+fn unplug_dmz() {
+    drill(|pair, active| {
+        pair.unplug(active, DMZ, true);
+        pair.promises(millis(1000), millis(50), 1);
+    });
+}
+
+#[test]
+fn hang() {
+    drill(|pair, active| {
+        pair.hang(active, true);
+        // Stuck after 100 ms, which is looked for every 20.
+        pair.promises(millis(1000), millis(180), 1);
+        pair.hang(active, false);
+        pair.promises(millis(1000), millis(20), 0);
+    });
+}
+
+#[test]
 fn unplug_silent() {
     drill(|pair, active| {
         pair.mute(active, WAN, true);
-        pair.promises(millis(1500), millis(120), 1);
+        pair.promises(millis(1500), millis(100), 1);
     });
 }
 
@@ -105,9 +124,20 @@ fn unplug_sync() {
     drill(|pair, active| {
         pair.unplug(active, SYNC, true);
         pair.promises(millis(1500), millis(20), 0);
+        assert_eq!([0, 1].map(|node| is_stale(pair, node)), [true; 2]);
         pair.unplug(active, SYNC, false);
         pair.promises(millis(1000), millis(20), 0);
+        assert_eq!([0, 1].map(|node| is_stale(pair, node)), [false; 2]);
     });
+}
+
+/// What `koi show pair` says of replication.
+fn is_stale(pair: &Pair, node: usize) -> bool {
+    let router = &pair.world.routers[node];
+    let (crew, now) = (router.crew.as_ref().unwrap(), router.clock.local(pair.world.now));
+    let mut snapshot = crew.helm.snapshot(now);
+    crew.courier.complete(now, &mut snapshot);
+    snapshot.replication.stale
 }
 
 #[test]

@@ -32,7 +32,7 @@ fn pair_with_stream(seed: u64) -> (Pair, usize) {
 
 impl Pair {
     /// Both nodes have been well for long enough, and datagrams come back.
-    fn begin_stream(&mut self) {
+    pub fn begin_stream(&mut self) {
         self.run_until(Duration::from_secs(15), "a redundant pair", Pair::is_redundant);
         let stream = Stream::begin(&mut self.world);
         self.stream = Some(stream);
@@ -40,7 +40,7 @@ impl Pair {
     }
 
     /// The stream ends; what came of it must be perfect.
-    fn expect_perfection(&mut self) {
+    pub fn expect_perfection(&mut self) {
         self.end_stream();
         let counts = self.stream.as_ref().unwrap().counts();
         if !counts.iter().all(|count| count.is_perfect() && count.sent > 100) {

@@ -7,6 +7,7 @@
 //! TCP stack), `host` with `path_mtu` (end hosts), `cable`. Networks: `story` (WAN, LAN, DMZ), `far` (the same
 //! behind a provider's router), `pair` (two nodes and their switches; `crew` is a node's helm and courier, `clock` its
 //! clock, `traffic` what goes on meanwhile, `stream` numbered datagrams of which none may be missing).
+//! `ledger` knows which flows the standby has acknowledged.
 //! `spoil` damages what a standby is told, `forge` makes the frames that no host would send, `audit` watches every
 //! frame that a router sends, `invariants` what must hold of two nodes. All other files are scenarios.
 
@@ -28,9 +29,11 @@ mod forge;
 mod fragments;
 mod gateways;
 mod handovers;
+mod hardships;
 mod host;
 mod invariants;
 mod joins;
+mod ledger;
 mod links;
 mod orders;
 mod own_stack;
@@ -42,6 +45,7 @@ mod renewals;
 mod resyncs;
 mod router;
 mod seeds;
+mod segments;
 mod spoil;
 mod stack;
 mod story;

@@ -16,8 +16,10 @@ use crate::cable::Quality;
 use crate::clock::Clock;
 use crate::crew::Change;
 use crate::host::Host;
-use crate::invariants::Invariants;
+use crate::invariants::{self, Invariants};
+use crate::ledger::Ledger;
 use crate::router::Router;
+use crate::seeds::note_run;
 use crate::story::{LAN_ANYWHERE, ip};
 use crate::stream::Stream;
 use crate::traffic::Traffic;
@@ -50,8 +52,14 @@ pub struct Pair {
     /// A node without power takes the link of its peer's sync port with it.
     carrier: bool,
     deaths: usize,
-    /// Nodes have died, and one led that did not have the transfer's flow: no program can keep what nobody has.
+    /// Which flows each node has acknowledged.
+    ledger: Ledger,
+    served: [bool; 2],
+    /// Nodes have died, and one led that did not have the transfer's flow and had never acknowledged it: no program can
+    /// keep what nobody has.
     bereft: bool,
+    /// Both nodes led for long: neither knows how far the other's packets had brought the windows.
+    torn: bool,
     /// What each node speaks, from its next start on.
     pub speaks: [Version; 2],
     /// The keys of each node, from its next start on.
@@ -155,6 +163,15 @@ pub fn text() -> String {
     document(&[identity(0), identity(1)])
 }
 
+/// A document for each node; in a real pair both have the same.
+pub fn compile_each(texts: [&str; 2]) -> [Arc<Compiled>; 2] {
+    [0, 1].map(|index| {
+        let valid = config::load(texts[index]).unwrap_or_else(|problems| panic!("{problems:?}"));
+        let node = valid.node(Some(NAMES[index])).unwrap();
+        Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload::NONE; usize::from(PORTS)]))
+    })
+}
+
 /// A node's name in it.
 pub fn name(node: usize) -> &'static str {
     NAMES[node]
@@ -240,7 +257,10 @@ impl Pair {
             parted: false,
             carrier: seed.is_multiple_of(2),
             deaths: 0,
+            ledger: Ledger::default(),
+            served: [false; 2],
             bereft: false,
+            torn: false,
             speaks: [Version::NEWEST; 2],
             keyrings: [0, 1].map(|node| Keyring::new(identity(node))),
         };
@@ -257,14 +277,61 @@ impl Pair {
         if let Some(stream) = &mut self.stream {
             stream.advance(&mut self.world);
         }
+        self.keep_ledger();
         if self.invariants.check(&self.world) && self.deaths > 0 && !self.bereft {
-            let tcp = Filter { protocol: Some(6), ..Filter::default() };
-            let lacks = |node: usize| {
-                let shard = &self.world.routers[node].shard;
-                shard.flows(self.world.now, &tcp, None, 1 << 20).0.is_empty()
-            };
-            self.bereft = self.leader().is_some_and(lacks);
+            self.look_for_the_transfer();
         }
+    }
+
+    /// Notes what was acknowledged, and who takes over: that node must have all that it has acknowledged.
+    fn keep_ledger(&mut self) {
+        let now = self.world.now;
+        self.ledger.rules_change = self.world.has_other_rules();
+        for node in 0..2 {
+            let Some(crew) = &mut self.world.routers[node].crew else { continue };
+            for deed in std::mem::take(&mut crew.deeds) {
+                self.ledger.note(now, node, deed);
+            }
+        }
+        for node in 0..2 {
+            let Some(crew) = &self.world.routers[node].crew else { continue };
+            if crew.helm.role() == koi::types::Role::Standby && crew.courier.synced() {
+                self.ledger.prove(node);
+            }
+        }
+        let serving = self.invariants.serving(&self.world);
+        for node in 0..2 {
+            match (std::mem::replace(&mut self.served[node], serving[node]), serving[node]) {
+                (false, true) => {
+                    let wanted = self.ledger.take_over(node);
+                    let has = invariants::flows(&self.world.routers[node], now);
+                    let lost: Vec<&String> = wanted.iter().filter(|key| !has.contains(*key)).collect();
+                    if !lost.is_empty() {
+                        self.tell();
+                        panic!("node {node} takes over without what it had acknowledged: {lost:?}");
+                    }
+                }
+                (true, false) => self.ledger.step_down(node),
+                (true, true) | (false, false) => {}
+            }
+        }
+    }
+
+    /// The leader may lack the transfer's flow when nobody who lives has ever had it.
+    fn look_for_the_transfer(&mut self) {
+        let Some(node) = self.leader() else { return };
+        let tcp = Filter { protocol: Some(6), ..Filter::default() };
+        let router = &self.world.routers[node];
+        let local = router.clock.local(self.world.now);
+        if !router.shard.flows(local, &tcp, None, 1 << 20).0.is_empty() {
+            return;
+        }
+        let inherited = self.ledger.inherited(node).iter().find(|key| key.starts_with("tcp"));
+        if let Some(key) = inherited {
+            self.tell();
+            panic!("node {node} had acknowledged {key}, led with it, and has lost it");
+        }
+        self.bereft = true;
     }
 
     pub fn run_for(&mut self, time: Duration) {
@@ -310,15 +377,25 @@ impl Pair {
     pub fn finish(&mut self) {
         self.settle();
         self.traffic.stop(&mut self.world);
-        // Where both led for long, neither knows how far the other's packets had brought the windows.
-        self.bereft |= self.invariants.dual > Duration::from_millis(100);
+        self.torn = self.invariants.dual > Duration::from_millis(100);
         self.run_until(Duration::from_secs(60), "the end of a transfer", |pair| {
-            pair.bereft || pair.traffic.is_complete()
+            pair.bereft || pair.torn || pair.traffic.is_complete()
         });
-        self.traffic.check(!self.bereft);
+        self.traffic.check(!self.bereft && !self.torn);
         self.settle();
         self.run_for(Duration::from_millis(1300));
+        self.check_tables();
+        note_run(self.bereft, self.torn, self.ledger.acknowledged);
+    }
+
+    /// The pair is quiet: both tables say the same, and lack nothing that a standby has acknowledged.
+    pub fn check_tables(&self) {
         self.invariants.check_tables(&self.world);
+        let has = invariants::flows(&self.world.routers[0], self.world.now);
+        for node in 0..2 {
+            let lost: Vec<&String> = self.ledger.held(node).filter(|key| !has.contains(*key)).collect();
+            assert!(lost.is_empty(), "acknowledged by node {node}, and lost on both: {lost:?}");
+        }
     }
 
     /// What was said, for a test that failed.
@@ -350,6 +427,8 @@ impl Pair {
             return;
         }
         self.power[node] = true;
+        self.ledger.forget(node);
+        self.served[node] = false;
         self.world.replace_node(node, |seed, now, before| {
             let (compiled, mut clock, links) = before.remains();
             clock.go_on(now);
@@ -372,6 +451,17 @@ impl Pair {
             self.invariants.note_stop(node, self.world.now + time, stands);
             self.rewire();
         }
+    }
+
+    /// The node's machine is put back to what it was in an earlier moment of the same world: a snapshot of a VM. Its own
+    /// clock goes on from there.
+    pub fn put_back(&mut self, node: usize, mut before: Pair) {
+        self.deaths += 1;
+        self.ledger.forget(node);
+        self.served[node] = false;
+        self.world.put_back(node, &mut before.world);
+        self.invariants.note_stop(node, self.world.now, true);
+        self.rewire();
     }
 
     /// A cable is pulled out, or put back, and both ends know.

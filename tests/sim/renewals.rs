@@ -7,9 +7,12 @@ use koi::cluster::keyring::Renewal;
 use koi::cluster::{Identity, Keyring};
 use koi::node::Compiled;
 
+use crate::cable::Quality;
 use crate::crew::Change;
 use crate::for_some_seeds;
-use crate::pair::{Pair, compile, identity};
+use crate::hardships::bad;
+use crate::pair::{Pair, SYNC, compile, identity};
+use crate::world::End;
 
 const SEEDS: u64 = 12;
 
@@ -54,36 +57,45 @@ fn epoch(pair: &Pair) -> u32 {
 
 #[test]
 fn keys_are_renewed_without_an_interruption() {
-    for_some_seeds(SEEDS, |seed| {
-        let mut pair = Pair::new(seed);
-        let (leader, before) = (pair.leader(), epoch(&pair));
-        let (first, second) = (seed as usize % 2, 1 - seed as usize % 2);
-        let pause = Duration::from_millis(seed * 97);
-        let steps: [&dyn Fn(&mut Pair); 6] = [
-            &|pair| learn(pair, first),
-            &|pair| learn(pair, second),
-            &|pair| pair.change(first, Change::Document(Arc::clone(&renewed()[first]))),
-            &|pair| pair.change(second, Change::Document(Arc::clone(&renewed()[second]))),
-            &|pair| forget(pair, first),
-            &|pair| forget(pair, second),
-        ];
-        for (number, step) in steps.into_iter().enumerate() {
-            step(&mut pair);
-            pair.run_for(Duration::from_millis(300) + pause);
-            assert_eq!((pair.leader(), epoch(&pair)), (leader, before), "after step {number}");
-            if number == 3 {
-                pair.run_for(Duration::from_secs(2));
-                assert!((0..2).all(|node| uses_new_keys(&pair, node)), "the new keys are in use");
-            }
+    for_some_seeds(SEEDS, |seed| are_renewed(seed, Quality::CLEAN));
+}
+
+#[test]
+fn keys_are_renewed_over_a_bad_cable() {
+    for_some_seeds(SEEDS, |seed| are_renewed(seed, bad(seed)));
+}
+
+fn are_renewed(seed: u64, quality: Quality) {
+    let mut pair = Pair::new(seed);
+    pair.world.degrade(End::Router(0, SYNC), quality);
+    let (leader, before) = (pair.leader(), epoch(&pair));
+    let (first, second) = (seed as usize % 2, 1 - seed as usize % 2);
+    let pause = Duration::from_millis(seed * 97);
+    let steps: [&dyn Fn(&mut Pair); 6] = [
+        &|pair| learn(pair, first),
+        &|pair| learn(pair, second),
+        &|pair| pair.change(first, Change::Document(Arc::clone(&renewed()[first]))),
+        &|pair| pair.change(second, Change::Document(Arc::clone(&renewed()[second]))),
+        &|pair| forget(pair, first),
+        &|pair| forget(pair, second),
+    ];
+    for (number, step) in steps.into_iter().enumerate() {
+        step(&mut pair);
+        pair.run_for(Duration::from_millis(300) + pause);
+        assert_eq!((pair.leader(), epoch(&pair)), (leader, before), "after step {number}");
+        if number == 3 {
+            pair.run_for(Duration::from_secs(2));
+            assert!((0..2).all(|node| uses_new_keys(&pair, node)), "the new keys are in use");
         }
-        let fences = pair.world.routers.iter().flat_map(|router| &router.crew.as_ref().unwrap().notices);
-        assert!(!fences.into_iter().any(|(_, notice)| notice.text.contains("lease lapsed")));
-        let active = leader.unwrap();
-        pair.power_off(active);
-        pair.run_until(Duration::from_millis(300), "a takeover", |pair| pair.leader() == Some(1 - active));
-        pair.heal();
-        pair.finish();
-    });
+    }
+    let fences = pair.world.routers.iter().flat_map(|router| &router.crew.as_ref().unwrap().notices);
+    assert!(!fences.into_iter().any(|(_, notice)| notice.text.contains("lease lapsed")));
+    let active = leader.unwrap();
+    pair.power_off(active);
+    pair.run_until(Duration::from_millis(300), "a takeover", |pair| pair.leader() == Some(1 - active));
+    pair.world.degrade(End::Router(0, SYNC), Quality::CLEAN);
+    pair.heal();
+    pair.finish();
 }
 
 #[test]

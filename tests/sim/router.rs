@@ -11,7 +11,7 @@ use koi::types::{Instant, PortId, Random, Seed};
 use koi::wire::FrameBuf;
 
 use crate::clock::Clock;
-use crate::crew::{Actor, Crew, Pulse};
+use crate::crew::{Actor, Beat, Crew};
 use crate::spoil::Spoil;
 use crate::stack::OwnStack;
 
@@ -40,6 +40,8 @@ pub struct Router {
     missed: Vec<u8>,
     waiting: Vec<(u8, Vec<u8>)>,
     batch_due: bool,
+    /// Of the forward thread.
+    turns: u64,
     /// What happens to the next flow that the peer tells of, between courier and shard.
     pub spoil: Spoil,
     /// A departure is scheduled.
@@ -86,6 +88,7 @@ impl Router {
             missed: Vec::new(),
             waiting: Vec::new(),
             batch_due: false,
+            turns: 0,
             spoil: Spoil::default(),
             leaving: false,
             planned: [None; 3],
@@ -179,6 +182,7 @@ impl Router {
             return;
         }
         self.batch_due = false;
+        self.turns += 1;
         let waiting = std::mem::take(&mut self.waiting);
         for port in 0..self.links.len() as u8 {
             let of_port = waiting.iter().filter(|(at, _)| *at == port);
@@ -211,15 +215,15 @@ impl Router {
     /// An actor's turn; gives the frames that leave at once.
     pub fn turn(&mut self, now: Instant, actor: Actor) -> Vec<(u8, Vec<u8>)> {
         let local = self.clock.local(now);
-        let Router { crew: Some(crew), waiting, leaving, hung, .. } = self else { return Vec::new() };
+        let Router { crew: Some(crew), waiting, leaving, hung, turns, .. } = self else { return Vec::new() };
+        let calendar = 1_700_000_000_000_000_000 + now.as_nanos();
         match actor {
             Actor::Helm => {
-                let pulse = Pulse { busy: hung.map(|at| self.clock.local(at)) };
+                let beat = Beat { busy: hung.map(|at| self.clock.local(at)), turns: *turns };
                 let quiet = |port: PortId| !*leaving && waiting.iter().all(|(at, _)| *at != port.0);
-                let calendar = 1_700_000_000_000_000_000 + now.as_nanos();
-                crew.helm_turn(local, calendar, pulse, quiet)
+                crew.helm_turn(local, calendar, beat, quiet)
             }
-            Actor::Courier => crew.courier_turn(local),
+            Actor::Courier => crew.courier_turn(local, calendar),
             Actor::Forward => {
                 self.take_orders(now);
                 Vec::new()

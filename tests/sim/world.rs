@@ -140,6 +140,18 @@ impl World {
         self.schedule(self.now + time, Event::GoOn { router });
     }
 
+    /// A node is what it was in an earlier world; its clock goes on from then.
+    pub fn put_back(&mut self, router: usize, before: &mut World) {
+        std::mem::swap(&mut self.routers[router], &mut before.routers[router]);
+        let node = &mut self.routers[router];
+        node.clock.stop(before.now, true);
+        node.clock.go_on(self.now);
+        node.leaving = false;
+        if node.wake(self.now) {
+            self.soon(100_000, Event::Batch { router });
+        }
+    }
+
     /// The forward thread gets stuck, or goes on.
     pub fn hang(&mut self, router: usize, hung: bool) {
         self.routers[router].hung = hung.then_some(self.now);
@@ -217,6 +229,11 @@ impl World {
         let index = self.configurations.len();
         self.configurations.push(Arc::new(compiled));
         self.soon(2_000_000, Event::Apply { router, index });
+    }
+
+    /// Another configuration has come into force somewhere.
+    pub fn has_other_rules(&self) -> bool {
+        !self.configurations.is_empty()
     }
 
     fn schedule(&mut self, at: Instant, event: Event) {

@@ -22,6 +22,8 @@
 //! force is in the history of both, or kept as the loser of a conflict.
 
 mod commit;
+#[cfg(test)]
+mod frozen_v2;
 mod ground;
 mod message;
 mod promise;

@@ -64,8 +64,9 @@ use crate::wire::pair::{Envelope, Kind, Space};
 const RETRY_MIN: Duration = Duration::from_millis(50);
 const RETRY_MAX: Duration = Duration::from_secs(1);
 /// A session's age at which the leader begins the next one; the follower asks a minute later.
-const REKEY: Duration = Duration::from_secs(3600);
-const REKEY_FOLLOWER: Duration = Duration::from_secs(3660);
+pub const REKEY: Duration = Duration::from_secs(3600);
+/// The follower does when the leader has not.
+const REKEY_FOLLOWER: Duration = Duration::from_secs(60);
 /// How long the session before opens what was still under way.
 const GRACE: Duration = Duration::from_secs(5);
 /// How long an answered handshake waits for its confirmation, and how many do.
@@ -195,6 +196,8 @@ pub struct Channel {
     credentials: Vec<Credential>,
     /// When that was last changed.
     adopted: Instant,
+    /// A session is renewed after so long.
+    rekey: Duration,
     entropy: Box<dyn Entropy + Send>,
     current: Option<Session>,
     previous: Option<(Session, Instant)>,
@@ -215,6 +218,7 @@ impl Channel {
         let mut channel = Channel {
             credentials: vec![Credential::new(identity, peer)],
             adopted: now,
+            rekey: REKEY,
             entropy,
             current: None,
             previous: None,
@@ -307,6 +311,11 @@ impl Channel {
         self.current.as_mut()?.sealer.as_mut()?.seal(space, plain)
     }
 
+    /// Another handshake after so long, instead of [`REKEY`].
+    pub fn set_rekey(&mut self, rekey: Duration) {
+        self.rekey = rekey;
+    }
+
     /// True when [`Channel::seal`] works.
     pub fn stands(&self) -> bool {
         self.current.as_ref().is_some_and(|session| session.sealer.is_some())
@@ -367,8 +376,8 @@ impl Channel {
         let old = |session: &Session| session.credential != 0 && session.made <= self.adopted;
         let age = |session: &Session| match session.leads {
             _ if old(session) => RENEW,
-            true => REKEY,
-            false => REKEY_FOLLOWER,
+            true => self.rekey,
+            false => self.rekey + REKEY_FOLLOWER,
         };
         self.current.as_ref().map(|session| session.made + age(session))
     }

@@ -108,3 +108,30 @@ impl<'a> Datagram<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Release 2 of the pair's protocols wrote them so; a peer of that release reads nothing else.
+    #[test]
+    fn parcels_are_what_release_2_sent() {
+        let data = Datagram::Data(Data {
+            life: 0x0102_0304,
+            parcel: 5,
+            kind: Kind::AGREEMENT,
+            length: 3,
+            index: 0,
+            bytes: b"koi",
+        });
+        let bytes = [&[1, 1, 2, 3, 4, 0, 0, 0, 5, 0, 0, 0, 3, 0, 0, 0, 0, 1][..], b"koi"].concat();
+        assert_eq!((data.encode(), Datagram::decode(&bytes)), (bytes.clone(), Some(data)));
+        let mut beyond = [0; WORDS];
+        beyond[0] = 0x8000_0000_0000_0001;
+        let ack = Datagram::Ack(Ack { life: 1, receiver: 0x0a0b_0c0d, parcel: 5, received: 258, beyond });
+        let mut bytes = vec![2, 0, 0, 0, 1, 10, 11, 12, 13, 0, 0, 0, 5, 0, 0, 1, 2, 128, 0, 0, 0, 0, 0, 0, 1];
+        bytes.resize(17 + 8 * 2, 0);
+        assert_eq!((ack.encode(), Datagram::decode(&bytes)), (bytes.clone(), Some(ack)));
+        assert_eq!((Kind::AGREEMENT.0, Kind::UPGRADE.0, CHUNK, WINDOW), (1, 2, 1400, 128));
+    }
+}

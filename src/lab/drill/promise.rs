@@ -116,9 +116,8 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
             say(format!("a TCP session heard nothing for {} ms", millis(trial.stall)));
         }
         if drill == Drill::Resync {
-            let lost = trial.gap.lost + trial.returning.lost;
-            if lost > 0 {
-                say(format!("{lost} messages were lost"));
+            if trial.lost > 0 {
+                say(format!("{} messages were lost", trial.lost));
             }
             if trial.returning.longest > gap {
                 say(format!(
@@ -192,7 +191,7 @@ mod tests {
             assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
         }
         let spoils: [(&str, Spoil); 4] = [
-            ("2 messages", |trial| trial.returning.lost = 2),
+            ("2 messages", |trial| trial.lost = 2),
             ("while the standby", |trial| trial.returning.longest = Duration::from_millis(21)),
             ("not proven", |trial| trial.proven = None),
             ("took 4000 ms", |trial| trial.proven = Some(Duration::from_secs(4))),

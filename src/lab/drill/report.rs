@@ -58,6 +58,8 @@ pub struct Summary {
     pub escaped: usize,
     /// Answers for virtual addresses from the wrong node.
     pub stray_answers: usize,
+    /// Megabytes of memory that the router had which was to crash, at most.
+    pub resident_mb: f64,
     /// The promise was kept.
     pub ok: bool,
     /// What was not kept.
@@ -80,7 +82,11 @@ impl Summary {
             gap_ms: spread(|trial| millis(trial.gap.longest)),
             control_gap_ms: spread(|trial| millis(trial.control.longest)),
             return_gap_ms: spread(|trial| millis(trial.returning.longest)),
-            messages_lost: trials.iter().map(|trial| trial.gap.lost).sum(),
+            // In a resync the fault is only the beginning.
+            messages_lost: trials
+                .iter()
+                .map(|trial| if drill == Drill::Resync { trial.lost } else { trial.gap.lost })
+                .sum(),
             messages_flawed: [
                 trials.iter().map(|trial| trial.flawless.lost).sum(),
                 trials.iter().map(|trial| trial.flawless.twice).sum(),
@@ -101,6 +107,7 @@ impl Summary {
             dual_master_ms: spread(|trial| millis(trial.dual)).max,
             escaped: trials.iter().map(|trial| trial.escaped).max().filter(|_| drill.wakes()).unwrap_or(0),
             stray_answers: total(|trial| trial.stray_answers.len()),
+            resident_mb: trials.iter().map(|trial| trial.resident_mb).fold(0.0, f64::max),
             ok: broken.is_empty() && !trials.is_empty(),
             broken,
         }
@@ -131,6 +138,9 @@ impl Summary {
         writeln!(out, "  two masters for             {:.2} ms", self.dual_master_ms)?;
         if self.escaped > 0 {
             writeln!(out, "  messages that escaped       {}", self.escaped)?;
+        }
+        if self.resident_mb > 0.0 {
+            writeln!(out, "  the router's memory         {:.0} MB", self.resident_mb)?;
         }
         for broken in &self.broken {
             writeln!(out, "  ✗ {broken}")?;

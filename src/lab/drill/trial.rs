@@ -41,6 +41,8 @@ pub struct Trial {
     pub gap: Gap,
     /// The worst of all streams from the step on from which none may miss anything.
     pub flawless: Gap,
+    /// Messages lost from the fault until all was as before.
+    pub lost: u64,
     /// Each stream around the fault, by name.
     pub streams: Vec<(String, Gap)>,
     /// At the very end, something came in every stream.
@@ -72,6 +74,8 @@ pub struct Trial {
     pub stray_answers: Vec<Stray>,
     /// How often the traffic went over to the other node, in each step.
     pub takeovers: Vec<usize>,
+    /// Megabytes of memory that the router had which was to crash.
+    pub resident_mb: f64,
     /// What was wrong, in words.
     pub notes: Vec<String>,
 }
@@ -104,6 +108,10 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     traffic.sessions.reset();
     traffic.bulk.reset();
 
+    if drill == Drill::Crash {
+        let kib = scene.nodes.all.get(scene.victim).and_then(RunningNode::resident_kib);
+        trial.resident_mb = kib.unwrap_or(0) as f64 / 1024.0;
+    }
     let struck = clock::now();
     let mut begins = Vec::new();
     for (act, time) in drill.steps() {
@@ -141,12 +149,18 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
         trial.notes.push("more was seen at the switches than could be kept".into());
     }
 
-    mend(drill, scene, traffic, &mut trial)?;
+    mend(drill, scene, traffic, struck, &mut trial)?;
     Ok(trial)
 }
 
 /// Makes everything as it was, and looks what that does.
-fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Trial) -> anyhow::Result<()> {
+fn mend(
+    drill: Drill,
+    scene: &mut Scene<'_>,
+    traffic: &Traffic,
+    struck: Instant,
+    trial: &mut Trial,
+) -> anyhow::Result<()> {
     let from = clock::now();
     for act in drill.mending() {
         scene.act(act)?;
@@ -163,6 +177,8 @@ fn mend(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic, trial: &mut Tria
     let back = Window { from, to: clock::now().max(from + RETURN) };
     interruption::wait_until(back.to + SETTLE)?;
     trial.returning = worst(&traffic.streams.gaps(back));
+    let whole = Window { from: struck - SETTLE, to: back.to };
+    trial.lost = traffic.streams.gaps(whole).iter().map(|(_, gap)| gap.lost).sum();
     let last = Window { from: back.to - SETTLE, to: back.to };
     trial.streams_go_on = worst(&traffic.streams.gaps(last)).longest < SETTLE / 2;
     Ok(())

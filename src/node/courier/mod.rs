@@ -24,6 +24,7 @@ use crate::cluster::role::CEDE;
 use crate::types::{Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Space, Version, flow};
 
+use super::calendar::Calendar;
 use super::helm::CourierOrder;
 
 mod begin;
@@ -41,6 +42,10 @@ const GREET_AGAIN: Duration = Duration::from_millis(50);
 
 /// A peer that takes longer than this to apply a change is not handed over to.
 const BEHIND: Duration = Duration::from_millis(50);
+
+/// A jump of the calendar clock by more than this may be that of a machine which was put back in time. The helm, which
+/// makes a new session then, takes less for one: nobody waits for a session that never comes.
+const PUT_BACK: Duration = Duration::from_millis(100);
 
 /// Caller-owned outputs of a [`Courier`].
 #[derive(Default)]
@@ -111,6 +116,7 @@ pub struct Courier {
     assuming: Option<Instant>,
     /// What the two nodes speak with each other.
     speaks: Version,
+    calendar: Calendar,
     proof: Proof,
     /// What the walk through everything has taken.
     walk: Walk,
@@ -147,6 +153,7 @@ impl Default for Courier {
             left: None,
             assuming: None,
             speaks: Version::OLDEST,
+            calendar: Calendar::default(),
             proof: Proof::default(),
             walk: Walk::default(),
             unopened: 0,
@@ -186,6 +193,14 @@ impl Courier {
             }
         }
         self.flush(out);
+    }
+
+    /// The calendar clock of the machine, at `now`, before anything else of a turn. Who was put back in time would seal
+    /// with numbers that were used: nothing is sealed until there is another session.
+    pub fn handle_clock(&mut self, now: Instant, calendar_nanos: u64) {
+        if self.calendar.look(now, calendar_nanos) > PUT_BACK {
+            self.sealer = None;
+        }
     }
 
     fn take_role(&mut self, now: Instant, role: Role, epoch: Epoch, out: &mut CourierOutbox) {

@@ -15,6 +15,8 @@ impl Courier {
     /// Adds what is known of replication.
     pub fn complete(&self, now: Instant, pair: &mut PairSnapshot) {
         pair.replication = self.snapshot(now);
+        let carries = pair.session && pair.paths.first().is_some_and(|sync| sync.carries);
+        pair.replication.stale = pair.paired && pair.peer_name.is_some() && !carries;
         pair.counters.extend(self.counters(now));
         let oldest = pair.replication.digests.ranges.iter().map(|range| range.since_ms).max();
         if let Some(oldest) = oldest.filter(|oldest| u128::from(*oldest) >= STUBBORN.as_millis()) {

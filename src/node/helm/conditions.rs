@@ -14,6 +14,9 @@ pub struct Conditions {
     links: Vec<bool>,
     /// The interfaces that must work, with their ports.
     critical: Vec<(InterfaceId, PortId)>,
+    /// The interfaces without which the node is of little use to those who share an address with it: those with virtual
+    /// IPs, and those with gateways.
+    needed: Vec<(InterfaceId, PortId)>,
     /// Interfaces whose links are up and that hear nobody.
     silent: Vec<InterfaceId>,
     /// By gateway, in the order of the document: it answers. Unknown ones count as answering.
@@ -29,6 +32,7 @@ impl Conditions {
             forwarding: true,
             links: vec![false; ports],
             critical,
+            needed: Vec::new(),
             silent: Vec::new(),
             gateways: vec![true; gateways],
             synced: false,
@@ -40,10 +44,11 @@ impl Conditions {
         &mut self,
         ports: usize,
         critical: Vec<(InterfaceId, PortId)>,
+        needed: Vec<(InterfaceId, PortId)>,
         gateways: impl Iterator<Item = Option<usize>>,
     ) {
         self.links.resize(ports, false);
-        self.critical = critical;
+        (self.critical, self.needed) = (critical, needed);
         // Several virtual IPs of an interface share its fate.
         self.critical.sort_unstable();
         self.critical.dedup();
@@ -81,17 +86,23 @@ impl Conditions {
         }
     }
 
+    fn works(&self, (id, port): &(InterfaceId, PortId)) -> bool {
+        self.link(*port) && !self.silent.contains(id)
+    }
+
+    /// Nothing is wrong that a foreign speaker should know of: FreeBSD's demotion. Of several gateways one is enough,
+    /// since with whoever else has the address nobody can be compared.
+    pub fn is_well(&self) -> bool {
+        let gateways = self.gateways.is_empty() || self.gateways.contains(&true);
+        self.forwarding && gateways && self.needed.iter().all(|needed| self.works(needed))
+    }
+
     /// All in all.
     pub fn health(&self) -> Health {
         let count = |what: usize| u8::try_from(what).unwrap_or(u8::MAX);
         Health {
             forwarding: self.forwarding,
-            links: count(
-                self.critical
-                    .iter()
-                    .filter(|(id, port)| self.link(*port) && !self.silent.contains(id))
-                    .count(),
-            ),
+            links: count(self.critical.iter().filter(|critical| self.works(critical)).count()),
             gateways: count(self.gateways.iter().filter(|reachable| **reachable).count()),
             synced: self.synced,
         }
@@ -122,8 +133,23 @@ mod tests {
         assert_eq!(conditions.health().links, 1);
         // Ports are told before the configuration that has them.
         conditions.set_link(PortId(5), true);
-        conditions.apply(6, vec![(InterfaceId(0), PortId(5))], [None, Some(1), Some(0)].into_iter());
+        let needed = vec![(InterfaceId(0), PortId(5)), (InterfaceId(3), PortId(0))];
+        conditions.apply(6, needed[..1].to_vec(), needed, [None, Some(1), Some(0)].into_iter());
         assert_eq!(conditions.health().gateways, 2, "the one that was silent still is");
         assert_eq!((conditions.health().links, conditions.link(PortId(4))), (1, false));
+        assert!(conditions.is_well(), "two of three gateways answer");
+        type Harm = fn(&mut Conditions, bool);
+        let harms: [Harm; 4] = [
+            |conditions, well| conditions.forwarding = well,
+            |conditions, well| conditions.set_link(PortId(0), well),
+            |conditions, well| conditions.set_silent(InterfaceId(3), !well),
+            |conditions, well| (0..3).for_each(|index| conditions.set_gateway(index, well)),
+        ];
+        for harm in harms {
+            harm(&mut conditions, false);
+            assert!(!conditions.is_well());
+            harm(&mut conditions, true);
+            assert!(conditions.is_well());
+        }
     }
 }

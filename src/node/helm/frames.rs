@@ -114,6 +114,15 @@ impl Helm {
         }
     }
 
+    /// Somebody else's MAC address is that of a virtual IP.
+    pub(super) fn note_vrrp(&self, index: usize, from: IpAddr, out: &mut HelmOutbox) {
+        let text = format!(
+            "{}: {from} advertises the same number by VRRP, and so the same MAC address; one of the two needs another",
+            carp_name(self, index)
+        );
+        self.note_carp(index, true, text, out);
+    }
+
     fn note_carp(&self, index: usize, wrong: bool, text: String, out: &mut HelmOutbox) {
         let place = self.vips.get(index).map(|vip| vip.place.name.clone()).unwrap_or_default();
         out.notices.push(super::HelmNotice { wrong, place, text });

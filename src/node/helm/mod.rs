@@ -17,6 +17,7 @@ mod pairing;
 #[cfg(test)]
 mod pairing_tests;
 mod preflight;
+mod pulse;
 mod settle;
 mod snapshot;
 mod vips;
@@ -34,12 +35,14 @@ pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 use pairing::Pairing;
 pub use pairing::{PairingNews, PairingOrder, PairingRow};
 pub use preflight::Finding;
+pub use pulse::Pulse;
 pub use snapshot::{
     DigestRow, PairSnapshot, PathRow, PeerRow, RangeRow, ReplicationRow, TransitionRow, VirtualIpRow, WalkRow,
 };
 use vips::{Alarm, Vip};
 pub use ways::{Way, sync_way};
 
+use super::calendar::Calendar;
 use super::compiled::Compiled;
 use crate::carp;
 use crate::cluster::channel::{self, Channel};
@@ -94,8 +97,8 @@ pub struct Helm {
     /// Whether the machine was started, or only the router.
     fresh: bool,
     seed: Seed,
-    /// The calendar clock less our own, at the last look.
-    offset: Option<i128>,
+    /// The calendar clock against our own.
+    calendar: Calendar,
     /// The machine lets the role thread run before all ordinary ones; unknown at first.
     real_time: Option<bool>,
     /// By how much the peer's calendar clock differed at its last heartbeat.
@@ -106,6 +109,8 @@ pub struct Helm {
     /// What the two nodes speak with each other, as the courier was told.
     speaks: Version,
     pairing: Pairing,
+    /// A session is renewed after so long.
+    rekey: Duration,
     channel_out: channel::Outbox,
     role_out: RoleOutbox,
 }
@@ -134,13 +139,14 @@ impl Helm {
             doubts: Doubts::default(),
             fresh,
             seed,
-            offset: None,
+            calendar: Calendar::default(),
             real_time: None,
             clocks_apart: None,
             resignation: None,
             session: None,
             speaks: Version::OLDEST,
             pairing: Pairing::default(),
+            rekey: channel::REKEY,
             channel_out: channel::Outbox::default(),
             role_out: RoleOutbox::default(),
             compiled: Arc::clone(&compiled),
@@ -196,6 +202,7 @@ impl Helm {
             let own = config.node_part(node).public_key;
             let channel = |peer| Channel::new(self.keyring.keys(own, peer).0.0, peer, (self.entropy)(), now);
             self.channel = peer.map(channel);
+            self.renew_sessions_after(self.rekey);
             (self.session, self.resignation) = (None, None);
             out.courier.push(CourierOrder::SessionFell);
         }
@@ -207,9 +214,13 @@ impl Helm {
         self.vips = vips;
         let paired = self.vips.iter().filter(|vip| !vip.place.foreign);
         let critical = paired.map(|vip| (vip.place.interface, vip.place.port)).collect();
+        let virtual_ips = self.vips.iter().map(|vip| (vip.place.interface, vip.place.port));
+        let uplinks = compiled.gateways().iter();
+        let uplinks = uplinks.map(|(interface, _)| (*interface, config.port_id(node, *interface)));
+        let needed = virtual_ips.chain(uplinks).collect();
         let known = self.compiled.gateways();
         let before = compiled.gateways().iter().map(|new| known.iter().position(|old| old == new));
-        self.conditions.apply(compiled.offloads.len(), critical, before);
+        self.conditions.apply(compiled.offloads.len(), critical, needed, before);
         self.elector.handle_config_hash(short_hash(&compiled.hash));
         self.compiled = compiled;
         self.adopt_keys(now);
@@ -283,7 +294,12 @@ impl Helm {
         let here = |vip: &Vip| vip.place.interface == interface && Some(vip.engine.config().vhid) == vhid;
         let Some(index) = self.vips.iter().position(here) else { return };
         let vip = &mut self.vips[index];
-        let Ok(advert) = read else { return vip.note_alarm(now, Alarm::Vrrp(from)) };
+        let Ok(advert) = read else {
+            if vip.note_alarm(now, Alarm::Vrrp(from)) {
+                self.note_vrrp(index, from, out);
+            }
+            return;
+        };
         let mut carp_out = carp::Outbox::default();
         vip.engine.handle_advert(now, from, &advert, &mut carp_out);
         if vip.engine.config().own.contains(&from) {
@@ -333,7 +349,7 @@ impl Helm {
     /// A gateway answers, or no longer does.
     pub fn handle_gateway(&mut self, now: Instant, index: usize, reachable: bool, out: &mut HelmOutbox) {
         self.conditions.set_gateway(index, reachable);
-        self.tell_health(now);
+        self.tell_health(now, out);
         self.settle(now, out);
     }
 
@@ -341,7 +357,7 @@ impl Helm {
     pub fn handle_forwarding(&mut self, now: Instant, turns: bool, out: &mut HelmOutbox) {
         if self.conditions.forwarding != turns {
             self.conditions.forwarding = turns;
-            self.tell_health(now);
+            self.tell_health(now, out);
             self.settle(now, out);
         }
     }
@@ -351,7 +367,7 @@ impl Helm {
         self.elector.handle_applied(applied);
         if self.conditions.synced != synced {
             self.conditions.synced = synced;
-            self.tell_health(now);
+            self.tell_health(now, out);
             self.settle(now, out);
         }
     }
@@ -374,10 +390,7 @@ impl Helm {
 
     /// The calendar clock of the machine, at `now`: a jump against our own means that we were paused or reverted.
     pub fn handle_clock(&mut self, now: Instant, calendar_nanos: u64, out: &mut HelmOutbox) {
-        let offset = i128::from(calendar_nanos) - i128::from(now.as_nanos());
-        let before = self.offset.replace(offset);
-        let Some(jump) = before.map(|before| offset - before) else { return };
-        let by = Duration::from_nanos(u64::try_from(jump.unsigned_abs()).unwrap_or(u64::MAX));
+        let by = self.calendar.look(now, calendar_nanos);
         if by > CLOCK_TOLERANCE {
             self.elector.handle_clock_jump(now, by, &mut self.role_out);
             for index in 0..self.vips.len() {
@@ -407,6 +420,14 @@ impl Helm {
     /// This node speaks as an earlier release of the pair's protocols would, from its start on.
     pub fn speak(&mut self, version: Version) {
         self.elector.set_version(version);
+    }
+
+    /// A session with the peer is renewed after so long, instead of an hour.
+    pub fn renew_sessions_after(&mut self, time: Duration) {
+        self.rekey = time;
+        if let Some(channel) = &mut self.channel {
+            channel.set_rekey(time);
+        }
     }
 
     /// True when the peer knows this release of the pair's protocols, and so does this node.

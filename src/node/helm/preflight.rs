@@ -131,7 +131,7 @@ impl Found {
                 ),
                 Lack::ConfigurationsDiffer => self.add(
                     "The nodes have different configurations.",
-                    "Put the same document on both and run `koi reload` on each; `koi show status` shows its hash.",
+                    "A change is made on both at once, and told to a node that was away when it is back: wait a moment. If it stays so, `koi config conflicts` shows what one of them kept from the time when they did not hear each other, and `koi show status` on each shows the hash in force; make the change again where it is missing.",
                 ),
                 Lack::Maintenance => {
                     self.add("A node is in maintenance.", "End it there with `koi pair maintenance off`.");

@@ -12,6 +12,8 @@ use crate::wire::pair::{Heartbeat, Space};
 
 /// Rounds after which the rest waits for the next call; two are usual.
 const ROUNDS: usize = 8;
+/// FreeBSD's net.inet.carp.ifdown_demotion_factor, which is also the most that a skew can be.
+const DEMOTION: u8 = 240;
 /// The only control message so far: the sender's router has died in this epoch (four bytes follow).
 const RESIGNATION: u8 = 1;
 
@@ -65,13 +67,8 @@ impl Helm {
         }
     }
 
-    /// Milliseconds since 1970, where somebody has told what the calendar says.
-    fn calendar_ms(&self, now: Instant) -> Option<u64> {
-        u64::try_from((self.offset? + i128::from(now.as_nanos())) / 1_000_000).ok()
-    }
-
     fn compare_clocks(&mut self, now: Instant, theirs: u64) {
-        if let Some(ours) = self.calendar_ms(now).filter(|_| theirs != 0) {
+        if let Some(ours) = self.calendar.millis(now).filter(|_| theirs != 0) {
             self.clocks_apart = Some(Duration::from_millis(ours.abs_diff(theirs)));
         }
     }
@@ -117,7 +114,7 @@ impl Helm {
         }
         // After the announcements: a peer that hands over relays until it hears of the takeover.
         for (path, mut heartbeat) in heartbeats {
-            heartbeat.calendar_ms = self.calendar_ms(now).unwrap_or_default();
+            heartbeat.calendar_ms = self.calendar.millis(now).unwrap_or_default();
             self.send_heartbeat(path, &heartbeat, out);
         }
         spoke
@@ -142,7 +139,7 @@ impl Helm {
             Step::Works(interface) => (interface, false),
         };
         self.conditions.set_silent(interface, silent);
-        self.tell_health(now);
+        self.tell_health(now, out);
     }
 
     fn send_heartbeat(&mut self, path: PathId, heartbeat: &Heartbeat, out: &mut HelmOutbox) {
@@ -210,11 +207,21 @@ impl Helm {
             self.vips[index].engine.handle_link(now, up, &mut carp_out);
             self.say_carp(now, index, carp_out, out);
         }
-        self.tell_health(now);
+        self.tell_health(now, out);
     }
 
-    pub(super) fn tell_health(&mut self, now: Instant) {
+    /// How well the node is goes into the election, and to those who share an address with it as FreeBSD tells them: by
+    /// advertising less often.
+    pub(super) fn tell_health(&mut self, now: Instant, out: &mut HelmOutbox) {
         self.elector.handle_health(now, self.conditions.health(), &mut self.role_out);
+        let demotion = if self.conditions.is_well() { 0 } else { DEMOTION };
+        for index in 0..self.vips.len() {
+            if self.vips[index].place.foreign {
+                let mut carp_out = carp::Outbox::default();
+                self.vips[index].engine.demote(now, demotion, &mut carp_out);
+                self.say_carp(now, index, carp_out, out);
+            }
+        }
     }
 
     /// An active node leaves a resignation with the parent, one for each session and epoch.

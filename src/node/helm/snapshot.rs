@@ -140,6 +140,9 @@ pub struct ReplicationRow {
     pub digests: DigestRow,
     /// What telling everything took, or has taken so far.
     pub walk: WalkRow,
+    /// The cable between the nodes carries nothing: what the standby has is getting old.
+    #[serde(default)]
+    pub stale: bool,
 }
 
 /// Whether both nodes have the same states, since the stream began.

@@ -45,13 +45,27 @@ password = "sekrit"
 foreign = true
 preempt = false
 "#;
+/// A second link, with an address and a gateway of its own.
+const UPLINK: &str = r#"
+[[interface]]
+name = "wan"
+zone = "wan"
+port = "wan"
+
+[[gateway]]
+name = "WAN_GW"
+interface = "wan"
+address = "203.0.113.1"
+default = true
+"#;
 const SECOND: Duration = Duration::from_secs(1);
 const VHID: Vhid = Vhid(5);
 
 fn compiled(text: &str) -> Arc<Compiled> {
     let valid = config::load(text).unwrap();
     let node = valid.node(None).unwrap();
-    Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload::NONE; 1]))
+    let ports = valid.node_part(node).ports.len();
+    Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload::NONE; ports]))
 }
 
 struct Bench {
@@ -61,12 +75,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Bench::with(&format!("{DOCUMENT}{SHARED}"))
+    }
+
+    fn with(text: &str) -> Self {
         let now = Instant::from_secs(100);
         let make: MakeEntropy = Box::new(|| Box::new(Seeded::new(Seed([1, 2]))) as Box<dyn Entropy + Send>);
         let identity = Identity::generate(&mut *make());
         let mut out = HelmOutbox::default();
-        let text = format!("{DOCUMENT}{SHARED}");
-        let mut helm = Helm::new(compiled(&text), identity, make, true, Seed([3, 4]), now, &mut out);
+        let mut helm = Helm::new(compiled(text), identity, make, true, Seed([3, 4]), now, &mut out);
         helm.handle_link(now, PortId(0), true, &mut out);
         Bench { helm, now }
     }
@@ -185,4 +202,42 @@ fn leave_is_taken_with_a_last_advertisement() {
     let text = format!("{DOCUMENT}{SHARED}").replace("vhid = 5", "vhid = 5\nadvskew = 9");
     bench.helm.apply(bench.now, compiled(&text), &mut out);
     assert_eq!(goodbye(&out).map(|(repr, ..)| (repr.advbase, repr.advskew)), Some((1, 9)));
+}
+
+/// Whoever shares an address with a node that is not well hears it at once, and may take over.
+#[test]
+fn a_node_that_is_not_well_advertises_less_often() {
+    let document = DOCUMENT
+        .replace(
+            "[[node.interface]]",
+            "[[node.port]]\nname = \"wan\"\ntap = \"koi-wan\"\n\n[[node.interface]]\nname = \"wan\"\naddresses = [\"203.0.113.2/24\"]\n\n[[node.interface]]",
+        );
+    let mut bench = Bench::with(&format!("{document}{SHARED}{UPLINK}"));
+    let mut out = HelmOutbox::default();
+    bench.helm.handle_link(bench.now, PortId(1), true, &mut out);
+    bench.run(5 * SECOND);
+    assert!(bench.answers());
+    let said = |out: &HelmOutbox| -> Vec<u8> {
+        out.frames.iter().filter_map(|(_, frame)| read(frame)).map(|(repr, ..)| repr.advskew).collect()
+    };
+    type Harm = fn(&mut Bench, bool, &mut HelmOutbox);
+    let harms: [(&str, Harm); 3] = [
+        ("link", |bench, well, out| bench.helm.handle_link(bench.now, PortId(1), well, out)),
+        ("gateway", |bench, well, out| bench.helm.handle_gateway(bench.now, 0, well, out)),
+        ("forwarding", |bench, well, out| bench.helm.handle_forwarding(bench.now, well, out)),
+    ];
+    for (what, harm) in harms {
+        for (well, skew) in [(false, 240), (true, 0)] {
+            let mut out = HelmOutbox::default();
+            harm(&mut bench, well, &mut out);
+            assert_eq!(said(&out), [skew], "{what}, at once");
+            let later = said(&bench.run(2 * SECOND));
+            assert!(!later.is_empty() && later.iter().all(|said| *said == skew), "{what}: {later:?}");
+        }
+    }
+    // A preempting speaker with a skew of 100 would have taken over, and is believed.
+    let mut out = HelmOutbox::default();
+    bench.helm.handle_link(bench.now, PortId(1), false, &mut out);
+    bench.hear(advert("sekrit", 7));
+    assert_eq!(bench.state(), State::Backup);
 }

@@ -33,10 +33,12 @@ pub enum Alarm {
 }
 
 impl Vip {
-    /// Keeps the newest alarm of its kind.
-    pub fn note_alarm(&mut self, now: Instant, alarm: Alarm) {
+    /// Keeps the newest alarm of its kind; true when none of it held any more.
+    pub fn note_alarm(&mut self, now: Instant, alarm: Alarm) -> bool {
+        let is_new = !self.present_alarms(now).any(|old| old.kind() == alarm.kind());
         self.alarms.retain(|(_, old)| old.kind() != alarm.kind());
         self.alarms.push((now, alarm));
+        is_new
     }
 
     /// Those whose cause may still be there.

@@ -54,7 +54,7 @@ fn pages(browser: &Browser) -> Vec<String> {
         Some(format!("{}/edit/{}", collection.slug, collection.key_of(0, entry)))
     };
     let all = routes::all();
-    let is_file = |path: &str| [".xml", ".toml"].iter().any(|end| path.ends_with(end));
+    let is_file = |path: &str| [".xml", ".toml", ".tar"].iter().any(|end| path.ends_with(end));
     let fixed = all.iter().filter(|route| route.method == Method::GET && !route.path.contains('{'));
     let fixed = fixed.filter(|route| !is_file(&route.path));
     let fixed = fixed.map(|route| route.path.clone());

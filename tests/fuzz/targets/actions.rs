@@ -18,6 +18,8 @@ mod crew;
 mod host;
 #[path = "../../sim/invariants.rs"]
 mod invariants;
+#[path = "../../sim/ledger.rs"]
+mod ledger;
 #[path = "../../sim/orders.rs"]
 mod orders;
 #[path = "../../sim/pair.rs"]

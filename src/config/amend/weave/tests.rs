@@ -224,7 +224,9 @@ proptest! {
         prop_assert_eq!(&parse(&rewritten).unwrap(), &new);
         let (before, after, meant) = (unique(&text), unique(&rewritten), unique(&new.to_toml()));
         let above = |text: &str, at: usize| text.lines().nth(at - 1).unwrap_or_default().to_owned();
-        for (name, at) in before.iter().filter(|(name, _)| meant.contains_key(*name)) {
+        // Of two sections that are called the same, as in no valid document, either may be the one that stays.
+        let twice = |name: &str| before.contains_key(&name.replacen("#1>", "#2>", 1)) && name.contains("#1>");
+        for (name, at) in before.iter().filter(|(name, _)| meant.contains_key(*name) && !twice(name)) {
             let remark = above(&text, *at);
             let there = after.get(name).map(|at| above(&rewritten, *at));
             prop_assert_eq!(there, Some(remark), "{} in\n{}", name, rewritten);

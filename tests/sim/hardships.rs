@@ -1,0 +1,141 @@
+//! The pair's own affairs under hardship: a change, an upgrade and new keys over a cable that loses, repeats and reorders;
+//! both nodes started again; a session renewed under load; a machine that is put back in time.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use koi::cluster::role::Request;
+use koi::types::{Random, Seed};
+use koi::wire::FrameBuf;
+use koi::wire::pair::{Envelope, Kind, payload};
+
+use crate::cable::Quality;
+use crate::crew::Change;
+use crate::for_some_seeds;
+use crate::pair::{Pair, SYNC};
+use crate::world::{End, World};
+
+const SEEDS: u64 = 10;
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+/// A cable that loses between a hundredth and a quarter of all frames.
+pub fn bad(seed: u64) -> Quality {
+    let mut random: Random = Seed([seed, 41]).random();
+    Quality { loss: 10 + random.below(240), duplicate: 50, ..Quality::ROUGH }
+}
+
+/// What is sealed under one key with one number is sealed once: who repeats a frame repeats it as it was.
+fn expect_no_number_twice(world: &World) {
+    let mut sealed: HashMap<(usize, u8, u32, u64), Vec<u8>> = HashMap::new();
+    for (at, from, frame) in &world.seen {
+        let End::Router(node, _) = from else { continue };
+        let frame = FrameBuf::copy_of(frame);
+        let Some((_, _, bytes)) = payload(&frame) else { continue };
+        let Some((envelope, _)) = Envelope::parse(bytes) else { continue };
+        if envelope.kind == Kind::Sealed {
+            let name = (*node, envelope.space, envelope.session, envelope.counter);
+            let before = sealed.entry(name).or_insert_with(|| bytes.to_vec());
+            assert!(before == bytes, "at {at} node {node} uses a number of space {} again", envelope.space);
+        }
+    }
+    assert!(sealed.len() > 100);
+}
+
+fn is_redundant(pair: &Pair) -> bool {
+    pair.leader().is_some()
+        && pair.world.routers.iter().all(|router| {
+            let now = router.clock.local(pair.world.now);
+            router.crew.as_ref().is_some_and(|crew| crew.helm.snapshot(now).redundant)
+        })
+}
+
+fn await_redundancy(pair: &mut Pair) {
+    pair.run_until(Duration::from_secs(20), "a redundant pair", is_redundant);
+}
+
+#[test]
+fn both_nodes_are_started_again_and_nothing_is_lost() {
+    for_some_seeds(SEEDS, |seed| {
+        let mut pair = Pair::new(seed);
+        await_redundancy(&mut pair);
+        let first = pair.leader().unwrap();
+        pair.begin_stream();
+        pair.run_for(millis(20 + seed % 7));
+        for node in [1 - first, first] {
+            // The node that serves hands over before it ends.
+            if pair.leader() == Some(node) {
+                pair.request(node, Request::Disable(true));
+                pair.run_until(millis(300), "a handover", |pair| pair.leader() == Some(1 - node));
+                pair.run_for(millis(100));
+            }
+            pair.crash(node);
+            pair.run_for(millis(100 + seed % 50));
+            pair.start(node, false);
+            await_redundancy(&mut pair);
+        }
+        pair.request(1 - first, Request::HandOver);
+        pair.run_until(millis(300), "the way back", |pair| pair.leader() == Some(first));
+        pair.expect_perfection();
+        pair.finish();
+    });
+}
+
+#[test]
+fn the_hourly_handshake_costs_nothing() {
+    for_some_seeds(SEEDS, |seed| {
+        let mut pair = Pair::new(seed);
+        await_redundancy(&mut pair);
+        if seed % 2 == 1 {
+            pair.world.degrade(End::Router(0, SYNC), Quality::ROUGH);
+        }
+        let session = |pair: &Pair| {
+            let crew = pair.world.routers[0].crew.as_ref().unwrap();
+            let rows = crew.helm.snapshot(pair.world.now).counters;
+            rows.iter().find(|row| row.name == "channel-sessions").unwrap().value
+        };
+        let (leader, before) = (pair.leader(), session(&pair));
+        pair.begin_stream();
+        pair.invariants.takeovers = 0;
+        // An hour that is short.
+        (0..2).for_each(|node| pair.change(node, Change::Rekey(millis(400))));
+        pair.run_for(millis(1500));
+        assert!(session(&pair) >= before + 2, "{before} sessions, then {}", session(&pair));
+        assert_eq!((pair.leader(), pair.invariants.takeovers), (leader, 0));
+        pair.expect_perfection();
+        let fences = pair.world.routers.iter().flat_map(|router| &router.crew.as_ref().unwrap().notices);
+        assert!(!fences.into_iter().any(|(_, notice)| notice.text.contains("lapsed")), "nobody is fenced");
+        expect_no_number_twice(&pair.world);
+        pair.finish();
+    });
+}
+
+#[test]
+fn a_machine_that_is_put_back_in_time_seals_nothing_with_numbers_it_has_used() {
+    for_some_seeds(SEEDS, |seed| {
+        let run = || {
+            let mut pair = Pair::new(seed);
+            pair.run_for(Duration::from_micros(seed * 7919 % 50_000));
+            pair
+        };
+        let snapshot = run();
+        let mut pair = run();
+        let active = pair.leader().unwrap();
+        let victim = if seed % 2 == 0 { active } else { 1 - active };
+        // It may have died meanwhile, or run until the very moment.
+        pair.run_for(millis(200 + seed * 331 % 3000));
+        if seed % 3 == 0 {
+            pair.power_off(victim);
+            pair.run_for(millis(1500));
+            pair.start(victim, false);
+        }
+        pair.put_back(victim, snapshot);
+        pair.run_for(millis(1500));
+        expect_no_number_twice(&pair.world);
+        assert!(pair.leader().is_some(), "one leads");
+        pair.settle();
+        pair.finish();
+    });
+}
