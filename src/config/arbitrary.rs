@@ -452,6 +452,16 @@ fn logging() -> impl Strategy<Value = Logging> {
     )
 }
 
+fn notification() -> impl Strategy<Value = Notification> {
+    let url = (any::<IpAddr>(), option::of(1u16..443)).prop_map(|(host, port)| WebAddress {
+        host: host.to_string(),
+        port,
+        path: "/hook".into(),
+    });
+    (option::of(url), option::of(text()), option::of(text()))
+        .prop_map(|(url, secret, authority)| Notification { url, secret: secret.map(Secret::new), authority })
+}
+
 fn system() -> impl Strategy<Value = System> {
     let web = (any::<u16>(), option::of(name())).prop_map(|(port, certificate)| Web { port, certificate });
     let timeouts = any::<[Option<u32>; 2]>().prop_map(|[udp_first, frag]| SetTimeouts {
@@ -460,7 +470,7 @@ fn system() -> impl Strategy<Value = System> {
         ..SetTimeouts::default()
     });
     let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
-    let services = (list(name()), list(any::<IpAddr>()), logging());
+    let services = (list(name()), list(any::<IpAddr>()), (logging(), notification()));
     let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
@@ -478,7 +488,7 @@ fn system() -> impl Strategy<Value = System> {
                 flags,
                 (release_keys, version_floor),
                 web,
-                (timeouts, states, (zone, keeps), (time_servers, dns_servers, logging)),
+                (timeouts, states, (zone, keeps), (time_servers, dns_servers, (logging, notification))),
             )| {
                 let (anti_lockout, one_to_one_reflection, reflection) = flags;
                 System {
@@ -508,6 +518,7 @@ fn system() -> impl Strategy<Value = System> {
                     time_servers,
                     dns_servers,
                     logging,
+                    notification,
                     schedules_keep_states: keeps,
                     web,
                     timeouts,

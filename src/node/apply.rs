@@ -25,6 +25,8 @@ impl Shard {
                 reply(());
             }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
+            Command::Glance(reply) => reply(self.glance(now)),
+            Command::Talkers { cursor, limit, reply } => reply(self.talkers(now, cursor, limit)),
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Survey { mut survey, limit, reply } => {
