@@ -29,6 +29,7 @@
 //! | [`io`] | TAPs, io_uring, clock, threads, processes, files: the only module with `unsafe` |
 //! | [`web`] | the pages: pfSense's menu and words, users and sessions, forms as tables of fields; the JSON API for programs with a token |
 //! | [`lab`] | the network of the story in namespaces on one machine, and drills for the pair in it |
+//! | [`appliance`] | Koi as the only program of a machine: the first process, the console, updates of the image |
 //! | [`cli`] | the commands |
 //!
 //! `tests/structure.rs` holds the code to this order.
@@ -96,6 +97,7 @@
 //! same facts. `io/crier.rs` looks, too, and tells a log, servers of syslog and a webhook what nobody may overlook
 //! ([`services::notices`]).
 
+pub mod appliance;
 pub mod carp;
 pub mod cli;
 pub mod cluster;

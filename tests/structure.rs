@@ -22,6 +22,7 @@ const ORDER: &[&str] = &[
     "io",
     "web",
     "lab",
+    "appliance",
     "cli",
 ];
 

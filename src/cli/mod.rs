@@ -9,6 +9,7 @@ mod capture;
 mod check;
 mod config;
 mod config_show;
+mod doctor;
 mod drill;
 mod explain;
 mod export;
@@ -19,6 +20,7 @@ mod lab;
 mod nodes;
 mod pair;
 mod pairing;
+mod ping;
 mod release;
 mod reload;
 mod rotate;
@@ -32,6 +34,7 @@ mod show_time;
 mod table;
 mod tables;
 mod token;
+mod update;
 mod upgrade;
 mod user;
 
@@ -40,6 +43,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::appliance::{console, init};
 use crate::io::control_client::Client;
 use crate::io::log;
 use crate::io::request::{PairingWord, Request, Response};
@@ -84,10 +88,21 @@ enum Command {
     Pair(pair::Pair),
     /// Sign programs for koi pair upgrade, and see who has signed one
     Release(release::Release),
+    /// Ask a station whether it is there, from the router's own address
+    Ping(ping::Ping),
+    /// Say what this machine and the network around it lack, and whether virtual MAC addresses get through
+    Doctor(doctor::Doctor),
+    /// Install an image of the appliance in the other slot and start it once; it stays when it is well
+    Update(update::Update),
     /// Write the frames of an interface to a pcap file
     Capture(capture::Capture),
     /// Build a network of hosts and a router on this machine, try it, and keep it until Ctrl-C
     Lab(lab::Lab),
+    /// The menu of an appliance's console
+    Console(Control),
+    /// The first process of an appliance; started by its kernel
+    #[command(hide = true)]
+    Init,
     /// The router process; started by `run`
     #[command(hide = true)]
     Router(Logging),
@@ -129,6 +144,9 @@ impl Logging {
 
 /// Parses the command line and does what it says.
 pub fn main() -> ExitCode {
+    if init::is_first() {
+        return fail(init::run());
+    }
     match Koi::parse().command {
         Command::Run(command) => command.run(),
         Command::Check(command) => command.run(),
@@ -144,8 +162,16 @@ pub fn main() -> ExitCode {
         Command::Tables(command) => command.run(),
         Command::Pair(command) => command.run(),
         Command::Release(command) => command.run(),
+        Command::Ping(command) => command.run(),
+        Command::Doctor(command) => command.run(),
+        Command::Update(command) => command.run(),
         Command::Capture(command) => command.run(),
         Command::Lab(command) => command.run(),
+        Command::Console(Control { control }) => match console::run(control.as_deref()) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => fail(error),
+        },
+        Command::Init => fail(init::run()),
         Command::Router(logging) => crate::io::router::run(logging.format(), crate::web::start),
     }
 }

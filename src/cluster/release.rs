@@ -1,7 +1,7 @@
 //! Signed programs: what a node may install.
 //!
 //! A release is the program with a trailer behind it, which the kernel does not look at. So it is one file, and what is
-//! signed and what is run cannot be parted.
+//! signed and what is run cannot be parted. The appliance's image of a kernel and a program is signed in the same way.
 //!
 //! ```text
 //!  program | "KOI RELEASE 1\n" | major minor patch | pair's protocols | SHA-256 of the program | key | signature
@@ -33,6 +33,27 @@ pub const TRAILER: usize = SIGNED_LEN + SIGNATURE_LEN;
 pub const SIZE_MAX: usize = (64 << 20) - 1024;
 /// A program for Linux begins so.
 const ELF: &[u8] = b"\x7fELF";
+/// An image for the appliance begins so.
+pub const IMAGE: &[u8] = b"KOI IMAGE 1\n";
+
+/// What a release is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kind {
+    /// The program alone: both nodes run it one after the other.
+    Program,
+    /// A kernel and a program for the appliance's disk.
+    Image,
+}
+
+impl Kind {
+    fn of(bytes: &[u8]) -> Option<Kind> {
+        match () {
+            () if bytes.starts_with(ELF) => Some(Kind::Program),
+            () if bytes.starts_with(IMAGE) => Some(Kind::Image),
+            () => None,
+        }
+    }
+}
 
 /// A key to sign with. Nothing prints the secret half.
 pub struct SigningKey {
@@ -72,7 +93,7 @@ impl SigningKey {
     /// When it is no program, or too long.
     pub fn sign(&self, program: &[u8], version: ReleaseVersion, speaks: Version) -> Result<Vec<u8>, Refusal> {
         let program = Trailer::split(program).map_or(program, |(program, _)| program);
-        if !program.starts_with(ELF) {
+        if Kind::of(program).is_none() {
             return Err(Refusal::NoProgram);
         }
         if program.len() + TRAILER > SIZE_MAX {
@@ -135,11 +156,36 @@ impl Trust {
         self
     }
 
-    /// Checks a release.
+    /// Checks the release of a program.
     ///
     /// # Errors
     /// Says why it must not be installed.
     pub fn check(&self, bytes: &[u8]) -> Result<Release, Refusal> {
+        let release = self.check_any(bytes)?;
+        match release.kind {
+            Kind::Program => Ok(release),
+            Kind::Image => Err(Refusal::OtherKind(Kind::Image)),
+        }
+    }
+
+    /// Checks the release of an image; gives what was signed, too.
+    ///
+    /// # Errors
+    /// Says why it must not be installed.
+    pub fn check_image<'a>(&self, bytes: &'a [u8]) -> Result<(Release, &'a [u8]), Refusal> {
+        let release = self.check_any(bytes)?;
+        let (image, _) = Trailer::split(bytes).ok_or(Refusal::Unsigned)?;
+        match release.kind {
+            Kind::Image => Ok((release, image)),
+            Kind::Program => Err(Refusal::OtherKind(Kind::Program)),
+        }
+    }
+
+    /// Checks a release of either kind.
+    ///
+    /// # Errors
+    /// Says why it must not be installed.
+    pub fn check_any(&self, bytes: &[u8]) -> Result<Release, Refusal> {
         if self.keys.is_empty() {
             return Err(Refusal::NoKeys);
         }
@@ -155,22 +201,22 @@ impl Trust {
         if digest(&SHA256, program).as_ref() != trailer.hash {
             return Err(Refusal::Broken);
         }
-        if !program.starts_with(ELF) {
-            return Err(Refusal::NoProgram);
-        }
+        let kind = Kind::of(program).ok_or(Refusal::NoProgram)?;
         if trailer.version < self.floor {
             return Err(Refusal::Old { version: trailer.version, floor: self.floor });
         }
         if Version::NEWEST.with(trailer.speaks).is_none() {
             return Err(Refusal::Incompatible(trailer.speaks));
         }
-        Ok(Release { version: trailer.version, speaks: trailer.speaks, key: trailer.key })
+        Ok(Release { kind, version: trailer.version, speaks: trailer.speaks, key: trailer.key })
     }
 }
 
 /// What a checked release is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Release {
+    /// Of what.
+    pub kind: Kind,
     /// Its version.
     pub version: ReleaseVersion,
     /// What it speaks with its peer.
@@ -192,6 +238,8 @@ pub enum Refusal {
     Broken,
     /// What was signed is no program.
     NoProgram,
+    /// It is a release of the other kind.
+    OtherKind(Kind),
     /// It is longer than a release may be.
     TooLong,
     /// It is older than the floor.
@@ -214,7 +262,15 @@ impl fmt::Display for Refusal {
             Refusal::Unsigned => f.write_str("it is not signed"),
             Refusal::Foreign(key) => write!(f, "it is signed by {key}, which is not among the release_keys"),
             Refusal::Broken => f.write_str("it is broken: it is not what was signed"),
-            Refusal::NoProgram => f.write_str("it is no program for Linux"),
+            Refusal::NoProgram => {
+                f.write_str("it is neither a program for Linux nor an image of the appliance")
+            }
+            Refusal::OtherKind(Kind::Image) => {
+                f.write_str("it is an image of the appliance, which koi update installs")
+            }
+            Refusal::OtherKind(Kind::Program) => {
+                f.write_str("it is a program alone, which koi pair upgrade installs")
+            }
             Refusal::TooLong => write!(f, "it is longer than {SIZE_MAX} bytes"),
             Refusal::Old { version, floor } => {
                 write!(f, "version {version} is older than {floor}, the oldest one that is accepted")
@@ -301,6 +357,11 @@ mod tests {
         for (trust, bytes, refusal) in cases {
             assert_eq!(trust.check(&bytes), Err(refusal), "{refusal}");
         }
+        let image = key(1).sign(&[IMAGE, b"and so on"].concat(), version(2), Version::NEWEST).unwrap();
+        assert_eq!(trust(&[1]).check(&image), Err(Refusal::OtherKind(Kind::Image)));
+        assert_eq!(trust(&[1]).check_image(&signed), Err(Refusal::OtherKind(Kind::Program)));
+        let (release, inside) = trust(&[1]).check_image(&image).unwrap();
+        assert_eq!((release.kind, inside), (Kind::Image, &image[..image.len() - TRAILER]));
         assert_eq!(key(1).sign(b"#!/bin/sh", version(2), Version::NEWEST), Err(Refusal::NoProgram));
         assert!(Refusal::NoKeys.to_string().contains("release_keys"));
     }

@@ -348,8 +348,9 @@ fn interface() -> impl Strategy<Value = Interface> {
 
 fn node() -> impl Strategy<Value = Node> {
     let driver = prop_oneof![Just(Driver::Offload), Just(Driver::Plain)];
-    let port = (name(), option::of(name()), option::of(name()), option::of(name()), driver)
-        .prop_map(|(name, tap, macvtap, netns, driver)| Port { name, tap, macvtap, netns, driver });
+    let nic = option::of(any::<[u8; 6]>().prop_map(MacAddr));
+    let port = (name(), option::of(name()), option::of(name()), nic, option::of(name()), driver)
+        .prop_map(|(name, tap, macvtap, nic, netns, driver)| Port { name, tap, macvtap, nic, netns, driver });
     let interface = (name(), option::of(any::<[u8; 6]>().prop_map(MacAddr)), list(prefix()))
         .prop_map(|(name, mac, addresses)| NodeInterface { name, mac, addresses });
     let key = option::of(any::<[u8; 32]>().prop_map(PublicKey));
@@ -436,12 +437,15 @@ fn logging() -> impl Strategy<Value = Logging> {
         .prop_map(|(host, port)| Service { host: host.to_string(), port });
     let facility = prop_oneof![Just(Facility::Kern), Just(Facility::Local0), Just(Facility::Local7)];
     let severity = prop_oneof![Just(Severity::Emerg), Just(Severity::Info), Just(Severity::Debug)];
-    (list(server), facility, severity, any::<bool>(), any::<(u32, u8)>()).prop_map(
-        |(servers, facility, severity, default_block, (file_size, file_count))| Logging {
+    (list(server), facility, severity, any::<[bool; 4]>(), any::<(u32, u8)>()).prop_map(
+        |(servers, facility, severity, flags, (file_size, file_count))| Logging {
             servers,
             facility,
             severity,
-            default_block,
+            default_block: flags[0],
+            default_pass: flags[1],
+            bogons: flags[2],
+            private: flags[3],
             file_size,
             file_count,
         },

@@ -140,6 +140,9 @@ static LOGGING: &[Field] = &[
     optional("facility", Value(is::<Facility>), "a facility of syslog in quotes, as in \"local0\""),
     optional("severity", Value(is::<Severity>), "a severity of syslog in quotes, as in \"info\""),
     optional("default_block", FLAG, "true or false"),
+    optional("default_pass", FLAG, "true or false"),
+    optional("bogons", FLAG, "true or false"),
+    optional("private", FLAG, "true or false"),
     optional("file_size", Value(is::<u32>), "a number of bytes"),
     optional("file_count", Value(is::<u8>), "a number of files"),
 ];
@@ -200,6 +203,7 @@ static PORT: &[Field] = &[
     required("name", TEXT, "a name in quotes that interfaces refer to"),
     optional("tap", TEXT, "the name of a TAP device in quotes, as in \"koi-wan\""),
     optional("macvtap", TEXT, "the path of a macvtap in quotes, as in \"/dev/tap7\""),
+    optional("nic", Value(is::<MacAddr>), "the MAC address of a network card in quotes"),
     optional("netns", TEXT, "the name of a network namespace in quotes"),
     optional("driver", Value(is::<Driver>), "\"offload\" or \"plain\""),
 ];

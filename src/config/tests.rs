@@ -111,6 +111,7 @@ loopback = "[::1]:8080"
 name = "one"
 tap = "koi0"
 macvtap = "/dev/tap7"
+nic = "52:54:00:12:34:56"
 netns = "ns"
 driver = "plain"
 [[node.interface]]

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 
 use super::adaptive::{Depth, WORTHWHILE};
+use super::nic::{self, Made};
 use super::plain;
 use super::single::{self, Received};
 use super::spec::{Batches, Device, Spec};
@@ -16,6 +17,8 @@ use crate::wire::{FrameBuf, Pool};
 pub struct Attachment {
     /// The device.
     pub tap: Tap,
+    /// What was made for it on a network card.
+    _made: Option<Made>,
     ring: RingState,
     batches: Batches,
     depth: Depth,
@@ -38,22 +41,33 @@ impl Attachment {
             (Device::Tap(name), Driver::Plain) => plain::open(name, netns, patience)?,
             (Device::Tap(name), Driver::Offload) => tap::open(name, netns, patience)?,
             (Device::Macvtap(path), driver) => tap::open_macvtap(path, netns, driver == Driver::Offload)?,
+            (Device::Nic(mac), driver) => {
+                let (tap, made) = nic::open(*mac, driver == Driver::Offload)?;
+                return Ok(Self::new(tap, Some(made), spec));
+            }
         };
-        Ok(Self::new(tap, spec))
+        Ok(Self::new(tap, None, spec))
     }
 
     /// Takes over a device that somebody else has opened.
     pub fn adopt(spec: &Spec, fd: OwnedFd, index: Option<u32>) -> io::Result<Self> {
-        Ok(Self::new(tap::adopt(fd, spec.driver == Driver::Offload, index)?, spec))
+        Ok(Self::new(tap::adopt(fd, spec.driver == Driver::Offload, index)?, None, spec))
     }
 
-    fn new(tap: Tap, spec: &Spec) -> Self {
+    fn new(tap: Tap, made: Option<Made>, spec: &Spec) -> Self {
         // The plain driver is the one that needs nothing but read and write.
         let ring = match (spec.driver, spec.batches) {
             (Driver::Plain, _) | (_, Batches::Never) => RingState::Refused,
             (Driver::Offload, Batches::Adaptive | Batches::Permitted) => RingState::Untried,
         };
-        Attachment { tap, ring, batches: spec.batches, depth: Depth::default(), reads: Vec::new() }
+        Attachment {
+            tap,
+            _made: made,
+            ring,
+            batches: spec.batches,
+            depth: Depth::default(),
+            reads: Vec::new(),
+        }
     }
 
     /// Reads what waits, at most `limit` frames.

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::netlink::LinkSocket;
+use super::nic::{self, Made};
 use super::orders::{Change, PortNote};
 use super::spec::{Device, Spec};
 use super::tap::{Patience, Tap};
@@ -30,8 +31,10 @@ pub struct OpenedPort {
     pub device: String,
     /// Number of the device in its namespace.
     pub index: Option<u32>,
-    /// A TAP that Koi has made.
+    /// Koi has made it, and makes it again when it was deleted.
     ours: bool,
+    /// What was made for it on a network card.
+    made: Option<Made>,
 }
 
 impl OpenedPort {
@@ -40,16 +43,45 @@ impl OpenedPort {
     /// # Errors
     /// When it cannot be opened; the error names the port.
     fn open(name: &str, spec: Spec) -> Result<OpenedPort, String> {
-        let tap = open(&spec).map_err(|error| {
+        let (tap, made) = open(&spec).map_err(|error| {
             let what = match &spec.device {
                 Device::Tap(tap) => format!("the TAP \"{tap}\""),
                 Device::Macvtap(path) => format!("the macvtap {path}"),
+                Device::Nic(mac) => format!("the network card {mac}"),
             };
             format!("port \"{name}\": {what} cannot be opened: {error}")
         })?;
         let ours = is_ours(&spec, &tap);
         let Tap { file, name: device, index, offload_header: _, offloads: _ } = tap;
-        Ok(OpenedPort { name: name.into(), fd: Some(file.into()), spec, device, index, ours })
+        Ok(OpenedPort { name: name.into(), fd: Some(file.into()), spec, device, index, ours, made })
+    }
+
+    /// As [`OpenedPort::open`]; a network card may come later.
+    ///
+    /// # Errors
+    /// When the device cannot be opened, and is none that is waited for.
+    fn open_or_wait(name: &str, spec: Spec) -> Result<OpenedPort, String> {
+        match (OpenedPort::open(name, spec.clone()), &spec.device) {
+            (Err(reason), Device::Nic(mac)) => {
+                tracing::warn!(%reason, "the port waits for its network card");
+                let device = mac.to_string();
+                Ok(OpenedPort {
+                    name: name.into(),
+                    fd: None,
+                    spec,
+                    device,
+                    index: None,
+                    ours: true,
+                    made: None,
+                })
+            }
+            (opened, Device::Tap(_) | Device::Macvtap(_) | Device::Nic(_)) => opened,
+        }
+    }
+
+    /// Lets go of the device, so that its successor can be opened.
+    fn close(&mut self) {
+        (self.fd, self.made) = (None, None);
     }
 
     fn note(&self, descriptor: Change) -> PortNote {
@@ -65,22 +97,28 @@ impl OpenedPort {
     }
 }
 
-fn open(spec: &Spec) -> io::Result<Tap> {
+fn open(spec: &Spec) -> io::Result<(Tap, Option<Made>)> {
     let netns = spec.netns.as_deref();
-    match (&spec.device, spec.driver) {
+    let tap = match (&spec.device, spec.driver) {
         (Device::Tap(name), Driver::Plain) => plain::open(name, netns, Patience::Second),
         (Device::Tap(name), Driver::Offload) => tap::open(name, netns, Patience::Second),
         (Device::Macvtap(path), driver) => tap::open_macvtap(path, netns, driver == Driver::Offload),
-    }
+        (Device::Nic(mac), driver) => {
+            return nic::open(*mac, driver == Driver::Offload).map(|(tap, made)| (tap, Some(made)));
+        }
+    };
+    tap.map(|tap| (tap, None))
 }
 
-/// True for a TAP that lives only as long as somebody has it open: ours, to be made again when it was deleted.
+/// True for a TAP that lives only as long as somebody has it open, and for what is made on a card: ours, to be made
+/// again when it was deleted.
 fn is_ours(spec: &Spec, tap: &Tap) -> bool {
     let persistent =
         sys::tun_device(tap.file.as_fd()).is_ok_and(|(_, flags)| i32::from(flags) & libc::IFF_PERSIST != 0);
     match spec.device {
         Device::Tap(_) => !persistent,
         Device::Macvtap(_) => false,
+        Device::Nic(_) => true,
     }
 }
 
@@ -202,7 +240,7 @@ impl Devices {
                     "port \"{}\": its name or driver cannot change while its device is in use; restart Koi for that",
                     port.name
                 )),
-                None => match OpenedPort::open(&port.name, spec) {
+                None => match OpenedPort::open_or_wait(&port.name, spec) {
                     Ok(opened) => ports.push(Prepared::New(opened)),
                     Err(problem) => problems.push(problem),
                 },
@@ -248,7 +286,7 @@ impl Devices {
     /// for, so that whoever deleted them can make them again.
     pub fn gone(&mut self, name: &str) -> bool {
         let Some(port) = self.ports.iter_mut().find(|port| port.name == name) else { return false };
-        port.fd = None;
+        port.close();
         port.ours
     }
 
@@ -264,7 +302,7 @@ impl Devices {
             return Ok(None);
         }
         // The descriptor of a device that is gone may keep its successor from being attached.
-        port.fd = None;
+        port.close();
         *port = OpenedPort::open(name, port.spec.clone())?;
         let note = port.note(Change::New);
         let fd = port.fd.as_ref().ok_or("the device has not been opened")?;
@@ -377,6 +415,7 @@ port = "lan"
             device: format!("dev{index}"),
             index: Some(7 + index as u32),
             ours: true,
+            made: None,
         });
         let links = vec![(None, LinkSocket::open(None).unwrap())];
         Devices { ports: ports.collect(), links, loopback: None }

@@ -184,11 +184,14 @@ fn meaning(event: &LinkEvent, port: &Port) -> Option<PortState> {
         if Some(event.index) == port.index() {
             return (event.state == LinkState::Gone).then_some(PortState::Left);
         }
-        let wanted = match &port.spec().device {
-            Device::Tap(name) => Some(name.as_str()),
-            Device::Macvtap(_) => port.last_name(),
+        let is_named = |wanted: Option<&str>| event.name.is_some() && event.name.as_deref() == wanted;
+        let is_it = match &port.spec().device {
+            Device::Tap(name) => is_named(Some(name)),
+            Device::Macvtap(_) => is_named(port.last_name()),
+            // The card itself; what was made on it has the same address, and a kind.
+            Device::Nic(mac) => event.is_card && event.mac == Some(*mac),
         };
-        let there = event.name.is_some() && event.name.as_deref() == wanted && event.state != LinkState::Gone;
+        let there = is_it && event.state != LinkState::Gone;
         return there.then_some(PortState::Back);
     }
     (Some(event.index) == port.index()).then_some(match event.state {

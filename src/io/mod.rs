@@ -7,7 +7,7 @@
 
 mod adaptive;
 mod almanac;
-mod archive;
+pub mod archive;
 pub mod arrivals;
 mod attachment;
 mod backoff;
@@ -36,6 +36,7 @@ mod errands;
 pub mod files;
 pub mod flow_filter;
 pub mod forward;
+pub mod guestinfo;
 mod handle;
 mod helm_link;
 mod helm_thread;
@@ -47,13 +48,16 @@ mod host_tests;
 pub mod host_thread;
 pub mod inquiry;
 pub mod keys;
+mod link_request;
 pub mod links;
 mod lists;
 pub mod log;
 mod log_file;
 pub mod log_ring;
+pub mod machine;
 pub mod netlink;
 pub mod netns;
+pub mod nic;
 #[cfg(test)]
 pub mod office;
 mod orders;

@@ -8,6 +8,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::{netns, sys};
+use crate::types::MacAddr;
 
 /// Longest name of a link; longer ones are not from a kernel.
 const NAME_MAX: usize = sys::NAME_MAX;
@@ -17,6 +18,8 @@ const HEADER: usize = 16;
 const LINK_HEADER: usize = 16;
 /// `IFLA_IFNAME`.
 const ATTRIBUTE_NAME: u16 = 3;
+/// Without the marks of nesting and byte order.
+const NLA_TYPE_MASK: u16 = 0x3fff;
 /// Datagrams taken in one call, so that a storm of events does not keep us from the frames.
 const DATAGRAMS: usize = 16;
 
@@ -38,6 +41,10 @@ pub struct LinkEvent {
     pub index: u32,
     /// Its name, when the kernel told it.
     pub name: Option<String>,
+    /// The MAC address that it was made with.
+    pub mac: Option<MacAddr>,
+    /// A network card, or the end of a cable that stands for one: Ethernet, and nothing that was made on another link.
+    pub is_card: bool,
     /// How it is now.
     pub state: LinkState,
 }
@@ -145,22 +152,55 @@ fn link(kind: u16, body: &[u8]) -> Option<LinkEvent> {
         _ if flags & carries == carries => LinkState::Up,
         _ => LinkState::Down,
     };
+    let told = told(attributes);
+    let is_card = u16_at(body, 2)? == libc::ARPHRD_ETHER && matches!(told.kind, None | Some(b"veth"));
+    let (name, mac) = (told.name, told.permanent.or(told.mac));
     // A bridge tells about its ports in messages of its own family; they are not about the link itself.
-    (body[0] == libc::AF_UNSPEC as u8).then(|| LinkEvent { index, name: name(attributes), state })
+    (body[0] == libc::AF_UNSPEC as u8).then_some(LinkEvent { index, name, mac, is_card, state })
 }
 
-/// The name among the attributes: length (u16, header included), type (u16), value, padding to four bytes.
-fn name(mut attributes: &[u8]) -> Option<String> {
-    loop {
-        let len = usize::from(u16_at(attributes, 0)?);
-        let kind = u16_at(attributes, 2)?;
-        let value = attributes.get(4..len)?;
-        if kind == ATTRIBUTE_NAME {
-            let text = value.split(|&byte| byte == 0).next()?;
-            return if text.len() <= NAME_MAX { String::from_utf8(text.to_vec()).ok() } else { None };
+/// What the attributes say.
+#[derive(Default)]
+struct Told<'a> {
+    name: Option<String>,
+    mac: Option<MacAddr>,
+    permanent: Option<MacAddr>,
+    /// Of a link that was made; cards have none.
+    kind: Option<&'a [u8]>,
+}
+
+fn told(bytes: &[u8]) -> Told<'_> {
+    let mut told = Told::default();
+    for (kind, value) in attributes(bytes) {
+        match kind {
+            ATTRIBUTE_NAME => told.name = name(value),
+            libc::IFLA_ADDRESS => told.mac = value.try_into().ok().map(MacAddr),
+            libc::IFLA_PERM_ADDRESS => told.permanent = value.try_into().ok().map(MacAddr),
+            libc::IFLA_LINKINFO => {
+                let kind = attributes(value).find(|(kind, _)| *kind == libc::IFLA_INFO_KIND);
+                told.kind = kind.map(|(_, value)| value.split(|&byte| byte == 0).next().unwrap_or_default());
+            }
+            _ => {}
         }
-        attributes = attributes.get(align(len)..)?;
     }
+    told
+}
+
+fn name(value: &[u8]) -> Option<String> {
+    let text = value.split(|&byte| byte == 0).next()?;
+    if text.len() <= NAME_MAX { String::from_utf8(text.to_vec()).ok() } else { None }
+}
+
+/// Attributes: length (u16, header included), type (u16), value, padding to four bytes. Ends at the first that is not
+/// well-formed.
+fn attributes(mut bytes: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    std::iter::from_fn(move || {
+        let len = usize::from(u16_at(bytes, 0)?);
+        let kind = u16_at(bytes, 2)? & NLA_TYPE_MASK;
+        let value = bytes.get(4..len)?;
+        bytes = bytes.get(align(len)..).unwrap_or_default();
+        Some((kind, value))
+    })
 }
 
 fn align(len: usize) -> usize {

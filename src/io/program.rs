@@ -50,7 +50,7 @@ impl Program {
         let mut bytes = Vec::new();
         let file = File::open(path).map_err(problem)?;
         file.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes).map_err(problem)?;
-        let Release { version, speaks: _, key: _ } =
+        let Release { kind: _, version, speaks: _, key: _ } =
             trust.check(&bytes).map_err(|refusal| refusal.to_string())?;
         let mut copy = sys_process::anonymous_file().map_err(problem)?;
         copy.write_all(&bytes).map_err(problem)?;

@@ -10,6 +10,14 @@ use super::sys_process;
 /// They interrupt nothing any more; they are waited for.
 pub struct Signals(File);
 
+/// An interrupt from the terminal does not end this process; it ends those that it starts.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn ignore_interrupts() -> io::Result<()> {
+    sys_process::ignore_signals(&[libc::SIGINT])
+}
+
 impl Signals {
     /// SIGINT, SIGTERM and SIGHUP, in this thread and those that it starts from now on.
     ///

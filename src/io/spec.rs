@@ -1,7 +1,7 @@
 //! What a port is to be attached to, and how.
 
 use crate::config::model as config;
-use crate::types::PortId;
+use crate::types::{MacAddr, PortId};
 
 /// What a port attaches to.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -10,6 +10,8 @@ pub enum Device {
     Tap(String),
     /// The character device of a macvtap.
     Macvtap(String),
+    /// The network card with this MAC address, by a macvtap that is made on it.
+    Nic(MacAddr),
 }
 
 /// Everything needed to attach a port, now and again after its device was gone.
@@ -42,10 +44,11 @@ pub enum Batches {
 impl Spec {
     /// The port `id` as the configuration has it; `None` when it names no device.
     pub fn new(id: PortId, port: &config::Port) -> Option<Self> {
-        let device = match (&port.tap, &port.macvtap) {
-            (Some(name), _) => Device::Tap(name.clone()),
-            (None, Some(path)) => Device::Macvtap(path.clone()),
-            (None, None) => return None,
+        let device = match (&port.tap, &port.macvtap, port.nic) {
+            (Some(name), _, _) => Device::Tap(name.clone()),
+            (None, Some(path), _) => Device::Macvtap(path.clone()),
+            (None, None, Some(mac)) => Device::Nic(mac),
+            (None, None, None) => return None,
         };
         let (netns, driver) = (port.netns.clone(), port.driver);
         Some(Spec { id, device, netns, driver, batches: Batches::Adaptive })

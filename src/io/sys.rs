@@ -216,9 +216,14 @@ pub fn event_counter() -> io::Result<File> {
 
 /// An rtnetlink socket of this thread's network namespace, subscribed to `groups` (`RTMGRP_*`).
 pub fn route_socket(groups: u32) -> io::Result<File> {
+    netlink_socket(libc::NETLINK_ROUTE, groups)
+}
+
+/// A netlink socket of this protocol, subscribed to `groups`.
+pub fn netlink_socket(protocol: c_int, groups: u32) -> io::Result<File> {
     let kind = libc::SOCK_RAW | libc::SOCK_CLOEXEC | libc::SOCK_NONBLOCK;
     // SAFETY: no pointers are passed.
-    let socket = check(unsafe { libc::socket(libc::AF_NETLINK, kind, libc::NETLINK_ROUTE) }).map(own)?;
+    let socket = check(unsafe { libc::socket(libc::AF_NETLINK, kind, protocol) }).map(own)?;
     // SAFETY: all-zero bytes are a valid `sockaddr_nl`.
     let mut address: libc::sockaddr_nl = unsafe { std::mem::zeroed() };
     address.nl_family = libc::AF_NETLINK as u16;

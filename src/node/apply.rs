@@ -57,6 +57,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
+            Command::Detour(packets) => self.handle_detour(now, &packets, out),
             Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }

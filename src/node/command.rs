@@ -136,6 +136,8 @@ pub enum Command {
         /// What became of it.
         reply: Reply<Imported>,
     },
+    /// Packets of the peer's own that go through this node, or answers to this node's.
+    Detour(Vec<u8>),
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
     /// The peer's node knows this release of the pair's protocols, and so does this one.

@@ -5,6 +5,7 @@ use super::VirtualIp;
 use super::assumption::AssumptionCounters;
 use super::compiled::{Compiled, RouteOrigin, numbered};
 use super::deferral::DeferralCounters;
+use super::detour::DetourCounters;
 use super::relay::RelayCounters;
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
@@ -118,7 +119,7 @@ impl Shard {
             let id = PortId(index as u8);
             let mut row = PortRow {
                 name: port.name.clone(),
-                device: port.tap.clone().or_else(|| port.macvtap.clone()).unwrap_or_default(),
+                device: port.device(),
                 driver: match port.driver {
                     Driver::Offload => "offload".into(),
                     Driver::Plain => "plain".into(),
@@ -294,7 +295,10 @@ impl Shard {
         let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
         let RelayCounters { frames, bytes, taken_back } = self.relay.counters;
         let AssumptionCounters { relayed, held: waited, hurried: unordered } = self.assumption.counters;
+        let DetourCounters { sent, taken } = self.detour.counters;
         [
+            ("detour-sent", sent, "Packets handed to the peer's node: a standby's own, or answers to those."),
+            ("detour-taken", taken, "Packets that the peer's node has handed over."),
             ("handover-relayed", frames, "Frames passed on to the node that took over."),
             ("handover-bytes", bytes, "Bytes of these frames."),
             ("handover-taken-back", taken_back, "Frames kept for a node that did not take over in the end."),

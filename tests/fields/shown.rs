@@ -61,6 +61,8 @@ fn port_names_and_devices_and_drivers_are_shown_and_given_to_whoever_opens_them(
     );
     assert_eq!(ports(&[("tap = \"koi-wan\"", "tap = \"tap7\"")])[0].device, "tap7");
     assert_eq!(ports(&[("tap = \"koi-wan\"", "macvtap = \"/dev/tap7\"")])[0].device, "/dev/tap7");
+    let nic = &[("tap = \"koi-wan\"", "nic = \"52:54:00:12:34:56\"")];
+    assert_eq!(ports(nic)[0].device, "52:54:00:12:34:56");
     let plain = &[("tap = \"koi-wan\"", "tap = \"koi-wan\"\ndriver = \"plain\"\nnetns = \"elsewhere\"")];
     assert_eq!(ports(plain)[0].driver, "plain");
     let valid = config::load(&document(plain)).unwrap();
@@ -123,6 +125,26 @@ fn what_the_default_rules_drop_is_in_the_log_unless_nobody_wants_it() {
         assert_eq!(records.len(), usize::from(log));
         assert_eq!(records.first().map(|record| record.id), log.then_some(1));
         assert_eq!(rig.shard.take_records().count(), usize::from(log));
+    }
+}
+
+#[test]
+fn each_kind_of_default_rule_has_a_switch_for_the_log() {
+    // A source that is a bogon, one that is private, and a packet of the router's own on its way out.
+    for (switch, usual) in [("bogons", true), ("private", true), ("default_pass", false)] {
+        for log in [None, Some(true), Some(false)] {
+            let edit = log.map_or("[system]".into(), |log| format!("[system]\nlogging.{switch} = {log}"));
+            let place = "zone = \"wan\"\nport = \"wan\"";
+            let wan = format!("{place}\nblock_bogons = true\nblock_private = true");
+            let mut rig = rig(&[("[system]", &edit), (place, &wan)]);
+            match switch {
+                "bogons" => drop(rig.packet(0, udp(("192.0.2.9", 53), ("198.51.100.2", 7001), b"x"))),
+                "private" => drop(rig.packet(0, udp(("10.99.0.9", 53), ("198.51.100.2", 7001), b"x"))),
+                _ => drop(rig.own_packet(udp(("198.51.100.2", 50_000), (FAR, 53), b"question"))),
+            }
+            let expected = usize::from(log.unwrap_or(usual));
+            assert_eq!(rig.shard.records(0, 100).len(), expected, "{switch} {log:?}");
+        }
     }
 }
 

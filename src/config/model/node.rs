@@ -28,7 +28,7 @@ pub struct Node {
     pub interfaces: Vec<NodeInterface>,
 }
 
-/// `[[node.port]]`: one TAP or macvtap.
+/// `[[node.port]]`: one TAP, macvtap or network card.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Port {
@@ -40,12 +40,23 @@ pub struct Port {
     /// Or: path of a macvtap's character device.
     #[serde(default, skip_serializing_if = "is_default")]
     pub macvtap: Option<String>,
+    /// Or: the MAC address of one of the machine's network cards; it is given to the router whole.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub nic: Option<MacAddr>,
     /// Network namespace (a name of `ip netns`) in which the TAP lives; the machine's own when absent.
     #[serde(default, skip_serializing_if = "is_default")]
     pub netns: Option<String>,
     /// How frames are read and written.
     #[serde(default, skip_serializing_if = "is_default")]
     pub driver: Driver,
+}
+
+impl Port {
+    /// What carries it, as people write it.
+    pub fn device(&self) -> String {
+        let Port { name: _, tap, macvtap, nic, netns: _, driver: _ } = self;
+        tap.clone().or_else(|| macvtap.clone()).or_else(|| nic.map(|mac| mac.to_string())).unwrap_or_default()
+    }
 }
 
 /// How frames are read and written.

@@ -1,9 +1,11 @@
-//! A port as the command line names it: `PORT`, `PORT=TAP`, `PORT=TAP@NETNS` or `PORT=/dev/tapN`.
+//! A port as the command line names it: `PORT`, `PORT=TAP`, `PORT=TAP@NETNS`, `PORT=/dev/tapN`
+//! or `PORT=MAC` of a network card.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::config::model::{Driver, Port};
+use crate::types::MacAddr;
 
 /// See the module.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -17,7 +19,7 @@ pub struct PortPlan {
 /// What carries it.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Device {
-    /// A TAP's name, or the path of a macvtap.
+    /// A TAP's name, the path of a macvtap, or the MAC address of a card.
     name: String,
     netns: Option<String>,
 }
@@ -28,11 +30,13 @@ impl PortPlan {
         let Some(Device { name, netns }) = &self.device else {
             return known.iter().find(|port| port.name == self.name).cloned();
         };
+        let nic: Option<MacAddr> = name.parse().ok();
         let path = name.starts_with('/');
         Some(Port {
             name: self.name.clone(),
-            tap: (!path).then(|| name.clone()),
+            tap: (!path && nic.is_none()).then(|| name.clone()),
             macvtap: path.then(|| name.clone()),
+            nic,
             netns: netns.clone(),
             driver: Driver::default(),
         })

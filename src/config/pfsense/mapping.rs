@@ -82,6 +82,7 @@ impl Options {
             name: port_name(device),
             tap: Some(to.into()),
             macvtap: None,
+            nic: None,
             netns: None,
             driver: Driver::default(),
         })
@@ -203,6 +204,7 @@ mod tests {
             name: name.into(),
             tap: Some(format!("koi-{name}")),
             macvtap: None,
+            nic: None,
             netns: None,
             driver: Driver::Offload,
         }

@@ -1,5 +1,6 @@
 //! `[[node]]`: machines, ports, and the addresses on each machine.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::names::{Unique, check_name, unknown};
@@ -69,28 +70,39 @@ fn check_ports(config: &Config, path: &str, node: &Node, report: &mut Report) {
     }
 }
 
-type Device<'a> = (&'a str, Option<&'a str>);
+type Device<'a> = (Cow<'a, str>, Option<&'a str>);
 
 fn check_device<'a>(path: &str, port: &'a Port, devices: &mut Unique<Device<'a>>, report: &mut Report) {
-    match (&port.tap, &port.macvtap) {
-        (None, None) => report.add(
+    match (&port.tap, &port.macvtap, port.nic) {
+        (None, None, None) => report.add(
             format!("{path}.tap"),
             "The port has no device.",
-            "Write tap = \"koi-lan\" or macvtap = \"/dev/tap7\".",
+            "Write tap = \"koi-lan\", macvtap = \"/dev/tap7\" or nic = \"52:54:00:12:34:56\".",
         ),
-        (Some(_), Some(_)) => report.add(
+        (Some(_), Some(_), _) => report.add(
             format!("{path}.macvtap"),
             "The port has both a TAP and a macvtap.",
             "Keep one of tap and macvtap.",
         ),
-        (Some(tap), None) => {
+        (Some(_), None, Some(_)) | (None, Some(_), Some(_)) => report.add(
+            format!("{path}.nic"),
+            "The port has both a network card and another device.",
+            "Keep one of tap, macvtap and nic.",
+        ),
+        (Some(tap), None, None) => {
             check_tap(&format!("{path}.tap"), tap, report);
-            let key = (tap.as_str(), port.netns.as_deref());
+            let key = (Cow::from(tap.as_str()), port.netns.as_deref());
             devices.claim(&format!("{path}.tap"), key, &format!("\"{tap}\""), report);
         }
-        (None, Some(device)) => {
+        (None, Some(device), None) => {
             check_macvtap(path, port, device, report);
-            devices.claim(&format!("{path}.macvtap"), (device, None), &format!("\"{device}\""), report);
+            let key = (Cow::from(device.as_str()), None);
+            devices.claim(&format!("{path}.macvtap"), key, &format!("\"{device}\""), report);
+        }
+        (None, None, Some(mac)) => {
+            check_nic(path, port, mac, report);
+            let key = (Cow::from(mac.to_string()), None);
+            devices.claim(&format!("{path}.nic"), key, &format!("\"{mac}\""), report);
         }
     }
     if let Some(netns) = &port.netns
@@ -125,6 +137,24 @@ fn check_macvtap(path: &str, port: &Port, device: &str, report: &mut Report) {
         Driver::Offload => {}
         Driver::Plain => {
             let message = "The plain driver cannot serve a macvtap.";
+            report.add(format!("{path}.driver"), message, "Remove driver, or use a tap.");
+        }
+    }
+}
+
+fn check_nic(path: &str, port: &Port, mac: MacAddr, report: &mut Report) {
+    if mac.is_multicast() || mac == MacAddr::default() {
+        let message = format!("{mac} is not the address of a network card.");
+        report.add(format!("{path}.nic"), message, "Write the card's own address, as `koi doctor` lists it.");
+    }
+    if port.netns.is_some() {
+        let message = "A network card is looked for where Koi runs, so a network namespace has no effect.";
+        report.add(format!("{path}.netns"), message, "Remove netns.");
+    }
+    match port.driver {
+        Driver::Offload => {}
+        Driver::Plain => {
+            let message = "The plain driver cannot serve a network card.";
             report.add(format!("{path}.driver"), message, "Remove driver, or use a tap.");
         }
     }

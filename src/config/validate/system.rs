@@ -141,7 +141,17 @@ fn check_servers(time: &[String], dns: &[IpAddr], report: &mut Report) {
 }
 
 fn check_logging(logging: &Logging, report: &mut Report) {
-    let Logging { servers, facility: _, severity: _, default_block: _, file_size, file_count } = logging;
+    let Logging {
+        servers,
+        facility: _,
+        severity: _,
+        default_block: _,
+        default_pass: _,
+        bogons: _,
+        private: _,
+        file_size,
+        file_count,
+    } = logging;
     report.bound("system.logging.servers", "servers", servers.len(), LOG_SERVER_LIMIT);
     let mut seen = Unique::new("The server", "Write each server once.");
     for (at, server) in servers.iter().enumerate() {

@@ -64,6 +64,7 @@ mod tests {
             ("interface.mtu", Right::Operate),
             ("node.interface.addresses", Right::Operate),
             ("node.port.tap", Right::Administer),
+            ("node.port.nic", Right::Administer),
             ("node.public_key", Right::Administer),
             ("pair.preferred", Right::Administer),
             ("system.hostname", Right::Administer),
