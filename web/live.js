@@ -193,14 +193,14 @@
         const cell = rules.get(id);
         if (!cell) return;
         const put = (name, text) => {
-          const place = cell.querySelector(`[data-count="${name}"]`);
+          const place = cell.querySelector(`[data-n="${name}"]`);
           if (place) place.textContent = text;
         };
         const number = (value) => value.toLocaleString('en').replaceAll(',', '\u202f');
-        put('evaluations', number(evaluations));
-        put('packets', number(packets));
-        put('states', number(states));
-        put('last', last === null ? 'never' : `${last} s ago`);
+        put('e', number(evaluations));
+        put('p', number(packets));
+        put('s', number(states));
+        put('l', last === null ? 'never' : `${last} s ago`);
         const before = seen.get(id);
         const points = before?.points ?? [];
         if (before) points.push([now, Math.max(0, bytes - before.bytes)]);
@@ -213,20 +213,19 @@
 
   /** A line as small as a word. */
   const spark = (cell, points) => {
-    const place = cell.querySelector('[data-spark]');
-    if (!place || points.length < 2) return;
+    if (points.length < 2) return;
     const most = Math.max(1, ...points.map(([, value]) => value));
     const first = points[0][0];
     const span = Math.max(1, points.at(-1)[0] - first);
     const line = points.map(([at, value]) => `${((at - first) * 80) / span},${18 - (value * 16) / most}`).join(' ');
     const SVG = 'http://www.w3.org/2000/svg';
-    let svg = place.querySelector('svg');
+    let svg = cell.querySelector('svg');
     if (!svg) {
       svg = document.createElementNS(SVG, 'svg');
       svg.setAttribute('viewBox', '0 0 80 20');
       svg.setAttribute('aria-hidden', 'true');
       svg.append(document.createElementNS(SVG, 'polyline'));
-      place.append(svg);
+      cell.append(svg);
     }
     svg.firstElementChild.setAttribute('points', line);
   };
