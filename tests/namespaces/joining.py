@@ -151,7 +151,9 @@ def run_beta(net, directory):
                             preexec_fn=die_with_parent)
     net.processes.append(beta)
     answers = [KOI, "show", "status", "--control", control]
-    until("beta answers", lambda: subprocess.run(answers, capture_output=True).returncode == 0)
+    up = lambda: subprocess.run(answers, capture_output=True).returncode == 0
+    until("it answers, or has ended", lambda: up() or beta.poll() is not None, 20)
+    expect(beta.poll() is None, f"a node ended: {(directory / 'log').read_text()[-800:]}")
     return beta, control
 
 
