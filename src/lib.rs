@@ -97,6 +97,13 @@
 //! what is in force against the clock, has the rules of the next hour ready before it comes, and swaps them between two
 //! batches. Decisions that rules want logged go into a ring (`node/journal.rs`), and from there, by `io::errands`, to a
 //! file and to servers of syslog.
+//!
+//! # What moves on a page
+//!
+//! `web/events` looks at the router once a second ([`node::Command::Glance`]), renders what somebody has open, once for all of
+//! them, and tells it by one event stream a page; `web/live.js` puts it in place of what was there. Without a script a page has the
+//! same facts. `io/crier.rs` looks, too, and tells a log, servers of syslog and a webhook what nobody may overlook
+//! ([`services::notices`]).
 
 pub mod appliance;
 pub mod carp;

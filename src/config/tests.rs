@@ -44,6 +44,14 @@ disable_reply_to = true
 [system.rfc]
 ipv6_options = true
 refusals = true
+[system.notification]
+url = "https://192.0.2.9:8443/hook"
+secret = "correct horse"
+authority = """
+-----BEGIN CERTIFICATE-----
+MA==
+-----END CERTIFICATE-----
+"""
 [system.logging]
 servers = ["192.0.2.9:5514"]
 facility = "local7"
@@ -328,7 +336,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "ee404a4ecabafd4b4610f5a7ce2d6e3a786610e6b22786da50d2ba7aaa02f80e"
+        "9174fa58222edc8c503ac4a26aa09be20fdeca5e9e1a2731b360ce8e6ca4405e"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -257,6 +257,8 @@ fn what_the_firewall_asks_and_tells_goes_back() {
     config.system.schedules_keep_states = true;
     config.system.logging.servers = vec!["log.example.org:5514".parse().unwrap()];
     config.system.logging.default_block = true;
+    config.system.logging.default_pass = true;
+    (config.system.logging.bogons, config.system.logging.private) = (false, false);
     config.system.logging.file_count = 9;
     let export = |config: &Config| export(config, Some(&origin(FIRST)), None).unwrap();
     let after = parse(&export(&config).xml).unwrap();

@@ -121,7 +121,10 @@ impl Pair {
                 }
                 ReplicaOrder::ForgetPeer => forgot = true,
                 ReplicaOrder::Speak(_) => {}
-                ReplicaOrder::Tell { .. } | ReplicaOrder::Correct { .. } | ReplicaOrder::Quiet => {
+                ReplicaOrder::Tell { .. }
+                | ReplicaOrder::Correct { .. }
+                | ReplicaOrder::Quiet
+                | ReplicaOrder::Detour(_) => {
                     panic!("a standby tells nothing")
                 }
             }

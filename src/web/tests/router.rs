@@ -189,7 +189,9 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             Command::Snapshot(reply) => {
                 reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
             }
+            Command::Glance(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
+            Command::Talkers { reply, .. } => reply((Vec::new(), None)),
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
@@ -209,6 +211,7 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Speak(_)
             | Command::Correct { .. }
             | Command::Probe(_)
+            | Command::Detour(_)
             | Command::Grant(_)
             | Command::EmptyTable { .. } => panic!("not asked by pages"),
         }

@@ -1,0 +1,61 @@
+"""The image starts on whatever firmware and cards a hypervisor has, in little memory, and answers on LAN."""
+
+import documents
+from machine import PROMPT, Machine, disk
+from network import IMAGES, PATIENCE, expect
+
+#: Seconds until LAN is answered, by card.
+LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
+
+
+def boots(net, card="virtio-net-pci", limit=None, told=None, path=None, **options):
+    """Switches a machine on and waits for LAN; says how long it took."""
+    limit = (limit or LIMITS[card]) * PATIENCE
+    machine = Machine(net, "a", path or disk(net, "a"), card=card, told=told, **options).power_on()
+    took = net.answers(machine, seconds=60)
+    print(f"    {card}, {'UEFI' if options.get('uefi') else 'BIOS'}, {machine.memory} MB: LAN answers after {took:.1f} s")
+    expect(took <= limit, f"LAN answers after {took:.1f} s instead of {limit} s: {machine.story()}")
+    return machine
+
+
+def bios(net):
+    """As it comes out of the build: LAN is 192.168.1.1, and the power button works."""
+    machine = boots(net)
+    machine.says(PROMPT)
+    machine.press_power_button()
+
+
+def uefi(net):
+    """The same with the other firmware."""
+    machine = boots(net, uefi=True)
+    machine.press_power_button()
+
+
+def intel(net):
+    """QEMU's e1000e, with a document from the firmware."""
+    boots(net, card="e1000e", told={"config": documents.single()})
+
+
+def vmware(net):
+    """VMware's card and disk controller, and the disk that is in the OVA."""
+    path = disk(net, "a", IMAGES / "koi.raw", kind="raw")
+    boots(net, card="vmxnet3", told={"config": documents.single()}, path=path, bus="pvscsi")
+
+
+def sata(net):
+    """A disk controller of real machines."""
+    boots(net, bus="sata")
+
+
+def ctrl_alt_del(net):
+    """It ends cleanly and begins again."""
+    machine = boots(net)
+    machine.says(PROMPT)
+    mark = machine.mark()
+    machine.tell("send-key", keys=[{"type": "qcode", "data": key} for key in ("ctrl", "alt", "delete")])
+    machine.says("koi: rebooting", since=mark)
+    machine.says("koi: init .* slot A", since=mark)
+    net.answers(machine)
+
+
+CASES = [bios, uefi, intel, vmware, sata, ctrl_alt_del]
