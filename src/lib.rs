@@ -82,6 +82,14 @@
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).
 //!
+//! # The appliance
+//!
+//! In the image there is a kernel and this program, which is the first process too (`appliance/init.rs`): it loads modules,
+//! mounts the configuration partition, finds a configuration (`appliance/first.rs`), and looks after the router's parent and
+//! a menu on each console ([`appliance::menu`]). A port may name a network card by its MAC address; the parent makes a macvtap
+//! on it (`io/nic.rs`) and waits for a card that is not there. Updates fill the other slot of the disk and are tried once
+//! ([`appliance::slot`], [`appliance::update`]).
+//!
 //! # The hour, and names
 //!
 //! A policy depends on more than its document ([`config::Conditions`]): which schedules are in their hours, what names of
