@@ -19,6 +19,7 @@ def menu(net):
     machine.says(f"https://{ROUTER_LAN}/")
     assign(machine, console)
     net.answers(machine)
+    until("the router answers the console", lambda: "serves alone" in console.option(9))
     address(net, machine, console)
     password(net, console)
     look(net, console)
@@ -45,8 +46,11 @@ def assign(machine, console):
     machine.says(f"It is {machine.mac(WAN)}", since=machine.mark() - 200)
     machine.says(r"Card of LAN .*: ", since=machine.mark() - 200)
     machine.enter("2", r"Card of DMZ .*: ")
+    mark = machine.mark()
     said = machine.enter("")
     expect("fails" not in said, said)
+    # Its ports are others, so the router starts anew.
+    machine.says("koi: router started", since=mark)
 
 
 def address(net, machine, console):
