@@ -95,7 +95,8 @@ pub(super) async fn arrange(State(site): State<Site>, visitor: Visitor, posted: 
     };
     let user = visitor.account.name;
     let layout: Layout = site.preferences.layout(&user).unwrap_or_default().after(deed);
-    let preferred = Preferred { user, at_ms: clock::calendar_ms(), layout };
+    let at_ms = site.preferences.next(&user, clock::calendar_ms());
+    let preferred = Preferred { user, at_ms, layout };
     if let Some(share) = &site.share {
         share.preferred(preferred.clone());
     }

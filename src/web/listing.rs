@@ -27,7 +27,7 @@ use crate::node::Tally;
 use crate::types::RuleId;
 
 /// Lines on a page.
-const PAGE: usize = 75;
+const PAGE: usize = 55;
 /// Head of the column that says how entries are at this moment.
 const AT_PRESENT: &str = "At present";
 

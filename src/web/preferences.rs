@@ -55,6 +55,12 @@ impl Preferences {
         lock(&self.known).get(user).map(|preferred| preferred.layout.clone())
     }
 
+    /// When this user says something now: later than what was said before, also within the same millisecond or after a
+    /// clock was put back.
+    pub fn next(&self, user: &str, now_ms: u64) -> u64 {
+        lock(&self.known).get(user).map_or(now_ms, |before| now_ms.max(before.at_ms + 1))
+    }
+
     /// All of them.
     pub fn all(&self) -> Vec<Preferred> {
         lock(&self.known).values().cloned().collect()
@@ -105,6 +111,10 @@ mod tests {
         let preferences = Preferences::open(file.clone());
         preferences.adopt(of("ada", 10, 3));
         preferences.adopt(of("ada", 9, 1));
+        assert_eq!(
+            (preferences.next("ada", 10), preferences.next("ada", 12), preferences.next("eva", 3)),
+            (11, 12, 3)
+        );
         assert_eq!(preferences.layout("ada").map(|layout| layout.columns), Some(3));
         assert_eq!(preferences.layout("otto"), None);
         let again = Preferences::open(file.clone());
