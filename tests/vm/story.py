@@ -17,6 +17,8 @@ class Pair:
 
     def __init__(self, net, delay=600):
         self.net = net
+        # A network where nobody speaks would be taken for a broken cable as soon as the other machine is away.
+        net.start("www", "ping", "-i", "0.5", "10.20.0.1")
         told = documents.pair(delay=delay)
         self.machines = {letter: Machine(net, letter, disk(net, letter), told=told[letter]) for letter in told}
         for machine in self.machines.values():
@@ -104,6 +106,7 @@ def resumed(net, pair, active, wake, what, limit, traffic):
     moments = [moment - woken for moment in escapes.end() if moment >= woken]
     last = (moments[-1] - moments[0]) * 1000 if moments else 0
     print(f"    {what}: {len(moments)} frames escape, the last one {last:.0f} ms after the first")
+    expect(not pair.leads(active), f"{what}: it leads again: {pair.shown(active)[-1500:]}")
     traffic.after(what, begin)
     # A batch has 64 frames, on each of two ports.
     expect(last <= limit * 1000 and len(moments) <= 128, f"{what}: {len(moments)} frames, until {last:.0f} ms")
