@@ -190,6 +190,7 @@ fn handle(in_force: Arc<ArcSwap<Compiled>>) -> Handle {
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)
+            | Command::Detour(_)
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
