@@ -79,7 +79,7 @@ fn a_handshake_that_is_half_through_at_a_takeover_goes_on() {
         let mut transfer = transfer(&mut pair, 82, seed + 1);
         pair.run_for(Duration::from_micros(100 + seed * 97 % 4000));
         let active = pair.leader().unwrap();
-        pair.request(active, koi::cluster::role::Request::Resign);
+        pair.request(active, koi::cluster::role::Request::HandOver);
         finish(&mut pair, &mut transfer);
     });
 }
@@ -93,7 +93,7 @@ fn cookies_of_one_node_are_good_on_the_other() {
         let mut second = transfer(&mut pair, 82, seed + 1);
         pair.run_for(Duration::from_micros(seed * 211 % 3000));
         let active = pair.leader().unwrap();
-        pair.request(active, koi::cluster::role::Request::Resign);
+        pair.request(active, koi::cluster::role::Request::HandOver);
         finish(&mut pair, &mut second);
     });
 }

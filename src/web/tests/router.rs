@@ -209,6 +209,7 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)
+            | Command::Detour(_)
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Detour(_)
