@@ -91,7 +91,7 @@ mod tests {
         assert!(compiled.links.iter().all(|link| link.link_local().is_some()));
         for (id, link) in numbered(&compiled.links) {
             for address in [compiled.outside_address(id, Family::Inet6), link.primary(Family::Inet6)] {
-                let local = address.is_some_and(|address| super::super::compiled::is_link_local(address));
+                let local = address.is_some_and(super::super::compiled::is_link_local);
                 assert!(!local, "{}: {address:?}", link.name);
             }
         }

@@ -212,7 +212,6 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Detour(_)
             | Command::Correct { .. }
             | Command::Probe(_)
-            | Command::Detour(_)
             | Command::Grant(_)
             | Command::EmptyTable { .. } => panic!("not asked by pages"),
         }
