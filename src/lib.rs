@@ -82,6 +82,14 @@
 //! What the pair is at a moment is [`node::PairSnapshot`], with what an operator should put right
 //! (`node/helm/preflight.rs`).
 //!
+//! # The appliance
+//!
+//! In the image there is a kernel and this program, which is the first process too (`appliance/init.rs`): it loads modules,
+//! mounts the configuration partition, finds a configuration (`appliance/first.rs`), and looks after the router's parent and
+//! a menu on each console ([`appliance::menu`]). A port may name a network card by its MAC address; the parent makes a macvtap
+//! on it (`io/nic.rs`) and waits for a card that is not there. Updates fill the other slot of the disk and are tried once
+//! ([`appliance::slot`], [`appliance::update`]).
+//!
 //! # The hour, and names
 //!
 //! A policy depends on more than its document ([`config::Conditions`]): which schedules are in their hours, what names of
@@ -89,6 +97,13 @@
 //! what is in force against the clock, has the rules of the next hour ready before it comes, and swaps them between two
 //! batches. Decisions that rules want logged go into a ring (`node/journal.rs`), and from there, by `io::errands`, to a
 //! file and to servers of syslog.
+//!
+//! # What moves on a page
+//!
+//! `web/events` looks at the router once a second ([`node::Command::Glance`]), renders what somebody has open, once for all of
+//! them, and tells it by one event stream a page; `web/live.js` puts it in place of what was there. Without a script a page has the
+//! same facts. `io/crier.rs` looks, too, and tells a log, servers of syslog and a webhook what nobody may overlook
+//! ([`services::notices`]).
 
 pub mod appliance;
 pub mod carp;

@@ -127,7 +127,7 @@ mod tests {
         }
         assert_eq!(waits, [200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
         children.started(Job::Router, Some(200), now);
-        now = now + WELL;
+        now += WELL;
         children.ended(200, now);
         assert_eq!(children.poll_timeout().unwrap().since(now), FIRST);
         assert_eq!(children.ended(999, now), None, "somebody else's");

@@ -185,7 +185,7 @@ impl Console {
 
     fn koi(&self, words: &[String]) -> Command {
         let mut command = Command::new("/proc/self/exe");
-        command.args(words);
+        machine::heedful(command.args(words));
         command
     }
 

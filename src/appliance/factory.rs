@@ -70,7 +70,7 @@ pub fn document(cards: &[MacAddr], wishes: &Wishes) -> String {
         let _ = write!(out, "\n[[interface]]\nname = \"{name}\"\nzone = \"{zone}\"\nport = \"{name}\"\n");
     }
     let has_wan = plugs.iter().any(|(_, (name, _, _))| *name == "wan");
-    if has_wan && wan.is_none() {
+    if !has_wan || wan.is_none() {
         out.push_str(UNTRANSLATED);
     }
     if let Some(gateway) = gateway.filter(|_| has_wan && wan.is_some()) {

@@ -138,11 +138,11 @@ pub fn settle() -> io::Result<Option<String>> {
 /// True when the configuration does not survive the next start.
 pub fn is_in_memory() -> bool {
     let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
-    let kinds = mounts.lines().filter_map(|line| {
+    let mut kinds = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
         (words.next() == Some(HOME)).then(|| words.next())?
     });
-    kinds.last() == Some("tmpfs")
+    kinds.next_back() == Some("tmpfs")
 }
 
 fn has_room(path: &Path) -> bool {

@@ -7,10 +7,10 @@ use std::process::ExitCode;
 use super::{Control, fail, unexpected};
 use crate::cluster::upgrade::Side;
 use crate::config::{self, Config, Valid};
+use crate::io::both::{Both, answered};
 use crate::io::control_client::Client;
 use crate::io::request::{Request, Response, Status};
 use crate::node::PairSnapshot;
-use crate::types::Role;
 
 /// Both nodes.
 pub struct Nodes<'a> {
@@ -44,16 +44,17 @@ impl<'a> Nodes<'a> {
         Ok(Nodes { control, state: PathBuf::from(&first.state), config, file, first: *first })
     }
 
+    /// Does something with both.
+    pub fn with<T>(&self, act: impl FnOnce(&Both<'_>) -> T) -> T {
+        act(&Both::new(&|request| self.ask_here(request)))
+    }
+
     /// Asks one of them. A node that is being started again does not answer, and that is no reason to tell the user.
     ///
     /// # Errors
     /// Says why there is no answer.
     pub fn ask(&self, side: Side, request: Request) -> Result<Response, String> {
-        let request = match side {
-            Side::Here => request,
-            Side::There => Request::Peer(Box::new(request)),
-        };
-        self.ask_here(&request)
+        self.with(|both| both.ask(side, request))
     }
 
     /// Asks this one.
@@ -62,66 +63,16 @@ impl<'a> Nodes<'a> {
     /// Says why there is no answer.
     pub fn ask_here(&self, request: &Request) -> Result<Response, String> {
         let client = Client::connect(self.control.control.as_deref()).map_err(|error| error.to_string())?;
-        match client.ask(request).map_err(|error| error.to_string())? {
-            Response::Failed(why) => Err(why),
-            Response::Refused(problems) => Err(problems.join("; ")),
-            answer => Ok(answer),
-        }
+        answered(client.ask(request).map_err(|error| error.to_string())?)
     }
 
     /// How one of them is, when it answers.
     pub fn status(&self, side: Side) -> Option<Status> {
-        match self.ask(side, Request::Status) {
-            Ok(Response::Status(status)) => Some(*status),
-            Ok(_) | Err(_) => None,
-        }
+        self.with(|both| both.status(side))
     }
 
     /// The pair as one of them sees it, when it answers.
     pub fn pair(&self, side: Side) -> Option<PairSnapshot> {
-        match self.ask(side, Request::Pair) {
-            Ok(Response::Pair(pair)) => Some(*pair),
-            Ok(_) | Err(_) => None,
-        }
-    }
-}
-
-/// What keeps the role from moving without a loss, as one node sees it; nothing when the pair is well.
-pub fn doubts(pair: &PairSnapshot) -> Vec<String> {
-    let mut doubts = pair.lacks.clone();
-    if pair.peer.as_ref().is_none_or(|peer| !peer.alive) {
-        doubts.push("the peer is not heard".into());
-    }
-    if pair.role == Role::Active.name() && pair.replication.direction != "sends" {
-        doubts.push("states are not being replicated".into());
-    }
-    if !pair.replication.synced {
-        doubts.push("the standby has not all states".into());
-    }
-    doubts
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::node::{PairPeerRow, ReplicationRow};
-
-    #[test]
-    fn a_pair_with_a_lack_is_a_doubt_and_a_whole_one_is_none() {
-        let replication =
-            ReplicationRow { direction: "sends".into(), synced: true, ..ReplicationRow::default() };
-        let peer = Some(PairPeerRow { alive: true, ..Default::default() });
-        let well = PairSnapshot {
-            paired: true,
-            role: "active".into(),
-            replication,
-            peer,
-            ..PairSnapshot::default()
-        };
-        assert!(doubts(&well).is_empty(), "{:?}", doubts(&well));
-        let lacking = PairSnapshot { lacks: vec!["the sync port does not carry".into()], ..well.clone() };
-        assert_eq!(doubts(&lacking), ["the sync port does not carry"]);
-        let off = ReplicationRow { direction: "off".into(), ..ReplicationRow::default() };
-        assert_eq!(doubts(&PairSnapshot { replication: off, peer: None, ..well }).len(), 3);
+        self.with(|both| both.pair(side))
     }
 }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::nodes::{Nodes, doubts};
+use super::nodes::Nodes;
 use super::{Control, fail};
 use crate::cluster::upgrade::Side;
 use crate::config::pairing;
+use crate::io::both::doubts;
 use crate::io::keys::KeyStep;
 use crate::io::request::{Request, Response};
 use crate::io::{clock, files, pace};

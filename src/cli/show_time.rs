@@ -15,7 +15,7 @@ pub fn clock_line(clock: &ClockRow) -> String {
 
 /// The clock, its servers, the names that were looked up.
 pub fn time_text(services: &ServicesRow) -> String {
-    let ServicesRow { clock, names, counters } = services;
+    let ServicesRow { clock, names, counters, notices: _ } = services;
     let ClockRow { time, source, sure, doubt, ahead_seconds, error_seconds, since, jumps, strays, servers } =
         clock;
     let mut lines = vec![

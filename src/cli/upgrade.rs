@@ -11,12 +11,13 @@ use std::time::Duration;
 use clap::Args;
 use serde::{Deserialize, Serialize};
 
-use super::nodes::{Nodes, doubts};
+use super::nodes::Nodes;
 use super::show::release_text;
 use super::{Control, fail, print_json};
 use crate::cluster::release::Trust;
 use crate::cluster::role;
 use crate::cluster::upgrade::{Act, NodeView, Side, Step, Upgrade, View};
+use crate::io::both::doubts;
 use crate::io::program::{self, ProgramNote, ReleaseStep};
 use crate::io::request::{Request, Status};
 use crate::io::{clock, files, pace};

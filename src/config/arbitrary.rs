@@ -437,16 +437,29 @@ fn logging() -> impl Strategy<Value = Logging> {
         .prop_map(|(host, port)| Service { host: host.to_string(), port });
     let facility = prop_oneof![Just(Facility::Kern), Just(Facility::Local0), Just(Facility::Local7)];
     let severity = prop_oneof![Just(Severity::Emerg), Just(Severity::Info), Just(Severity::Debug)];
-    (list(server), facility, severity, any::<bool>(), any::<(u32, u8)>()).prop_map(
-        |(servers, facility, severity, default_block, (file_size, file_count))| Logging {
+    (list(server), facility, severity, any::<[bool; 4]>(), any::<(u32, u8)>()).prop_map(
+        |(servers, facility, severity, flags, (file_size, file_count))| Logging {
             servers,
             facility,
             severity,
-            default_block,
+            default_block: flags[0],
+            default_pass: flags[1],
+            bogons: flags[2],
+            private: flags[3],
             file_size,
             file_count,
         },
     )
+}
+
+fn notification() -> impl Strategy<Value = Notification> {
+    let url = (any::<IpAddr>(), option::of(1u16..443)).prop_map(|(host, port)| WebAddress {
+        host: host.to_string(),
+        port,
+        path: "/hook".into(),
+    });
+    (option::of(url), option::of(text()), option::of(text()))
+        .prop_map(|(url, secret, authority)| Notification { url, secret: secret.map(Secret::new), authority })
 }
 
 fn system() -> impl Strategy<Value = System> {
@@ -457,7 +470,7 @@ fn system() -> impl Strategy<Value = System> {
         ..SetTimeouts::default()
     });
     let states = (optimization(), state_policy(), kill_states(), any::<[bool; 4]>());
-    let services = (list(name()), list(any::<IpAddr>()), logging());
+    let services = (list(name()), list(any::<IpAddr>()), (logging(), notification()));
     let clock = (proptest::sample::select(vec!["Etc/UTC", "Europe/Berlin", "x"]), any::<bool>());
     let keys = proptest::collection::vec(any::<[u8; 32]>().prop_map(ReleaseKey), 0..3);
     let floor =
@@ -475,7 +488,7 @@ fn system() -> impl Strategy<Value = System> {
                 flags,
                 (release_keys, version_floor),
                 web,
-                (timeouts, states, (zone, keeps), (time_servers, dns_servers, logging)),
+                (timeouts, states, (zone, keeps), (time_servers, dns_servers, (logging, notification))),
             )| {
                 let (anti_lockout, one_to_one_reflection, reflection) = flags;
                 System {
@@ -505,6 +518,7 @@ fn system() -> impl Strategy<Value = System> {
                     time_servers,
                     dns_servers,
                     logging,
+                    notification,
                     schedules_keep_states: keeps,
                     web,
                     timeouts,

@@ -130,3 +130,6 @@ pub const SCHEDULE_LIMIT: usize = 1_000;
 pub const TIME_RANGE_LIMIT: usize = 100;
 /// The most different tags.
 pub const TAG_LIMIT: usize = 1_000;
+
+/// Letters of the secret that signs notices.
+pub const NOTIFICATION_SECRET_RANGE: RangeInclusive<usize> = 8..=128;

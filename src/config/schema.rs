@@ -11,8 +11,8 @@ use super::model::{
     Action, AliasEntry, AliasKind, Association, Driver, Dscp, Endpoint, Facility, FailoverStates, Flush,
     Fragments, GroupMember, Hours, IcmpKind, Interfaces, KillStates, Moment, MonthDay, Optimization,
     OutboundMode, Pool, Ports, Protocol, Reflection, RuleDirection, RuleFamily, Secret, Service, Severity,
-    SourceRate, StatePolicy, StateType, Syncookies, Target, TcpFlags, Trigger, UserRole, VirtualMac, Weekday,
-    Zone,
+    SourceRate, StatePolicy, StateType, Syncookies, Target, TcpFlags, Trigger, UserRole, VirtualMac,
+    WebAddress, Weekday, Zone,
 };
 use crate::types::{MacAddr, PortRange, Prefix, PublicKey, ReleaseKey, ReleaseVersion, RuleId, Vhid};
 
@@ -129,6 +129,7 @@ static SYSTEM: &[Field] = &[
     optional("schedules_keep_states", FLAG, "true or false"),
     optional("web", Table(WEB), "a section [system.web]"),
     optional("logging", Table(LOGGING), "a section [system.logging]"),
+    optional("notification", Table(NOTIFICATION), "a section [system.notification]"),
     optional("timeouts", Table(TIMEOUTS), "a section [system.timeouts]"),
 ];
 
@@ -139,8 +140,17 @@ static LOGGING: &[Field] = &[
     optional("facility", Value(is::<Facility>), "a facility of syslog in quotes, as in \"local0\""),
     optional("severity", Value(is::<Severity>), "a severity of syslog in quotes, as in \"info\""),
     optional("default_block", FLAG, "true or false"),
+    optional("default_pass", FLAG, "true or false"),
+    optional("bogons", FLAG, "true or false"),
+    optional("private", FLAG, "true or false"),
     optional("file_size", Value(is::<u32>), "a number of bytes"),
     optional("file_count", Value(is::<u8>), "a number of files"),
+];
+
+static NOTIFICATION: &[Field] = &[
+    optional("url", Value(is::<WebAddress>), "an address in quotes, as in \"https://example.org/hook\""),
+    optional("secret", Value(is::<Secret>), "a secret in quotes"),
+    optional("authority", TEXT, "a certificate in PEM form, in three quotes"),
 ];
 
 static WEB: &[Field] = &[

@@ -44,11 +44,22 @@ disable_reply_to = true
 [system.rfc]
 ipv6_options = true
 refusals = true
+[system.notification]
+url = "https://192.0.2.9:8443/hook"
+secret = "correct horse"
+authority = """
+-----BEGIN CERTIFICATE-----
+MA==
+-----END CERTIFICATE-----
+"""
 [system.logging]
 servers = ["192.0.2.9:5514"]
 facility = "local7"
 severity = "notice"
 default_block = false
+default_pass = true
+bogons = false
+private = false
 file_size = 100000
 file_count = 3
 [system.web]
@@ -328,7 +339,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "748faa8e5642ebf14eeedc8c5230686453ace632d4a660373a8362a7047e7992"
+        "fb402007c0ff16ce388dac78b3a169259d56f781dfff8b30515412dc8d19f6a2"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -126,7 +126,7 @@ impl Table {
             | Change::Drained
             | Change::Left
             | Change::Overload { .. }
-            | Change::CookieKeys { .. } => {}
+            | Change::CookieRoot { .. } => {}
         }
         Ok(Taken::Applied)
     }
@@ -200,6 +200,7 @@ impl Table {
     pub fn set_passive(&mut self, now: Instant, passive: bool) {
         if self.passive && !passive {
             self.floor = Tick::of(now);
+            self.expect_cookies(now);
             // From now on flows begin here.
             if let Some(mirror) = &mut self.mirror {
                 mirror.sweep = None;
@@ -228,7 +229,9 @@ impl Table {
         record: &FlowRecord,
         resolve: Resolve<'_>,
     ) -> Result<(), Refused> {
-        if !Mirror::may_be(record.slot) || record.interfaces.contains(&InterfaceId::SELF) {
+        if !Mirror::may_be(record.slot)
+            || record.interfaces.iter().any(|interface| interface.0 >= InterfaceId::PEER.0)
+        {
             return Err(Refused::Malformed);
         }
         // The peer's slot may have another flow than it had.
@@ -338,12 +341,12 @@ impl Table {
             self.count_connection(now, Hit { slot, way: Way::Original }, None);
         }
         self.recount(slot, before, class);
-        if class != before {
-            self.reschedule(slot);
-        }
         let rules = self.witnesses.get(number).map(|pass| pass.rule());
         let told = (record.rules.map(|(rule, _)| rule), via(record), record.interfaces);
         if admitted == epoch && (rules, self.witnesses.via(number), interfaces) == told {
+            if class != before {
+                self.reschedule(slot);
+            }
             return;
         }
         let (passes, epoch) = verdicts(record, epoch, resolve);
@@ -354,6 +357,8 @@ impl Table {
         common.set_witness(witness);
         (common.epoch, common.next_hop) = (epoch, [NO_HOP; 2]);
         self.release(number, source, connected);
+        // Its rule may have timers of its own.
+        self.reschedule(slot);
     }
 
     /// The handshake that the peer made, or makes; false when there is no room for it.

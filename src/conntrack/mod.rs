@@ -73,7 +73,7 @@ mod tests;
 
 pub use advance::{Advance, Challenge, Step};
 pub use changes::Backlog;
-pub use cookie::{CookieKeys, Redeemed};
+pub use cookie::{CookieRoot, Redeemed};
 pub use import::{Refused, Taken};
 pub use index::{Hit, Slot, Way};
 pub use list::{Cursor, Filter, FlowState, Stage};

@@ -9,7 +9,7 @@
 //! closed until the server's is known.
 
 use super::advance::Step;
-use super::cookie::{CookieKeys, Redeemed};
+use super::cookie::{CookieRoot, Redeemed};
 use super::index::{Hit, Slot, Way};
 use super::record::Common;
 use super::segment::Segment;
@@ -60,6 +60,7 @@ impl Table {
     /// Room for so many, when the configuration wants any.
     pub(super) fn reserve_proxies(&mut self) {
         self.store.proxies.reserve((self.config.proxies as usize).min(MOST));
+        self.tell_cookie_root();
     }
 
     /// True while every connection begins with a cookie.
@@ -108,24 +109,36 @@ impl Table {
         Ok(())
     }
 
-    /// The keys of cookies, when the peer has not been told of them.
-    pub fn take_cookie_keys(&mut self) -> Option<CookieKeys> {
-        std::mem::take(&mut self.cookies.untold).then(|| self.cookies.keys()).flatten()
+    /// True where connections may begin with a cookie.
+    const fn may_send_cookies(&self) -> bool {
+        self.config.proxies > 0
     }
 
-    /// True when [`Table::take_cookie_keys`] has something to tell.
-    pub const fn has_cookie_keys(&self) -> bool {
+    /// The root of the cookies, when the peer has not been told of it.
+    pub fn take_cookie_root(&mut self, now: Instant) -> Option<CookieRoot> {
+        std::mem::take(&mut self.cookies.untold).then(|| self.cookies.root(now))
+    }
+
+    /// True when [`Table::take_cookie_root`] has something to tell.
+    pub const fn has_cookie_root(&self) -> bool {
         self.cookies.untold
     }
 
-    /// The peer has to be told of the keys again.
-    pub fn tell_cookie_keys(&mut self) {
-        self.cookies.untold = self.cookies.keys().is_some();
+    /// The peer has to be told of the root (again), before there is any cookie.
+    pub fn tell_cookie_root(&mut self) {
+        self.cookies.untold = self.may_send_cookies();
     }
 
-    /// The keys of the peer.
-    pub fn import_cookie_keys(&mut self, now: Instant, keys: CookieKeys) {
-        self.cookies.adopt(now, keys);
+    /// The root of the peer.
+    pub fn import_cookie_root(&mut self, now: Instant, root: CookieRoot) {
+        self.cookies.adopt(now, root);
+    }
+
+    /// Cookies that the peer has made may come back here.
+    pub(super) fn expect_cookies(&mut self, now: Instant) {
+        if self.may_send_cookies() {
+            self.cookies.expect(now);
+        }
     }
 
     /// What is added to numbers of this flow.

@@ -3,6 +3,8 @@
 //! smoltcp looks through a whole set for every packet and every turn; with a set per connection the stack finds the
 //! one by its flow key and runs only those that have something to do.
 
+use std::net::SocketAddr;
+
 use smoltcp::iface::{SocketHandle, SocketSet};
 use smoltcp::socket::tcp;
 use smoltcp::wire::IpListenEndpoint;
@@ -48,12 +50,34 @@ impl Endpoint {
     }
 }
 
+impl Endpoint {
+    /// Forgets what was and begins a connection; false when it cannot be.
+    pub fn dial(
+        &mut self,
+        context: &mut smoltcp::iface::Context,
+        local: SocketAddr,
+        remote: SocketAddr,
+    ) -> bool {
+        let socket = self.socket();
+        socket.abort();
+        socket.set_timeout(Some(SILENCE));
+        socket.set_nagle_enabled(false);
+        socket.set_congestion_control(tcp::CongestionControl::Cubic);
+        socket.connect(context, remote, local).is_ok()
+    }
+}
+
 /// How far a connection has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {
     /// The handshake is not over.
     HalfOpen {
         /// The SYN came then.
+        since: Instant,
+    },
+    /// We have begun it, and nobody has answered yet.
+    Dialling {
+        /// The SYN went out then.
         since: Instant,
     },
     /// Somebody serves it, or soon will.
@@ -79,4 +103,6 @@ pub(super) struct Connection {
     pub fresh: usize,
     /// When smoltcp wants a turn for it.
     pub timer: Option<Instant>,
+    /// It is one of our own.
+    pub dialled: bool,
 }

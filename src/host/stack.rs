@@ -23,7 +23,7 @@ use super::datagrams::{Datagram, Datagrams};
 use super::resets::Resets;
 use super::watches::{Sighting, WatchId, Watches};
 use crate::types::{Duration, Family, Instant, Seed};
-use crate::wire::{FlowKey, Fragment, FrameBuf, Packet, Parsed, Pool, Transport, mss, tcp_flags};
+use crate::wire::{FlowKey, Fragment, FrameBuf, Packet, Parsed, Pool, Transport, mss, protocol, tcp_flags};
 
 /// Connections whose handshake is not over.
 const HALF_OPEN: usize = 256;
@@ -33,6 +33,10 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const CONNECTIONS: usize = 512;
 /// Of which one source may hold so many, half-open ones included.
 const PER_SOURCE: u16 = 128;
+/// Connections of our own at a time.
+const DIALLED: usize = 8;
+/// What we send in a segment of these: a server behind a tunnel takes it, too.
+const DIALLED_SEGMENT: u16 = 1200;
 /// How long a connection that nobody serves any more may take to end.
 const LINGER: Duration = Duration::from_secs(10);
 /// Endpoints kept for the next connection.
@@ -252,6 +256,47 @@ impl Stack {
         Poll::Pending
     }
 
+    /// Begins a connection of our own, from an address of ours; `None` when there are too many, or the two ends cannot be.
+    pub fn connect(&mut self, now: Instant, local: SocketAddr, remote: SocketAddr) -> Option<ConnectionId> {
+        let dialled = |slot: &Slot| slot.connection.as_ref().is_some_and(|connection| connection.dialled);
+        if self.slots.iter().filter(|slot| dialled(slot)).count() >= DIALLED {
+            return None;
+        }
+        let key = FlowKey::new(protocol::TCP, remote.ip(), remote.port(), local.ip(), local.port())
+            .filter(|key| !self.by_key.contains_key(key))?;
+        let headers = if local.is_ipv4() { HEADERS_V4 } else { HEADERS_V6 };
+        let segment = self.mtu.saturating_sub(headers).min(usize::from(DIALLED_SEGMENT)) as u16;
+        let mut endpoint = self.spare.pop().unwrap_or_else(Endpoint::new);
+        if !endpoint.dial(self.interface.context(), local, remote) {
+            return None;
+        }
+        let phase = Phase::Dialling { since: now };
+        let connection =
+            Connection { endpoint, key, phase, segment, due: false, fresh: 0, timer: None, dialled: true };
+        let id = self.occupy(connection);
+        self.mark(id.slot);
+        Some(id)
+    }
+
+    /// Waits until a connection of our own stands.
+    pub fn poll_connect(&mut self, id: ConnectionId, context: &Context<'_>) -> Poll<Result<(), Reset>> {
+        let Some(connection) = self.connection(id) else { return Poll::Ready(Err(Reset)) };
+        let socket = connection.endpoint.socket();
+        match socket.state() {
+            tcp::State::SynSent | tcp::State::SynReceived => {
+                socket.register_send_waker(context.waker());
+                Poll::Pending
+            }
+            tcp::State::Closed | tcp::State::Listen | tcp::State::TimeWait => Poll::Ready(Err(Reset)),
+            tcp::State::Established
+            | tcp::State::FinWait1
+            | tcp::State::FinWait2
+            | tcp::State::CloseWait
+            | tcp::State::Closing
+            | tcp::State::LastAck => Poll::Ready(Ok(())),
+        }
+    }
+
     /// Bytes that the peer has sent; zero at the end.
     pub fn poll_read(
         &mut self,
@@ -413,7 +458,16 @@ impl Stack {
             return self.ignore(packet.frame);
         }
         let phase = Phase::HalfOpen { since: now };
-        let id = self.occupy(Connection { endpoint, key, phase, segment, due: false, fresh: 0, timer: None });
+        let id = self.occupy(Connection {
+            endpoint,
+            key,
+            phase,
+            segment,
+            due: false,
+            fresh: 0,
+            timer: None,
+            dialled: false,
+        });
         self.half_open_count += 1;
         if self.half_open.len() >= 2 * HALF_OPEN {
             // Ids of connections that went on or ended were left behind.
@@ -509,6 +563,7 @@ impl Stack {
                     waker.wake();
                 }
             }
+            Next::Open => connection.phase = Phase::Open,
             Next::Abort => {
                 connection.endpoint.socket().abort();
                 return self.mark(slot);
@@ -528,6 +583,8 @@ const SOON: Duration = Duration::from_millis(1);
 enum Next {
     Stay,
     Accept,
+    /// A connection of our own is open, or cannot be.
+    Open,
     Abort,
     End,
 }
@@ -539,7 +596,7 @@ impl Connection {
 
     fn wakes_at(&self) -> Option<Instant> {
         let limit = match self.phase {
-            Phase::HalfOpen { since } => Some(since + HANDSHAKE),
+            Phase::HalfOpen { since } | Phase::Dialling { since } => Some(since + HANDSHAKE),
             Phase::Open => None,
             Phase::Released { since } => Some(since + LINGER),
         };
@@ -565,6 +622,18 @@ impl Connection {
                 | tcp::State::CloseWait
                 | tcp::State::Closing
                 | tcp::State::LastAck => Next::Accept,
+            },
+            Phase::Dialling { since } => match state {
+                // Whoever waits is told by the socket's end.
+                tcp::State::SynSent | tcp::State::SynReceived if now.since(since) >= HANDSHAKE => Next::Abort,
+                tcp::State::SynSent | tcp::State::SynReceived => Next::Stay,
+                tcp::State::Closed | tcp::State::Listen | tcp::State::TimeWait => Next::Open,
+                tcp::State::Established
+                | tcp::State::FinWait1
+                | tcp::State::FinWait2
+                | tcp::State::CloseWait
+                | tcp::State::Closing
+                | tcp::State::LastAck => Next::Open,
             },
             Phase::Open => Next::Stay,
             Phase::Released { .. } if silent || state == tcp::State::TimeWait => Next::End,

@@ -326,3 +326,76 @@ fn datagrams_leave_with_room_and_arrive_bounded() {
     assert!(stack.take_datagram().is_none(), "a broken one is ignored");
     assert_eq!(stack.counters().datagrams_refused, 44 + 44);
 }
+
+/// One stack begins a connection to the other, which listens.
+fn pass(from: &mut Stack, to: &mut Stack, now: Instant) -> usize {
+    let mut sent = Vec::new();
+    from.poll(now, 64, &mut sent);
+    let count = sent.len();
+    sent.into_iter().for_each(|frame| to.handle_packet(now, frame));
+    count
+}
+
+#[test]
+fn a_connection_of_our_own_reaches_who_listens_and_nobody_else() {
+    for v6 in [false, true] {
+        let (server, own) = neighbours(v6);
+        let (mut near, mut far) = (Stack::new(vec![], 1500, Seed([3, 3]), SECOND), stack());
+        let mut now = SECOND;
+        let id = near.connect(now, own, server).unwrap();
+        let context = Context::from_waker(Waker::noop());
+        assert_eq!(near.poll_connect(id, &context), Poll::Pending);
+        let mut accepted = None;
+        for _ in 0..10 {
+            now += Duration::from_millis(1);
+            pass(&mut near, &mut far, now);
+            pass(&mut far, &mut near, now);
+            accepted = accepted.or_else(|| accept(&mut far));
+        }
+        let accepted = accepted.expect("accepted");
+        assert_eq!((accepted.local, accepted.peer), (server, own));
+        assert_eq!(near.poll_connect(id, &context), Poll::Ready(Ok(())));
+        assert_eq!(write(&mut near, id, b"hello"), 5);
+        for _ in 0..5 {
+            now += Duration::from_millis(1);
+            pass(&mut near, &mut far, now);
+            pass(&mut far, &mut near, now);
+        }
+        assert_eq!(read(&mut far, accepted.id), Poll::Ready(Ok(5)));
+        near.release(now, id);
+        assert!(near.connect(now, own, server).is_none(), "the same two ends");
+    }
+}
+
+#[test]
+fn a_connection_that_nobody_answers_ends_and_there_are_only_so_many() {
+    let (server, own) = neighbours(false);
+    let mut near = Stack::new(vec![], 1500, Seed([3, 3]), SECOND);
+    let at = |port: u16| SocketAddr::new(own.ip(), port);
+    let ids: Vec<_> = (0..20).filter_map(|n| near.connect(SECOND, at(50_000 + n), server)).collect();
+    assert_eq!(ids.len(), 8);
+    let mut now = SECOND;
+    let context = Context::from_waker(Waker::noop());
+    for _ in 0..400 {
+        now += Duration::from_millis(100);
+        near.poll(now, 64, &mut Vec::new());
+    }
+    for id in ids {
+        assert_eq!(near.poll_connect(id, &context), Poll::Ready(Err(Reset)));
+        near.release(now, id);
+    }
+    for _ in 0..200 {
+        now += Duration::from_millis(100);
+        near.poll(now, 64, &mut Vec::new());
+    }
+    assert!(near.connect(now, own, server).is_some(), "there is room again");
+    // A refusal is known at once.
+    let (mut near, mut far) = (Stack::new(vec![], 1500, Seed([3, 3]), SECOND), stack());
+    let id = near.connect(now, own, SocketAddr::new(server.ip(), 25)).unwrap();
+    for _ in 0..5 {
+        now += Duration::from_millis(1);
+        pass(&mut near, &mut far, now);
+        pass(&mut far, &mut near, now);
+    }
+    assert_eq!(near.poll_connect(id, &context), Poll::Ready(Err(Reset)));
+}

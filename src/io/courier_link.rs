@@ -20,11 +20,15 @@ pub const LINGER: Duration = Duration::from_micros(500);
 /// With so many chunks waiting it is woken all the same.
 const HURRY: usize = CHUNKS / 8;
 
+/// Packets that take the way through the active node and wait, in pieces.
+const DETOURS: usize = 128;
+
 /// Bits of a chunk's number: more than a stream ever has.
 const CHUNK_BITS: u32 = 48;
 
 struct Shared {
     chunks: ArrayQueue<(u32, Vec<u8>)>,
+    detours: ArrayQueue<Vec<u8>>,
     /// Number of the telling in force.
     telling: AtomicU32,
     /// What the peer's node has applied: the telling's number, its low 16 bits, above the chunk's.
@@ -52,6 +56,7 @@ pub struct CourierEnd {
 pub fn pair(waker: Waker) -> (ShardEnd, CourierEnd) {
     let shared = Arc::new(Shared {
         chunks: ArrayQueue::new(CHUNKS),
+        detours: ArrayQueue::new(DETOURS),
         telling: AtomicU32::new(0),
         acked: AtomicU64::new(0),
         waits: AtomicBool::new(false),
@@ -83,6 +88,18 @@ impl ShardEnd {
         if urgent || !attended || self.shared.chunks.len() >= HURRY {
             self.waker.wake();
         }
+    }
+}
+
+impl ShardEnd {
+    /// Hands over packets for the peer's node; how many found no room.
+    pub fn send_detours(&self, detours: &mut Vec<Vec<u8>>) -> usize {
+        if detours.is_empty() {
+            return 0;
+        }
+        let lost = detours.drain(..).filter_map(|piece| self.shared.detours.push(piece).err()).count();
+        self.waker.wake();
+        lost
     }
 }
 
@@ -133,7 +150,17 @@ impl CourierEnd {
         }
     }
 
-    /// True when none waits, of whatever telling.
+    /// The next packet for the peer's node, or a piece of one.
+    pub fn detour(&self) -> Option<Vec<u8>> {
+        self.shared.detours.pop()
+    }
+
+    /// True when none of these waits.
+    pub fn has_no_detours(&self) -> bool {
+        self.shared.detours.is_empty()
+    }
+
+    /// True when no chunk waits, of whatever telling.
     pub fn is_empty(&self) -> bool {
         self.shared.chunks.is_empty()
     }

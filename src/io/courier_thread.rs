@@ -211,6 +211,7 @@ impl CourierThread {
         !self.shared.datagrams.is_empty()
             || !self.shared.applied.is_empty()
             || !self.shared.words.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+            || !self.link.has_no_detours()
             || (self.courier.credit() > 0 && !self.link.is_empty())
     }
 
@@ -239,6 +240,9 @@ impl CourierThread {
         }
         while let Some((stream, sequence, evidence)) = self.shared.applied.pop() {
             self.courier.handle_applied(now, stream, sequence, &evidence, &mut self.out);
+        }
+        while let Some(packets) = self.link.detour() {
+            self.courier.handle_detour(&packets, &mut self.out);
         }
         // Another telling begins before any more chunks are taken: those of the one before are not sent.
         self.flush();
@@ -302,8 +306,10 @@ impl CourierThread {
         }
         self.out.parcels.drain(..).for_each(|event| self.post.deliver(event));
         for order in std::mem::take(&mut self.out.orders) {
-            // What differs is asked for again.
-            if matches!(order, ReplicaOrder::Correct { .. }) && self.waiting.len() >= CORRECTIONS {
+            // What differs is asked for again; packets are lost like on any wire.
+            if matches!(order, ReplicaOrder::Correct { .. } | ReplicaOrder::Detour(_))
+                && self.waiting.len() >= CORRECTIONS
+            {
                 continue;
             }
             let order = self.word_for_the_shard(order);
@@ -326,6 +332,7 @@ impl CourierThread {
                 Order::Replicate(Replication::Tell { by_name }, Box::new(self.link.tell_anew()))
             }
             ReplicaOrder::Correct { ranges, flows } => Order::Command(Command::Correct { ranges, flows }),
+            ReplicaOrder::Detour(packets) => Order::Command(Command::Detour(packets)),
             ReplicaOrder::Quiet => Order::Replicate(Replication::Off, Box::new(|| {})),
             ReplicaOrder::Speak(version) => Order::Command(Command::Speak(version)),
             ReplicaOrder::ForgetPeer => Order::Replicate(Replication::Listen, Box::new(|| {})),

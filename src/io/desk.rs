@@ -13,6 +13,7 @@ use super::clock;
 use super::colleague::Colleague;
 use super::config_request::{ConfigAnswer, ConfigRequest};
 use super::control::Answer;
+use super::crier::Known;
 use super::engine::port_names;
 use super::errands::{Errands, date_ms};
 use super::flow_filter;
@@ -73,6 +74,7 @@ pub struct Desk {
     port_names: Arc<Mutex<Vec<String>>>,
     pair: PairHandle,
     errands: Errands,
+    notices: Known,
     colleague: Colleague,
     /// Who answers the peer's pages.
     pages: Mutex<Option<Arc<PagesAnswer>>>,
@@ -112,6 +114,7 @@ impl Desk {
             pages: Mutex::default(),
             host: OnceLock::new(),
             errands,
+            notices: Known::default(),
             trial_is_over: AtomicBool::new(false),
         }
     }
@@ -131,6 +134,16 @@ impl Desk {
     /// The tokens of programs.
     pub fn token_store(&self) -> Arc<TokenStore> {
         Arc::clone(&self.tokens)
+    }
+
+    /// What whoever tells of it knows of notices.
+    pub fn notices(&self) -> Known {
+        Arc::clone(&self.notices)
+    }
+
+    /// What the document bounds, when the forward thread answers.
+    pub fn glance(&self) -> Option<Snapshot> {
+        self.ask(Command::Glance).ok()
     }
 
     /// Name of this node.
@@ -238,7 +251,8 @@ impl Desk {
             Request::Inquire(inquiry) => self.inquire(&inquiry),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
             Request::Services => {
-                let row = self.errands.row(&self.compiled().config);
+                let mut row = self.errands.row(&self.compiled().config);
+                row.notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
                 Ok(Response::Services(Box::new(row)))
             }
             Request::Reload => self.ask_parent(|ticket| Report::Reload { ticket }),

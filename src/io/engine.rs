@@ -13,6 +13,7 @@ use arc_swap::ArcSwap;
 use super::almanac::Almanac;
 use super::control::{Answer, Answering};
 use super::council::Council;
+use super::crier::Crier;
 use super::desk::{Desk, PagesAnswer};
 use super::errands::Errands;
 use super::forward::Forward;
@@ -170,6 +171,17 @@ impl Engine {
         .context("the pages")?;
         desk.serve_peer();
         token_exchange::start(&desk).context("the thread of the tokens")?;
+        let (glancing, looking, asked_pair) = (Arc::clone(&desk), Arc::clone(&desk), pair.clone());
+        Crier {
+            pair: Box::new(move || asked_pair.snapshot()),
+            glance: Box::new(move || glancing.glance()),
+            in_force: Box::new(move || looking.compiled()),
+            errands: errands.clone(),
+            host: host.clone(),
+            known: desk.notices(),
+        }
+        .start()
+        .context("the crier thread")?;
         let almanac = Almanac::start(Arc::downgrade(&desk)).context("the almanac thread")?;
         errands.run(wake, host.clone(), shown, almanac.clone()).context("the errands thread")?;
         Ok(Engine { desk, host, forward: thread, pair, council, almanac, errands })

@@ -5,6 +5,7 @@
 //! all the same.
 
 use std::io;
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -25,12 +26,15 @@ use crate::config::{Calendar, Conditions, Config};
 use crate::node::{Compiled, log_row};
 use crate::rules::Record;
 use crate::services::log::LogRow;
+use crate::services::notices::Notice;
 use crate::services::time::Trust;
 use crate::services::{Departing, Outbox, Services, ServicesRow};
 use crate::types::{Instant, Seed, WallTime};
 
 /// Records that wait.
 const RECORDS: usize = 4096;
+/// Notices that wait.
+const NOTICES: usize = 64;
 /// The thread looks around this often, also for copies of files that have changed.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
 /// The state directory is the working directory.
@@ -46,6 +50,7 @@ pub struct Errands {
 struct Shared {
     work: Mutex<Work>,
     records: ArrayQueue<Record>,
+    notices: ArrayQueue<Notice>,
     missed: AtomicU64,
     almanac: OnceLock<Almanac>,
 }
@@ -110,6 +115,7 @@ impl Errands {
         let shared = Shared {
             work: Mutex::new(work),
             records: ArrayQueue::new(RECORDS),
+            notices: ArrayQueue::new(NOTICES),
             missed: AtomicU64::new(0),
             almanac: OnceLock::new(),
         };
@@ -180,6 +186,19 @@ impl Errands {
         row
     }
 
+    /// Servers of the log are told what nobody may overlook; what finds no room is in the router's own log all the same.
+    pub fn announce(&self, notices: Vec<Notice>) {
+        for notice in notices {
+            let _ = self.shared.notices.push(notice);
+        }
+        self.bell.wake_by_ref();
+    }
+
+    /// What a host of the document stands for.
+    pub fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        self.shared.lock().services.addresses(host)
+    }
+
     /// What is wrong with the file of an alias.
     pub fn list_trouble(&self, alias: &str) -> Option<String> {
         self.shared.lock().lists.trouble(alias)
@@ -201,6 +220,9 @@ impl Shared {
         let mut out = Outbox::default();
         work.hear(host, &mut out);
         work.tell_records(self, compiled, &mut out);
+        while let Some(notice) = self.notices.pop() {
+            work.services.handle_notice(&notice, &mut out);
+        }
         let before = work.present.clone();
         if out.names_changed {
             work.present.names = Arc::new(work.services.names());

@@ -286,6 +286,9 @@ impl Forward {
 
     /// Writes what the shard has answered.
     pub(super) fn flush(&mut self, now: Instant) {
+        if self.out.has_answers() {
+            self.shard.release_answers(clock::now(), &mut self.out);
+        }
         for number in 0..self.slots.len() {
             let (frames, pool) = self.out.frames(PortId(number as u8));
             if frames.is_empty() {
@@ -307,10 +310,13 @@ impl Forward {
         }
         if let Some(courier) = &self.courier {
             courier.send(&mut self.out.chunks, self.shard.has_deferred());
+            let lost = courier.send_detours(&mut self.out.detours);
+            self.shard.note_lost_detours(lost);
             let owed = courier.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
             self.shard.grant(owed);
             courier.set_waiting(self.shard.has_deferred());
         }
+        self.out.detours.clear();
         match &self.log {
             Some(log) => log.take(self.shard.take_records()),
             None => self.shard.take_records().for_each(drop),

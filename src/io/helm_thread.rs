@@ -23,7 +23,7 @@ use crate::cluster::Keyring;
 use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder, Pulse};
-use crate::types::{Epoch, Instant, InterfaceId, PathId, PortId, PublicKey};
+use crate::types::{Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
 /// Orders that wait.
@@ -388,6 +388,12 @@ impl HelmThread {
         }
         for (port, mut frame) in self.out.frames.drain(..) {
             let Some(Some(device)) = self.ports.get(usize::from(port.0)) else { continue };
+            // The thread may have stood still since the frame was made.
+            let lapsed = || standing.role == Role::Active && !standing.leads(clock::now());
+            if self.helm.claims(port, &frame) && lapsed() {
+                self.refused += 1;
+                continue;
+            }
             if single::write(&device.file, &mut frame, device.offload_header).is_err() {
                 self.refused += 1;
             }

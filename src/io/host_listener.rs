@@ -4,7 +4,8 @@
 //! bounded channel.
 
 use std::io::{self, IoSlice};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
+use std::ops::RangeInclusive;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::host_thread::HostHandle;
-use super::{clock, plain_http};
+use super::{clock, entropy, plain_http};
 use crate::host::{Accepted, ConnectionId};
 
 /// A handshake that takes longer is given up.
@@ -25,6 +26,9 @@ const HANDSHAKE: Duration = Duration::from_secs(10);
 const HANDSHAKES: usize = 192;
 /// Finished connections that wait to be served.
 const WAITING: usize = 64;
+
+/// Ports of connections of our own.
+const PORTS: RangeInclusive<u16> = 49_152..=65_535;
 
 /// So many bytes are worth a turn of the stack: they fill a superpacket.
 const PORTION: usize = 64 << 10;
@@ -35,6 +39,29 @@ const PORTION: usize = 64 << 10;
 pub struct HostStream {
     host: HostHandle,
     id: ConnectionId,
+}
+
+impl HostStream {
+    /// Connects from an address of ours, from a port that nobody can guess.
+    ///
+    /// # Errors
+    /// When nobody answers, or there are too many connections of our own.
+    pub async fn connect(host: &HostHandle, own: IpAddr, remote: SocketAddr) -> io::Result<HostStream> {
+        let mut random = [0; 2];
+        entropy::fill(&mut random)?;
+        let port = PORTS.start() + u16::from_le_bytes(random) % (PORTS.end() - PORTS.start() + 1);
+        let begun = {
+            let mut held = host.hold();
+            let begun = held.stack().connect(clock::now(), SocketAddr::new(own, port), remote);
+            held.run();
+            begun
+        };
+        let id = begun.ok_or(io::ErrorKind::AddrInUse)?;
+        let stream = HostStream { host: host.clone(), id };
+        let connected = std::future::poll_fn(|context| stream.host.hold().stack().poll_connect(id, context));
+        connected.await.or_else(reset)?;
+        Ok(stream)
+    }
 }
 
 fn reset<T>(_: crate::host::Reset) -> io::Result<T> {

@@ -1,8 +1,12 @@
-//! Logs: lines for people or JSON, on standard error.
+//! Logs: lines for people or JSON, on standard error, and the last of them in memory.
 
 use std::io::{self, IsTerminal};
 
 use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use super::log_ring::Ring;
 
 /// The variable that chooses how much is logged: `error`, `warn`, `info`, `debug` or `trace`.
 pub const LEVEL_VARIABLE: &str = "KOI_LOG";
@@ -36,7 +40,7 @@ pub fn start(format: Format) {
         .with_target(false);
     // An error says that logging has been started already.
     let _ = match format {
-        Format::Text => builder.with_ansi(io::stderr().is_terminal()).try_init(),
-        Format::Json => builder.json().flatten_event(true).try_init(),
+        Format::Text => builder.with_ansi(io::stderr().is_terminal()).finish().with(Ring).try_init(),
+        Format::Json => builder.json().flatten_event(true).finish().with(Ring).try_init(),
     };
 }

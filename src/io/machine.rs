@@ -172,12 +172,18 @@ pub fn spawn_on_terminal(command: &mut Command) -> io::Result<u32> {
     spawn(command)
 }
 
+/// The process will take signals that this one holds back: a mask is inherited.
+pub fn heedful(command: &mut Command) -> &mut Command {
+    // SAFETY: between fork and exec the closure makes one system call and touches no memory of the parent.
+    unsafe { command.pre_exec(sys_process::take_all_signals) }
+}
+
 /// Starts a process that [`reap`] will tell about; gives its number.
 ///
 /// # Errors
 /// When it cannot be started.
 pub fn spawn(command: &mut Command) -> io::Result<u32> {
-    command.spawn().map(|child| child.id())
+    heedful(command).spawn().map(|child| child.id())
 }
 
 /// Asks a child of this process that has not been reaped to do something by a signal.
@@ -278,6 +284,21 @@ mod tests {
         let mut bytes = [0; 4];
         assert_eq!({ &reader }.read(&mut bytes).unwrap(), 1);
         assert_eq!({ &reader }.read(&mut bytes).unwrap_err().kind(), io::ErrorKind::WouldBlock);
+    }
+
+    #[test]
+    fn a_process_takes_the_signals_that_this_thread_holds_back() {
+        let blocked = |heeds: bool| {
+            std::thread::spawn(move || {
+                sys_process::ignore_signals(&[libc::SIGTERM]).unwrap();
+                let mut command = Command::new("sed");
+                command.args(["-n", "s/^SigBlk:.//p", "/proc/self/status"]);
+                let command = if heeds { heedful(&mut command) } else { &mut command };
+                String::from_utf8(command.output().unwrap().stdout).unwrap()
+            })
+        };
+        assert!(blocked(false).join().unwrap().trim().ends_with("4000"));
+        assert!(blocked(true).join().unwrap().trim().ends_with("0000"));
     }
 
     #[test]

@@ -179,6 +179,17 @@ fn block(signals: &[libc::c_int]) -> io::Result<libc::sigset_t> {
     }
 }
 
+/// Takes every signal again in this thread; between fork and exec, too.
+pub fn take_all_signals() -> io::Result<()> {
+    // SAFETY: all-zero bytes are storage for a `sigset_t`; `sigemptyset` makes it a valid one before it is used.
+    let number = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&raw mut set);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const set, std::ptr::null_mut())
+    };
+    if number == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(number)) }
+}
+
 /// Holds back `signals` in this thread and those that it starts; nobody ever takes them.
 pub fn ignore_signals(signals: &[libc::c_int]) -> io::Result<()> {
     block(signals).map(drop)

@@ -1,6 +1,7 @@
 use std::net::IpAddr;
 
 use super::*;
+use crate::config::model::Pool;
 use crate::conntrack::testing::{
     TcpText, Text, first, icmp_error, is_sound, key, packet, parse, pending, table,
 };
@@ -51,6 +52,17 @@ fn two_ports_serve_two_flows_to_each_destination() {
         // Another destination has both ports still.
         assert!(begin(&mut table, &mut outbound, &to(1, "198.51.100.8"), &pool).is_ok());
         assert!(begin(&mut table, &mut outbound, &to(2, "198.51.100.8"), &pool).is_ok());
+    }
+}
+
+#[test]
+fn an_empty_pool_gives_nobody_an_address() {
+    let mut outbound = Outbound::new(Seed([1, 2]));
+    let key = FlowKey::new(17, [192, 0, 2, 1].into(), 1000, [198, 51, 100, 2].into(), 53).unwrap();
+    for pool in [Pool::RoundRobin, Pool::Random, Pool::SourceHash] {
+        for sticky in [false, true] {
+            assert_eq!(outbound.pick(0, &Addresses::default(), (pool, sticky), &key), None, "{pool:?}");
+        }
     }
 }
 

@@ -25,6 +25,8 @@ impl Shard {
                 reply(());
             }
             Command::Snapshot(reply) => reply(self.snapshot(now)),
+            Command::Glance(reply) => reply(self.glance(now)),
+            Command::Talkers { cursor, limit, reply } => reply(self.talkers(now, cursor, limit)),
             Command::Gateways(reply) => reply(self.gateway_statuses()),
             Command::Flows { filter, cursor, limit, reply } => reply(self.flows(now, &filter, cursor, limit)),
             Command::Survey { mut survey, limit, reply } => {
@@ -55,6 +57,7 @@ impl Shard {
                 self.neighbours.probe_known(interface, &mut self.route_out);
                 self.finish(now, out);
             }
+            Command::Detour(packets) => self.handle_detour(now, &packets, out),
             Command::Speak(version) => self.speak(version),
             Command::Capture { interface, sink } => self.captures.push((interface, sink)),
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::compiled::Compiled;
 use super::overload::OverloadEntry;
-use super::snapshot::{DropRow, FlowRow, Snapshot};
+use super::snapshot::{DropRow, FlowRow, Snapshot, TalkRow};
 use super::tally::RuleCounts;
 use crate::cluster::replica::Evidence;
 use crate::conntrack::{Cursor, Filter, FlowState, Survey};
@@ -56,6 +56,17 @@ pub enum Command {
     Renew(Arc<Compiled>, Reply<()>),
     /// Everything but the flows.
     Snapshot(Reply<Snapshot>),
+    /// The same without routes and neighbours: what the document bounds, so that it can be looked at once a second.
+    Glance(Reply<Snapshot>),
+    /// How much goes to and from each host, by the flows that there are.
+    Talkers {
+        /// Where the last round ended; `None` at first.
+        cursor: Option<Cursor>,
+        /// Looks at this many flows at most.
+        limit: usize,
+        /// A row for each flow, and where to go on.
+        reply: Reply<(Vec<TalkRow>, Option<Cursor>)>,
+    },
     /// How the gateways are, in the document's order.
     Gateways(Reply<Vec<Status>>),
     /// A page of flows.
@@ -125,6 +136,8 @@ pub enum Command {
         /// What became of it.
         reply: Reply<Imported>,
     },
+    /// Packets of the peer's own that go through this node, or answers to this node's.
+    Detour(Vec<u8>),
     /// Tell the peer's node of changes, listen to it, or neither.
     Replicate(Replication),
     /// The peer's node knows this release of the pair's protocols, and so does this one.

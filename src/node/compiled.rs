@@ -322,10 +322,16 @@ impl Compiled {
         gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
     }
 
-    /// The router's own address toward a destination.
+    /// The router's own address toward a destination: a node of a pair that has none on an uplink takes another one,
+    /// which the pair then stands in for.
     pub fn address_toward(&self, destination: IpAddr) -> Option<IpAddr> {
-        let family = if destination.is_ipv4() { Family::Inet } else { Family::Inet6 };
-        self.link(self.fib.lookup(destination)?.interface)?.primary(family)
+        let family = Family::of(destination);
+        let link = self.link(self.fib.lookup(destination)?.interface)?;
+        let elsewhere = || {
+            let inside = self.links.iter().filter(|link| link.zone != Zone::Wan);
+            inside.filter(|_| self.pair.is_some()).find_map(|link| link.primary(family))
+        };
+        link.primary(family).or_else(elsewhere)
     }
 
     /// What a port can take over.
@@ -489,7 +495,7 @@ fn links(config: &Valid<Config>, node: NodeIndex) -> Vec<Link> {
     config.interface_ids().zip(&config.interfaces).map(link).collect()
 }
 
-fn is_link_local(address: IpAddr) -> bool {
+pub(super) fn is_link_local(address: IpAddr) -> bool {
     matches!(address, IpAddr::V6(v6) if v6.is_unicast_link_local())
 }
 

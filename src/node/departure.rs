@@ -2,14 +2,19 @@
 //!
 //! Invariant: [`Departures::push`] is the only door to a port for an IP packet, and it takes a [`Passed`] one.
 
+use std::net::IpAddr;
+
 use super::Shard;
 use super::compiled::{Compiled, Link};
 use super::outbox::Outbox;
 use crate::route::NeighbourId;
 use crate::rules::{Pass, Passed};
-use crate::types::{Instant, InterfaceId, MacAddr};
+use crate::types::{Instant, InterfaceId, MacAddr, Role};
 use crate::wire::coalesce::Coalescer;
-use crate::wire::{Drop, FlowKey, FrameBuf, Packet, Parsed, Pool, ethertype, fragment, segment};
+use crate::wire::{Drop, FlowKey, FrameBuf, Packet, Parsed, Pool, ethertype, fragment, protocol, segment};
+
+/// ICMPv6: neighbour advertisement.
+const ADVERTISEMENT: u8 = 136;
 
 /// A packet that may leave, and where to.
 pub struct Departure {
@@ -61,6 +66,14 @@ impl Shard {
         let header = &mut packet.frame.bytes_mut()[..12];
         header[..6].copy_from_slice(&next_hop.0);
         header[6..].copy_from_slice(&link.mac.0);
+        if ingress == InterfaceId::SELF
+            && let Some(until) = self.lease_of(egress, packet.layout.key.src())
+            && piece_limit(&packet, link.mtu).is_none()
+            && self.compiled.offload(link.port).takes(&packet.frame)
+        {
+            let frame = Passed::new(packet, pass).into_inner().frame;
+            return self.send_answer(now, egress, frame, until, out);
+        }
         if let Err(reason) = self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out) {
             self.drops.count(reason, 1);
         }
@@ -175,6 +188,21 @@ fn piece_limit(packet: &Packet, mtu: u16) -> Option<u16> {
     (packet.wire_len() > usize::from(mtu)).then_some(mtu)
 }
 
+/// The address that an answer of ARP, or a neighbour advertisement, is about.
+fn claimed(frame: &FrameBuf) -> Option<IpAddr> {
+    let bytes = frame.bytes();
+    let kind = u16::from_be_bytes(*bytes.get(12..14)?.first_chunk()?);
+    match kind {
+        ethertype::ARP => bytes.get(28..32)?.first_chunk::<4>().map(|octets| IpAddr::from(*octets)),
+        ethertype::IPV6
+            if bytes.get(20) == Some(&protocol::ICMPV6) && bytes.get(54) == Some(&ADVERTISEMENT) =>
+        {
+            bytes.get(62..78)?.first_chunk::<16>().map(|octets| IpAddr::from(*octets))
+        }
+        _ => None,
+    }
+}
+
 /// Puts the 802.1Q tag in and hands the frame to its port.
 fn send_tagged(link: &Link, mut frame: FrameBuf, out: &mut Outbox) {
     match tag(link.vlan, &mut frame) {
@@ -208,10 +236,54 @@ impl Shard {
         if !self.is_port_up(link) {
             return self.lose_frame(now, Drop::PortDown, interface, frame, out);
         }
+        if let Some(until) = claimed(&frame).and_then(|address| self.lease_of(interface, address)) {
+            return self.send_answer(now, interface, frame, until, out);
+        }
         self.traffic.sent(interface, &frame);
         self.capture(now, interface, frame.bytes());
         if let Some(link) = self.compiled.link(interface) {
             send_tagged(link, frame, out);
+        }
+    }
+
+    /// Until when this node of a pair has an address; `None` for one that does not move.
+    fn lease_of(&self, interface: InterfaceId, address: IpAddr) -> Option<Instant> {
+        let vip = self.compiled.virtual_ip(address, interface)?;
+        match (vip.foreign, self.standing.role) {
+            (true, _) => Some(self.standing.foreign_until),
+            (false, Role::Active) => Some(self.standing.until),
+            (false, Role::Alone | Role::Standby) => None,
+        }
+    }
+
+    /// A frame that speaks for a virtual IP leaves, if the lease still runs when the edge sends it.
+    fn send_answer(
+        &mut self,
+        now: Instant,
+        interface: InterfaceId,
+        mut frame: FrameBuf,
+        until: Instant,
+        out: &mut Outbox,
+    ) {
+        self.traffic.sent(interface, &frame);
+        self.capture(now, interface, frame.bytes());
+        let Some(link) = self.compiled.link(interface) else { return out.pool.give(frame) };
+        match tag(link.vlan, &mut frame) {
+            true => out.answer(link.port, frame, until),
+            false => out.pool.give(frame),
+        }
+    }
+
+    /// What speaks for a virtual IP leaves with the rest, unless the lease is over: the edge asks when it begins to send,
+    /// since a thread may have stood still since the batch began.
+    pub fn release_answers(&mut self, now: Instant, out: &mut Outbox) {
+        for (port, frame, until) in std::mem::take(&mut out.answers) {
+            if now < until {
+                out.send(port, frame);
+            } else {
+                self.drops.count(Drop::Standby, 1);
+                out.pool.give(frame);
+            }
         }
     }
 

@@ -14,7 +14,7 @@ use super::refusal::{Answer, Refusal};
 use super::translate::Inside;
 use super::ways::Out;
 use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Redeemed, Step, Via, Way};
-use crate::nat;
+use crate::nat::{self, Outside};
 use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
@@ -34,6 +34,11 @@ pub(super) enum Onward {
         /// It is the first of its flow.
         first: bool,
     },
+    /// To the peer's node.
+    Detour {
+        /// Why it may.
+        pass: Pass,
+    },
     /// To the router's own stack.
     Deliver {
         /// It answers something that the router has begun.
@@ -42,7 +47,7 @@ pub(super) enum Onward {
 }
 
 /// Nowhere to go, and the sender is told.
-const NO_ROUTE: Refusal = Refusal {
+pub(super) const NO_ROUTE: Refusal = Refusal {
     drop: Drop::NoRoute,
     rule: None,
     at: None,
@@ -85,7 +90,7 @@ impl Shard {
         };
         match decision {
             Ok(Onward::Forward { egress, neighbour, pass, first }) => {
-                if ingress != InterfaceId::SELF {
+                if ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress) {
                     packet.decrement_hop_limit();
                 }
                 let departure = Departure { packet, pass, ingress, egress, neighbour, original };
@@ -97,6 +102,7 @@ impl Shard {
                 }
                 self.depart(now, departure, out);
             }
+            Ok(Onward::Detour { pass }) => self.take_detour(now, packet, pass, out),
             Ok(Onward::Deliver { asked }) => self.deliver(now, packet, ingress, asked, out),
             Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
         }
@@ -148,6 +154,18 @@ impl Shard {
             Shard::translate(packet, &advance);
             return Ok(Onward::Deliver { asked: hit.way == Way::Reply });
         }
+        if egress == InterfaceId::PEER {
+            let Some(goes_on) = self.go_on_with_detour(hit, &advance) else {
+                return self.fresh(now, packet, ingress, None);
+            };
+            Shard::translate(packet, &advance);
+            return Ok(goes_on);
+        }
+        let own = ingress == InterfaceId::SELF && hit.way == Way::Original;
+        if own && self.needs_detour(egress, packet.layout.key.family()) {
+            self.table.end(hit);
+            return self.fresh(now, packet, ingress, None);
+        }
         self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let neighbour = self.next_hop(now, hit, &advance)?;
@@ -167,6 +185,9 @@ impl Shard {
     ) -> Result<Onward, Refusal> {
         let original = packet.layout.key;
         let from_self = ingress == InterfaceId::SELF;
+        if ingress == InterfaceId::PEER {
+            return self.begin_for_peer(now, packet);
+        }
         if from_self && let Some(way) = self.probed(packet) {
             return self.begin_probe(now, packet, way);
         }
@@ -209,10 +230,16 @@ impl Shard {
         let Out { hop: next_hop, gateway, why: _ } =
             self.ways().out(&key, from_self, pass_in).ok_or(NO_ROUTE)?;
         let egress = next_hop.interface;
+        if from_self && self.needs_detour(egress, key.family()) {
+            return self.begin_detour(now, packet, &query, egress);
+        }
         self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
-        let outside = self.translate_out(now, &query, reflected.then_some(ingress))?;
+        let outside = match self.lent_address(&query) {
+            Some(address) => self.outbound.translate_out(now, &self.table, &key, &Outside::new(address))?,
+            None => self.translate_out(now, &query, reflected.then_some(ingress))?,
+        };
         let query = Query { key: outside, ..query };
         let (pass_out, _) = self.evaluate(now, &query)?;
         if options && !pass_out.allows_options() {
@@ -239,6 +266,7 @@ impl Shard {
         if let Some(pass) = pass_in {
             self.log_pass(now, ingress, packet, pass);
         }
+        self.log_pass_out(now, [ingress, egress], packet, pass_out);
         self.clamp_mss(packet, [ingress, egress]);
         self.clamp_mss_to(packet, [pass_in.unwrap_or(pass_out), pass_out]);
         if outside != original {
@@ -371,6 +399,9 @@ impl Shard {
         if let Some(gateway) = self.probed_by(&admission) {
             return self.reconsider_probe(&admission, gateway).ok_or(NO_ROUTE);
         }
+        if let Some(reconsidered) = self.reconsider_detour(&admission) {
+            return reconsidered;
+        }
         let from_self = ingress == InterfaceId::SELF;
         let to_self = egress == InterfaceId::SELF;
         let via = self.table.via(hit);
@@ -378,7 +409,9 @@ impl Shard {
             from_self,
             ..Query::new(Direction::In, ingress, original, Transport::of_flow(&original))
         };
-        if !self.still_translated(&query, &outside, egress) {
+        let leaving = Query { interface: egress, ..query };
+        let lent = self.lent_address(&leaving).is_some_and(|address| address == outside.src());
+        if !lent && !self.still_translated(&query, &outside, egress) {
             return Err(Refusal::silent(Drop::NoFlow));
         }
         // Behind the translation of the destination, before that of the source.

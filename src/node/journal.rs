@@ -68,6 +68,21 @@ impl Shard {
         }
     }
 
+    /// The same of a rule on the way out.
+    pub(super) fn log_pass_out(
+        &mut self,
+        now: Instant,
+        [ingress, egress]: [InterfaceId; 2],
+        packet: &Packet,
+        pass: Pass,
+    ) {
+        if pass.log() {
+            let record = record(now, pass.rule(), Logged::Passed, packet);
+            let way = Record { interface: egress, direction: Direction::Out, ..record };
+            self.journal.note(now, Record { ingress, ..way });
+        }
+    }
+
     /// A rule has refused a packet, and wants that in the log. `at` is where the packet was crossing.
     #[cold]
     pub(super) fn log_block(

@@ -5,6 +5,8 @@
 //!
 //! Invariant: nothing here reads a clock, a file or a socket; the same calls give the same bytes.
 
+#[cfg(test)]
+mod answer_tests;
 mod apply;
 mod arrival;
 mod assumption;
@@ -15,6 +17,7 @@ mod compiled;
 mod courier;
 mod deferral;
 mod departure;
+mod detour;
 mod drops;
 mod explain;
 mod forward;

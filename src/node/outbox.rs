@@ -1,7 +1,7 @@
 //! What a shard hands to the edge: frames by port, packets for the router's own stack, changes for the
 //! peer's node.
 
-use crate::types::{InterfaceId, PortId};
+use crate::types::{Instant, InterfaceId, PortId};
 use crate::wire::{FrameBuf, Pool};
 
 /// How many empty buffers a shard keeps.
@@ -18,6 +18,12 @@ pub struct Outbox {
     pub control: Vec<(InterfaceId, FrameBuf)>,
     /// Changes of the state table for the peer's node, a datagram's worth each, in order.
     pub chunks: Vec<Vec<u8>>,
+    /// Packets for the peer's node, in pieces of a datagram's size.
+    pub detours: Vec<Vec<u8>>,
+    /// Frames that speak for a virtual IP, until when they may; see [`Shard::release_answers`].
+    ///
+    /// [`Shard::release_answers`]: super::Shard::release_answers
+    pub(super) answers: Vec<(PortId, FrameBuf, Instant)>,
 }
 
 impl Outbox {
@@ -29,12 +35,14 @@ impl Outbox {
             host: Vec::new(),
             control: Vec::new(),
             chunks: Vec::new(),
+            detours: Vec::new(),
+            answers: Vec::new(),
         }
     }
 
     /// Frames to be sent by `port`, in order; the edge drains them.
     pub fn frames(&mut self, port: PortId) -> (&mut Vec<FrameBuf>, &mut Pool) {
-        let Outbox { pool, frames, host: _, control: _, chunks: _ } = self;
+        let Outbox { pool, frames, host: _, control: _, chunks: _, detours: _, answers: _ } = self;
         let index = usize::from(port.0);
         if index >= frames.len() {
             frames.resize_with(index + 1, Vec::new);
@@ -47,11 +55,23 @@ impl Outbox {
         self.frames(port).0.push(frame);
     }
 
+    /// A frame that speaks for a virtual IP, which this node has until then.
+    pub(super) fn answer(&mut self, port: PortId, frame: FrameBuf, until: Instant) {
+        self.answers.push((port, frame, until));
+    }
+
+    /// True when the edge has to ask for answers before it sends.
+    pub fn has_answers(&self) -> bool {
+        !self.answers.is_empty()
+    }
+
     /// True when nothing waits to be sent.
     pub fn is_empty(&self) -> bool {
         self.host.is_empty()
             && self.control.is_empty()
             && self.chunks.is_empty()
+            && self.detours.is_empty()
+            && self.answers.is_empty()
             && self.frames.iter().all(Vec::is_empty)
     }
 }

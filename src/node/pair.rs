@@ -84,6 +84,7 @@ impl Shard {
             // A standby's flows end when the active node says so.
             self.set_passive(now, standing.role == Role::Standby);
             self.follow_assumption(now);
+            self.end_detours();
             if standing.role == Role::Active {
                 self.doom_after_takeover();
             }

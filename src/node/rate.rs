@@ -17,6 +17,11 @@ impl Rate {
 
     /// Takes one token; false when there is none.
     pub fn take(&mut self, now: Instant) -> bool {
+        self.take_many(now, 1)
+    }
+
+    /// Takes so many tokens, or none at all.
+    pub fn take_many(&mut self, now: Instant, count: u64) -> bool {
         let elapsed = now.since(self.refilled).as_nanos() as u64;
         let gained = elapsed.saturating_mul(self.per_second) / 1_000_000_000;
         if gained > 0 {
@@ -24,8 +29,10 @@ impl Rate {
             // Not to `now`: the part of a token that is left over counts next time.
             self.refilled += Duration::from_nanos(gained * 1_000_000_000 / self.per_second);
         }
-        let granted = self.tokens > 0;
-        self.tokens = self.tokens.saturating_sub(1);
+        let granted = self.tokens >= count;
+        if granted {
+            self.tokens -= count;
+        }
         granted
     }
 }

@@ -45,6 +45,11 @@ impl Shard {
             nat::rewrite_error(packet, quoted, related);
             return Ok(Onward::Deliver { asked: false });
         }
+        if route.egress == InterfaceId::PEER {
+            nat::rewrite_error(packet, quoted, related);
+            let goes_on = self.go_on_with_detour(related.hit, &route);
+            return goes_on.ok_or(Refusal::silent(Drop::DetourStray));
+        }
         self.check_forwardable(packet, ingress, route.egress)?;
         let neighbour = self.next_hop(now, related.hit, &route)?;
         nat::rewrite_error(packet, quoted, related);

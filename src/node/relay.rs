@@ -194,7 +194,7 @@ impl Shard {
 
     /// Leaves a frame to the other node: passes it on during a handover, otherwise counts it.
     pub(super) fn leave(&mut self, ingress: InterfaceId, frame: FrameBuf, out: &mut Outbox) {
-        let relays = self.relay.takes() && ingress != InterfaceId::SELF;
+        let relays = self.relay.takes() && ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress);
         if !relays {
             self.drops.count(Drop::Standby, 1);
         } else if !self.relay.push(ingress, &frame) {

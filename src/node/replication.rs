@@ -11,7 +11,7 @@ use super::Shard;
 use super::command::{Imported, Replication};
 use super::outbox::Outbox;
 use crate::cluster::replica::{self, Evidence};
-use crate::conntrack::{Backlog, CookieKeys, Taken};
+use crate::conntrack::{Backlog, CookieRoot, Taken};
 use crate::types::{Instant, InterfaceId, MacAddr};
 use crate::wire::pair::Version;
 use crate::wire::pair::flow::{self, Change, MAX_CHANGE};
@@ -74,7 +74,7 @@ impl Shard {
                 }
                 self.tell_neighbours();
                 self.overloads.tell_all();
-                self.table.tell_cookie_keys();
+                self.table.tell_cookie_root();
             }
             Replication::Listen => {
                 self.table.keep_changes(now, false);
@@ -148,17 +148,17 @@ impl Shard {
         self.number_deferred();
     }
 
-    /// Overload tables and the keys of cookies, for a peer that knows them.
+    /// Overload tables and the root of cookies, for a peer that knows them.
     fn has_defence_to_tell(&self) -> bool {
         self.table.keeps_changes()
             && self.peer_speaks(Version(2))
-            && (self.overloads.has_untold() || self.table.has_cookie_keys())
+            && (self.overloads.has_untold() || self.table.has_cookie_root())
     }
 
     fn tell_defence(&mut self, now: Instant, chunk: &mut Vec<u8>) {
         flow::begin(chunk);
-        if let Some(CookieKeys { keys, newest }) = self.table.take_cookie_keys() {
-            flow::encode(&Change::CookieKeys { keys, newest }, chunk);
+        if let Some(CookieRoot { root, turn, left_ms }) = self.table.take_cookie_root(now) {
+            flow::encode(&Change::CookieRoot { root, turn, left_ms }, chunk);
         }
         while chunk.len() + MAX_CHANGE <= CHUNK
             && let Some(change) = self.overloads.take_untold(now)
@@ -181,8 +181,8 @@ impl Shard {
                     self.overloads.import(now, table, source, seconds);
                     true
                 }
-                Ok(Change::CookieKeys { keys, newest }) => {
-                    self.table.import_cookie_keys(now, CookieKeys { keys, newest });
+                Ok(Change::CookieRoot { root, turn, left_ms }) => {
+                    self.table.import_cookie_root(now, CookieRoot { root, turn, left_ms });
                     true
                 }
                 Ok(Change::Frozen) => self.begin_assumption(now),

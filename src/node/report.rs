@@ -5,10 +5,11 @@ use super::VirtualIp;
 use super::assumption::AssumptionCounters;
 use super::compiled::{Compiled, RouteOrigin, numbered};
 use super::deferral::DeferralCounters;
+use super::detour::DetourCounters;
 use super::relay::RelayCounters;
 use super::snapshot::{
     CounterRow, DropRow, FlowRow, InterfaceRow, NeighbourRow, PortRow, RouteRow, Snapshot, StatesRow,
-    VirtualIpRow,
+    TalkRow, VirtualIpRow,
 };
 use crate::config::model::{Driver, Zone};
 use crate::conntrack::{Backlog, Cursor, Filter, FlowState};
@@ -19,6 +20,12 @@ use crate::wire::Drop;
 impl Shard {
     /// Everything but the flows.
     pub fn snapshot(&self, now: Instant) -> Snapshot {
+        let (routes, neighbours) = (self.route_rows(), self.neighbour_rows());
+        Snapshot { routes, neighbours, ..self.glance(now) }
+    }
+
+    /// The same without routes and neighbours, of which there may be many.
+    pub fn glance(&self, now: Instant) -> Snapshot {
         let config = &self.compiled.config;
         Snapshot {
             hostname: config.system.hostname.clone(),
@@ -31,10 +38,10 @@ impl Shard {
             doubt: self.compiled.conditions.doubt.clone(),
             ports: self.port_rows(),
             interfaces: self.interface_rows(),
-            routes: self.route_rows(),
+            routes: Vec::new(),
             gateways: self.gateway_rows(now),
             gateway_groups: self.gateway_group_rows(),
-            neighbours: self.neighbour_rows(),
+            neighbours: Vec::new(),
             states: self.states_row(),
             counters: self.counter_rows(),
         }
@@ -50,6 +57,23 @@ impl Shard {
     ) -> (Vec<FlowRow>, Option<Cursor>) {
         let (flows, next) = self.table.list(now, filter, cursor, limit);
         (flows.iter().map(|flow| flow_row(&self.compiled, flow)).collect(), next)
+    }
+
+    /// What each of some flows has carried, and where the next ones begin.
+    pub fn talkers(
+        &self,
+        now: Instant,
+        cursor: Option<Cursor>,
+        limit: usize,
+    ) -> (Vec<TalkRow>, Option<Cursor>) {
+        let (flows, next) = self.table.list(now, &Filter::default(), cursor, limit);
+        let row = |flow: &FlowState| TalkRow {
+            id: flow.id,
+            source: flow.original.src(),
+            ingress: flow.ingress,
+            bytes: flow.bytes,
+        };
+        (flows.iter().map(row).collect(), next)
     }
 
     /// The recent drops, newest first.
@@ -271,7 +295,10 @@ impl Shard {
         let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
         let RelayCounters { frames, bytes, taken_back } = self.relay.counters;
         let AssumptionCounters { relayed, held: waited, hurried: unordered } = self.assumption.counters;
+        let DetourCounters { sent, taken } = self.detour.counters;
         [
+            ("detour-sent", sent, "Packets handed to the peer's node: a standby's own, or answers to those."),
+            ("detour-taken", taken, "Packets that the peer's node has handed over."),
             ("handover-relayed", frames, "Frames passed on to the node that took over."),
             ("handover-bytes", bytes, "Bytes of these frames."),
             ("handover-taken-back", taken_back, "Frames kept for a node that did not take over in the end."),

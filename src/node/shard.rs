@@ -12,6 +12,7 @@ use super::command::CaptureSink;
 use super::compiled::Compiled;
 use super::deferral::Deferral;
 use super::departure::{Departure, Departures};
+use super::detour::Detour;
 use super::drops::Drops;
 use super::journal::Journal;
 use super::notice::Notices;
@@ -56,6 +57,8 @@ pub enum Why {
     Deferral,
     /// Frames of a handover wait.
     Handover,
+    /// Flows of a standby that went through the active node have to end.
+    Detour,
     /// A source's time in an overload table is over, or its flows are about to end.
     Overload,
     /// A probe of a gateway is due, or flows of one have to end.
@@ -100,6 +103,7 @@ pub struct Shard {
     pub(super) relay: Relay,
     pub(super) assumption: Assumption,
     pub(super) uplinks: Uplinks,
+    pub(super) detour: Detour,
 }
 
 impl Shard {
@@ -140,6 +144,7 @@ impl Shard {
             relay: Relay::default(),
             assumption: Assumption::default(),
             outbound: Outbound::new(seed.derive(6)),
+            detour: Detour::new(now),
             uplinks: Uplinks::new(Gateways::new(compiled.uplinks.clone(), now)),
             compiled,
         };
@@ -188,6 +193,7 @@ impl Shard {
         self.go_on_with_handover(now, out);
         self.table.handle_timeout(now);
         self.work_on_overloads(now);
+        self.work_on_detours();
         self.neighbours.handle_timeout(now, &mut self.route_out);
         self.advertiser.handle_timeout(now, &mut self.route_out.frames);
         self.reassembly.handle_timeout(now, &mut self.whole);
@@ -211,6 +217,7 @@ impl Shard {
             (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
             (self.overloads.poll_timeout(), Why::Overload),
+            (self.detour.poll_timeout(), Why::Detour),
             (self.uplinks.poll_timeout(), Why::Gateways),
         ];
         due.into_iter().filter_map(|(at, why)| Some((at?, why))).min_by_key(|(at, _)| *at)

@@ -16,7 +16,7 @@ impl Shard {
         ingress: InterfaceId,
         egress: InterfaceId,
     ) -> Result<(), Refusal> {
-        if ingress != InterfaceId::SELF && packet.layout.hop_limit <= 1 {
+        if ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress) && packet.layout.hop_limit <= 1 {
             return Err(Refusal::told(Drop::TtlExceeded, ErrorCause::TtlExceeded));
         }
         let mtu = self.compiled.link(egress).map_or(0, |link| link.mtu);

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{Epoch, MacAddr, Prefix, Role};
+use crate::types::{Epoch, InterfaceId, MacAddr, Prefix, Role};
 
 /// Everything but the flows, taken between two batches.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -229,6 +229,19 @@ pub struct FlowRow {
     pub expires_seconds: u64,
     /// Packets and bytes, original direction first.
     pub packets: [u64; 2],
+    pub bytes: [u64; 2],
+}
+
+/// What one flow has carried.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TalkRow {
+    /// Number of the flow.
+    pub id: u64,
+    /// Who began it.
+    pub source: IpAddr,
+    /// Where it came in.
+    pub ingress: InterfaceId,
+    /// Bytes from the source, and to it.
     pub bytes: [u64; 2],
 }
 

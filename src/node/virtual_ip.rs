@@ -74,3 +74,26 @@ pub(super) fn virtual_ips(config: &Valid<Config>, node: NodeIndex) -> Vec<Virtua
         })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::compiled::{Compiled, numbered};
+    use crate::config;
+    use crate::types::Family;
+    use crate::wire::Offload;
+    use std::sync::Arc;
+
+    #[test]
+    fn flows_never_leave_with_a_link_local_address() {
+        let valid = config::load(include_str!("../../configs/pair.toml")).unwrap();
+        let node = valid.node(Some("alpha")).unwrap();
+        let compiled = Compiled::new(Arc::new(valid), node, 1, vec![Offload::NONE; 4]);
+        assert!(compiled.links.iter().all(|link| link.link_local().is_some()));
+        for (id, link) in numbered(&compiled.links) {
+            for address in [compiled.outside_address(id, Family::Inet6), link.primary(Family::Inet6)] {
+                let local = address.is_some_and(super::super::compiled::is_link_local);
+                assert!(!local, "{}: {address:?}", link.name);
+            }
+        }
+    }
+}

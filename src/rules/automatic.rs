@@ -185,11 +185,11 @@ pub(super) fn default_deny(interfaces: u128, log: bool) -> Vec<Draft> {
 
 /// The way out of any interface: who was let in goes out, and so does the firewall itself, unless a floating rule says
 /// otherwise. The last match is the one that tells the two apart.
-pub(super) fn out(interfaces: u128) -> [Draft; 4] {
+pub(super) fn out(interfaces: u128, log: bool) -> [Draft; 4] {
     let let_out = |id, family, scope| {
         let criteria = Criteria { scope, ..Criteria::new(interfaces, OUTWARD, only(family)) };
         // IP options that were allowed on the way in do not have to be allowed again.
-        Draft { quick: false, allow_options: true, ..Draft::new(id, Outcome::Pass, criteria) }
+        Draft { log, quick: false, allow_options: true, ..Draft::new(id, Outcome::Pass, criteria) }
     };
     [
         let_out(id::OUT_INET, Family::Inet, Scope::Everything),
@@ -279,7 +279,8 @@ fn sources(config: &Valid<Config>, node: NodeIndex, on: InterfaceId, interface: 
     };
     let mut drafts = Vec::new();
     if interface.block_bogons {
-        drafts.push(block(id::BOGONS, Drop::Martian, Set::listed(BOGONS)));
+        let log = config.system.logging.bogons;
+        drafts.push(Draft { log, ..block(id::BOGONS, Drop::Martian, Set::listed(BOGONS)) });
     }
     // pf's antispoof: a network attached to another interface, and our own addresses. Link-local networks
     // are everywhere; a source behind a gateway may come in wherever its packets come from.
@@ -293,7 +294,8 @@ fn sources(config: &Valid<Config>, node: NodeIndex, on: InterfaceId, interface: 
     });
     drafts.push(block(id::BROADCAST_SOURCE, Drop::Martian, Set::of(broadcasts)));
     if interface.block_private {
-        drafts.push(block(id::PRIVATE, Drop::BlockedIn, Set::listed(PRIVATE)));
+        let log = config.system.logging.private;
+        drafts.push(Draft { log, ..block(id::PRIVATE, Drop::BlockedIn, Set::listed(PRIVATE)) });
     }
     drafts
 }

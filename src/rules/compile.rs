@@ -46,7 +46,7 @@ fn of_drafts(config: &Valid<Config>, places: &Places<'_>, drafts: &[Draft], asle
 pub(super) fn drafts(config: &Valid<Config>, node: NodeIndex, places: &Places<'_>) -> Vec<Draft> {
     let mut drafts = automatic::default_deny(places.all(), config.system.logging.default_block);
     drafts.extend(config.interface_ids().flat_map(|on| automatic::before(config, node, on)));
-    drafts.extend(automatic::out(places.all()));
+    drafts.extend(automatic::out(places.all(), config.system.logging.default_pass));
     drafts.extend(config.interface_ids().filter_map(|on| automatic::anti_lockout(config, node, on)));
     drafts.extend(config.port_forwards.iter().filter_map(|forward| pass_of_forward(places, forward)));
     let own = |tab: Tab| {

@@ -6,6 +6,7 @@
 //! | [`time`] | the clock: SNTP, servers, whom to believe |
 //! | [`names`] | the resolver: names of hosts, their addresses, for how long |
 //! | [`log`] | records of the firewall log in words, and as messages of syslog |
+//! | [`notices`] | what nobody may overlook, and who has been told |
 //! | `nonces` | numbers that nobody can guess |
 //!
 //! [`Services`] is all of them as one value. Invariant: pure; a datagram that nobody waits for changes nothing but a counter.
@@ -13,6 +14,7 @@
 pub mod log;
 pub mod names;
 mod nonces;
+pub mod notices;
 pub mod time;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,7 @@ use crate::wire::dns::Name;
 use log::Herald;
 use names::{NameRow, Resolver};
 use nonces::Nonces;
+use notices::{Notice, NoticesRow};
 use time::{Clock, ClockRow};
 
 /// A datagram of a service's, which leaves with the router's own address toward its destination.
@@ -77,6 +80,9 @@ pub struct ServicesRow {
     pub names: Vec<NameRow>,
     /// Counters: name, value, meaning.
     pub counters: Vec<(String, u64, String)>,
+    /// What nobody may overlook, and who is told of it.
+    #[serde(default)]
+    pub notices: NoticesRow,
 }
 
 impl Services {
@@ -100,8 +106,15 @@ impl Services {
         *of_aliases = Aliases::names(config, defaults::NAME_LIMIT);
         log_servers.clone_from(&config.system.logging.servers);
         let servers = log_servers.iter().map(|server| server.host.as_str()).filter(|host| !is_address(host));
-        let names: BTreeSet<Name> =
-            clock.names().chain(servers).filter_map(Name::new).chain(of_aliases.iter().cloned()).collect();
+        let hook = config
+            .system
+            .notification
+            .url
+            .iter()
+            .map(|url| url.host.as_str())
+            .filter(|host| !is_address(host));
+        let names = clock.names().chain(servers).chain(hook).filter_map(Name::new);
+        let names: BTreeSet<Name> = names.chain(of_aliases.iter().cloned()).collect();
         resolver.apply(now, &config.system.dns_servers, &names);
         herald.apply(&config.system);
         self.tell_servers(now);
@@ -144,6 +157,19 @@ impl Services {
         self.herald.tell(row, &mut out.datagrams);
     }
 
+    /// A notice for the servers of the log.
+    pub fn handle_notice(&mut self, notice: &Notice, out: &mut Outbox) {
+        self.herald.announce(notice, &mut out.datagrams);
+    }
+
+    /// What a host of the document stands for: itself, when it is an address.
+    pub fn addresses(&self, host: &str) -> Vec<IpAddr> {
+        match host.parse() {
+            Ok(address) => vec![address],
+            Err(_) => Name::new(host).and_then(|name| self.resolver.addresses(&name)).unwrap_or_default(),
+        }
+    }
+
     /// Records that found no room on their way here.
     pub fn note_missed(&mut self, records: u64) {
         self.herald.missed += records;
@@ -172,6 +198,7 @@ impl Services {
             clock: self.clock.row(now, wall, machine, words),
             names: self.resolver.rows(now),
             counters: self.counters(),
+            notices: NoticesRow::default(),
         }
     }
 

@@ -16,6 +16,8 @@ pub struct InterfaceId(pub u8);
 impl InterfaceId {
     /// The router itself: the "interface" of packets that it originates or consumes.
     pub const SELF: InterfaceId = InterfaceId(u8::MAX);
+    /// The peer's node: the "interface" of its own packets that go out through this one.
+    pub const PEER: InterfaceId = InterfaceId(u8::MAX - 1);
 }
 
 /// A rule's stable number (pfSense's tracker): it survives reordering and reloads.

@@ -1,6 +1,9 @@
 //! What stands around every page: the menu, who is logged in, what has been changed, how the pair is.
 
+use askama::Template;
+
 use super::edit::Draft;
+use super::fragment::Banner;
 use super::help;
 use super::menu::{Link, Menu, menu};
 use super::session::Theme;
@@ -30,10 +33,8 @@ pub(super) struct Frame {
     pub may_administer: bool,
     /// Nobody has set a password yet.
     pub first: bool,
-    /// A fail-over would lack this.
-    pub lacks: Option<String>,
-    /// This node does not serve at present.
-    pub standby: bool,
+    /// What nobody may overlook.
+    pub banner: String,
     /// The page of the manual about this one.
     pub help: Option<Link>,
 }
@@ -52,7 +53,7 @@ impl Frame {
         path: &str,
         draft: &Draft,
     ) -> Frame {
-        let pair = site.handle.pair().await.filter(|pair| pair.paired);
+        let banner = Banner::of(site.handle.pair().await.as_ref());
         let in_force = site.handle.in_force();
         let config = &in_force.config;
         Frame {
@@ -72,8 +73,7 @@ impl Frame {
             may_apply: site.is_editable() && visitor.may(Right::Operate),
             may_administer: site.is_editable() && visitor.may(Right::Administer),
             first: config.users.is_empty(),
-            lacks: pair.as_ref().filter(|pair| !pair.redundant).map(|pair| pair.lacks.join("; ")),
-            standby: pair.is_some_and(|pair| !pair.leads),
+            banner: banner.render().unwrap_or_default(),
             help: help::about(path),
         }
     }
@@ -132,8 +132,7 @@ impl Frame {
             may_apply: true,
             may_administer: true,
             first: false,
-            lacks: None,
-            standby: false,
+            banner: String::new(),
             help: None,
         }
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::conntrack::{Cursor, Filter, FlowState, Survey};
-use crate::node::snapshot::{DropRow, FlowRow, Snapshot};
+use crate::node::snapshot::{DropRow, FlowRow, Snapshot, TalkRow};
 use crate::node::{CaptureSink, Command, Compiled, OverloadEntry, PairSnapshot, Reply, RuleCounts};
 use crate::route::Status;
 use crate::rules::Record;
@@ -74,6 +74,36 @@ impl Handle {
         receiver.await.ok()
     }
 
+    /// The same without what may be long; it costs the router so little that it can be asked once a second.
+    pub async fn glance(&self) -> Option<Snapshot> {
+        self.get(Command::Glance).await
+    }
+
+    /// What was counted by rule.
+    pub async fn rules(&self) -> Option<RuleCounts> {
+        self.get(Command::Rules).await
+    }
+
+    /// Records of the firewall log with a higher number than `after`, newest first, and the present time.
+    pub async fn log(&self, after: u64, limit: usize) -> Option<(Vec<Record>, Instant)> {
+        self.get(|reply| Command::Log { after, limit, reply }).await
+    }
+
+    /// What each of at most `most` flows has carried, and whether there are more.
+    pub async fn talk(&self, most: usize) -> Option<(Vec<TalkRow>, bool)> {
+        let (mut rows, mut cursor) = (Vec::new(), None);
+        for _ in 0..most.div_ceil(ROUND) {
+            let (found, next): (Vec<TalkRow>, _) =
+                self.get(|reply| Command::Talkers { cursor, limit: ROUND, reply }).await?;
+            rows.extend(found);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Some((rows, cursor.is_some()))
+    }
+
     /// A page of [`PAGE`] flows, the first being page 1, and whether there are more.
     pub async fn flows(&self, page: usize) -> Option<(Vec<FlowRow>, bool)> {
         let wanted = page * PAGE;
@@ -123,16 +153,6 @@ impl Handle {
     /// How the gateways are, in the document's order.
     pub async fn gateways(&self) -> Option<Vec<Status>> {
         self.get(Command::Gateways).await
-    }
-
-    /// Records of the firewall log with a higher number, newest first, and the present time.
-    pub async fn log(&self, after: u64, limit: usize) -> Option<(Vec<Record>, Instant)> {
-        self.get(|reply| Command::Log { after, limit, reply }).await
-    }
-
-    /// What was counted by rule.
-    pub async fn rules(&self) -> Option<RuleCounts> {
-        self.get(Command::Rules).await
     }
 
     /// Who is in the overload tables.

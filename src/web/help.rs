@@ -68,6 +68,17 @@ static PAGES: &[Page] = &[
     page!("drills", &[]),
     page!("upgrade", &[]),
     page!("from-pfsense", &["/diagnostics/import"]),
+    page!(
+        "watching",
+        &[
+            "/status/log",
+            "/status/services",
+            "/status/traffic",
+            "/status/gateways",
+            "/status/system-log",
+            "/system/notifications",
+        ]
+    ),
     page!("recovery", &["/diagnostics/backup", "/diagnostics/factory-defaults"]),
 ];
 

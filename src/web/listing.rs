@@ -20,11 +20,14 @@ use super::menu::Link;
 use super::message::html;
 use super::references;
 use super::site::Site;
+use super::status::filters;
 use super::visitor::{Posted, Visitor};
 use crate::io::clock;
+use crate::node::Tally;
+use crate::types::RuleId;
 
 /// Lines on a page.
-const PAGE: usize = 75;
+const PAGE: usize = 55;
 /// Head of the column that says how entries are at this moment.
 const AT_PRESENT: &str = "At present";
 
@@ -61,6 +64,36 @@ struct List {
     used: Option<HashMap<String, usize>>,
     /// Tabs to which entries can be copied.
     targets: Vec<String>,
+    /// What was counted of an entry, where that is.
+    counts: Option<HashMap<String, Counted>>,
+}
+
+/// What was counted of a rule.
+#[derive(Clone, Copy, Default)]
+struct Counted {
+    evaluations: u64,
+    packets: u64,
+    states: u64,
+    /// Seconds since it was last met.
+    last: Option<u64>,
+}
+
+/// By the numbers of rules.
+async fn counted(site: &Site) -> Option<HashMap<String, Counted>> {
+    let counts = site.handle.rules().await?;
+    let totals: HashMap<_, _> = counts.totals.iter().copied().collect();
+    let row = |(id, tally): &(RuleId, Tally)| {
+        let Tally { evaluations, blocked, blocked_bytes: _, last } = *tally;
+        let flows = totals.get(id).copied().unwrap_or_default();
+        let counted = Counted {
+            evaluations,
+            packets: flows.packets + blocked,
+            states: flows.states,
+            last: last.map(|last| counts.now.since(last).as_secs()),
+        };
+        (id.0.to_string(), counted)
+    };
+    Some(counts.tallies.iter().map(row).collect())
 }
 
 /// `GET slug`
@@ -107,7 +140,22 @@ impl List {
         let used = collection.noun.map(|noun| references::counts(&tree, noun));
         let targets = collection.by.as_ref().map_or_else(Vec::new, |tabs| (tabs.targets)(&tree));
         let targets = targets.into_iter().filter(|target| *target != tab).collect();
-        List { frame, collection, may_change, tab, above, lines, below, page, pages, problems, used, targets }
+        let counts = if collection.list == "rule" { counted(site).await } else { None };
+        List {
+            frame,
+            collection,
+            may_change,
+            tab,
+            above,
+            lines,
+            below,
+            page,
+            pages,
+            problems,
+            used,
+            targets,
+            counts,
+        }
     }
 
     /// Where an entry is used, in words.
@@ -119,9 +167,16 @@ impl List {
         }
     }
 
+    /// What was counted of a rule; one that is not in force yet has none.
+    fn count_of(&self, key: &str) -> Option<Counted> {
+        self.counts.as_ref()?.get(key).copied()
+    }
+
     /// Columns that the words of an automatic line take.
     fn wide(&self) -> usize {
-        self.collection.columns.len().saturating_sub(1) + usize::from(self.used.is_some())
+        self.collection.columns.len().saturating_sub(1)
+            + usize::from(self.used.is_some())
+            + usize::from(self.counts.is_some())
     }
 
     /// All columns.

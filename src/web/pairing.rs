@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use data_encoding::BASE64URL_NOPAD;
 
+use super::carp::wish;
 use super::change::rejection;
 use super::edit::{Editor, Rejected};
 use super::frame::Frame;
@@ -19,14 +20,13 @@ use super::pages::BESIDE_PAIR;
 use super::pending::PENDING;
 use super::site::{Site, lock};
 use super::visitor::{Posted, Visitor};
-use crate::cluster::role;
 use crate::config::life::Author;
 use crate::config::model::Secret;
 use crate::config::pairing::{self as documents, Lacking, Newcomer, Plan};
 use crate::config::{Config, Problem, Valid};
 use crate::io::engine::PairSeat;
 use crate::io::entropy;
-use crate::io::request::{PairingWord, Response as Word};
+use crate::io::request::{PairingWord, Request, Response as Word};
 use crate::node::PairSnapshot;
 
 /// Where it is.
@@ -261,12 +261,8 @@ fn take_in(
 
 /// `POST /system/pair/role`
 pub(super) async fn give_role(State(site): State<Site>, visitor: Visitor, posted: Posted) -> Response {
-    let wanted = match posted.get("do") {
-        Some("hand-over") => role::Request::HandOver,
-        Some("take-over") => role::Request::TakeOver,
-        Some("maintenance-on") => role::Request::Maintenance(true),
-        Some("maintenance-off") => role::Request::Maintenance(false),
-        Some(_) | None => return StatusCode::BAD_REQUEST.into_response(),
+    let Some(Request::Role(wanted)) = wish(posted.get("do")) else {
+        return StatusCode::BAD_REQUEST.into_response();
     };
     let Some(seat) = site.pair.clone() else { return rejection(Rejected::NotHere) };
     let done = tokio::task::spawn_blocking(move || (seat.role)(wanted)).await;

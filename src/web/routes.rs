@@ -18,9 +18,9 @@ use super::site::Site;
 use super::status::{self, Part};
 use super::visitor::{Posted, Right, Visitor};
 use super::{
-    all_rules, api, authenticator, backup, certificates, components, diagnostics, easy_rule, entries,
-    factory, help, history, import, journal, listing, login, pairing, pending, rule_report, rule_time,
-    search, settings, token_page, wizard, zones,
+    all_rules, api, authenticator, backup, carp, certificates, components, dashboard, diagnostics, easy_rule,
+    entries, events, factory, help, history, import, journal, listing, log_page, login, pairing, pending,
+    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, wizard, zones,
 };
 
 /// Bytes of a form.
@@ -51,12 +51,27 @@ pub(super) fn all() -> Vec<Route> {
         looks(HEALTH, Anyone, get(async || "ok\n")),
         looks("/style.css", Anyone, get(style)),
         looks("/koi.js", Anyone, get(script)),
+        looks("/live.js", Anyone, get(live)),
+        looks("/vendor/uplot.js", Anyone, get(graphs)),
+        looks("/vendor/uplot-LICENSE", Anyone, get(graphs_licence)),
         looks("/favicon.svg", Anyone, get(icon)),
         looks(LOGIN, Anyone, get(login::show)),
         changes(LOGIN, Anyone, post(login::log_in)),
         changes("/logout", Look, post(login::log_out)),
         changes("/theme", Look, post(login::set_theme)),
         looks("/status.json", Look, get(status::status_json)),
+        looks(events::EVENTS, Look, get(events::show)),
+        looks(dashboard::DASHBOARD, Look, get(dashboard::show)),
+        changes("/dashboard", Look, post(dashboard::arrange)),
+        looks(carp::CARP, Look, get(carp::show)),
+        changes("/status/carp/role", Administer, post(carp::act)),
+        changes("/status/carp/drill", Administer, post(carp::drill)),
+        looks("/status/carp/drill/{key}", Look, get(carp::report)),
+        looks(traffic::TRAFFIC, Look, get(traffic::show)),
+        looks(traffic::HISTORY, Look, get(traffic::history)),
+        looks(services::SERVICES, Look, get(services::show)),
+        looks(log_page::LOG, Look, get(log_page::show)),
+        looks(system_log::SYSTEM_LOG, Administer, get(system_log::show)),
         looks(journal::AUDIT, Administer, get(journal::show)),
         looks(components::COMPONENTS, Look, get(components::show)),
         looks(help::HELP, Look, get(help::index)),
@@ -170,6 +185,7 @@ pub(super) fn router(site: Site) -> Router {
     }
     router
         .nest(api::BASE, api::router(&site))
+        .merge(api::metrics(&site))
         .fallback(async || Message::missing("There is no such page.").into_response())
         .layer(from_fn(patience))
         .layer(from_fn_with_state(site.clone(), guard::guard))
@@ -178,6 +194,19 @@ pub(super) fn router(site: Site) -> Router {
 
 async fn script() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../web/koi.js"))
+}
+
+async fn live() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../web/live.js"))
+}
+
+/// uPlot, as it is published (web/vendor/README.md).
+async fn graphs() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/javascript; charset=utf-8")], include_str!("../../web/vendor/uplot.js"))
+}
+
+async fn graphs_licence() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, "text/plain; charset=utf-8")], include_str!("../../web/vendor/uplot-LICENSE"))
 }
 
 async fn icon() -> impl IntoResponse {

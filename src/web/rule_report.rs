@@ -23,7 +23,7 @@ use crate::types::RuleId;
 /// Where it is.
 pub(super) const REPORT: &str = "/firewall/rules/report";
 /// Rules that are told of each kind.
-const MOST: usize = 200;
+const MOST: usize = 150;
 
 /// Something about a rule.
 #[derive(Clone, Debug, Serialize)]

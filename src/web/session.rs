@@ -94,6 +94,12 @@ impl Sessions {
         Some(session)
     }
 
+    /// Whose session this is, which stays as idle as it is.
+    pub fn holder(&self, now: Instant, key: &str) -> Option<(&str, [u8; 32])> {
+        let session = self.sessions.get(&decode(key)?).filter(|session| session.lives(now))?;
+        Some((&session.name, session.stamp))
+    }
+
     /// Ends a session.
     pub fn close(&mut self, cookie: &str) {
         self.forget(key(cookie));

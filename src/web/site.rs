@@ -13,11 +13,13 @@ use super::audit::{Audit, Deed};
 use super::auth::Password;
 use super::captures::Captures;
 use super::edit::{Draft, Editor, Rejected};
+use super::events::Events;
 use super::form::tree;
 use super::handle::Handle;
 use super::hash::hash_anew;
 use super::import::Waiting;
 use super::pairing::Offer;
+use super::preferences::Preferences;
 use super::session::Sessions;
 use super::share::Share;
 use super::throttle::{Throttle, network};
@@ -26,6 +28,7 @@ use crate::config::life::Author;
 use crate::config::model::Zone;
 use crate::config::{Config, Valid};
 use crate::io::clock;
+use crate::io::drill::Report;
 use crate::io::engine::PairSeat;
 use crate::io::request::{Request, Response};
 use crate::io::token_store::TokenStore;
@@ -39,7 +42,7 @@ const ASKERS: usize = 2;
 const NAME: usize = 64;
 
 /// Asks the desk what the control socket can be asked, and waits.
-type Desk = dyn Fn(Request) -> Response + Send + Sync;
+pub(super) type Desk = dyn Fn(Request) -> Response + Send + Sync;
 
 /// A document, and its tree.
 type Tree = (Arc<Valid<Config>>, Arc<Value>);
@@ -83,6 +86,12 @@ pub struct Site {
     pub(super) tokens: Option<Arc<TokenStore>>,
     /// Captures that pages and programs have begun.
     pub(super) captures: Arc<Captures>,
+    /// A drill that runs, or the last one.
+    pub(super) drill: Arc<Mutex<Option<Report>>>,
+    /// How users want their pages.
+    pub(super) preferences: Arc<Preferences>,
+    /// What moves on pages.
+    pub(super) events: Arc<Events>,
     /// Who shows tokens that are none.
     pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
@@ -129,6 +138,9 @@ impl Site {
             askers: Arc::new(Semaphore::new(ASKERS)),
             tokens: None,
             captures: Arc::default(),
+            drill: Arc::default(),
+            preferences: Arc::default(),
+            events: Arc::default(),
             strangers: Arc::default(),
         }
     }
@@ -163,6 +175,11 @@ impl Site {
     pub(super) fn node_name(&self) -> String {
         let in_force = self.handle.in_force();
         in_force.config.node_part(in_force.node).name.clone()
+    }
+
+    /// Who answers what the control socket can be asked.
+    pub(super) fn desk(&self) -> Option<Arc<Desk>> {
+        self.desk.clone()
     }
 
     /// For whoever edits later on.

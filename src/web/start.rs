@@ -12,7 +12,10 @@ use tokio_rustls::TlsAcceptor;
 
 use super::auth::Password;
 use super::certificate::{Certificate, InUse, Subject, chosen};
+use super::drills;
+use super::events;
 use super::handle::Handle;
+use super::preferences::Preferences;
 use super::serve;
 use super::share::{self, Known, Own, Share};
 use super::site::Site;
@@ -32,6 +35,8 @@ const CERTIFICATE: &str = "web-cert.pem";
 const KEY: &str = "web-key.pem";
 /// For which name and addresses the certificate was made, and until when.
 const NOTE: &str = "web-cert.note";
+/// How users want their pages.
+const PREFERENCES: &str = "web-preferences.json";
 /// Threads for what takes long.
 const BLOCKING: usize = 4;
 /// How often the certificate is looked at.
@@ -77,7 +82,19 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         }
     };
     let own = move || Own { certificate: stored().ok().flatten(), draft: telling.present().ok() };
-    listen(Arc::new(move |words: &str| share::answer(&sessions, &own, &follow, words)));
+    site.preferences = Arc::new(Preferences::open(PREFERENCES.into()));
+    let (preferences, drill, state) =
+        (Arc::clone(&site.preferences), Arc::clone(&site.drill), site.state.clone());
+    listen(Arc::new(move |words: &str| {
+        let answering = share::Answering {
+            sessions: &sessions,
+            preferences: &preferences,
+            own: &own,
+            follow: &follow,
+            drilled: &|report| drills::hear(&drill, &state, report),
+        };
+        share::answer(&answering, words)
+    }));
     let subject = Subject::of(&config);
     let certificate = InUse::new(present(&config, &subject)?);
     let tls = TlsAcceptor::from(certificate.server_config()?);
@@ -89,6 +106,7 @@ pub fn start(seat: PagesSeat) -> anyhow::Result<()> {
         runtime.block_on(async move {
             tokio::spawn(renew(site.handle.clone(), certificate));
             tokio::spawn(agree(site.clone(), editor));
+            tokio::spawn(events::run(site.clone()));
             if let Some(listener) = loopback {
                 let site = site.clone();
                 let serving = async move {
@@ -147,8 +165,9 @@ async fn agree(site: Site, editor: Arc<Steward>) {
         let Some(share) = site.share.clone() else { continue };
         let (sessions, subject) = (Arc::clone(&site.sessions), Subject::of(&site.config()));
         let editor = Arc::clone(&editor);
+        let preferences = Arc::clone(&site.preferences);
         let asking = move || {
-            let known = share.catch_up(&sessions)?;
+            let known = share.catch_up(&sessions, &preferences)?;
             Some(if pair.leads { Ok(()) } else { follow(known, &editor, &subject) })
         };
         match tokio::task::spawn_blocking(asking).await {

@@ -1,4 +1,4 @@
-//! What the router is doing: the dashboard, and a page for each of its tables.
+//! What the router is doing: a page for each of its tables.
 
 use askama::Template;
 use axum::Json;
@@ -27,8 +27,6 @@ pub(super) struct Wanted {
 /// A page of it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Part {
-    Dashboard,
-    Carp,
     Interfaces,
     Drops,
     Counters,
@@ -37,14 +35,11 @@ pub(super) enum Part {
 
 impl Part {
     /// Every one.
-    pub const ALL: [Part; 6] =
-        [Part::Dashboard, Part::Carp, Part::Interfaces, Part::Drops, Part::Counters, Part::Gateways];
+    pub const ALL: [Part; 4] = [Part::Interfaces, Part::Drops, Part::Counters, Part::Gateways];
 
     /// Its name and where it is.
     pub const fn about(self) -> (&'static str, &'static str) {
         match self {
-            Part::Dashboard => ("Dashboard", "/"),
-            Part::Carp => ("CARP (failover)", "/status/carp"),
             Part::Interfaces => ("Interfaces", "/status/interfaces"),
             Part::Drops => ("Dropped Packets", "/status/drops"),
             Part::Counters => ("Counters", "/status/counters"),
@@ -64,20 +59,28 @@ struct Page {
 
 /// Everything that the pages show.
 #[derive(Serialize)]
-struct Status {
+pub(super) struct Status {
     #[serde(flatten)]
-    snapshot: Snapshot,
+    pub snapshot: Snapshot,
     /// Absent when the threads of the pair are too busy to answer.
-    pair: Option<PairSnapshot>,
-    flows: Vec<FlowRow>,
+    pub pair: Option<PairSnapshot>,
+    pub flows: Vec<FlowRow>,
     /// Which page of flows this is.
-    page: usize,
+    pub page: usize,
     /// There are more flows.
-    more: bool,
-    drops: Vec<DropRow>,
+    pub more: bool,
+    pub drops: Vec<DropRow>,
 }
 
 impl Status {
+    /// Without flows and drops: what moves.
+    pub fn of(mut snapshot: Snapshot, mut pair: Option<PairSnapshot>) -> Self {
+        if let Some(pair) = &mut pair {
+            snapshot.counters.append(&mut pair.counters);
+        }
+        Status { snapshot, pair, flows: Vec::new(), page: 1, more: false, drops: Vec::new() }
+    }
+
     async fn gather(site: &Site, wanted: &Wanted) -> Option<Self> {
         let page = wanted.page.unwrap_or(1).clamp(1, LAST_PAGE);
         let mut snapshot = site.handle.snapshot().await?;
@@ -97,19 +100,19 @@ impl Status {
     }
 
     /// How full the connection table is, in percent.
-    fn fullness(&self) -> String {
+    pub fn fullness(&self) -> String {
         let states = &self.snapshot.states;
         format!("{:.1}", states.current as f64 * 100.0 / states.limit.max(1) as f64)
     }
 
     /// The hash, as short as people compare it.
-    fn short_hash(&self) -> &str {
+    pub fn short_hash(&self) -> &str {
         self.snapshot.config_hash.get(..12).unwrap_or(&self.snapshot.config_hash)
     }
 }
 
-/// What the template writes with.
-mod filters {
+/// What templates write with.
+pub(super) mod filters {
     use askama::Values;
 
     use super::{PairPathRow, ReplicationRow};
@@ -142,6 +145,18 @@ mod filters {
     #[askama::filter_fn]
     pub fn progress(row: &ReplicationRow, _: &dyn Values) -> askama::Result<String> {
         Ok(super::progress(row))
+    }
+
+    /// A date and time of UTC.
+    #[askama::filter_fn]
+    pub fn moment(seconds: &u64, _: &dyn Values) -> askama::Result<String> {
+        Ok(crate::web::journal::moment(*seconds))
+    }
+
+    /// Bits a second, in the unit that people read.
+    #[askama::filter_fn]
+    pub fn bits(bits: &f64, _: &dyn Values) -> askama::Result<String> {
+        Ok(super::bits(*bits))
     }
 
     /// A time, where there is one.
@@ -214,6 +229,18 @@ pub(super) fn size(bytes: u64) -> String {
     format!("{value:.1} TiB")
 }
 
+/// Bits a second, in the unit that people read.
+pub(super) fn bits(bits: f64) -> String {
+    let mut value = bits;
+    for unit in ["b/s", "kb/s", "Mb/s"] {
+        if value < 1000.0 {
+            return if unit == "b/s" { format!("{value:.0} b/s") } else { format!("{value:.1} {unit}") };
+        }
+        value /= 1000.0;
+    }
+    format!("{value:.1} Gb/s")
+}
+
 /// A number with its thousands apart by narrow no-break spaces.
 pub(super) fn count(number: u64) -> String {
     let digits = number.to_string();
@@ -255,7 +282,7 @@ pub(super) async fn status_json(State(site): State<Site>, Query(wanted): Query<W
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::web) mod tests {
     use super::*;
     use crate::node::snapshot::{
         GatewayGroupRow, GatewayMemberRow, GatewayRow, InterfaceRow, NeighbourRow, PortRow, RouteRow,
@@ -263,6 +290,7 @@ mod tests {
     };
     use crate::node::{Finding, PairPeerRow as PeerRow, PairVirtualIpRow, TransitionRow};
     use crate::types::MacAddr;
+    use crate::web::fragment::{Piece, fragment};
 
     #[test]
     fn sizes_in_the_unit_that_people_read() {
@@ -286,7 +314,7 @@ mod tests {
     }
 
     /// A pair whose other node is dead.
-    fn lonely_pair() -> PairSnapshot {
+    pub(in crate::web) fn lonely_pair() -> PairSnapshot {
         let path = |name: &str, up, carries| PairPathRow {
             name: name.into(),
             up,
@@ -344,39 +372,15 @@ mod tests {
     }
 
     #[test]
-    fn the_pair_is_shown_with_what_should_be_put_right() {
-        let html = page(Part::Carp, busy_router());
-        assert!(!html.contains("not sure of the time"));
+    fn a_doubt_about_the_time_is_shown() {
+        assert!(!page(Part::Interfaces, busy_router()).contains("not sure of the time"));
         let mut doubtful = busy_router();
         doubtful.snapshot.doubt = Some("The firewall is not sure of the time.".into());
-        assert!(page(Part::Dashboard, doubtful).contains("not sure of the time"));
-        for fact in [
-            "role active",
-            "epoch 41",
-            "for 1 min 01 s",
-            "the peer fell silent",
-            "beta",
-            "heard 4321 ms ago",
-            "sends, 5 chunks acknowledged of 9, not complete yet",
-            "no link",
-            "silent",
-            "1.5 %",
-            "VHID 7",
-            "203.0.113.20",
-            "The peer is silent.",
-            "See whether it runs.",
-        ] {
-            assert!(html.contains(fact), "{fact}");
-        }
-        let with = |pair| page(Part::Carp, Status { pair, ..busy_router() });
-        let healthy = PairSnapshot { redundant: true, lacks: Vec::new(), ..lonely_pair() };
-        assert!(with(Some(healthy)).contains("could fail over now"));
-        assert!(with(Some(PairSnapshot { node: "a".into(), ..PairSnapshot::default() })).contains("no peer"));
-        assert!(with(None).contains("does not answer"));
+        assert!(page(Part::Interfaces, doubtful).contains("not sure of the time"));
     }
 
     /// A router with something in every table.
-    fn busy_router() -> Status {
+    pub(in crate::web) fn busy_router() -> Status {
         let mac = |last| MacAddr([2, 0, 0, 0, 0, last]);
         let interface = |name: &str, zone: &str, vlan, addresses: &[&str]| InterfaceRow {
             name: name.into(),
@@ -509,7 +513,9 @@ mod tests {
 
     #[test]
     fn pages_show_every_table_and_escape_what_others_wrote() {
-        let html: String = Part::ALL.map(|part| page(part, busy_router())).concat();
+        let pieces = [Piece::System, Piece::States, Piece::Pair];
+        let moving = pieces.map(|piece| fragment(piece, &busy_router()).unwrap()).concat();
+        let html: String = Part::ALL.map(|part| page(part, busy_router())).concat() + &moving;
         for fact in [
             "node <b>a&#60;b&#62;</b>",
             "1 d 02 h",

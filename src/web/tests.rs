@@ -6,6 +6,7 @@ mod comfort;
 mod diagnostics;
 mod editing;
 mod html;
+mod living;
 mod load;
 mod logins;
 mod pair;

@@ -95,6 +95,8 @@ drops! {
     Standby, "standby", "The active node's business: this one stands by, or its lease is over.";
     RelayFull, "relay-full", "Passed on during a handover faster than the cable between the nodes carries.";
     RelayStray, "relay-stray", "Passed on by the peer's node outside of a handover, or in no order.";
+    DetourRate, "detour-rate", "Too much of the standby's own traffic at once on its way through the active node.";
+    DetourStray, "detour-stray", "Handed over by the peer's node, but none of its own packets, nor an answer to one of ours.";
     ControlQueue, "control-queue", "Too many packets of the pair or of CARP came in at once.";
     // The router itself.
     HostClosed, "host-closed", "Addressed to the router, where nothing listens.";

@@ -346,6 +346,7 @@ class Koi(Network):
         self.document = self.directory / "koi.toml"
         shutil.copy(HERE / "bench.toml", self.document)
         self.document.chmod(0o600)
+        self.prepare()
         with open(log, "w") as file:
             self.processes.append(subprocess.Popen(
                 [self.koi, "run", "--config", self.document, "--state", self.directory / "state", "--control",
@@ -354,6 +355,9 @@ class Koi(Network):
         until("Koi answers", lambda: process.poll() is not None or self.answers())
         if process.poll() is not None:
             raise Failed(f"Koi ended: {log.read_text()}")
+
+    def prepare(self):
+        """Changes the document before the start."""
 
     def answers(self):
         words = [self.koi, "show", "status", "--control", self.control]

@@ -149,6 +149,7 @@ impl Rig {
     /// As [`Rig::frame`], but no station answers.
     pub fn frame_unanswered(&mut self, port: u8, frame: &[u8]) -> Vec<Sent> {
         self.shard.handle_frames(self.now, PortId(port), &mut vec![FrameBuf::copy_of(frame)], &mut self.out);
+        self.shard.release_answers(self.now, &mut self.out);
         let mut sent = Vec::new();
         for port in 0..self.macs.len() as u8 {
             let (frames, _) = self.out.frames(PortId(port));
@@ -180,6 +181,7 @@ impl Rig {
     fn collect(&mut self) -> Vec<Sent> {
         let mut sent = Vec::new();
         for _ in 0..8 {
+            self.shard.release_answers(self.now, &mut self.out);
             let mut answers = Vec::new();
             for port in 0..self.macs.len() as u8 {
                 let (frames, pool) = self.out.frames(PortId(port));

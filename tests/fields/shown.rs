@@ -129,6 +129,26 @@ fn what_the_default_rules_drop_is_in_the_log_unless_nobody_wants_it() {
 }
 
 #[test]
+fn each_kind_of_default_rule_has_a_switch_for_the_log() {
+    // A source that is a bogon, one that is private, and a packet of the router's own on its way out.
+    for (switch, usual) in [("bogons", true), ("private", true), ("default_pass", false)] {
+        for log in [None, Some(true), Some(false)] {
+            let edit = log.map_or("[system]".into(), |log| format!("[system]\nlogging.{switch} = {log}"));
+            let place = "zone = \"wan\"\nport = \"wan\"";
+            let wan = format!("{place}\nblock_bogons = true\nblock_private = true");
+            let mut rig = rig(&[("[system]", &edit), (place, &wan)]);
+            match switch {
+                "bogons" => drop(rig.packet(0, udp(("192.0.2.9", 53), ("198.51.100.2", 7001), b"x"))),
+                "private" => drop(rig.packet(0, udp(("10.99.0.9", 53), ("198.51.100.2", 7001), b"x"))),
+                _ => drop(rig.own_packet(udp(("198.51.100.2", 50_000), (FAR, 53), b"question"))),
+            }
+            let expected = usize::from(log.unwrap_or(usual));
+            assert_eq!(rig.shard.records(0, 100).len(), expected, "{switch} {log:?}");
+        }
+    }
+}
+
+#[test]
 fn schema_is_that_of_this_program() {
     let problems = config::load(&document(&[("schema = 1", "schema = 2")])).unwrap_err();
     assert!(problems[0].to_string().contains("schema"), "{problems:?}");

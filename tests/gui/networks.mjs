@@ -98,6 +98,13 @@ export class Lab {
     if (/candidate/.test(status())) this.koi('alpha', 'config', 'apply');
   }
 
+  /** One more user, in force. */
+  addUser(name, password) {
+    const node = ['alpha', 'beta'].find((one) => JSON.parse(this.koi(one, 'show', 'pair', '--json')).leads);
+    execFileSync(KOI, ['user', 'password', name, '--stdin', '--control', this.control(node)], { input: password });
+    if (/candidate/.test(this.koi(node, 'config', 'status'))) this.koi(node, 'config', 'apply');
+  }
+
   /** A browser on the desk of the office. */
   async chromium() {
     this.browser ??= await open(this.client);

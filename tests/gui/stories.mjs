@@ -208,8 +208,88 @@ async function failover(lab) {
   await context.close();
 }
 
+/** Two people see the dashboard each in their own way; without a script the same facts stand there. */
+async function dashboards(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/?arrange=true');
+  await page.getByRole('button', { name: 'As at first' }).click();
+  await page.getByLabel('Widget').selectOption('log');
+  await page.getByRole('button', { name: 'Add' }).click();
+  await page.locator('[data-widget=log] .handles').dragTo(page.locator('[data-widget=system]'));
+  const first = (where) => where.locator('[data-widget]').first().getAttribute('data-widget');
+  await until('the new order', async () => (await first(page)) === 'log');
+  await page.getByRole('button', { name: 'Firewall log: wider' }).press('Enter');
+  await until('the new width', () => page.locator('[data-widget=log].w2').count());
+  const password = 'another horse battery';
+  lab.addUser('otto', password);
+  const other = await window(await lab.chromium(), { javaScriptEnabled: false });
+  await logIn(other.page, lab.origin, ['otto', password], '/');
+  expect((await first(other.page)) === 'system', 'the other one sees what the first has arranged');
+  await page.goto(`${lab.origin}/`);
+  await page.getByText('live', { exact: true }).waitFor();
+  const before = await page.locator('[data-live=system]').innerText();
+  await until('a dashboard that moves', async () => (await page.locator('[data-live=system]').innerText()) !== before);
+  await page.locator('.graph canvas').first().waitFor();
+  await page.screenshot({ path: `${PICTURES}story-dashboard.png`, fullPage: true });
+  const facts = async (where, widget) => (await where.locator(`[data-widget=${widget}] tbody th`).allInnerTexts())
+    .map((text) => text.trim());
+  await other.page.goto(`${lab.origin}/`);
+  expect(String(await facts(page, 'interfaces')) === String(await facts(other.page, 'interfaces')), 'not the same facts');
+  await other.context.close();
+  await context.close();
+}
+
+/** The node that serves loses its power while somebody looks at the CARP page, which goes on by the shared address. */
+async function powerOff(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/status/carp');
+  const leads = (node) => JSON.parse(lab.koi(node, 'show', 'pair', '--json')).leads;
+  const serving = leads('alpha') ? 'alpha' : 'beta';
+  await until('a pair that can fail over', () => JSON.parse(lab.koi(serving, 'show', 'pair', '--json')).redundant, 60_000);
+  await page.getByText('live', { exact: true }).waitFor();
+  const status = JSON.parse(lab.koi(serving, 'show', 'status', '--json'));
+  // Both at once, as a power cut does it: nobody says goodbye.
+  process.kill(status.parent, 'SIGSTOP');
+  process.kill(status.router, 'SIGSTOP');
+  try {
+    const alarm = page.locator('[data-live=banner] .alarm');
+    await alarm.waitFor({ timeout: 30_000 });
+    const other = serving === 'alpha' ? 'beta' : 'alpha';
+    await until('the other node on the page', async () => (
+      (await page.locator('[data-live=carp]').innerText()).includes(`${other}: role active`)), 30_000);
+    expect((await page.locator('[data-live=carp]').innerText()).includes('silent'), 'the page does not say why');
+    await page.screenshot({ path: `${PICTURES}story-power-off.png`, fullPage: true });
+  } finally {
+    process.kill(status.router, 'SIGCONT');
+    process.kill(status.parent, 'SIGCONT');
+  }
+  await until('redundancy again, on the same page', async () => (
+    (await page.locator('[data-live=banner] .alarm').count()) === 0), 90_000);
+  await context.close();
+}
+
+/** A drill is run from the page, and its report read. */
+async function drill(lab) {
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/status/carp');
+  await page.getByLabel('Times').selectOption('2');
+  await page.getByRole('button', { name: 'Run a drill' }).click();
+  await page.getByText('A drill runs').waitFor();
+  await until('the report', async () => {
+    await page.goto(`${lab.origin}/status/carp`, { timeout: 5000 });
+    return (await page.getByText('A drill runs').count()) === 0 && page.getByRole('link', { name: /Read/ }).count();
+  }, 120_000);
+  await page.getByRole('link', { name: /Read/ }).first().click();
+  await page.waitForURL('**/status/carp/drill/**');
+  const report = await main(page).innerText();
+  expect(/as it should be/.test(report), `the drill is broken: ${report}`);
+  expect(/served after \d+ ms/.test(report) && (await main(page).locator('section').count()) === 3, `no measure: ${report}`);
+  await page.screenshot({ path: `${PICTURES}story-drill.png`, fullPage: true });
+  await context.close();
+}
+
 fs.mkdirSync(PICTURES, { recursive: true });
 
 export const ofABareMachine = { wizard };
 export const ofOne = { portForward, lockout, importing, blockFromLog, killState, capturePing, whyBlocked };
-export const ofThePair = { renameAlias, keyboard, twoTabs, failover };
+export const ofThePair = { renameAlias, keyboard, twoTabs, dashboards, drill, powerOff, failover };

@@ -242,8 +242,9 @@ class Segment(Network):
 
     def second_link(self, up):
         """The cable of Koi's second link is put in, or pulled out."""
+        moment = time.time()
         run("ip", "-n", f"{self.prefix}sw-lan", "link", "set", "koi-dmz", "up" if up else "down")
-        return time.time()
+        return moment
 
     def koi_processes(self):
         """The parent and the router."""

@@ -27,6 +27,7 @@ const SYNC_FRAMES: usize = 1000;
 const CONTROL: usize = 1024;
 const DATAGRAMS: usize = 1024;
 const CHUNKS: usize = 256;
+const DETOURS: usize = 128;
 const FORWARD_ORDERS: usize = 256;
 /// Sync frames read in one turn.
 const BATCH: usize = 64;
@@ -84,6 +85,7 @@ pub struct Crew {
     words: VecDeque<CourierOrder>,
     applied: VecDeque<(StreamId, u64, Evidence)>,
     chunks: VecDeque<(u32, Vec<u8>)>,
+    detours: VecDeque<Vec<u8>>,
     wanted: u32,
     waiting: VecDeque<(u32, ReplicaOrder)>,
     told: Option<Told>,
@@ -165,6 +167,7 @@ impl Crew {
             words: VecDeque::new(),
             applied: VecDeque::new(),
             chunks: VecDeque::new(),
+            detours: VecDeque::new(),
             wanted: 0,
             waiting: VecDeque::new(),
             told: None,
@@ -271,6 +274,15 @@ impl Crew {
         self.chunks.extend(chunks.drain(..count).map(|chunk| (self.telling, chunk)));
     }
 
+    /// How many found no room.
+    pub fn hand_over_detours(&mut self, detours: &mut Vec<Vec<u8>>) -> usize {
+        let count = detours.len().min(DETOURS - self.detours.len());
+        self.detours.extend(detours.drain(..count));
+        let lost = detours.len();
+        detours.clear();
+        lost
+    }
+
     /// The forward thread begins to tell anew.
     pub fn begin_telling(&mut self, telling: u32) {
         self.telling = telling;
@@ -299,6 +311,7 @@ impl Crew {
                 let waits = !self.datagrams.is_empty()
                     || !self.words.is_empty()
                     || !self.applied.is_empty()
+                    || !self.detours.is_empty()
                     || (self.courier.credit() > 0 && !self.chunks.is_empty());
                 let again = (!self.waiting.is_empty()).then(|| now + AGAIN);
                 if waits { Some(now) } else { self.courier.poll_timeout().into_iter().chain(again).min() }
@@ -413,6 +426,9 @@ impl Crew {
         }
         for (stream, sequence, evidence) in self.applied.drain(..) {
             courier.handle_applied(now, stream, sequence, &evidence, out);
+        }
+        for packets in self.detours.drain(..) {
+            courier.handle_detour(&packets, out);
         }
         for order in out.orders.drain(..) {
             self.wanted += u32::from(matches!(order, ReplicaOrder::Tell { .. }));

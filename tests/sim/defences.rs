@@ -73,23 +73,18 @@ fn a_connection_whose_handshake_a_node_made_outlives_it() {
 /// The client has the firewall's number for the server's, or not yet; the server may have been asked, or not. What a node
 /// that dies has told nobody, nobody knows: here it hands over.
 #[test]
-#[ignore = "owed: with some seeds a proxied handshake that a takeover interrupts never ends"]
 fn a_handshake_that_is_half_through_at_a_takeover_goes_on() {
     for_some_seeds(SEEDS * 2, |seed| {
         let mut pair = pair_with(seed, "", "protocol = \"tcp\"\nstate_type = \"synproxy\"\n");
-        // Keys are told when they are made: at the first cookie of all.
-        let mut first = transfer(&mut pair, 81, seed);
-        finish(&mut pair, &mut first);
         let mut transfer = transfer(&mut pair, 82, seed + 1);
         pair.run_for(Duration::from_micros(100 + seed * 97 % 4000));
         let active = pair.leader().unwrap();
-        pair.request(active, koi::cluster::role::Request::Resign);
+        pair.request(active, koi::cluster::role::Request::HandOver);
         finish(&mut pair, &mut transfer);
     });
 }
 
 #[test]
-#[ignore = "owed: with some seeds the other node does not know the cookie"]
 fn cookies_of_one_node_are_good_on_the_other() {
     for_some_seeds(SEEDS, |seed| {
         let mut pair = pair_with(seed, "syncookies = \"always\"\n", "");
@@ -98,7 +93,7 @@ fn cookies_of_one_node_are_good_on_the_other() {
         let mut second = transfer(&mut pair, 82, seed + 1);
         pair.run_for(Duration::from_micros(seed * 211 % 3000));
         let active = pair.leader().unwrap();
-        pair.request(active, koi::cluster::role::Request::Resign);
+        pair.request(active, koi::cluster::role::Request::HandOver);
         finish(&mut pair, &mut second);
     });
 }
@@ -137,7 +132,6 @@ fn an_overload_table_and_what_a_source_has_are_known_to_the_standby() {
 }
 
 #[test]
-#[ignore = "owed: on the standby an imported flow waits by the profile's timers until its next packet"]
 fn a_standby_forgets_flows_by_their_rule_s_timers_when_it_has_taken_over() {
     for_some_seeds(SEEDS / 2, |seed| {
         let mut pair = pair_with(
@@ -153,7 +147,10 @@ fn a_standby_forgets_flows_by_their_rule_s_timers_when_it_has_taken_over() {
         pair.run_until(millis(500), "a takeover", |pair| pair.leader() == Some(1 - active));
         // The other connection is older than the rule's timers, which it gets with its next packet.
         let tcp = koi::conntrack::Filter { port: Some(81), ..Default::default() };
-        let (flows, _) = pair.world.routers[1 - active].shard.flows(pair.world.now, &tcp, None, 1 << 20);
+        let router = &pair.world.routers[1 - active];
+        // A node's clock has a beginning of its own.
+        let now = router.clock.local(pair.world.now);
+        let (flows, _) = router.shard.flows(now, &tcp, None, 1 << 20);
         assert!(!flows.is_empty() && flows.iter().all(|flow| flow.expires_seconds <= 125), "{flows:?}");
     });
 }

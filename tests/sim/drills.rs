@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use koi::types::MacAddr;
+use koi::wire::arp;
+
 use crate::for_some_seeds;
 use crate::pair::{DMZ, LAN, Pair, SYNC, WAN};
+use crate::world::End;
 
 /// Seeds of each.
 const SEEDS: u64 = 10;
@@ -169,5 +173,27 @@ fn stall() {
         pair.promises(millis(1000), millis(150), 0);
         pair.freeze(active, millis(200), false);
         pair.promises(millis(1000), millis(150), 1);
+    });
+}
+
+/// What a batch has begun to say for a virtual address is not said by a node that wakes up after its lease.
+#[test]
+fn a_node_that_stood_still_in_the_middle_of_an_answer_does_not_give_it() {
+    for_some_seeds(SEEDS * 4, |seed| {
+        let mut pair = Pair::new(seed);
+        let active = pair.leader().unwrap();
+        let mac = pair.world.hosts[usize::from(LAN)].mac;
+        let asks = arp::Repr {
+            operation: arp::Operation::Request,
+            sender_mac: mac,
+            sender: "192.168.1.10".parse().unwrap(),
+            target_mac: MacAddr([0; 6]),
+            target: "192.168.1.1".parse().unwrap(),
+        };
+        pair.world.emit(End::Host(usize::from(LAN)), asks.emit(MacAddr([0xff; 6])).to_vec());
+        pair.run_for(Duration::from_micros(seed * 13 % 250));
+        pair.freeze(active, millis(200), false);
+        pair.run_for(millis(600));
+        pair.finish();
     });
 }

@@ -161,7 +161,7 @@ impl Ledger {
                 | Change::Round { .. }
                 | Change::Walked(_)
                 | Change::Overload { .. }
-                | Change::CookieKeys { .. } => {}
+                | Change::CookieRoot { .. } => {}
             }
         }
         self.tellers[node].under_way.push_back((sequence, words));

@@ -21,6 +21,7 @@ mod clock;
 mod conformance;
 mod crew;
 mod defences;
+mod detours;
 mod drills;
 mod errors;
 mod far;

@@ -300,8 +300,8 @@ impl Pair {
             }
         }
         let serving = self.invariants.serving(&self.world);
-        for node in 0..2 {
-            match (std::mem::replace(&mut self.served[node], serving[node]), serving[node]) {
+        for (node, serves) in serving.into_iter().enumerate() {
+            match (std::mem::replace(&mut self.served[node], serves), serves) {
                 (false, true) => {
                     let wanted = self.ledger.take_over(node);
                     let has = invariants::flows(&self.world.routers[node], now);

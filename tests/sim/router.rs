@@ -208,6 +208,8 @@ impl Router {
             crew.tell_gateway(gateway, reachable);
         }
         crew.hand_over_chunks(&mut self.out.chunks);
+        let lost = crew.hand_over_detours(&mut self.out.detours);
+        self.shard.note_lost_detours(lost);
         let owed = crew.room().saturating_sub(self.out.chunks.len() + self.shard.credit());
         self.shard.grant(owed);
     }
@@ -246,6 +248,7 @@ impl Router {
                     Command::Replicate(Replication::Tell { by_name })
                 }
                 ReplicaOrder::Correct { ranges, flows } => Command::Correct { ranges, flows },
+                ReplicaOrder::Detour(packets) => Command::Detour(packets),
                 ReplicaOrder::Quiet => Command::Replicate(Replication::Off),
                 ReplicaOrder::Speak(version) => Command::Speak(version),
                 ReplicaOrder::ForgetPeer => Command::Replicate(Replication::Listen),
@@ -281,8 +284,10 @@ impl Router {
     }
 
     /// What has been sent since the last time, by port; packets for the own stack go into its queue.
-    pub fn drain(&mut self) -> Vec<(u8, Vec<u8>)> {
+    pub fn drain(&mut self, now: Instant) -> Vec<(u8, Vec<u8>)> {
         self.leaving = false;
+        let local = self.clock.local(now);
+        self.shard.release_answers(local, &mut self.out);
         self.own.push(&mut self.out.host);
         let mut sent = Vec::new();
         for port in 0..self.links.len() as u8 {

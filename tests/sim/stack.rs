@@ -3,6 +3,7 @@
 //! It serves one page to whoever connects and sends a byte; the page ends with the connection.
 
 use std::collections::VecDeque;
+use std::net::{IpAddr, SocketAddr};
 use std::task::{Context, Poll, Waker};
 
 use koi::host::{ConnectionId, Counters, Reset, Stack};
@@ -51,6 +52,16 @@ impl OwnStack {
             turn_due: false,
             hand_due: false,
         }
+    }
+
+    /// A datagram of the router's own; false when there is no room for it.
+    pub fn say(&mut self, from: (IpAddr, u16), to: (IpAddr, u16), payload: &[u8]) -> bool {
+        self.stack.send_datagram(from.into(), to.into(), payload)
+    }
+
+    /// A datagram that has come, and from where.
+    pub fn hear(&mut self) -> Option<(Vec<u8>, SocketAddr)> {
+        self.stack.take_datagram().map(|datagram| (datagram.payload, datagram.remote))
     }
 
     /// What the stack has counted.

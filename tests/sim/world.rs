@@ -345,7 +345,7 @@ impl World {
     /// A node that stands still sends when it goes on.
     fn depart(&mut self, router: usize) {
         if self.routers[router].is_awake() {
-            let frames = self.routers[router].drain();
+            let frames = self.routers[router].drain(self.now);
             self.send_all(router, frames);
         }
     }
@@ -385,7 +385,7 @@ impl World {
         if self.routers[index].crew.is_some() {
             self.plan(index);
         } else {
-            let frames = self.routers[index].drain();
+            let frames = self.routers[index].drain(self.now);
             self.send_all(index, frames);
         }
         if self.routers[index].wants_turn(self.now) {

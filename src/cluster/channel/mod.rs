@@ -335,7 +335,7 @@ impl Channel {
         self.begin(now, false);
     }
 
-    /// Both directions of [`Space::Replica`] and [`Space::Parcel`] in the present session, for another thread; once per session.
+    /// Both directions of [`Space::Replica`], [`Space::Parcel`] and [`Space::Detour`] in the present session, for another thread; once per session.
     pub fn replica_halves(&mut self) -> Option<(Sealer, Opener)> {
         self.current.as_mut()?.replica.take()
     }
@@ -613,7 +613,7 @@ impl Channel {
                 self.counters.misplaced += 1;
                 return;
             }
-            Some(Space::Replica | Space::Parcel) => {
+            Some(Space::Replica | Space::Parcel | Space::Detour) => {
                 self.counters.elsewhere += 1;
                 return;
             }

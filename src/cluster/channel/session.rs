@@ -24,16 +24,17 @@ impl Part {
         match (self, space) {
             (Part::Replica, Space::Replica) => Some(0),
             (Part::Replica, Space::Parcel) => Some(1),
+            (Part::Replica, Space::Detour) => Some(2),
             (Part::Channel, Space::Heartbeat(_) | Space::Control) => space.index(),
             (Part::Replica, Space::Heartbeat(_) | Space::Control)
-            | (Part::Channel, Space::Replica | Space::Parcel) => None,
+            | (Part::Channel, Space::Replica | Space::Parcel | Space::Detour) => None,
         }
     }
 
     fn places(self) -> usize {
         match self {
             Part::Channel => Space::COUNT,
-            Part::Replica => 2,
+            Part::Replica => 3,
         }
     }
 }

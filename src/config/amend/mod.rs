@@ -97,6 +97,9 @@ pub fn unmask(edited: &Config, original: &Config) -> Config {
             user.totp_secret.clone_from(&known.totp_secret);
         }
     }
+    if masked(&edited.system.notification.secret) {
+        edited.system.notification.secret.clone_from(&original.system.notification.secret);
+    }
     for entry in edited.certificates.iter_mut().filter(|entry| entry.private_key.reveal() == MASK) {
         if let Some(known) = original.certificates.iter().find(|known| known.name == entry.name) {
             entry.private_key = known.private_key.clone();

@@ -23,6 +23,15 @@ pub struct Logging {
     pub severity: Severity,
     /// What the default deny rules drop is logged (pfSense's `nologdefaultblock`, turned around).
     pub default_block: bool,
+    /// What the default rules let out is logged (pfSense's `logdefaultpass`).
+    #[serde(skip_serializing_if = "is_default")]
+    pub default_pass: bool,
+    /// What `block_bogons` drops is logged (pfSense's `nologbogons`, turned around).
+    #[serde(skip_serializing_if = "is_on")]
+    pub bogons: bool,
+    /// What `block_private` drops is logged (pfSense's `nologprivatenets`, turned around).
+    #[serde(skip_serializing_if = "is_on")]
+    pub private: bool,
     /// Bytes of the log's file; then a new one is begun.
     pub file_size: u32,
     /// Files that are kept.
@@ -36,10 +45,17 @@ impl Default for Logging {
             facility: Facility::default(),
             severity: Severity::default(),
             default_block: true,
+            default_pass: false,
+            bogons: true,
+            private: true,
             file_size: defaults::LOG_FILE_SIZE,
             file_count: defaults::LOG_FILE_COUNT,
         }
     }
+}
+
+fn is_on(flag: &bool) -> bool {
+    *flag
 }
 
 /// A server by address or name, with a port unless it is the usual one: `192.0.2.9`, `[2001:db8::9]:5514`,

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use super::{KillStates, Logging, Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts, is_default};
+use super::{
+    KillStates, Logging, Notification, Optimization, Reflection, SetTimeouts, StatePolicy, Timeouts,
+    is_default,
+};
 use crate::config::defaults;
 use crate::types::{ReleaseKey, ReleaseVersion};
 
@@ -95,6 +98,9 @@ pub struct System {
     /// The firewall log.
     #[serde(skip_serializing_if = "is_default")]
     pub logging: Logging,
+    /// Who is told at once what nobody may overlook.
+    #[serde(skip_serializing_if = "is_default")]
+    pub notification: Notification,
     /// pf's timers, where they are to be others than the profile's.
     #[serde(skip_serializing_if = "is_default")]
     pub timeouts: SetTimeouts,
@@ -183,6 +189,7 @@ impl Default for System {
             dns_servers: Vec::new(),
             schedules_keep_states: false,
             logging: Logging::default(),
+            notification: Notification::default(),
             web: Web::default(),
             optimization: Optimization::Normal,
             state_policy: StatePolicy::IfBound,

@@ -209,7 +209,8 @@ fn rules_keep_their_order_and_what_cannot_be_said_whole_is_disabled() {
 
 #[test]
 fn what_the_firewall_asks_and_tells_comes_over() {
-    let Import { config, report, .. } = read(FIRST);
+    let text = FIRST.replace("<syslog>", "<syslog>\n\t\t<nologipoptions></nologipoptions>");
+    let Import { config, report, .. } = read(&text);
     let system = &config.system;
     assert_eq!(
         (system.timezone.as_str(), &system.dns_servers[..]),
@@ -218,10 +219,11 @@ fn what_the_firewall_asks_and_tells_comes_over() {
     assert_eq!(system.time_servers, ["192.0.2.123", "2.pool.ntp.org"]);
     let servers: Vec<String> = system.logging.servers.iter().map(ToString::to_string).collect();
     assert_eq!(servers, ["192.0.2.99", "[2001:db8::99]:5514"]);
-    assert!(!system.logging.default_block);
+    let Logging { default_block, default_pass, bogons, private, .. } = system.logging;
+    assert_eq!((default_block, default_pass, bogons, private), (false, true, true, true));
     assert_eq!((system.logging.file_size, system.logging.file_count), (1_024_000, 3));
     let (imported, inactive) = (lines(&report.imported), lines(&report.kept_inactive));
-    for says in ["1 time zone: ", "2 name server: ", "2 log server: ", "3 log setting: "] {
+    for says in ["1 time zone: ", "2 name server: ", "2 log server: ", "4 log setting: "] {
         assert!(imported.iter().any(|line| line == says), "{says}: {imported:#?}");
     }
     let adapted = lines(&report.adapted);
@@ -257,6 +259,8 @@ fn what_the_firewall_asks_and_tells_goes_back() {
     config.system.schedules_keep_states = true;
     config.system.logging.servers = vec!["log.example.org:5514".parse().unwrap()];
     config.system.logging.default_block = true;
+    config.system.logging.default_pass = false;
+    (config.system.logging.bogons, config.system.logging.private) = (false, false);
     config.system.logging.file_count = 9;
     let export = |config: &Config| export(config, Some(&origin(FIRST)), None).unwrap();
     let after = parse(&export(&config).xml).unwrap();

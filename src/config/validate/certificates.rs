@@ -33,7 +33,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
 }
 
 /// A text with a begin and an end; what is between them is for whoever uses it.
-fn is_pem(text: &str, kind: &str) -> bool {
+pub(super) fn is_pem(text: &str, kind: &str) -> bool {
     let begin = text.lines().find(|line| line.starts_with("-----BEGIN ")).unwrap_or_default();
     text.len() <= PEM_LIMIT
         && begin.trim_end().ends_with(&format!("{kind}-----"))

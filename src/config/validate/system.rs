@@ -2,14 +2,17 @@
 
 use std::net::IpAddr;
 
+use super::certificates::is_pem;
 use super::names::{Unique, check_hostname};
 use super::{Report, addresses, virtual_ips_of};
 use crate::config::calendar;
 use crate::config::defaults::{
     self, DNS_SERVER_LIMIT, FRAGMENT_LIMIT_RANGE, LOG_FILE_COUNT_RANGE, LOG_FILE_SIZE_RANGE,
-    LOG_SERVER_LIMIT, STATE_LIMIT_RANGE, TIME_SERVER_LIMIT, TIMEOUT_RANGE,
+    LOG_SERVER_LIMIT, NOTIFICATION_SECRET_RANGE, STATE_LIMIT_RANGE, TIME_SERVER_LIMIT, TIMEOUT_RANGE,
 };
-use crate::config::model::{Config, Logging, OutboundMode, SetTimeouts, System, Web, Zone, host_name};
+use crate::config::model::{
+    Config, Logging, Notification, OutboundMode, SetTimeouts, System, Web, Zone, host_name,
+};
 use crate::config::nearest::nearest;
 use crate::types::{Prefix, ReleaseKey};
 
@@ -55,6 +58,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
         dns_servers,
         schedules_keep_states: _,
         logging,
+        notification,
         web,
         timeouts,
     } = &config.system;
@@ -67,6 +71,7 @@ pub(super) fn check(config: &Config, report: &mut Report) {
     check_timezone(timezone, report);
     check_servers(time_servers, dns_servers, report);
     check_logging(logging, report);
+    check_notification(notification, config, report);
     check_release_keys(release_keys, report);
     check_web(web, report);
     check_timeouts(timeouts, report);
@@ -136,7 +141,17 @@ fn check_servers(time: &[String], dns: &[IpAddr], report: &mut Report) {
 }
 
 fn check_logging(logging: &Logging, report: &mut Report) {
-    let Logging { servers, facility: _, severity: _, default_block: _, file_size, file_count } = logging;
+    let Logging {
+        servers,
+        facility: _,
+        severity: _,
+        default_block: _,
+        default_pass: _,
+        bogons: _,
+        private: _,
+        file_size,
+        file_count,
+    } = logging;
     report.bound("system.logging.servers", "servers", servers.len(), LOG_SERVER_LIMIT);
     let mut seen = Unique::new("The server", "Write each server once.");
     for (at, server) in servers.iter().enumerate() {
@@ -151,6 +166,45 @@ fn check_logging(logging: &Logging, report: &mut Report) {
         let (least, most) = (LOG_FILE_COUNT_RANGE.start(), LOG_FILE_COUNT_RANGE.end());
         let message = format!("{file_count} files are not possible.");
         report.add("system.logging.file_count", message, format!("Write {least} to {most}."));
+    }
+}
+
+fn check_notification(notification: &Notification, config: &Config, report: &mut Report) {
+    let Notification { url, secret, authority } = notification;
+    let Some(url) = url else {
+        for (field, is_set) in [("secret", secret.is_some()), ("authority", authority.is_some())] {
+            if is_set {
+                let message = "Nobody is told anything, so this has no effect.";
+                report.add(
+                    format!("system.notification.{field}"),
+                    message,
+                    "Write a url, or leave this out.",
+                );
+            }
+        }
+        return;
+    };
+    if config.pair.is_none() && config.gateways.is_empty() {
+        let message = "A single node without gateways has nothing to tell.";
+        report.add("system.notification.url", message, "Leave it out, or add a gateway.");
+    }
+    if url.address().is_none() && config.system.dns_servers.is_empty() {
+        let message = format!("Nobody can be asked what \"{}\" stands for.", url.host);
+        report.add("system.notification.url", message, "Write an address, or servers in system.dns_servers.");
+    }
+    if url.address().is_some_and(|address| address.is_unspecified() || address.is_multicast()) {
+        let message = format!("{} is no host's address.", url.host);
+        report.add("system.notification.url", message, "Write the address of a server.");
+    }
+    let length = secret.as_ref().map(|secret| secret.reveal().len());
+    if length.is_some_and(|length| !NOTIFICATION_SECRET_RANGE.contains(&length)) {
+        let (least, most) = (NOTIFICATION_SECRET_RANGE.start(), NOTIFICATION_SECRET_RANGE.end());
+        let message = "A secret of this length signs nothing.";
+        report.add("system.notification.secret", message, format!("Write {least} to {most} letters."));
+    }
+    if authority.as_ref().is_some_and(|authority| !is_pem(authority, "CERTIFICATE")) {
+        let remedy = "Paste the text that begins with -----BEGIN CERTIFICATE-----.";
+        report.add("system.notification.authority", "This is not a certificate in PEM form.", remedy);
     }
 }
 

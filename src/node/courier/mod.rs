@@ -79,6 +79,8 @@ pub enum ReplicaOrder {
     ForgetPeer,
     /// Say only what this release of the pair's protocols has.
     Speak(Version),
+    /// Take packets of the peer's own that go through this node, or answers to this node's.
+    Detour(Vec<u8>),
     /// Apply a chunk of the peer's, and say so with [`Courier::handle_applied`].
     Import(StreamId, u64, Vec<u8>),
 }
@@ -125,6 +127,8 @@ pub struct Courier {
     strays: u64,
     /// Handovers whose last word was not acknowledged in time.
     unfinished: u64,
+    /// Packets that take the way through the active node, in another epoch or without a session.
+    detours_lost: u64,
     parcels: Parcels,
     sender_out: SenderOutbox,
     receiver_out: ReceiverOutbox,
@@ -159,6 +163,7 @@ impl Default for Courier {
             unopened: 0,
             strays: 0,
             unfinished: 0,
+            detours_lost: 0,
             parcels: Parcels::default(),
             sender_out: SenderOutbox::default(),
             receiver_out: ReceiverOutbox::default(),
@@ -270,9 +275,30 @@ impl Courier {
             Some((Space::Parcel, plain)) => {
                 self.parcels.handle_datagram(now, &plain, &mut self.parcels_out);
             }
+            Some((Space::Detour, plain)) => self.take_detour(&plain, out),
             Some((Space::Heartbeat(_) | Space::Control, _)) | None => self.unopened += 1,
         }
         self.flush(out);
+    }
+
+    /// Packets of this node's own for the peer's, or answers to those of the peer's. They are said in the present epoch, or
+    /// not at all.
+    pub fn handle_detour(&mut self, packets: &[u8], out: &mut CourierOutbox) {
+        let known = self.peer_speaks(Version(2)) && self.role != Role::Alone;
+        let Some(sealer) = self.sealer.as_mut().filter(|_| known) else { return self.detours_lost += 1 };
+        let Epoch(epoch) = self.epoch;
+        let plain = [&epoch.to_be_bytes(), packets].concat();
+        out.datagrams.extend(sealer.seal(Space::Detour, &plain));
+    }
+
+    fn take_detour(&mut self, plain: &[u8], out: &mut CourierOutbox) {
+        let said = plain.split_first_chunk::<4>();
+        match said.filter(|(epoch, _)| Epoch(u32::from_be_bytes(**epoch)) == self.epoch) {
+            Some((_, packets)) if self.role != Role::Alone => {
+                out.orders.push(ReplicaOrder::Detour(packets.to_vec()));
+            }
+            Some(_) | None => self.detours_lost += 1,
+        }
     }
 
     fn handle_replication(&mut self, now: Instant, plain: &[u8], out: &mut CourierOutbox) {

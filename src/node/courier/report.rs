@@ -76,12 +76,11 @@ impl Courier {
                 unknown,
                 "States that the active node only named and that had to be told in full.",
             ),
-            ("parcel-delivered", parcels.delivered, "Messages that the peer has received whole."),
-            ("parcel-failed", parcels.failed, "Messages given up because the peer was silent."),
-            ("parcel-arrived", parcels.arrived, "Whole messages of the peer's."),
-            ("parcel-full", parcels.full, "Messages refused because too many waited for the peer."),
-            ("parcel-resent", parcels.resent, "Pieces of messages sent again."),
-            ("parcel-foreign", parcels.foreign, "Datagrams of messages that nobody is waiting for."),
+            (
+                "detour-lost",
+                self.detours_lost,
+                "Packets on their way through the active node that were of another epoch, or had no session.",
+            ),
         ]
         .map(|(name, value, meaning)| CounterRow::new(name, value, meaning))
         .into()

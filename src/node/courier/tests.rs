@@ -120,7 +120,7 @@ impl Pair {
                     self.deliver(1, out);
                 }
                 ReplicaOrder::ForgetPeer => forgot = true,
-                ReplicaOrder::Speak(_) => {}
+                ReplicaOrder::Speak(_) | ReplicaOrder::Detour(_) => {}
                 ReplicaOrder::Tell { .. } | ReplicaOrder::Correct { .. } | ReplicaOrder::Quiet => {
                     panic!("a standby tells nothing")
                 }
@@ -427,4 +427,24 @@ fn a_last_word_that_nobody_acknowledges_is_given_up() {
     pair.couriers[0].handle_timeout(pair.channels.now + CEDE, &mut out);
     assert!(out.orders.contains(&ReplicaOrder::Quiet) && pair.couriers[0].acked().is_none());
     assert_eq!(pair.couriers[0].unfinished, 1);
+}
+
+#[test]
+fn a_standby_s_own_packets_go_both_ways_in_the_present_epoch_and_to_a_peer_that_knows_them() {
+    let mut pair = Pair::new();
+    let say = |pair: &mut Pair, from: usize| {
+        let mut out = CourierOutbox::default();
+        pair.couriers[from].handle_detour(b"packet", &mut out);
+        pair.deliver(from, out);
+        std::mem::take(&mut pair.orders[1 - from]).contains(&ReplicaOrder::Detour(b"packet".to_vec()))
+    };
+    assert!(say(&mut pair, 0) && say(&mut pair, 1));
+    pair.order(1, CourierOrder::Speak(Version::OLDEST));
+    assert!(!say(&mut pair, 1), "the peer is of the release before");
+    pair.order(1, CourierOrder::Speak(Version::NEWEST));
+    pair.order(0, CourierOrder::Role(Role::Active, Epoch(8)));
+    assert!(!say(&mut pair, 0) && !say(&mut pair, 1), "of another epoch");
+    assert!(pair.couriers[0].detours_lost == 1 && pair.couriers[1].detours_lost == 2);
+    pair.order(1, CourierOrder::Role(Role::Standby, Epoch(8)));
+    assert!(say(&mut pair, 0) && say(&mut pair, 1));
 }

@@ -8,7 +8,7 @@ use super::{Helm, HelmOutbox, Way};
 use crate::carp::{self, Advert, To};
 use crate::cluster::channel;
 use crate::node::departure::tag;
-use crate::types::{Family, Instant, Role};
+use crate::types::{Family, Instant, PortId, Role};
 use crate::wire::FrameBuf;
 use crate::wire::carp::Envelope;
 use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
@@ -17,7 +17,7 @@ use crate::wire::pair::{self, Envelope as PairEnvelope, Kind, Space};
 pub(super) fn is_replica(bytes: &[u8]) -> bool {
     PairEnvelope::parse(bytes).is_some_and(|(envelope, _)| {
         let space = Space::from_number(envelope.space);
-        envelope.kind == Kind::Sealed && matches!(space, Some(Space::Replica | Space::Parcel))
+        envelope.kind == Kind::Sealed && matches!(space, Some(Space::Replica | Space::Parcel | Space::Detour))
     })
 }
 
@@ -38,6 +38,15 @@ impl Helm {
         };
         let ways = self.ways.iter().filter(wanted).filter(|way| self.conditions.link(way.port));
         out.frames.extend(ways.filter_map(|way| Some((way.port, way.frame(payload)?))));
+    }
+
+    /// The frame comes from a virtual MAC address of the pair's: it may leave under the lease only.
+    pub fn claims(&self, port: PortId, frame: &FrameBuf) -> bool {
+        let from = frame.bytes().get(6..12);
+        let paired = self.vips.iter().map(|vip| &vip.place).filter(|place| !place.foreign);
+        paired
+            .into_iter()
+            .any(|place| place.port == port && place.mac != place.own_mac && from == Some(&place.mac.0[..]))
     }
 
     /// An address is announced where it lives.
@@ -174,6 +183,7 @@ mod tests {
         };
         assert!(is_replica(&envelope(Kind::Sealed, Space::Replica)));
         assert!(is_replica(&envelope(Kind::Sealed, Space::Parcel)));
+        assert!(is_replica(&envelope(Kind::Sealed, Space::Detour)));
         assert!(!is_replica(&envelope(Kind::Sealed, Space::Control)));
         assert!(!is_replica(&envelope(Kind::Handshake, Space::Replica)));
         assert!(!is_replica(&[]));

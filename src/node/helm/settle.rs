@@ -63,7 +63,7 @@ impl Helm {
                 }
             }
             // The courier opens these itself.
-            Space::Replica | Space::Parcel => {}
+            Space::Replica | Space::Parcel | Space::Detour => {}
         }
     }
 
@@ -173,13 +173,7 @@ impl Helm {
             false => {
                 self.announcements.stop();
                 // Nor does what was said in the same turn leave after the role: switches would learn it from here.
-                let paired = || self.vips.iter().map(|vip| &vip.place).filter(|place| !place.foreign);
-                out.frames.retain(|(port, frame)| {
-                    let from = frame.bytes().get(6..12);
-                    !paired().any(|place| {
-                        place.port == *port && place.mac != place.own_mac && from == Some(&place.mac.0[..])
-                    })
-                });
+                out.frames.retain(|(port, frame)| !self.claims(*port, frame));
             }
         }
         for index in 0..self.vips.len() {

@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 
 use super::LogRow;
-use super::message::message;
+use super::message::{announcement, message};
 use crate::config::model::{Facility, Severity, System};
 use crate::services::Departing;
+use crate::services::notices::Notice;
 use crate::wire::datagram::PAYLOAD_MAX;
 
 /// The teller.
@@ -54,7 +55,15 @@ impl Herald {
         if self.servers.is_empty() {
             return;
         }
-        let mut text = message(row, &self.hostname, self.facility, self.severity);
+        self.say(message(row, &self.hostname, self.facility, self.severity), out);
+    }
+
+    /// Tells all servers what nobody may overlook.
+    pub fn announce(&mut self, notice: &Notice, out: &mut Vec<Departing>) {
+        self.say(announcement(notice, &self.hostname, self.facility), out);
+    }
+
+    fn say(&mut self, mut text: String, out: &mut Vec<Departing>) {
         while text.len() > PAYLOAD_MAX {
             text.pop();
         }

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::LogRow;
 use crate::config::model::{Facility, Severity};
+use crate::services::notices::Notice;
 
 /// The longest description that is told: the whole message must fit one datagram on every link.
 const DESCRIPTION: usize = 200;
@@ -29,6 +30,19 @@ pub fn message(row: &LogRow, hostname: &str, facility: Facility, severity: Sever
     text.push_str("] ");
     text.push_str(&row.text());
     text
+}
+
+/// A notice as a message: a warning when somebody should do something.
+pub(super) fn announcement(notice: &Notice, hostname: &str, facility: Facility) -> String {
+    let severity = if notice.event.is_bad() { Severity::Alert } else { Severity::Notice };
+    let priority = facility.number() * 8 + severity.number();
+    let host: String = hostname.chars().filter(char::is_ascii_graphic).take(HOSTNAME).collect();
+    let host = if host.is_empty() { "-" } else { &host };
+    let (date, event, node) = (date(notice.at_ms), notice.event.name(), escaped(&notice.node));
+    let text: String = notice.text.chars().filter(|c| !c.is_control()).collect();
+    format!(
+        "<{priority}>1 {date} {host} koi - notice [notice@32473 event=\"{event}\" node=\"{node}\"] {text}"
+    )
 }
 
 fn parameters(row: &LogRow) -> impl Iterator<Item = (&'static str, String)> {

@@ -94,7 +94,7 @@ async fn serve(route: &Route, site: Site, bodies: &Semaphore, request: Request) 
 
 /// Whoever shows a good token, whose user is there. Whoever shows none is told to wait after some mistakes; a good token never
 /// waits, so that nobody locks a program out by guessing what cannot be guessed.
-fn enter(site: &Site, parts: &Parts) -> Outcome<Caller> {
+pub(super) fn enter(site: &Site, parts: &Parts) -> Outcome<Caller> {
     let from = address(&parts.extensions);
     let shown = parts.headers.get(header::AUTHORIZATION).and_then(|value| bearer(value.as_bytes()));
     let Some(shown) = shown else {

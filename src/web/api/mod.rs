@@ -20,6 +20,8 @@ mod entries;
 mod flows;
 mod force;
 mod history;
+mod living;
+mod metrics;
 mod openapi;
 mod pair;
 mod problem;
@@ -37,6 +39,7 @@ mod transfer;
 mod users;
 
 pub(super) use door::router;
+pub(super) use metrics::router as metrics;
 
 use route::Route;
 
@@ -61,6 +64,7 @@ fn routes() -> Vec<Route> {
         ("captures", captures::routes()),
         ("candidate", easy_rule::routes()),
         ("pair", pair::routes()),
+        ("living", living::routes()),
     ];
     rooms.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.under(tag))).collect()
 }

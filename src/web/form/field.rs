@@ -133,6 +133,8 @@ impl Kind {
             Kind::Entries => Reading::Value(text.lines().filter_map(entry).collect()),
             Kind::Block => written(lines(text).into()),
             Kind::Secret | Kind::SecretBlock if text.is_empty() => Reading::Keep,
+            // Nobody sees it, so that it cannot be emptied otherwise.
+            Kind::Secret if text == "-" => Reading::Nothing,
             Kind::Secret => Reading::Value(text.into()),
             Kind::SecretBlock => Reading::Value(lines(text).into()),
             Kind::Password | Kind::Several(_) => Reading::Keep,

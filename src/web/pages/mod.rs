@@ -41,6 +41,7 @@ pub(super) static COLLECTIONS: &[&Collection] = &[
 pub(super) static SETTINGS: &[&Settings] = &[
     &general::GENERAL,
     &system::ADVANCED,
+    &system::NOTIFICATIONS,
     &system::HIGH_AVAILABILITY,
     &log_settings::LOG_SETTINGS,
     &nat::OUTBOUND_MODE,

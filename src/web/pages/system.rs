@@ -6,6 +6,37 @@ use crate::web::references::Noun;
 use crate::web::settings::Settings;
 use crate::web::visitor::Right;
 
+pub(super) static NOTIFICATIONS: Settings = Settings {
+    title: "Notifications",
+    about: "What nobody may overlook, told at once: redundancy lost and regained, takeovers, gateways down and up. Servers of the firewall log hear of it, too.",
+    slug: "/system/notifications",
+    change: Right::Administer,
+    sections: &[("Webhook", "system.notification", NOTIFICATION_FIELDS)],
+    beside: &[],
+    without: None,
+};
+
+static NOTIFICATION_FIELDS: &[Field] = &[
+    field(
+        "url",
+        "URL",
+        TEXT,
+        "Where each notice is posted as JSON, as in https://example.org/hook; nobody is told without one.",
+    ),
+    field(
+        "secret",
+        "Secret",
+        Kind::Secret,
+        "Signs each notice: X-Koi-Signature is the HMAC-SHA256 of the body. Write - to remove it.",
+    ),
+    field(
+        "authority",
+        "Authority",
+        Kind::Block,
+        "A certificate in PEM form that vouches for the receiver, when browsers do not know it.",
+    ),
+];
+
 pub(super) static ADVANCED: Settings = Settings {
     title: "Advanced",
     about: "",

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::runtime::Runtime;
@@ -10,7 +11,7 @@ use super::html::{self, Element};
 use super::router::{Paper, site};
 use crate::web::guard::percent_encode;
 use crate::web::serve;
-use crate::web::share::{self, Own, Share};
+use crate::web::share::{self, Answering, Own, Share};
 use crate::web::site::Site;
 
 pub(super) struct Browser {
@@ -56,7 +57,14 @@ impl Browser {
         let mut site = site(&paper);
         let sessions = Arc::clone(&peer.site.sessions);
         let own = || Own { certificate: None, draft: None };
-        site.share = Some(Share::new(move |words| share::answer(&sessions, own, drop, &words)));
+        let preferences = Arc::clone(&peer.site.preferences);
+        site.share = Some(Share::new(move |words| {
+            let (sessions, preferences) = (&*sessions, &*preferences);
+            share::answer(
+                &Answering { sessions, preferences, own: &own, follow: &drop, drilled: &drop },
+                &words,
+            )
+        }));
         Browser::before(paper, site)
     }
 
@@ -138,5 +146,45 @@ impl Browser {
         let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
         Answer { status, head: head.into(), body: body.into() }
+    }
+
+    /// Something that goes on beside the requests.
+    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(future);
+    }
+
+    /// What is said on a stream within some time.
+    pub fn listen(&self, path: &str, time: Duration) -> String {
+        let mut heard = Vec::new();
+        self.runtime.block_on(async {
+            let mut stream = self.begin(path).await;
+            let listening = async { while stream.read_buf(&mut heard).await.unwrap() > 0 {} };
+            let _ = tokio::time::timeout(time, listening).await;
+        });
+        String::from_utf8(heard).unwrap()
+    }
+
+    /// True when a stream ends within some time after something was done.
+    pub fn listen_while(&self, path: &str, time: Duration, act: impl FnOnce(&Browser)) -> bool {
+        let mut stream = self.runtime.block_on(async {
+            let mut stream = self.begin(path).await;
+            stream.read_buf(&mut Vec::new()).await.unwrap();
+            stream
+        });
+        act(self);
+        self.runtime.block_on(async {
+            let mut heard = Vec::new();
+            tokio::time::timeout(time, stream.read_to_end(&mut heard)).await.is_ok()
+        })
+    }
+
+    async fn begin(&self, path: &str) -> tokio::net::TcpStream {
+        let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {}\r\nCookie: {}\r\nConnection: close\r\n\r\n",
+            self.address, self.cookie
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stream
     }
 }

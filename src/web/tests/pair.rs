@@ -14,8 +14,9 @@ use crate::io::config_request::{ConfigAnswer, ConfigRequest, Standing, Version};
 use crate::io::request::Response;
 use crate::types::Duration;
 use crate::web::edit::{Editor, Rejected};
+use crate::web::preferences::Preferences;
 use crate::web::session::Sessions;
-use crate::web::share::{self, Drafted, Own, Share};
+use crate::web::share::{self, Answering, Drafted, Own, Share};
 use crate::web::steward::Steward;
 
 /// What the parent of a node keeps.
@@ -100,7 +101,11 @@ fn two() -> ([Node; 2], Arc<AtomicBool>) {
             let other = Arc::clone(other.get().filter(|_| reach.load(Ordering::Relaxed))?);
             let own = || Own { certificate: None, draft: other.present().ok() };
             let follow = |drafted: Drafted| drop(other.follow(drafted));
-            share::answer(&Mutex::new(Sessions::default()), own, follow, &words)
+            let (sessions, preferences) = (&Mutex::new(Sessions::default()), &Preferences::default());
+            share::answer(
+                &Answering { sessions, preferences, own: &own, follow: &follow, drilled: &drop },
+                &words,
+            )
         });
         let in_force = Arc::new(ArcSwap::from(compile(Arc::new(document))));
         let configure = move |request| asked.lock().unwrap().answer(request);

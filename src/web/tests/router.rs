@@ -189,7 +189,9 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             Command::Snapshot(reply) => {
                 reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
             }
+            Command::Glance(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
+            Command::Talkers { reply, .. } => reply((Vec::new(), None)),
             Command::Drops(reply) => reply(Vec::new()),
             Command::Rules(reply) => reply(RuleCounts::default()),
             Command::Gateways(reply) => reply(Vec::new()),
@@ -207,6 +209,7 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Import { .. }
             | Command::Replicate(_)
             | Command::Speak(_)
+            | Command::Detour(_)
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)

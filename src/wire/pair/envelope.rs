@@ -55,13 +55,15 @@ pub enum Space {
     Control,
     /// Whole messages of any size.
     Parcel,
+    /// The standby's own packets on their way through the active node, and their answers.
+    Detour,
 }
 
 impl Space {
     /// How many paths have a space.
     pub const PATHS: u8 = 64;
     /// How many spaces there are.
-    pub const COUNT: usize = Self::PATHS as usize + 3;
+    pub const COUNT: usize = Self::PATHS as usize + 4;
 
     /// On the wire; `None` for a path beyond [`Space::PATHS`].
     pub const fn number(self) -> Option<u8> {
@@ -71,6 +73,7 @@ impl Space {
             Space::Replica => Some(128),
             Space::Control => Some(129),
             Space::Parcel => Some(130),
+            Space::Detour => Some(131),
         }
     }
 
@@ -81,6 +84,7 @@ impl Space {
             128 => Some(Space::Replica),
             129 => Some(Space::Control),
             130 => Some(Space::Parcel),
+            131 => Some(Space::Detour),
             _ => None,
         }
     }
@@ -93,6 +97,7 @@ impl Space {
             Space::Replica => Some(Self::PATHS as usize),
             Space::Control => Some(Self::PATHS as usize + 1),
             Space::Parcel => Some(Self::PATHS as usize + 2),
+            Space::Detour => Some(Self::PATHS as usize + 3),
         }
     }
 }

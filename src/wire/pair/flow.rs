@@ -95,12 +95,14 @@ pub enum Change {
         /// For so many seconds; not at all when 0.
         seconds: u32,
     },
-    /// What SYN cookies are made with.
-    CookieKeys {
-        /// By the lowest bit of a cookie.
-        keys: [[u64; 2]; 2],
-        /// Which of them makes cookies.
-        newest: u8,
+    /// What the keys of SYN cookies follow from.
+    CookieRoot {
+        /// The root.
+        root: [u64; 2],
+        /// The number of the present key.
+        turn: u64,
+        /// Until the next one, in milliseconds.
+        left_ms: u32,
     },
 }
 
@@ -132,7 +134,7 @@ impl Change {
             | Change::Drained
             | Change::Left
             | Change::Overload { .. }
-            | Change::CookieKeys { .. } => Version(2),
+            | Change::CookieRoot { .. } => Version(2),
         }
     }
 }
@@ -240,7 +242,7 @@ mod kind {
     pub(super) const KNOWN: u8 = 34;
     pub(super) const WALKED: u8 = 35;
     pub(super) const OVERLOAD: u8 = 36;
-    pub(super) const COOKIE_KEYS: u8 = 37;
+    pub(super) const COOKIE_ROOT: u8 = 37;
 }
 
 /// Kinds of the parts at a record's end. A kind has one length for ever.
@@ -363,9 +365,10 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
             put_named(*source, into);
             into.extend_from_slice(&seconds.to_be_bytes());
         }
-        Change::CookieKeys { keys, newest } => {
-            into.extend_from_slice(&[kind::COOKIE_KEYS, *newest]);
-            keys.as_flattened().iter().for_each(|word| into.extend_from_slice(&word.to_be_bytes()));
+        Change::CookieRoot { root, turn, left_ms } => {
+            into.push(kind::COOKIE_ROOT);
+            root.iter().chain([turn]).for_each(|word| into.extend_from_slice(&word.to_be_bytes()));
+            into.extend_from_slice(&left_ms.to_be_bytes());
         }
     }
 }
@@ -565,10 +568,9 @@ impl<'a> Reader<'a> {
                 let table = self.byte()?;
                 Ok(Change::Overload { table, source: self.named()?, seconds: self.word()? })
             }
-            kind::COOKIE_KEYS => {
-                let newest = self.byte()?;
-                let keys = [[self.long()?, self.long()?], [self.long()?, self.long()?]];
-                Ok(Change::CookieKeys { keys, newest })
+            kind::COOKIE_ROOT => {
+                let (root, turn) = ([self.long()?, self.long()?], self.long()?);
+                Ok(Change::CookieRoot { root, turn, left_ms: self.word()? })
             }
             kind::WALKED => Ok(Change::Walked(Walked { full: self.word()?, known: self.word()? })),
             _ => Err(Malformed::Kind),

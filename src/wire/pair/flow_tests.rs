@@ -103,7 +103,7 @@ fn change() -> impl Strategy<Value = Change> {
         1 => (any::<u8>(), any::<[u8; 16]>(), any::<u32>()).prop_map(|(table, source, seconds)| {
             Change::Overload { table, source: source.into(), seconds }
         }),
-        1 => any::<([[u64; 2]; 2], u8)>().prop_map(|(keys, newest)| Change::CookieKeys { keys, newest }),
+        1 => any::<([u64; 2], u64, u32)>().prop_map(|(root, turn, left_ms)| Change::CookieRoot { root, turn, left_ms }),
         1 => any::<[u32; 2]>().prop_map(|[full, known]| Change::Walked(Walked { full, known })),
         1 => (any::<u8>(), address, any::<[u8; 6]>()).prop_map(|(interface, address, mac)| Change::Neighbour {
             interface: InterfaceId(interface),

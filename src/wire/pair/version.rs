@@ -10,7 +10,7 @@ use std::fmt;
 ///
 /// 1. Heartbeats, the states of flows, resignations.
 /// 2. In addition: digests, relayed packets, parcels, and what is built on them: the shared configuration, releases, keys;
-///    overload tables and the keys of SYN cookies.
+///    overload tables and the root of SYN cookies; the standby's own packets.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub struct Version(pub u16);
 

@@ -180,6 +180,7 @@ impl Router {
     }
 
     fn collect(&mut self) {
+        self.shard.release_answers(self.now, &mut self.out);
         for port in [WAN, LAN] {
             let (frames, pool) = self.out.frames(PortId(port));
             for frame in frames.drain(..) {

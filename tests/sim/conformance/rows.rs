@@ -37,9 +37,8 @@ fn every_row_is_accounted_for() {
     }
     let unlisted: Vec<_> = here.iter().filter(|row| !listed.contains(*row)).collect();
     assert!(unlisted.is_empty(), "not in rows.txt: {unlisted:#?}");
-    println!(
-        "{tested} of {} rows have a test; {apart} do not apply; {} are open",
-        listed.len() - apart,
-        open.len()
-    );
+    let (rows, open) = (listed.len(), open.len());
+    assert_eq!(rows, tested + open + apart);
+    let count = format!("# rows {rows}: tested {tested}, open {open}, do not apply {apart}");
+    assert!(LIST.lines().any(|line| line == count), "the list says something else than: {count}");
 }

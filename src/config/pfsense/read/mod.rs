@@ -23,7 +23,7 @@ mod virtual_ips;
 
 pub(super) use context::{Key, Links};
 pub(super) use endpoints::PROTOCOLS;
-pub(super) use services::LOG_SERVERS;
+pub(super) use services::{LOG_SERVERS, log_ticks};
 pub(super) use system::{PROFILES, TIMERS};
 
 use std::collections::HashSet;

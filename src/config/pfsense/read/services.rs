@@ -10,15 +10,35 @@ use crate::config::calendar;
 use crate::config::defaults::{
     DNS_SERVER_LIMIT, LOG_FILE_COUNT_RANGE, LOG_FILE_SIZE_RANGE, LOG_SERVER_LIMIT, TIME_SERVER_LIMIT,
 };
-use crate::config::model::{Service, host_name};
+use crate::config::model::{Logging, Service, host_name};
 
 /// pfSense's names for the servers of its log.
 pub(in super::super) static LOG_SERVERS: [&str; LOG_SERVER_LIMIT] =
     ["remoteserver", "remoteserver2", "remoteserver3"];
 
 /// What is read of `syslog`.
-static LOG_SETTINGS: &[&str] =
-    &["enable", "filter", "logall", "nologdefaultblock", "logfilesize", "rotatecount"];
+static LOG_SETTINGS: &[&str] = &[
+    "enable",
+    "filter",
+    "logall",
+    "nologdefaultblock",
+    "nologdefaultpass",
+    "nologbogons",
+    "nologprivatenets",
+    "logfilesize",
+    "rotatecount",
+];
+
+/// What pfSense calls the ticks of the default rules, and what its flag means here. Against its name, `nologdefaultpass`
+/// turns logging on.
+pub(in super::super) fn log_ticks(logging: &mut Logging) -> [(&'static str, bool, &mut bool); 4] {
+    [
+        ("nologdefaultblock", false, &mut logging.default_block),
+        ("nologdefaultpass", true, &mut logging.default_pass),
+        ("nologbogons", false, &mut logging.bogons),
+        ("nologprivatenets", false, &mut logging.private),
+    ]
+}
 
 pub(super) fn read(ctx: &mut Context<'_>) {
     let tree = ctx.tree;
@@ -120,12 +140,14 @@ fn log_servers(ctx: &mut Context<'_>, section: &Element) {
 }
 
 fn log_files(ctx: &mut Context<'_>, section: &Element) {
-    if let Some(element) = section.child("nologdefaultblock")
-        && ctx.flag(section, "nologdefaultblock")
-    {
-        ctx.config.system.logging.default_block = false;
-        ctx.say(Group::Imported, "log setting", "", "syslog/nologdefaultblock", element);
+    let mut logging = std::mem::take(&mut ctx.config.system.logging);
+    for (name, meant, tick) in log_ticks(&mut logging) {
+        if let Some(element) = section.child(name).filter(|element| ctx.is_on(element)) {
+            *tick = meant;
+            ctx.say(Group::Imported, "log setting", "", &format!("syslog/{name}"), element);
+        }
     }
+    ctx.config.system.logging = logging;
     let number = |name: &str| section.text_of(name).and_then(|text| text.parse::<u32>().ok());
     let size = number("logfilesize").filter(|size| LOG_FILE_SIZE_RANGE.contains(size));
     let count = number("rotatecount").and_then(|count| u8::try_from(count).ok());

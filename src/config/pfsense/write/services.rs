@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use super::super::read::LOG_SERVERS;
+use super::super::read::{LOG_SERVERS, log_ticks};
 use super::super::tree::{Element, Entities};
 use super::Scene;
 use crate::config::model::{Logging, System};
@@ -67,7 +67,17 @@ pub(super) fn told(scene: &mut Scene<'_>) {
         return;
     }
     let mut section = scene.take("syslog");
-    let Logging { servers, facility, severity, default_block, file_size, file_count } = new;
+    let Logging {
+        servers,
+        facility,
+        severity,
+        default_block: _,
+        default_pass: _,
+        bogons: _,
+        private: _,
+        file_size,
+        file_count,
+    } = new;
     if old.servers != *servers {
         LOG_SERVERS.iter().for_each(|name| section.remove(name));
         for (name, server) in LOG_SERVERS.iter().zip(servers) {
@@ -81,10 +91,12 @@ pub(super) fn told(scene: &mut Scene<'_>) {
             }
         }
     }
-    if old.default_block != *default_block {
-        match default_block {
-            true => section.remove("nologdefaultblock"),
-            false => section.put(Element::flag("nologdefaultblock")),
+    let (mut was, mut is) = (old.clone(), new.clone());
+    for ((name, meant, is), (_, _, was)) in log_ticks(&mut is).into_iter().zip(log_ticks(&mut was)) {
+        match *is == meant {
+            _ if is == was => {}
+            true => section.put(Element::flag(name)),
+            false => section.remove(name),
         }
     }
     if old.file_size != *file_size {

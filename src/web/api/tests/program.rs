@@ -19,6 +19,8 @@ use crate::io::request::{FlowFilter, Request, Response, Status};
 use crate::io::token_store::{self, TokenStore};
 use crate::node::snapshot::{DropRow, FlowRow};
 use crate::node::{self, Command, Compiled, Offload, Outbox, PairSnapshot, Reply, RuleCounts, Shard};
+use crate::services::Services;
+use crate::services::log::LogRow;
 use crate::types::{Instant, Seed, WallTime};
 use crate::web::auth::Password;
 use crate::web::handle::Handle;
@@ -161,8 +163,17 @@ impl Program {
         )
     }
 
+    /// Looks at what does not belong to the API's own addresses.
+    pub fn ask_at(&self, path: &str) -> Answer {
+        self.speak("GET", path, "", None)
+    }
+
     pub fn ask(&self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
-        let mut head = format!("{method} /api/v1{path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address);
+        self.speak(method, &format!("/api/v1{path}"), headers, body)
+    }
+
+    fn speak(&self, method: &str, path: &str, headers: &str, body: Option<&[u8]>) -> Answer {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nHost: {}\r\n{headers}", self.address);
         if !self.token.is_empty() {
             head.push_str(&format!("Authorization: Bearer {}\r\n", self.token));
         }
@@ -222,7 +233,7 @@ fn site(
     let shard = Mutex::new((Shard::new(compiled, Seed([1, 2]), Instant::ZERO), out));
     let ask = move |command: Command| {
         let (shard, out) = &mut *shard.lock().unwrap();
-        shard.handle_command(Instant::ZERO, command, out);
+        shard.handle_command(Instant::from_secs(1), command, out);
         true
     };
     let handle = Handle::new(ask, ask_pair, move || looked_at.load_full());
@@ -286,10 +297,13 @@ fn answer(
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
         }
         Request::Pair | Request::Role(_) | Request::Resync => pair(),
-        Request::Log { .. } => Response::Log(Vec::new()),
-        Request::Services | Request::Inquire(_) | Request::Power(_) => {
-            Response::Failed("not available here".into())
+        Request::Log { .. } => Response::Log(vec![LogRow::default()]),
+        Request::Services => {
+            let services = Services::new(&compiled.config, Seed([1, 2]), Instant::ZERO, WallTime::default());
+            let row = services.row(Instant::ZERO, WallTime::default(), false, |_| String::new());
+            Response::Services(Box::new(row))
         }
+        Request::Inquire(_) | Request::Power(_) => Response::Failed("not available here".into()),
         Request::Pages(_)
         | Request::Reload
         | Request::ExplainLog { .. }

@@ -117,3 +117,22 @@ fn orders_for_tokens_that_make_no_sense_are_refused() {
         assert_eq!(answer.status, status, "{order}: {}", answer.body);
     }
 }
+
+#[test]
+fn metrics_are_for_a_token_and_in_the_text_of_prometheus() {
+    let mut program = Program::new();
+    let ask = |program: &Program| program.ask_at("/metrics");
+    program.become_one("rita", Scope::Read);
+    let answer = ask(&program);
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert!(answer.header("content-type").starts_with("text/plain; version=0.0.4"));
+    for line in
+        ["# HELP koi_states Flows in the connection table.", "# TYPE koi_states gauge", "koi_states 0"]
+    {
+        assert!(answer.body.lines().any(|known| known == line), "{line}: {}", answer.body);
+    }
+    program.token = "koi_nonsense".into();
+    assert_eq!(ask(&program).status, 401);
+    program.token.clear();
+    assert_eq!(ask(&program).status, 401);
+}

@@ -1,0 +1,65 @@
+//! What a node says for a virtual IP, and when.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::config;
+use crate::types::{Duration, Epoch, Instant, MacAddr, PortId, Role, Seed, Standing};
+use crate::wire::{Drop, FrameBuf, Offload, arp};
+
+const LAN: PortId = PortId(1);
+
+/// The active node, asked by a host of LAN for an address; until when its lease runs.
+fn asked(target: &str) -> (Shard, Outbox, Instant) {
+    let valid = config::load(include_str!("../../configs/pair.toml")).unwrap();
+    let node = valid.node(Some("alpha")).unwrap();
+    let compiled = Arc::new(Compiled::new(Arc::new(valid), node, 1, vec![Offload::NONE; 4]));
+    let now = Instant::from_secs(100);
+    let mut shard = Shard::new(Arc::clone(&compiled), Seed([1, 2]), now);
+    let mut out = Outbox::new(4);
+    shard.handle_link(now, LAN, true, &mut out);
+    // Until then an own address may turn out to be somebody else's.
+    let mut now = now;
+    for _ in 0..500 {
+        now += Duration::from_millis(10);
+        shard.handle_timeout(now, &mut out);
+    }
+    let until = now + Duration::from_millis(25);
+    shard.set_standing(now, Standing { role: Role::Active, epoch: Epoch(1), until, ..Standing::ALONE });
+    shard.release_answers(now, &mut out);
+    out.frames(LAN).0.clear();
+    let mac = MacAddr([2, 0, 0, 0, 0, 9]);
+    let sender = "192.168.1.10".parse().unwrap();
+    let (target_mac, target) = (MacAddr([0; 6]), target.parse().unwrap());
+    let operation = arp::Operation::Request;
+    let request = arp::Repr { operation, sender_mac: mac, sender, target_mac, target };
+    let frame = FrameBuf::copy_of(&request.emit(MacAddr([0xff; 6])));
+    shard.handle_frames(now, LAN, &mut vec![frame], &mut out);
+    (shard, out, until)
+}
+
+fn answers(out: &mut Outbox) -> usize {
+    let reply = |frame: &FrameBuf| {
+        arp::Repr::parse(frame.bytes()).is_some_and(|arp| arp.operation == arp::Operation::Reply)
+    };
+    out.frames(LAN).0.iter().filter(|frame| reply(frame)).count()
+}
+
+#[test]
+fn an_answer_for_a_virtual_ip_leaves_under_the_lease_or_not_at_all() {
+    for (late, expected) in [(false, 1), (true, 0)] {
+        let (mut shard, mut out, until) = asked("192.168.1.1");
+        assert!(out.has_answers() && answers(&mut out) == 0, "it waits until the edge sends");
+        let before = shard.drops_of(Drop::Standby);
+        let at = if late { until } else { until - Duration::from_millis(1) };
+        shard.release_answers(at, &mut out);
+        assert_eq!((answers(&mut out), out.has_answers()), (expected, false));
+        assert_eq!(shard.drops_of(Drop::Standby) - before, u64::from(late));
+    }
+}
+
+#[test]
+fn a_node_s_own_address_needs_no_lease() {
+    let (_, mut out, _) = asked("192.168.1.2");
+    assert_eq!((answers(&mut out), out.has_answers()), (1, false));
+}
