@@ -322,16 +322,9 @@ impl Compiled {
         gateway.map(|(_, address)| NextHop { interface: ingress, gateway: Some(*address) })
     }
 
-    /// The router's own address toward a destination: a node of a pair that has none on an uplink takes another one,
-    /// which the pair then stands in for.
+    /// The router's own address toward a destination.
     pub fn address_toward(&self, destination: IpAddr) -> Option<IpAddr> {
-        let family = Family::of(destination);
-        let link = self.link(self.fib.lookup(destination)?.interface)?;
-        let elsewhere = || {
-            let inside = self.links.iter().filter(|link| link.zone != Zone::Wan);
-            inside.filter(|_| self.pair.is_some()).find_map(|link| link.primary(family))
-        };
-        link.primary(family).or_else(elsewhere)
+        self.link(self.fib.lookup(destination)?.interface)?.primary(Family::of(destination))
     }
 
     /// What a port can take over.

@@ -277,7 +277,9 @@ impl Shard {
     /// What speaks for a virtual IP leaves with the rest, unless the lease is over: the edge asks when it begins to send,
     /// since a thread may have stood still since the batch began.
     pub fn release_answers(&mut self, now: Instant, out: &mut Outbox) {
-        for (port, frame, until) in std::mem::take(&mut out.answers) {
+        // The list comes back empty and as large as it was.
+        let mut answers = std::mem::take(&mut out.answers);
+        for (port, frame, until) in answers.drain(..) {
             if now < until {
                 out.send(port, frame);
             } else {
@@ -285,6 +287,7 @@ impl Shard {
                 out.pool.give(frame);
             }
         }
+        out.answers = answers;
     }
 
     pub(super) fn is_port_up(&self, link: &Link) -> bool {

@@ -217,16 +217,6 @@ impl Shard {
         Ok(Onward::Forward { egress, neighbour, pass, first: false })
     }
 
-    /// The pair's address, with which the active node's own packets leave an uplink on which it has none.
-    pub(super) fn lent_address(&self, query: &Query) -> Option<std::net::IpAddr> {
-        let family = query.key.family();
-        let leads = query.from_self && self.standing.role == Role::Active;
-        let bare = |link: &super::Link| link.zone == Zone::Wan && link.primary(family).is_none();
-        self.compiled.link(query.interface).filter(|link| leads && bare(link))?;
-        let address = self.compiled.outside_address(query.interface, family)?;
-        (query.key.src() != address).then_some(address)
-    }
-
     /// The address with which the standby's packets leave an uplink.
     fn detour_address(&self, egress: InterfaceId, family: Family) -> Option<std::net::IpAddr> {
         let uplink = self.compiled.link(egress).is_some_and(|link| link.zone == Zone::Wan);

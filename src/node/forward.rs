@@ -14,7 +14,7 @@ use super::refusal::{Answer, Refusal};
 use super::translate::Inside;
 use super::ways::Out;
 use crate::conntrack::{Advance, Hit, NO_HOP, Pending, Redeemed, Step, Via, Way};
-use crate::nat::{self, Outside};
+use crate::nat;
 use crate::route::{NeighbourId, NextHop};
 use crate::rules::{Decision, Pass, Query, Tag, Verdict};
 use crate::types::{Direction, Instant, InterfaceId};
@@ -236,10 +236,7 @@ impl Shard {
         self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
-        let outside = match self.lent_address(&query) {
-            Some(address) => self.outbound.translate_out(now, &self.table, &key, &Outside::new(address))?,
-            None => self.translate_out(now, &query, reflected.then_some(ingress))?,
-        };
+        let outside = self.translate_out(now, &query, reflected.then_some(ingress))?;
         let query = Query { key: outside, ..query };
         let (pass_out, _) = self.evaluate(now, &query)?;
         if options && !pass_out.allows_options() {
@@ -409,9 +406,7 @@ impl Shard {
             from_self,
             ..Query::new(Direction::In, ingress, original, Transport::of_flow(&original))
         };
-        let leaving = Query { interface: egress, ..query };
-        let lent = self.lent_address(&leaving).is_some_and(|address| address == outside.src());
-        if !lent && !self.still_translated(&query, &outside, egress) {
+        if !self.still_translated(&query, &outside, egress) {
             return Err(Refusal::silent(Drop::NoFlow));
         }
         // Behind the translation of the destination, before that of the source.

@@ -77,7 +77,7 @@ impl Pair {
         }
     }
 
-    fn is_redundant(&self) -> bool {
+    pub fn is_redundant(&self) -> bool {
         let says = |router: &Router| {
             let now = router.clock.local(self.world.now);
             router.crew.as_ref().is_some_and(|crew| crew.helm.snapshot(now).redundant)

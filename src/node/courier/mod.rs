@@ -284,20 +284,29 @@ impl Courier {
     /// Packets of this node's own for the peer's, or answers to those of the peer's. They are said in the present epoch, or
     /// not at all.
     pub fn handle_detour(&mut self, packets: &[u8], out: &mut CourierOutbox) {
-        let known = self.peer_speaks(Version(2)) && self.role != Role::Alone;
-        let Some(sealer) = self.sealer.as_mut().filter(|_| known) else { return self.detours_lost += 1 };
-        let Epoch(epoch) = self.epoch;
+        let known = self.present_epoch().filter(|_| self.peer_speaks(Version(2)));
+        let Some((sealer, Epoch(epoch))) = self.sealer.as_mut().zip(known) else {
+            return self.detours_lost += 1;
+        };
         let plain = [&epoch.to_be_bytes(), packets].concat();
         out.datagrams.extend(sealer.seal(Space::Detour, &plain));
     }
 
     fn take_detour(&mut self, plain: &[u8], out: &mut CourierOutbox) {
         let said = plain.split_first_chunk::<4>();
-        match said.filter(|(epoch, _)| Epoch(u32::from_be_bytes(**epoch)) == self.epoch) {
-            Some((_, packets)) if self.role != Role::Alone => {
-                out.orders.push(ReplicaOrder::Detour(packets.to_vec()));
-            }
-            Some(_) | None => self.detours_lost += 1,
+        let present = self.present_epoch();
+        match said.filter(|(epoch, _)| Some(Epoch(u32::from_be_bytes(**epoch))) == present) {
+            Some((_, packets)) => out.orders.push(ReplicaOrder::Detour(packets.to_vec())),
+            None => self.detours_lost += 1,
+        }
+    }
+
+    /// The epoch in which this node leads, or of the active node that it listens to.
+    fn present_epoch(&self) -> Option<Epoch> {
+        match self.role {
+            Role::Alone => None,
+            Role::Active => Some(self.epoch),
+            Role::Standby => self.receiver.stream().map(|stream| Epoch(stream.0 as u32)),
         }
     }
 
