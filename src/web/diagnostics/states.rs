@@ -14,7 +14,7 @@ use crate::web::frame::Frame;
 use crate::web::guard::percent_encode;
 use crate::web::message::{busy, html};
 use crate::web::site::Site;
-use crate::web::status::{count, size, span};
+use crate::web::status::count;
 use crate::web::visitor::{Right, Visitor};
 
 /// Where it is.
@@ -268,30 +268,7 @@ pub(super) fn sentence(text: &str) -> String {
 mod filters {
     use askama::Values;
 
-    /// Bytes, in the unit that people read.
-    #[askama::filter_fn]
-    pub fn size(bytes: &u64, _: &dyn Values) -> askama::Result<String> {
-        Ok(super::size(*bytes))
-    }
-
-    /// A number with its thousands apart.
-    #[askama::filter_fn]
-    pub fn count(number: &u64, _: &dyn Values) -> askama::Result<String> {
-        Ok(super::count(*number))
-    }
-
-    /// Seconds, in the units that people read.
-    #[askama::filter_fn]
-    pub fn span(seconds: &u64, _: &dyn Values) -> askama::Result<String> {
-        Ok(super::span(*seconds))
-    }
-
-    /// The addresses of `tcp source -> destination`.
-    #[askama::filter_fn]
-    pub fn way(flow: &str, _: &dyn Values) -> askama::Result<String> {
-        let addresses = flow.split_once(' ').map_or(flow, |(_, addresses)| addresses);
-        Ok(addresses.replace("->", "\u{2192}"))
-    }
+    pub use crate::web::status::filters::{count, size, span, way};
 
     /// A pair of words that may be broken behind its colon.
     #[askama::filter_fn]
