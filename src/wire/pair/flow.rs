@@ -8,13 +8,20 @@
 //!
 //! Invariant: any byte string decodes to changes or to [`Malformed`]; what was encoded decodes to itself.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
+
+use bytes::{Reader, put_named};
 
 use super::Version;
 use super::digest::Digest;
 use super::relay::{FIRST_LEN, Head, MORE_LEN, Piece};
-use crate::types::{GatewayId, InterfaceId, MacAddr, RuleId};
-use crate::wire::{FlowKey, protocol};
+use crate::types::{InterfaceId, MacAddr};
+
+mod bytes;
+mod record;
+
+pub use bytes::Malformed;
+pub use record::{FlowRecord, Progress, Proxied, TcpEnd, encode_record};
 
 /// The first byte of a chunk.
 pub const VERSION: u8 = 1;
@@ -139,92 +146,6 @@ impl Change {
     }
 }
 
-/// A flow, without what belongs to one node alone (next hops, epochs, places).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct FlowRecord {
-    /// Its slot on the node that tells it.
-    pub slot: u32,
-    /// The slot's generation.
-    pub generation: u16,
-    /// Key of its first packet, as it came in.
-    pub original: FlowKey,
-    /// Key of the answers, as they come in. Family and protocol are those of `original`.
-    pub reply: FlowKey,
-    /// By way: where packets come in.
-    pub interfaces: [InterfaceId; 2],
-    /// The rules that let it in and out, and whether they log.
-    pub rules: [(RuleId, bool); 2],
-    /// The gateways that it goes by: its own way, and its answers.
-    pub gateways: [Option<GatewayId>; 2],
-    /// How far it is.
-    pub progress: Progress,
-    /// Packets by way.
-    pub packets: [u32; 2],
-    /// Bytes by way, 48 bits each.
-    pub bytes: [u64; 2],
-    /// Seconds since it began.
-    pub age: u32,
-    /// Seconds since its last packet.
-    pub idle: u32,
-    /// The handshake that the router made.
-    pub proxied: Option<Proxied>,
-}
-
-/// A connection whose handshake the router made with the client, before the server heard of it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Proxied {
-    /// The server has not answered yet.
-    pub waits: bool,
-    /// While it waits: the router's initial sequence number; then, what is added to the server's numbers.
-    pub number: u32,
-    /// The client's MSS.
-    pub mss: u16,
-}
-
-/// How far a flow is, by its protocol.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Progress {
-    /// A TCP connection: its two ends, by way.
-    Tcp([TcpEnd; 2]),
-    /// Anything else.
-    Other {
-        /// By way: nothing was sent (0), something (1), something after an answer (2).
-        traffic: [u8; 2],
-        /// More than one packet went before any answer.
-        repeated: bool,
-    },
-}
-
-/// One end of a TCP connection; see [`conntrack`](crate::conntrack) for the meaning.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct TcpEnd {
-    /// 0 (closed) to 5 (time wait).
-    pub phase: u8,
-    /// End of the data that it has sent.
-    pub low: u32,
-    /// End of what it may send.
-    pub high: u32,
-    /// The highest acknowledgement that it was sent.
-    pub acked: u32,
-    /// The largest window that it has offered.
-    pub window: u16,
-    /// Its window scale.
-    pub scale: Option<u8>,
-}
-
-/// Bytes that are no changes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Malformed {
-    /// A version that this node does not know.
-    Version,
-    /// A kind of change that this version does not have.
-    Kind,
-    /// It ends too early.
-    Short,
-    /// A value that none of ours is.
-    Value,
-}
-
 mod kind {
     pub(super) const UPSERT: u8 = 1;
     pub(super) const CLOSE: u8 = 2;
@@ -244,26 +165,6 @@ mod kind {
     pub(super) const OVERLOAD: u8 = 36;
     pub(super) const COOKIE_ROOT: u8 = 37;
 }
-
-/// Kinds of the parts at a record's end. A kind has one length for ever.
-mod part {
-    pub(super) const GATEWAYS: u8 = 1;
-    pub(super) const PROXIED: u8 = 2;
-}
-
-/// Bits of a record's first byte; the lower four say which parts of the reply key are its own.
-mod flag {
-    pub(super) const SRC: u8 = 0x01;
-    pub(super) const DST: u8 = 0x02;
-    pub(super) const SRC_PORT: u8 = 0x04;
-    pub(super) const DST_PORT: u8 = 0x08;
-    pub(super) const INET6: u8 = 0x10;
-    pub(super) const LOG_IN: u8 = 0x20;
-    pub(super) const LOG_OUT: u8 = 0x40;
-    pub(super) const REPEATED: u8 = 0x80;
-}
-
-const NO_SCALE: u8 = 15;
 
 /// Begins a chunk.
 pub fn begin(into: &mut Vec<u8>) {
@@ -373,124 +274,10 @@ pub fn encode(change: &Change, into: &mut Vec<u8>) {
     }
 }
 
-/// An address behind its family.
-fn put_named(address: IpAddr, into: &mut Vec<u8>) {
-    into.push(if address.is_ipv4() { 4 } else { 6 });
-    put_address(address, into);
-}
-
 fn encode_range(kind: u8, first: u32, last: u32, into: &mut Vec<u8>) {
     into.push(kind);
     into.extend_from_slice(&first.to_be_bytes());
     into.push(last.wrapping_sub(first) as u8);
-}
-
-/// Appends [`Change::Upsert`] of a record.
-pub fn encode_record(record: &FlowRecord, into: &mut Vec<u8>) {
-    let FlowRecord {
-        slot,
-        generation,
-        original,
-        reply,
-        interfaces,
-        rules,
-        gateways,
-        progress,
-        packets,
-        bytes,
-        age,
-        idle,
-        proxied,
-    } = record;
-    let plain = original.inverse();
-    let mut flags = 0;
-    let differs = [
-        (flag::SRC, reply.src() != plain.src()),
-        (flag::DST, reply.dst() != plain.dst()),
-        (flag::SRC_PORT, reply.src_port() != plain.src_port()),
-        (flag::DST_PORT, reply.dst_port() != plain.dst_port()),
-        (flag::INET6, matches!(original, FlowKey::V6(_))),
-        (flag::LOG_IN, rules[0].1),
-        (flag::LOG_OUT, rules[1].1),
-        (flag::REPEATED, matches!(progress, Progress::Other { repeated: true, .. })),
-    ];
-    for (bit, set) in differs {
-        flags |= if set { bit } else { 0 };
-    }
-    into.extend_from_slice(&[kind::UPSERT, flags, original.protocol()]);
-    into.extend_from_slice(&slot.to_be_bytes());
-    into.extend_from_slice(&generation.to_be_bytes());
-    put_address(original.src(), into);
-    put_address(original.dst(), into);
-    into.extend_from_slice(&original.src_port().to_be_bytes());
-    into.extend_from_slice(&original.dst_port().to_be_bytes());
-    if flags & flag::SRC != 0 {
-        put_address(reply.src(), into);
-    }
-    if flags & flag::DST != 0 {
-        put_address(reply.dst(), into);
-    }
-    if flags & flag::SRC_PORT != 0 {
-        into.extend_from_slice(&reply.src_port().to_be_bytes());
-    }
-    if flags & flag::DST_PORT != 0 {
-        into.extend_from_slice(&reply.dst_port().to_be_bytes());
-    }
-    into.extend_from_slice(&interfaces.map(|interface| interface.0));
-    for (rule, _) in rules {
-        into.extend_from_slice(&rule.0.to_be_bytes());
-    }
-    match progress {
-        Progress::Tcp([a, b]) => {
-            let scale = |end: &TcpEnd| end.scale.unwrap_or(NO_SCALE) & 15;
-            into.extend_from_slice(&[(a.phase & 7) | (b.phase & 7) << 3, scale(a) | scale(b) << 4]);
-            for end in [a, b] {
-                into.extend_from_slice(&end.low.to_be_bytes());
-                into.extend_from_slice(&end.high.to_be_bytes());
-                into.extend_from_slice(&end.acked.to_be_bytes());
-                into.extend_from_slice(&end.window.to_be_bytes());
-            }
-        }
-        Progress::Other { traffic: [a, b], repeated: _ } => into.push((a & 7) | (b & 7) << 3),
-    }
-    for count in *packets {
-        put_number(count.into(), into);
-    }
-    for count in *bytes {
-        put_number(count, into);
-    }
-    put_number((*age).into(), into);
-    put_number((*idle).into(), into);
-    // What came later: a length, and parts that begin with their kind. A version that does not know them skips all of it.
-    let start = into.len();
-    into.push(0);
-    if gateways.iter().any(Option::is_some) {
-        into.push(part::GATEWAYS);
-        for gateway in gateways {
-            into.extend_from_slice(&gateway.map_or(0, |GatewayId(number)| number).to_be_bytes());
-        }
-    }
-    if let Some(Proxied { waits, number, mss }) = proxied {
-        into.extend_from_slice(&[part::PROXIED, u8::from(*waits)]);
-        into.extend_from_slice(&number.to_be_bytes());
-        into.extend_from_slice(&mss.to_be_bytes());
-    }
-    into[start] = (into.len() - start - 1) as u8;
-}
-
-fn put_address(address: IpAddr, into: &mut Vec<u8>) {
-    match address {
-        IpAddr::V4(v4) => into.extend_from_slice(&v4.octets()),
-        IpAddr::V6(v6) => into.extend_from_slice(&v6.octets()),
-    }
-}
-
-fn put_number(mut number: u64, into: &mut Vec<u8>) {
-    while number > 0x7f {
-        into.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    into.push(number as u8);
 }
 
 /// The changes of a chunk. After an error there are no more.
@@ -524,11 +311,7 @@ impl Iterator for Changes<'_> {
     }
 }
 
-struct Reader<'a> {
-    rest: &'a [u8],
-}
-
-impl<'a> Reader<'a> {
+impl Reader<'_> {
     fn change(&mut self) -> Result<Change, Malformed> {
         match self.byte()? {
             kind::UPSERT => Ok(Change::Upsert(Box::new(self.record()?))),
@@ -588,176 +371,6 @@ impl<'a> Reader<'a> {
         let last = first.checked_add(self.byte()?.into()).ok_or(Malformed::Value)?;
         Ok((first, last))
     }
-
-    fn record(&mut self) -> Result<FlowRecord, Malformed> {
-        let flags = self.byte()?;
-        let number = self.byte()?;
-        let (slot, generation) = (self.word()?, self.half()?);
-        let inet6 = flags & flag::INET6 != 0;
-        let (src, dst) = (self.address(inet6)?, self.address(inet6)?);
-        let (src_port, dst_port) = (self.half()?, self.half()?);
-        let key = |src, src_port, dst, dst_port| {
-            FlowKey::new(number, src, src_port, dst, dst_port).ok_or(Malformed::Value)
-        };
-        let original = key(src, src_port, dst, dst_port)?;
-        let reply = {
-            let src = if flags & flag::SRC != 0 { self.address(inet6)? } else { dst };
-            let dst = if flags & flag::DST != 0 { self.address(inet6)? } else { original.src() };
-            let from = if flags & flag::SRC_PORT != 0 { self.half()? } else { dst_port };
-            let to = if flags & flag::DST_PORT != 0 { self.half()? } else { src_port };
-            key(src, from, dst, to)?
-        };
-        let interfaces = self.array()?.map(InterfaceId);
-        let rules = [
-            (RuleId(self.word()?), flags & flag::LOG_IN != 0),
-            (RuleId(self.word()?), flags & flag::LOG_OUT != 0),
-        ];
-        let progress = match number {
-            protocol::TCP if flags & flag::REPEATED == 0 => self.tcp()?,
-            protocol::TCP => return Err(Malformed::Value),
-            _ => self.other(flags & flag::REPEATED != 0)?,
-        };
-        let packets = [self.small()?, self.small()?];
-        let bytes = [self.number(48)?, self.number(48)?];
-        let (age, idle) = (self.small()?, self.small()?);
-        let extension = self.byte()?;
-        let (gateways, proxied) = parts(self.take(extension.into())?)?;
-        Ok(FlowRecord {
-            slot,
-            generation,
-            original,
-            reply,
-            interfaces,
-            rules,
-            gateways,
-            progress,
-            packets,
-            bytes,
-            age,
-            idle,
-            proxied,
-        })
-    }
-
-    /// An address behind its family.
-    fn named(&mut self) -> Result<IpAddr, Malformed> {
-        match self.byte()? {
-            4 => self.address(false),
-            6 => self.address(true),
-            _ => Err(Malformed::Value),
-        }
-    }
-
-    fn tcp(&mut self) -> Result<Progress, Malformed> {
-        let [phases, scales] = self.array()?;
-        let mut end = |phase: u8, scale: u8| {
-            let scale = match scale {
-                NO_SCALE => None,
-                shift => Some(shift),
-            };
-            if phase > 5 {
-                return Err(Malformed::Value);
-            }
-            Ok(TcpEnd {
-                phase,
-                low: self.word()?,
-                high: self.word()?,
-                acked: self.word()?,
-                window: self.half()?,
-                scale,
-            })
-        };
-        if phases & 0xc0 != 0 {
-            return Err(Malformed::Value);
-        }
-        Ok(Progress::Tcp([end(phases & 7, scales & 15)?, end(phases >> 3, scales >> 4)?]))
-    }
-
-    fn other(&mut self, repeated: bool) -> Result<Progress, Malformed> {
-        let bits = self.byte()?;
-        let traffic = [bits & 7, bits >> 3];
-        if traffic.iter().any(|way| *way > 2) {
-            return Err(Malformed::Value);
-        }
-        Ok(Progress::Other { traffic, repeated })
-    }
-
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
-        let (taken, rest) = self.rest.split_at_checked(len).ok_or(Malformed::Short)?;
-        self.rest = rest;
-        Ok(taken)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], Malformed> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Malformed::Short)?;
-        self.rest = rest;
-        Ok(*taken)
-    }
-
-    fn byte(&mut self) -> Result<u8, Malformed> {
-        self.array().map(|[byte]: [u8; 1]| byte)
-    }
-
-    fn half(&mut self) -> Result<u16, Malformed> {
-        self.array().map(u16::from_be_bytes)
-    }
-
-    fn word(&mut self) -> Result<u32, Malformed> {
-        self.array().map(u32::from_be_bytes)
-    }
-
-    fn long(&mut self) -> Result<u64, Malformed> {
-        self.array().map(u64::from_be_bytes)
-    }
-
-    fn address(&mut self, inet6: bool) -> Result<IpAddr, Malformed> {
-        if inet6 {
-            self.array::<16>().map(|octets| IpAddr::V6(Ipv6Addr::from(octets)))
-        } else {
-            self.array::<4>().map(|octets| IpAddr::V4(Ipv4Addr::from(octets)))
-        }
-    }
-
-    /// A variable-length number below 2^`bits`, in its shortest form.
-    fn number(&mut self, bits: u32) -> Result<u64, Malformed> {
-        let mut number = 0u64;
-        for shift in (0..bits).step_by(7) {
-            let byte = self.byte()?;
-            number |= u64::from(byte & 0x7f) << shift;
-            if byte & 0x80 == 0 {
-                let padded = byte == 0 && shift > 0;
-                return if padded || number >> bits != 0 { Err(Malformed::Value) } else { Ok(number) };
-            }
-        }
-        Err(Malformed::Value)
-    }
-
-    fn small(&mut self) -> Result<u32, Malformed> {
-        self.number(32).map(|number| number as u32)
-    }
-}
-
-/// The gateways by which a flow leaves, by way, and the handshake that the router made.
-type Parts = ([Option<GatewayId>; 2], Option<Proxied>);
-
-/// What a record says at its end; behind a part that is not known, nothing is.
-fn parts(bytes: &[u8]) -> Result<Parts, Malformed> {
-    let mut reader = Reader { rest: bytes };
-    let (mut gateways, mut proxied) = ([None; 2], None);
-    while let Ok(kind) = reader.byte() {
-        match kind {
-            part::GATEWAYS => {
-                let gateway = |number: u32| Some(GatewayId(number)).filter(|_| number != 0);
-                gateways = [gateway(reader.word()?), gateway(reader.word()?)];
-            }
-            part::PROXIED => {
-                let waits = reader.byte()? != 0;
-                proxied = Some(Proxied { waits, number: reader.word()?, mss: reader.half()? });
-            }
-            _ => break,
-        }
-    }
-    Ok((gateways, proxied))
 }
 
 #[cfg(test)]

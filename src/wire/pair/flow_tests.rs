@@ -1,5 +1,8 @@
-use super::*;
 use proptest::prelude::*;
+
+use super::*;
+use crate::types::{GatewayId, RuleId};
+use crate::wire::{FlowKey, protocol};
 
 fn key(inet6: bool, number: u8) -> BoxedStrategy<FlowKey> {
     if inet6 {
