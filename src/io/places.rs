@@ -1,10 +1,11 @@
 //! The parent's places in the file system: state directory, lock, control socket.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, PermissionsExt, chown};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 
@@ -13,6 +14,9 @@ use super::{control_client, files, sys_process};
 
 /// Where state directories are, by node.
 pub const STATE_DIRECTORY: &str = "/var/lib/koi";
+
+/// How long a process that was killed may take to let go of its sockets.
+const LAST_BREATH: Duration = Duration::from_millis(500);
 
 /// What the parent holds in the file system; the socket goes away with this value.
 #[derive(Debug)]
@@ -107,7 +111,19 @@ fn bind(path: &Path) -> io::Result<UnixListener> {
 /// A socket that nobody serves. Connecting to a file of another kind is refused in the same way.
 fn is_abandoned(path: &Path) -> bool {
     let socket = fs::symlink_metadata(path).is_ok_and(|metadata| metadata.file_type().is_socket());
-    socket && UnixStream::connect(path).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    socket
+        && UnixStream::connect(path)
+            .map_or_else(|error| error.kind() == io::ErrorKind::ConnectionRefused, is_closed)
+}
+
+/// The one who listened ends: a process that was killed lets go of its lock a moment before its sockets. One who lives
+/// waits for our question and closes nothing.
+fn is_closed(mut stream: UnixStream) -> bool {
+    stream.set_read_timeout(Some(LAST_BREATH)).is_ok()
+        && match stream.read(&mut [0]) {
+            Ok(answered) => answered == 0,
+            Err(error) => error.kind() == io::ErrorKind::ConnectionReset,
+        }
 }
 
 #[cfg(test)]
@@ -137,6 +153,15 @@ mod tests {
         left.shutdown(Shutdown::Both).unwrap();
         drop(left);
         drop(take().unwrap());
+        // Also when it lets go of it while we ask.
+        let dying = UnixListener::bind(&control).unwrap();
+        let end = std::thread::spawn(move || {
+            let asked = dying.accept().unwrap();
+            UnixStream::from(OwnedFd::from(dying)).shutdown(Shutdown::Both).unwrap();
+            asked.0.shutdown(Shutdown::Both).unwrap();
+        });
+        drop(take().unwrap());
+        end.join().unwrap();
         // Something else is not.
         fs::write(&control, "a document").unwrap();
         assert!(take().is_err());
