@@ -23,8 +23,9 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(300);
 const REMEMBERED: usize = 64;
 /// So many heartbeats in a row that are older than the newest one: the peer counts anew.
 const OLD_IN_A_ROW: u8 = 3;
-/// A lapse shorter than this is too short for a dead peer to have started and taken over: it would listen longer.
-const BRIEF: Duration = Duration::from_millis(200);
+/// A lapse shorter than this is too short for the peer to have taken over, also for one that had only stood still and
+/// woke meanwhile: it waits as long after what it heard last.
+const BRIEF: Duration = DEAD;
 /// After a stall that the widening of the dead time does not cover, the peer's silence counts from the waking: it may
 /// have been fenced meanwhile, and could not speak before this node answers its handshake.
 const STALL: Duration = Duration::from_millis(WIDEST.as_millis() as u64 / 2);

@@ -12,7 +12,7 @@ use crate::types::Instant;
 pub(super) struct Fence {
     /// The lapse was noticed then. Nothing that was read before is believed.
     pub since: Instant,
-    /// The peer had been dead already and cannot have come to serve in so short a lapse: reading the paths empty is
+    /// The peer was not heard before and cannot have come to serve in so short a lapse: reading the paths empty is
     /// enough.
     pub brief: bool,
 }
