@@ -37,6 +37,7 @@ pub fn compile(config: &Valid<Config>, node: NodeIndex, around: &Surroundings<'_
     outward.extend(Kind::Source, compiler.mappings());
     outward.extend(Kind::Source, compiler.automatic());
     Translations {
+        tables: compiler.places.tables(),
         inward: Classifier::new(&inward.criteria),
         inward_deeds: inward.deeds.into(),
         outward: Classifier::new(&outward.criteria),
