@@ -312,6 +312,7 @@ fn outbound() -> impl Strategy<Value = Outbound> {
             sticky: flags.0,
             static_port: flags.1,
             no_nat: flags.2,
+            endpoint_independent: flags.2 != flags.3,
             disabled: flags.3,
             description,
             ..OutboundRule::new(what.0, &what.1)

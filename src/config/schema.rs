@@ -482,6 +482,7 @@ static OUTBOUND_RULE: &[Field] = &[
     optional("sticky", FLAG, "true or false"),
     optional("port", Value(is::<PortRange>), "a port or a range in quotes, as in \"1024-65535\""),
     optional("static_port", FLAG, "true or false"),
+    optional("endpoint_independent", FLAG, "true or false"),
     optional("no_nat", FLAG, "true or false"),
     DISABLED,
     DESCRIPTION,

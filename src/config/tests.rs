@@ -97,6 +97,7 @@ pool = "source-hash"
 sticky = true
 port = "1-5"
 static_port = true
+endpoint_independent = true
 no_nat = true
 disabled = true
 description = "d"
@@ -339,7 +340,7 @@ fn hash_is_of_the_sense_and_golden() {
     assert_eq!(lab.hash(), parse(&lab.to_toml()).unwrap().hash(), "comments and spelling change nothing");
     assert_eq!(
         parse(FULL).unwrap().hash(),
-        "fb402007c0ff16ce388dac78b3a169259d56f781dfff8b30515412dc8d19f6a2"
+        "fb40e0d69f066e2e00558902cb4b53d408d2e89d1a6bb75f746bf6409337160b"
     );
     // The same sense, in another order, with defaults written out and another spelling.
     let other = FULL

@@ -318,6 +318,7 @@ impl Table {
         }
         let connected = common.class.is_connection();
         let witness = self.hold(passes, via(record), record.original.src(), connected);
+        self.mappings.add(&record.original, &record.reply);
         let stored = self.store.common_mut(slot);
         stored.set_witness(witness);
         if connected {

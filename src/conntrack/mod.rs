@@ -44,6 +44,7 @@ mod digest;
 mod import;
 mod index;
 mod list;
+mod mappings;
 mod mirror;
 mod pressure;
 mod proxy;

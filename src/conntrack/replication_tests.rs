@@ -509,3 +509,35 @@ fn a_slot_that_has_another_flow_by_now_is_told_as_that() {
     settle(&mut pair.standby, 1000);
     assert_eq!(pair.standby.len(), 0, "it waits for its time to be over");
 }
+
+/// What a table knows of an endpoint's port follows from its flows.
+#[test]
+fn an_endpoint_keeps_its_port_after_a_takeover() {
+    let mut pair = Pair::new(100);
+    for table in [&mut pair.active, &mut pair.standby] {
+        table.apply(ConntrackConfig { mappings: 100, ..table.config });
+    }
+    let inside = |port: u16, to: &str| key(protocol::UDP, "10.0.0.9", port, to, 53);
+    let outside = |to: &str| key(protocol::UDP, "203.0.113.2", 2000, to, 53);
+    let ends = ["198.51.100.7", "198.51.100.8"];
+    for to in ends {
+        let flow = pending(inside(4000, to), outside(to).inverse());
+        pair.active.insert(at(100), flow, &first(&flow.original)).unwrap();
+    }
+    pair.drain();
+    let (address, to) = ("203.0.113.2".parse().unwrap(), "198.51.100.9");
+    for table in [&pair.active, &pair.standby] {
+        assert_eq!(table.mapped(&inside(4000, to), address), Some(2000));
+        assert_eq!(table.mapped(&inside(4001, to), address), None);
+        let can = |port| table.can_map(&inside(4001, to), (address, port));
+        assert!(!can(2000) && can(2001));
+    }
+    for to in ends {
+        let hit = pair.active.find(&inside(4000, to)).unwrap();
+        pair.active.end(hit);
+    }
+    pair.drain();
+    for table in [&pair.active, &pair.standby] {
+        assert_eq!(table.mapped(&inside(4000, to), address), None);
+    }
+}

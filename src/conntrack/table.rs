@@ -4,6 +4,7 @@ use super::chains::{Chain, Chains};
 use super::changes::Changes;
 use super::cookie::Cookies;
 use super::index::{FlowIndex, Hit, Slot, Way};
+use super::mappings::Mappings;
 use super::mirror::Mirror;
 use super::pressure::Pressure;
 use super::record::Common;
@@ -45,6 +46,8 @@ pub struct ConntrackConfig {
     pub proxies: u32,
     /// Sources of rules with limits.
     pub source_nodes: u32,
+    /// Endpoints that keep their port outside, whomever they speak with.
+    pub mappings: u32,
 }
 
 impl ConntrackConfig {
@@ -59,6 +62,7 @@ impl ConntrackConfig {
             cookie_marks: [u32::MAX; 2],
             proxies: 0,
             source_nodes: 0,
+            mappings: 0,
         }
     }
 }
@@ -163,6 +167,7 @@ pub struct Table {
     pub(super) sources: Sources,
     pub(super) witnesses: Witnesses,
     pub(super) usages: Usages,
+    pub(super) mappings: Mappings,
     /// pf's timers of rules that have their own.
     pub(super) timers: RuleTimers,
     pub(super) pressure: Pressure,
@@ -199,6 +204,7 @@ impl Table {
             sources: Sources::new(seed.derive(2)),
             witnesses: Witnesses::new(),
             usages: Usages::new(seed.derive(4)),
+            mappings: Mappings::new(seed.derive(11)),
             timers: RuleTimers::default(),
             pressure: Pressure::new(now),
             cookies: Cookies::new(seed.derive(5)),
@@ -223,6 +229,7 @@ impl Table {
     pub fn apply(&mut self, config: ConntrackConfig) {
         self.config = config;
         self.usages.reserve(config.source_nodes);
+        self.mappings.reserve(config.mappings);
         self.reserve_proxies();
     }
 
@@ -286,6 +293,7 @@ impl Table {
             return Err(Drop::StateClash);
         }
         let witness = self.hold([pass_in, pass_out], via, original.src(), false);
+        self.mappings.add(&original, &reply);
         self.witnesses.begun(witness);
         self.witnesses.count(witness, packets, bytes);
         self.store.common_mut(slot).set_witness(witness);
@@ -319,9 +327,10 @@ impl Table {
             return;
         }
         self.note_end(slot);
-        let original = self.store.key(slot, Way::Original);
+        let (original, reply) = (self.store.key(slot, Way::Original), self.store.key(slot, Way::Reply));
         self.index.remove(&original, Hit { slot, way: Way::Original });
-        self.index.remove(&self.store.key(slot, Way::Reply), Hit { slot, way: Way::Reply });
+        self.index.remove(&reply, Hit { slot, way: Way::Reply });
+        self.mappings.take(&original, &reply);
         self.recount(slot, class, Class::Vacant);
         self.chains.unlink(&mut self.store, slot);
         self.release(witness, original.src(), connected);

@@ -231,6 +231,7 @@ impl Compiler<'_> {
             id: Some(rule.id),
             pool: rule.pool,
             sticky: rule.sticky,
+            independent: rule.endpoint_independent,
             ports: (!rule.static_port).then(|| rule.port.unwrap_or(Source::PORTS)),
             addresses,
         };
@@ -268,6 +269,7 @@ impl Compiler<'_> {
                 addresses: self.outside(on, only(Family::Inet)),
                 pool: Pool::RoundRobin,
                 sticky: false,
+                independent: false,
                 ports: Some(Source::PORTS),
             };
             let hide = (about(Set::of(self.around.inside.iter().copied())), Outward::Source(source));

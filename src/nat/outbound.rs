@@ -36,12 +36,14 @@ pub struct Outside {
     pub ports: PortRange,
     /// They keep the port that they have.
     pub static_port: bool,
+    /// A port that nobody has, whomever he speaks with.
+    pub independent: bool,
 }
 
 impl Outside {
     /// With pf's range of ports, all but the well-known ones.
     pub fn new(address: IpAddr) -> Self {
-        Outside { address, ports: Source::PORTS, static_port: false }
+        Outside { address, ports: Source::PORTS, static_port: false, independent: false }
     }
 }
 
@@ -86,7 +88,7 @@ impl Outbound {
     /// pool says so by itself (a hash) or by `sticky`.
     fn turn(&mut self, line: usize, source: &Source, key: &FlowKey) -> u64 {
         match source.pool {
-            Pool::RoundRobin | Pool::Random if source.sticky => self.hash(key.src()),
+            Pool::RoundRobin | Pool::Random if source.sticky || source.independent => self.hash(key.src()),
             Pool::SourceHash => self.hash(key.src()),
             Pool::RoundRobin => {
                 let turn = &mut self.turns[line % TURNS];
@@ -108,12 +110,23 @@ impl Outbound {
         (line, source): (usize, &Source),
     ) -> Result<FlowKey, Drop> {
         let (ports, static_port) = (source.ports.unwrap_or(Source::PORTS), source.ports.is_none());
+        let independent = source.independent && !static_port;
         let turn = self.turn(line, source, key);
         let count = source.addresses.count(key.family()).min(POOL_TRIES);
-        let chosen = (0..count).find_map(|step| {
-            let address = source.addresses.nth(key.family(), turn.wrapping_add(step))?;
-            self.choose(now, table, key, &Outside { address, ports, static_port })
-        });
+        let address = |step| source.addresses.nth(key.family(), turn.wrapping_add(step));
+        let known = (0..count).filter(|_| independent).filter_map(address);
+        let known = known.filter_map(|address| Some((address, table.mapped(key, address)?))).next();
+        let chosen = match known {
+            // Also when somebody who is not bound to it speaks with the same end by it: there is no other for this one.
+            Some((address, port)) => {
+                let ports = PortRange::new(port, port).unwrap_or(ports);
+                self.choose(now, table, key, &Outside { address, ports, static_port, independent: false })
+            }
+            None => (0..count).find_map(|step| {
+                let address = address(step)?;
+                self.choose(now, table, key, &Outside { address, ports, static_port, independent })
+            }),
+        };
         if chosen.is_none() {
             self.exhausted += 1;
         }
@@ -145,9 +158,11 @@ impl Outbound {
     }
 
     fn choose(&mut self, now: Instant, table: &Table, key: &FlowKey, outside: &Outside) -> Option<FlowKey> {
+        let independent = outside.independent && has_ports(key.protocol());
         let with_port = |port: u16| {
             FlowKey::new(key.protocol(), outside.address, port, key.dst(), key.dst_port())
                 .filter(|sent| table.find(&sent.inverse()).is_none())
+                .filter(|_| !independent || table.can_map(key, (outside.address, port)))
         };
         if outside.static_port {
             return with_port(key.src_port());
@@ -193,6 +208,11 @@ impl Outbound {
         }
         let ports = u64::from(outside.ports.first()) << 32 | u64::from(outside.ports.last()) << 16;
         hasher.write_u64(u64::from(key.protocol()) << 48 | ports | u64::from(key.dst_port()));
+        hasher.write_u8(outside.independent.into());
         hasher.finish()
     }
+}
+
+const fn has_ports(number: u8) -> bool {
+    matches!(number, protocol::TCP | protocol::UDP)
 }

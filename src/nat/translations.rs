@@ -91,6 +91,8 @@ pub struct Source {
     pub pool: Pool,
     /// The same source always gets the same one.
     pub sticky: bool,
+    /// The same source port always gets the same port, whomever it speaks with, while it has a flow.
+    pub independent: bool,
     /// The ports that flows leave with; `None` when they keep theirs.
     pub ports: Option<PortRange>,
 }

@@ -351,12 +351,15 @@ impl Compiled {
             || self.config.rules.iter().any(|rule| rule.state_type == StateType::Synproxy);
         let limited = self.ruleset.rules().any(|info| !info.limits.is_none());
         let room = limit.saturating_add(limit / 8).saturating_add(1024);
+        let outbound = &self.config.outbound;
+        let independent = outbound.rules.iter().any(|rule| rule.endpoint_independent && !rule.disabled);
         ConntrackConfig {
             adaptive: system.adaptive(),
             syncookies: system.syncookies,
             cookie_marks: system.cookie_marks(),
             proxies: if proxies { room } else { 0 },
             source_nodes: if limited { room } else { 0 },
+            mappings: if independent { room } else { 0 },
             ..ConntrackConfig::new(limit, system.timers())
         }
     }

@@ -1,5 +1,7 @@
 //! Fields of port forwards, 1:1, prefix and outbound translation: packets that differ when the field does.
 
+use std::collections::BTreeSet;
+
 use koi::wire::Packet;
 
 use crate::rig::{Rig, Sent, syn, tcp, udp};
@@ -247,6 +249,15 @@ fn outbound_mappings_decide_how_flows_leave() {
     assert_eq!(mapped(&edit("manual", "automatic"), 5000).0, OUTSIDE, "its own mappings are not in force");
     assert_eq!(mapped(&edit("target = \"198.51.100.64/30\"\n", ""), 5000), (OUTSIDE.into(), 3000));
     assert_eq!(mapped(&edit("port = \"3000\"", "static_port = true"), 5000), ("198.51.100.64".into(), 5000));
+    let ports = |policy: &str| -> BTreeSet<u16> {
+        let mut rig = translated(policy);
+        let ends = ["8.8.8.8", "9.9.9.9", "198.18.0.1", "203.0.113.7"];
+        ends.map(|end| source(&through(&mut rig, LAN, WAN, udp((CLIENT, 5000), (end, 53), b"?")).unwrap()).1)
+            .into()
+    };
+    let wide = edit("port = \"3000\"", "port = \"2000-60000\"");
+    assert!(ports(&wide).len() > 1);
+    assert_eq!(ports(&wide.replace("port = \"2000", "endpoint_independent = true\nport = \"2000")).len(), 1);
     for (from, to) in [
         ("interface = \"wan\"", "interface = \"lan\""),
         ("family = \"inet46\"\nprotocol = \"udp\"\nsource = \"lan net\"", "protocol = \"tcp\""),

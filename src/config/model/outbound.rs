@@ -74,6 +74,9 @@ pub struct OutboundRule {
     /// Flows keep their port.
     #[serde(default, skip_serializing_if = "is_default")]
     pub static_port: bool,
+    /// A port inside keeps its port outside, whomever it speaks with, while it has a flow (RFC 4787 REQ-1).
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub endpoint_independent: bool,
     /// Flows are not translated (pfSense's `nonat`).
     #[serde(default, skip_serializing_if = "is_default")]
     pub no_nat: bool,
@@ -102,6 +105,7 @@ impl OutboundRule {
             sticky: false,
             port: None,
             static_port: false,
+            endpoint_independent: false,
             no_nat: false,
             disabled: false,
             description: String::new(),

@@ -189,6 +189,11 @@ fn check_outbound(scene: &Scene<'_>, path: &str, rule: &OutboundRule, report: &m
     let without_effect = [
         ("target", rule.no_nat && rule.target.is_some(), "no_nat"),
         ("static_port", rule.no_nat && rule.static_port, "no_nat"),
+        (
+            "endpoint_independent",
+            rule.endpoint_independent && (rule.no_nat || rule.static_port),
+            "no_nat and static_port",
+        ),
         ("port", rule.port.is_some() && (rule.no_nat || rule.static_port), "no_nat and static_port"),
         ("pool", rule.target.is_none() && rule.pool != Pool::RoundRobin, "the interface's one address"),
         ("sticky", rule.target.is_none() && rule.sticky, "the interface's one address"),

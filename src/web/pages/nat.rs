@@ -259,6 +259,12 @@ pub(super) static OUTBOUND_RULES: Collection = Collection {
             Kind::Flag { default: false, words: "Connections keep their port" },
             "For programs that insist, as IPsec's.",
         ),
+        field(
+            "endpoint_independent",
+            "Endpoint-independent",
+            Kind::Flag { default: false, words: "A port keeps its translation, whomever it speaks with" },
+            "For games and calls between two networks. Whom it has not spoken with still cannot reach it.",
+        ),
         DESCRIPTION,
     ],
     beside: BESIDE,

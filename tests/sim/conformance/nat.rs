@@ -6,6 +6,9 @@ const FORWARD: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"p
     [[port_forward]]\nid = 1000005\ninterface = \"wan\"\nprotocol = \"tcp/udp\"\nfamily = \"inet\"\ndestination = \"wan address\"\n\
     destination_port = \"7000\"\ntarget = \"192.168.1.10\"\nlocal_port = 80\nassociation = \"pass\"\n";
 
+const INDEPENDENT: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n\
+    [outbound]\nmode = \"manual\"\n[[outbound.rule]]\nid = 1000005\ninterface = \"wan\"\nendpoint_independent = true\n";
+
 const NPT: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n\
     [[npt]]\nid = 1000005\ninterface = \"wan\"\nsource = \"2001:db8:10::/64\"\ndestination = \"2001:db8:77::/64\"\n";
 
@@ -32,6 +35,54 @@ static CASES: &[Case] = &[
             lan udp C:5000 > G:53 -> wan src=W:$b                          # pf's default: each its own
             wan udp F:53 > W:$a -> lan dst=C:5000
             wan udp G:53 > W:$b -> lan dst=C:5000
+        ",
+    },
+    Case {
+        rows: &["nat.sh : endpoint_independent_compat / _pass", "RFC 4787 REQ-1", "RFC 5382 REQ-1"],
+        set_up: nat(INDEPENDENT),
+        script: "
+            lan udp C:5000 > F:53 -> wan src=W:$a
+            lan udp C:5000 > G:99 -> wan src=W:$a                          # whomever it speaks with
+            lan udp C:5001 > G:99 -> wan src=W:$b
+            lan udp D:5000 > F:53 -> wan src=W:$c
+            lan udp D:5000 > G:53 -> wan src=W:$c
+            lan tcp C:5000 > F:80 S -> wan src=W:$t
+            lan tcp C:5000 > G:80 S -> wan src=W:$t
+            wan udp G:99 > W:$a -> lan dst=C:5000
+            wan udp G:98 > W:$a -> drop blocked-in                         # mapped for all, and open for none but those asked
+            wait 130
+            states 0
+            lan udp C:5000 > F:53 -> wan src=W
+        ",
+    },
+    Case {
+        rows: &["nat.sh : endpoint_independent_exhaust / _static_port"],
+        set_up: nat(
+            "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n[outbound]\nmode = \"manual\"\n\
+             [[outbound.rule]]\nid = 1000005\ninterface = \"wan\"\nport = \"2000-2001\"\nendpoint_independent = true\n",
+        ),
+        script: "
+            lan udp C:5001 > F:53 -> wan src=W:$a
+            lan udp C:5002 > F:53 -> wan src=W:$b
+            lan udp C:5003 > F:53 -> drop ports-exhausted
+            lan udp C:5003 > G:53 -> drop ports-exhausted                  # both are somebody's, everywhere
+            lan udp C:5001 > G:53 -> wan src=W:$a
+            lan udp C:5002 > G:53 -> wan src=W:$b
+            states 4
+            wait 90
+            lan udp C:5003 > G:53 -> wan src=W
+        ",
+    },
+    Case {
+        rows: &["nat.sh : endpoint_independent_exhaust / _static_port"],
+        set_up: nat(
+            "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n[outbound]\nmode = \"manual\"\n\
+             [[outbound.rule]]\nid = 1000005\ninterface = \"wan\"\nstatic_port = true\n",
+        ),
+        script: "
+            lan udp C:5001 > F:53 -> wan src=W:5001
+            lan udp C:5001 > G:53 -> wan src=W:5001
+            lan udp D:5001 > F:53 -> drop ports-exhausted
         ",
     },
     Case {

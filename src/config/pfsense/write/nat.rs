@@ -201,6 +201,10 @@ fn mapping(
     patch.flag(old.is_none_or(|old| old.no_nat != new.no_nat), "nonat", new.no_nat);
     let changed = old.is_none_or(|old| (old.pool, old.sticky) != (new.pool, new.sticky));
     patch.text(changed, "poolopts", Some(pool(new)));
+    if new.endpoint_independent {
+        let how = "there, a port outside depends on the destination";
+        scene.lacks("outbound mapping", how, &new.description);
+    }
     let unsayable =
         is_range(&new.source) || is_range(&new.destination) || matches!(new.target, Some(Target::Range(_)));
     let was = old.map(|old| (old.disabled, old.description.as_str()));
