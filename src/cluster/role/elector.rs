@@ -451,6 +451,11 @@ impl Elector {
         self.peer.said.as_ref().filter(|_| self.peer.alive)
     }
 
+    /// Heartbeats come by this path.
+    pub fn carries(&self, path: PathId) -> bool {
+        self.paths.carries(path)
+    }
+
     /// What a fail-over would lack.
     pub fn redundancy(&self) -> Redundancy {
         self.redundancy
