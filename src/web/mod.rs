@@ -40,6 +40,7 @@ mod help;
 mod history;
 mod import;
 mod journal;
+mod kept;
 mod layout;
 mod limited;
 mod listing;

@@ -21,7 +21,7 @@ use crate::web::site::Site;
 pub(super) const DOCUMENT: &str = include_str!("../../../configs/pair.toml");
 
 /// Compiled for the first node.
-pub(super) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
+pub(in crate::web) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
     let node = document.node(Some("alpha")).or_else(|_| document.node(None)).unwrap();
     let ports = document.node_part(node).ports.len();
     Arc::new(Compiled::new(document, node, 1, vec![Offload::NONE; ports]))

@@ -58,7 +58,13 @@ fn pages(browser: &Browser) -> Vec<String> {
     let fixed = all.iter().filter(|route| route.method == Method::GET && !route.path.contains('{'));
     let fixed = fixed.filter(|route| !is_file(&route.path));
     let fixed = fixed.map(|route| route.path.clone());
-    let others = ["/firewall/rules?tab=lan&page=11", "/firewall/rules/new?tab=lan", "/search?q=rule"];
+    let others = [
+        "/firewall/rules?tab=lan&page=11",
+        "/firewall/rules/new?tab=lan",
+        "/search?q=rule",
+        "/diagnostics/support?file=koi.toml",
+        "/diagnostics/support?file=policy.json",
+    ];
     fixed.chain(COLLECTIONS.iter().filter_map(|one| first(one))).chain(others.map(String::from)).collect()
 }
 
