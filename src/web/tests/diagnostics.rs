@@ -18,6 +18,16 @@ fn states_are_filtered_grouped_and_killed_after_a_preview() {
         let page = browser.get(&format!("/diagnostics/states?by={by}"));
         assert!(page.body.contains("0 of 0 in 0 groups"), "{by}");
     }
+    // What moves is asked for by itself, and is the same as in the page.
+    for (path, fact) in
+        [("/diagnostics/states", "No connection passes"), ("/diagnostics/states?by=rule", "in 0 groups")]
+    {
+        let page = browser.get(path).body;
+        let piece = browser.get(&format!("{path}{}part=1", if path.contains('?') { '&' } else { '?' })).body;
+        assert!(page.contains("data-again=\"3\"") && piece.contains(fact), "{page}");
+        assert!(page.contains(piece.trim()) && !piece.contains("<html"), "{piece}");
+    }
+    assert!(!browser.get("/diagnostics/states?whole=yes").body.contains("data-again="), "that would be dear");
     // Nothing is ended that was not named.
     let answer = browser.post("/diagnostics/states/kill", &[]);
     assert_eq!(answer.status, 422);
