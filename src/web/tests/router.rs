@@ -213,7 +213,8 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
-            | Command::EmptyTable { .. } => panic!("not asked by pages"),
+            | Command::EmptyTable { .. }
+            | Command::Forget { .. } => panic!("not asked by pages"),
         }
         true
     };
