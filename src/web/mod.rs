@@ -76,6 +76,7 @@ mod totp;
 mod traffic;
 mod upload;
 mod visitor;
+mod week;
 mod what_if;
 mod whereabouts;
 mod wizard;
