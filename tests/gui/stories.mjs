@@ -215,9 +215,14 @@ async function dashboards(lab) {
   await page.getByRole('button', { name: 'As at first' }).click();
   await page.getByLabel('Widget').selectOption('log');
   await page.getByRole('button', { name: 'Add' }).click();
-  await page.locator('[data-widget=log] .handles').dragTo(page.locator('[data-widget=system]'));
+  // Both are in view, as for a person who drags: when a page scrolls under a held button, something else is held.
+  await page.waitForLoadState('load');
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: 1280, height: height + 400 });
+  await page.locator('[data-widget=log] .handles b').dragTo(page.locator('[data-widget=system] .handles b'));
   const first = (where) => where.locator('[data-widget]').first().getAttribute('data-widget');
   await until('the new order', async () => (await first(page)) === 'log');
+  await page.setViewportSize({ width: 1280, height: 900 });
   await page.getByRole('button', { name: 'Firewall log: wider' }).press('Enter');
   await until('the new width', () => page.locator('[data-widget=log].w2').count());
   const password = 'another horse battery';

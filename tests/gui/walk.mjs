@@ -16,7 +16,7 @@ const PAGES = 120;
 function kind(path) {
   return path.replace(/\/edit\/[^/?]+/, '/edit/…').replace(/\/config-history\/.+/, '/config-history/…')
     .replace(/\/rules\/time\/.+/, '/rules/time/…').replace(/\/capture\/\d+/, '/capture/…')
-    .replace(/[?].*/, (question) => /tab=(floating|dmz)/.exec(question)?.[0] ?? '?')
+    .replace(/[?].*/, (question) => /tab=(floating|dmz)|file=koi|by=rule/.exec(question)?.[0] ?? '?')
     .replace(/[?]$/, '');
 }
 
