@@ -171,6 +171,37 @@ fn questions_to_the_network_name_what_is_wrong_with_them() {
 }
 
 #[test]
+fn a_neighbour_is_deleted_by_whoever_may() {
+    let browser = Browser::of("otto");
+    let page = browser.get("/diagnostics/arp").body;
+    assert!(page.contains("192.168.1.10") && !page.contains("2001:db8::7"), "{page}");
+    assert!(page.contains("name=\"address\" value=\"192.168.1.10\""), "{page}");
+    assert!(browser.get("/diagnostics/ndp").body.contains("name=\"address\" value=\"2001:db8::7\""));
+    let forget =
+        |address: &str| browser.post("/diagnostics/arp", &[("interface", "lan"), ("address", address)]);
+    assert_eq!(forget("somebody").status, 422);
+    let answer = forget("192.168.1.10");
+    assert!(answer.status == 409 && answer.body.contains("Nobody answers"), "{}", answer.body);
+    let rita = Browser::of("rita");
+    assert!(!rita.get("/diagnostics/arp").body.contains("Delete<"));
+    assert_eq!(
+        rita.post("/diagnostics/ndp", &[("interface", "lan"), ("address", "2001:db8::7")]).status,
+        403
+    );
+}
+
+#[test]
+fn the_files_of_a_support_bundle_are_looked_at_one_by_one() {
+    let browser = Browser::of("ada");
+    let page = browser.get("/diagnostics/support").body;
+    assert!(page.contains("?file=koi.toml#shown") && !page.contains("For support:"), "{page}");
+    let page = browser.get("/diagnostics/support?file=koi.toml").body;
+    assert!(page.contains("For support:") && page.contains("hostname"), "{page}");
+    assert!(browser.get("/diagnostics/support?file=policy.json").body.contains("Nobody answers"));
+    assert_eq!(browser.get("/diagnostics/support?file=web-password").status, 404);
+}
+
+#[test]
 fn a_support_bundle_holds_no_secret() {
     // Every field whose name says that it is secret, filled with the same words wherever the document has one.
     const SECRET: &str = "hidden-from-everybody";

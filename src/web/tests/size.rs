@@ -95,7 +95,8 @@ fn pages_are_quick_with_two_thousand_rules() {
         }
         times.sort_unstable();
         let median = times[times.len() / 2];
-        println!("{:8.2} ms  {path}", median.as_micros() as f64 / 1000.0);
+        let [median_ms, slowest_ms] = [median, times[14]].map(|time| time.as_micros() as f64 / 1000.0);
+        println!("{median_ms:8.2} ms, {slowest_ms:8.2} at most  {path}");
         if median >= PATIENCE {
             slow.push(path);
         }
