@@ -127,10 +127,12 @@ if (table) {
 const week = document.querySelector('table.week');
 if (week && !week.closest('fieldset').disabled) {
   let paint = null;
+  let painted = false;
   const tick = (event) => event.target.closest?.('td')?.querySelector('input');
   week.addEventListener('pointerdown', (event) => {
     const first = tick(event);
-    if (!first || event.button !== 0 || event.pointerType === 'touch') return;
+    painted = Boolean(first) && event.button === 0 && event.pointerType !== 'touch';
+    if (!painted) return;
     paint = !first.checked;
     first.checked = paint;
   });
@@ -138,11 +140,11 @@ if (week && !week.closest('fieldset').disabled) {
     const passed = tick(event);
     if (passed && paint !== null) passed.checked = paint;
   });
-  document.addEventListener('pointerup', () => setTimeout(() => { paint = null; }));
+  for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { paint = null; });
   week.addEventListener('dragstart', (event) => event.preventDefault());
-  // What the pointer has painted is not turned back by its click.
+  // What the pointer has painted is not turned back by its click; a key's click has no count.
   week.addEventListener('click', (event) => {
-    if (tick(event) && paint !== null) event.preventDefault();
+    if (tick(event) && painted && event.detail > 0) event.preventDefault();
   });
   const whole = (head, ticks) => {
     const button = document.createElement('button');
