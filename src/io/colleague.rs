@@ -89,6 +89,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }
+        | Request::Forget { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

@@ -1,6 +1,7 @@
 //! Who answers the control socket: asks the forward thread and waits for its answer.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -40,7 +41,7 @@ use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
 use crate::rules::Record;
 use crate::services::log::LogRow;
 use crate::services::names::NameRow;
-use crate::types::WallTime;
+use crate::types::{InterfaceId, WallTime};
 use crate::wire::dns::Name;
 use crate::wire::filter;
 use crate::wire::pair::Version;
@@ -246,6 +247,7 @@ impl Desk {
                 Ok(Response::Policy(Box::new(policy)))
             }),
             Request::EmptyTable { table } => self.empty_table(table),
+            Request::Forget { interface, address } => self.forget(&interface, address),
             Request::Explain(asked) => self.explain(&asked),
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
             Request::Inquire(inquiry) => self.inquire(&inquiry),
@@ -403,6 +405,17 @@ impl Desk {
         let count = self.ask(|reply| Command::EmptyTable { table, reply })?;
         let missing = || format!("no rule has an overload table \"{}\"", named.unwrap_or_default());
         Ok(Response::Emptied { count: count.ok_or_else(missing)? as u64 })
+    }
+
+    fn forget(&self, name: &str, address: IpAddr) -> Result<Response, String> {
+        let compiled = self.compiled();
+        let link = compiled.links.iter().position(|link| link.name == name);
+        let interface = link.map(|place| InterfaceId(place as u8));
+        let interface = interface.ok_or_else(|| format!("there is no interface \"{name}\""))?;
+        match self.ask(|reply| Command::Forget { interface, address, reply })? {
+            true => Ok(Response::Done),
+            false => Err(format!("{address} is no neighbour on {name} (any more)")),
+        }
     }
 
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {

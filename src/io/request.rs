@@ -3,6 +3,8 @@
 //! After [`Response::Capturing`] follow chunks of a pcap file: length (u32, little endian) and bytes; a chunk of
 //! length zero ends them, and a last line is [`Response::Captured`].
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::config_request::{ConfigAnswer, ConfigRequest};
@@ -48,6 +50,13 @@ pub enum Request {
     EmptyTable {
         /// Its name.
         table: Option<String>,
+    },
+    /// Forgets a neighbour, which is asked for anew when somebody needs it; answered by [`Response::Done`].
+    Forget {
+        /// Name of the interface.
+        interface: String,
+        /// Its address.
+        address: IpAddr,
     },
     /// The recent drops.
     Drops,

@@ -29,6 +29,7 @@ mod draft;
 mod line;
 mod lint;
 mod martian;
+mod outline;
 mod places;
 mod query;
 mod record;
