@@ -9,6 +9,17 @@ use super::{Conditions, Config};
 use crate::types::{PortRange, Prefix};
 use crate::wire::dns::Name;
 
+/// What an alias comes to, and where that stands.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Contents {
+    /// Addresses, those that names and files stand for included.
+    pub ranges: Vec<AddressRange>,
+    /// Names of hosts in it.
+    pub hosts: Vec<Name>,
+    /// It and the aliases in it that have a file.
+    pub files: Vec<String>,
+}
+
 /// The aliases of a document by name.
 pub struct Aliases<'a> {
     by_name: HashMap<&'a str, &'a Alias>,
@@ -34,14 +45,25 @@ impl<'a> Aliases<'a> {
 
     /// Every address that an alias stands for; nothing when there is no such alias.
     pub fn addresses(&self, name: &str) -> Vec<AddressRange> {
-        let mut ranges = Vec::new();
-        self.walk(name, |member| match member {
+        self.contents(name).ranges
+    }
+
+    /// Every address that an alias stands for, and what that depends on besides the document.
+    pub fn contents(&self, name: &str) -> Contents {
+        let (mut ranges, mut hosts) = (Vec::new(), Vec::new());
+        let seen = self.walk(name, |member| match member {
             Member::Prefix(prefix) => ranges.push(AddressRange::from(prefix)),
             Member::Range(range) => ranges.push(range),
-            Member::Name(name) => ranges.extend(self.of_name(&name)),
+            Member::Name(name) => {
+                ranges.extend(self.of_name(&name));
+                hosts.push(name);
+            }
             Member::Ports(_) | Member::Alias(_) => {}
         });
-        ranges
+        let has_file = |alias: &&&Alias| alias.kind == AliasKind::Urltable;
+        let files = seen.iter().filter_map(|name| self.by_name.get(name));
+        let files = files.filter(has_file).map(|alias| alias.name.clone()).collect();
+        Contents { ranges, hosts, files }
     }
 
     /// Every port that an alias stands for.
@@ -76,8 +98,8 @@ impl<'a> Aliases<'a> {
         found.into_iter().flatten().map(|address| AddressRange::from(Prefix::from(*address)))
     }
 
-    /// Shows each member of the alias and of the aliases in it, once.
-    fn walk(&self, name: &str, mut show: impl FnMut(Member)) {
+    /// Shows each member of the alias and of the aliases in it, once; gives the names of all these aliases.
+    fn walk(&self, name: &str, mut show: impl FnMut(Member)) -> HashSet<&'a str> {
         let mut seen = HashSet::new();
         let mut waiting: Vec<String> = vec![name.into()];
         while let Some(name) = waiting.pop() {
@@ -97,6 +119,7 @@ impl<'a> Aliases<'a> {
                 }
             }
         }
+        seen
     }
 
     /// True when following the alias leads back to it.

@@ -36,7 +36,7 @@ mod support;
 mod valid;
 mod validate;
 
-pub use aliases::Aliases;
+pub use aliases::{Aliases, Contents};
 pub use calendar::Calendar;
 pub use canonical::mac_for;
 pub use conditions::Conditions;

@@ -5,7 +5,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::super::netns;
-use super::super::testbed::{Namespace, WAYS, frame, host_to_port, port_to_host};
+use super::super::testbed::{Namespace, WAYS, frame, host_to_port, port_to_host, refuse_io_uring};
 use super::*;
 use crate::config::model::Driver;
 
@@ -26,6 +26,25 @@ fn order_is_kept_both_ways_whichever_way_frames_are_read_and_written() {
         assert!(counters.rx_frames >= 304 && counters.tx_frames == 304, "{way:?} {counters:?}");
         assert_eq!(counters.drops(), 0, "{way:?}");
     }
+}
+
+/// The first test shows that batches are made where they are permitted.
+#[test]
+fn where_io_uring_is_refused_single_calls_carry_the_frames() {
+    let refused = std::thread::spawn(|| {
+        let Some(space) = Namespace::new() else { return };
+        refuse_io_uring();
+        let mut port = Port::attach(space.spec("t0", (Driver::Offload, Batches::Permitted))).unwrap();
+        space.host("t0");
+        let socket = space.socket();
+        for burst in [100, 3, 130] {
+            let numbers: Vec<_> = (0..burst).collect();
+            assert_eq!(host_to_port(&socket, &mut port, 0..burst), numbers);
+            assert_eq!(port_to_host(&mut port, &socket, 0..burst), numbers);
+        }
+        assert_eq!((port.counters().batches, port.counters().drops()), (0, 0));
+    });
+    refused.join().unwrap();
 }
 
 #[test]

@@ -37,6 +37,7 @@ pub fn compile(config: &Valid<Config>, node: NodeIndex, around: &Surroundings<'_
     outward.extend(Kind::Source, compiler.mappings());
     outward.extend(Kind::Source, compiler.automatic());
     Translations {
+        tables: compiler.places.tables(),
         inward: Classifier::new(&inward.criteria),
         inward_deeds: inward.deeds.into(),
         outward: Classifier::new(&outward.criteria),
@@ -162,7 +163,9 @@ impl Compiler<'_> {
         });
         let npt = self.npts().into_iter().map(|(npt, on, mapping)| {
             let destination = self.places.target(&Target::Prefix(npt.destination));
-            let criteria = Criteria { destination, ..Criteria::new(bit(on), INWARD, only(Family::Inet6)) };
+            // RFC 6296 section 4.3: also for hosts inside.
+            let interfaces = self.interfaces(on, true);
+            let criteria = Criteria { destination, ..Criteria::new(interfaces, INWARD, only(Family::Inet6)) };
             (criteria, Inward::Whole(Whole { id: npt.id, on, mapping }))
         });
         one_to_one.chain(npt).collect()

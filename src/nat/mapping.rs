@@ -25,6 +25,15 @@ pub enum Mapping {
 }
 
 impl Mapping {
+    /// Why an address of the prefix has no counterpart, when it is not among the usual ones: it names no host. Otherwise
+    /// nothing is left in it to make up for the difference of the prefixes.
+    pub fn names_nobody(&self, address: IpAddr) -> bool {
+        match (self, address) {
+            (Mapping::Prefix { external, .. }, IpAddr::V6(address)) => has_no_host(address, external),
+            (Mapping::Prefix { .. } | Mapping::Offset { .. }, IpAddr::V4(_) | IpAddr::V6(_)) => false,
+        }
+    }
+
     /// The inside address of an outside one.
     pub fn inward(&self, address: IpAddr) -> Option<IpAddr> {
         match (self, address) {
@@ -63,9 +72,10 @@ fn shift(address: IpAddr, from: AddressRange, to: AddressRange) -> Option<IpAddr
 
 /// RFC 6296 sections 3.4 and 3.5: another prefix, and one word of the rest adjusted by the difference of the prefixes'
 /// sums: the subnet's word for prefixes up to /48, else the first word of the interface identifier that is not all
-/// ones. `None` when the address is not in the prefix, or has no such word.
+/// ones. `None` when the address is not in the prefix, has no such word, or, where its interface identifier takes part,
+/// names no host there.
 fn translate(address: Ipv6Addr, from: &Ipv6Net, to: &Ipv6Net) -> Option<Ipv6Addr> {
-    if !from.contains(&address) {
+    if !from.contains(&address) || has_no_host(address, from) {
         return None;
     }
     let mask = u128::from(to.netmask());
@@ -79,6 +89,11 @@ fn translate(address: Ipv6Addr, from: &Ipv6Net, to: &Ipv6Net) -> Option<Ipv6Addr
     let adjusted = add(words[at], adjustment);
     words[at] = if adjusted == 0xffff { 0 } else { adjusted };
     Some(Ipv6Addr::from(words))
+}
+
+/// RFC 6296 section 3.5: an interface identifier of zero.
+fn has_no_host(address: Ipv6Addr, prefix: &Ipv6Net) -> bool {
+    prefix.prefix_len() > 48 && u128::from(address) as u64 == 0
 }
 
 fn sum(prefix: &Ipv6Net) -> u16 {
@@ -118,6 +133,19 @@ mod tests {
             None,
             "section 3.4: cannot be mapped"
         );
+    }
+
+    #[test]
+    fn an_address_that_names_no_host_has_no_counterpart() {
+        let npt = mapping("fd01:203:405:1::/64", "2001:db8:1:2::/64");
+        let subnet: IpAddr = "fd01:203:405:1::".parse().unwrap();
+        assert!(npt.outward(subnet).is_none() && npt.names_nobody(subnet));
+        assert!(npt.outward("fd01:203:405:1::1".parse().unwrap()).is_some());
+        let full: IpAddr = "fd01:203:405:1:ffff:ffff:ffff:ffff".parse().unwrap();
+        assert!(npt.outward(full).is_none() && !npt.names_nobody(full));
+        // Of a shorter prefix the word of the subnet is adjusted, whatever the host.
+        let wide = mapping("fd01:203:405::/48", "2001:db8:1::/48");
+        assert!(wide.outward("fd01:203:405:1::".parse().unwrap()).is_some());
     }
 
     #[test]

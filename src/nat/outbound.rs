@@ -15,6 +15,8 @@ use crate::wire::{Drop, FlowKey, protocol};
 
 /// IKE wants its own port (RFC 3947); pfSense keeps it static.
 const ISAKMP: u16 = 500;
+/// Addresses of a pool tried before a flow is refused.
+const POOL_TRIES: u64 = 8;
 /// Ports tried at random before all are tried in turn.
 const TRIES: usize = 16;
 /// Destinations remembered to have no port left.
@@ -80,22 +82,42 @@ impl Outbound {
         address
     }
 
-    /// One of these addresses for the source of a flow. The same source gets the same address when the pool says so
-    /// by itself (a hash) or by `sticky`.
-    pub fn pick(
-        &mut self,
-        line: usize,
-        addresses: &Addresses,
-        (pool, sticky): (Pool, bool),
-        key: &FlowKey,
-    ) -> Option<IpAddr> {
-        let family = key.family();
-        match pool {
-            Pool::RoundRobin | Pool::Random if sticky => addresses.nth(family, self.hash(key.src())),
-            Pool::SourceHash => addresses.nth(family, self.hash(key.src())),
-            Pool::RoundRobin => self.take_turn(line, addresses, family),
-            Pool::Random => addresses.nth(family, self.random.next()),
+    /// Which of its addresses an outbound mapping begins with for a flow. The same source gets the same address when the
+    /// pool says so by itself (a hash) or by `sticky`.
+    fn turn(&mut self, line: usize, source: &Source, key: &FlowKey) -> u64 {
+        match source.pool {
+            Pool::RoundRobin | Pool::Random if source.sticky => self.hash(key.src()),
+            Pool::SourceHash => self.hash(key.src()),
+            Pool::RoundRobin => {
+                let turn = &mut self.turns[line % TURNS];
+                let now = *turn;
+                *turn = turn.wrapping_add(1);
+                now.into()
+            }
+            Pool::Random => self.random.next(),
         }
+    }
+
+    /// The key with which the first packet of a flow leaves by an outbound mapping. An address that has no port left gives
+    /// way to the next ones of the pool (RFC 7857 section 4).
+    pub fn translate_by(
+        &mut self,
+        now: Instant,
+        table: &Table,
+        key: &FlowKey,
+        (line, source): (usize, &Source),
+    ) -> Result<FlowKey, Drop> {
+        let (ports, static_port) = (source.ports.unwrap_or(Source::PORTS), source.ports.is_none());
+        let turn = self.turn(line, source, key);
+        let count = source.addresses.count(key.family()).min(POOL_TRIES);
+        let chosen = (0..count).find_map(|step| {
+            let address = source.addresses.nth(key.family(), turn.wrapping_add(step))?;
+            self.choose(now, table, key, &Outside { address, ports, static_port })
+        });
+        if chosen.is_none() {
+            self.exhausted += 1;
+        }
+        chosen.ok_or(Drop::PortsExhausted)
     }
 
     fn hash(&self, source: IpAddr) -> u64 {

@@ -61,7 +61,9 @@ fn an_empty_pool_gives_nobody_an_address() {
     let key = FlowKey::new(17, [192, 0, 2, 1].into(), 1000, [198, 51, 100, 2].into(), 53).unwrap();
     for pool in [Pool::RoundRobin, Pool::Random, Pool::SourceHash] {
         for sticky in [false, true] {
-            assert_eq!(outbound.pick(0, &Addresses::default(), (pool, sticky), &key), None, "{pool:?}");
+            let source = Source { id: None, addresses: Addresses::default(), pool, sticky, ports: None };
+            let refused = outbound.translate_by(Instant::ZERO, &table(10), &key, (0, &source));
+            assert_eq!(refused, Err(Drop::PortsExhausted), "{pool:?}");
         }
     }
 }

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use super::addresses::Addresses;
 use super::mapping::Mapping;
 use crate::config::model::Pool;
-use crate::rules::{Classifier, Query, Tag};
+use crate::rules::{Classifier, Query, Tables, Tag};
 use crate::types::{InterfaceId, PortRange, RuleId};
 
 /// All translations of a node.
@@ -19,6 +19,8 @@ pub struct Translations {
     pub(super) inward_deeds: Box<[(Kind, Inward)]>,
     pub(super) outward: Classifier,
     pub(super) outward_deeds: Box<[(Kind, Outward)]>,
+    /// The aliases that they name.
+    pub(super) tables: Tables,
 }
 
 /// The kinds of translation, in pf's order.
@@ -94,6 +96,11 @@ pub struct Source {
 }
 
 impl Translations {
+    /// The aliases that they name.
+    pub const fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
     /// What happens to the destination of a flow that comes in, with the number of the line.
     #[inline]
     pub fn inward(&self, query: &Query) -> Option<(usize, &Inward)> {

@@ -86,9 +86,11 @@ impl Shard {
             return self.drain_reassembly(now, ingress, out);
         }
         // Neighbour discovery, and the question who listens to which group.
-        if let (protocol::ICMPV6, Transport::IcmpOther { kind: 130 | 133..=137 }) =
-            (packet.layout.key.protocol(), packet.layout.transport)
-        {
+        if let Some(kind) = link_message(&packet) {
+            // RFC 6980: no fragment header, not even one that says that the packet is whole.
+            if kind != LISTENER_QUERY && packet.ip()[6] != protocol::ICMPV6 {
+                return self.lose(now, Drop::NdInvalid, None, ingress, packet, out);
+            }
             return self.neighbour_discovery(now, ingress, packet, out);
         }
         if to_group {
@@ -132,7 +134,9 @@ impl Shard {
     pub(super) fn drain_reassembly(&mut self, now: Instant, ingress: InterfaceId, out: &mut Outbox) {
         let mut whole = std::mem::take(&mut self.whole);
         for packet in whole.whole.drain(..) {
-            if packet.transport_checksum_ok() {
+            if link_message(&packet).is_some() {
+                self.lose(now, Drop::NdInvalid, None, ingress, packet, out);
+            } else if packet.transport_checksum_ok() {
                 self.batch.push(Arrival { packet, ingress, hit: None });
             } else {
                 self.lose(now, Drop::TransportChecksum, None, ingress, packet, out);
@@ -171,4 +175,15 @@ fn take_tag(frame: &mut FrameBuf) -> Option<Option<u16>> {
     }
     frame.cut(12, 4);
     Some((tag != 0).then_some(tag))
+}
+
+/// The ICMPv6 type of a multicast listener query.
+const LISTENER_QUERY: u8 = 130;
+
+/// The type of a message of neighbour discovery, or of a question who listens to which group.
+fn link_message(packet: &Packet) -> Option<u8> {
+    match (packet.layout.key.protocol(), packet.layout.transport) {
+        (protocol::ICMPV6, Transport::IcmpOther { kind: kind @ (LISTENER_QUERY | 133..=137) }) => Some(kind),
+        _ => None,
+    }
 }

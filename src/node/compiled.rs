@@ -156,17 +156,22 @@ impl Compiled {
         Compiled::under(config, node, epoch, offloads, Arc::default())
     }
 
-    /// The same configuration under other circumstances: only rules and translations are compiled again, and only when
-    /// they are others.
+    /// The same configuration under other circumstances. Rules are compiled again when the hour decides otherwise; when
+    /// names and files stand for something else, tables are exchanged, and translations that name them compiled again.
     pub fn renewed(&self, epoch: u32, conditions: Arc<Conditions>) -> Self {
         if self.conditions.same_policy(&conditions) {
             return Compiled { epoch, conditions, ..self.clone() };
         }
-        let ruleset = Arc::new(rules::compile(&self.config, self.node, &conditions));
-        let renewed = Compiled { epoch, conditions, ruleset, ..self.clone() };
-        let translations =
-            translations(&self.config, self.node, &renewed.conditions, &self.links, &self.routes);
-        Compiled { translations: Arc::new(translations), ..renewed }
+        let ruleset = match self.conditions.same_hours(&conditions) {
+            true => self.ruleset.renewed(&self.config, &self.conditions, &conditions),
+            false => rules::compile(&self.config, self.node, &conditions),
+        };
+        let mut translations = Arc::clone(&self.translations);
+        if !translations.tables().are_same(&self.conditions, &conditions) {
+            let (links, routes) = (&self.links, &self.routes);
+            translations = Arc::new(self::translations(&self.config, self.node, &conditions, links, routes));
+        }
+        Compiled { epoch, conditions, ruleset: Arc::new(ruleset), translations, ..self.clone() }
     }
 
     /// Compiles `config` for `node` as it is under these circumstances.

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::compiled::{Compiled, RouteOrigin};
 use super::refusal::Answer;
+use super::translate::Reflection;
 use super::ways::{Out, Ways, Why};
 use crate::nat::{Inward, Outward, Whole};
 use crate::route::Status;
@@ -134,7 +135,7 @@ pub fn inside(compiled: &Compiled, question: &Question) -> FlowKey {
     let Question { ingress, key, transport, dscp } = *question;
     let from_self = ingress == InterfaceId::SELF;
     let query = Query { from_self, dscp: Some(dscp), ..Query::new(Direction::In, ingress, key, transport) };
-    destination(compiled, &query, &mut Vec::new()).0
+    destination(compiled, &query, &mut Vec::new()).map_or(key, |(inside, ..)| inside)
 }
 
 /// Explains what would become of the first packet of a flow, while gateways are like this, in the document's order; those
@@ -157,7 +158,7 @@ fn walk(ways: Ways<'_>, question: &Question, steps: &mut Vec<Step>) -> Result<Le
     let from_self = ingress == InterfaceId::SELF;
     let query =
         Query { from_self, dscp: Some(dscp), ..Query::new(Direction::In, ingress, original, transport) };
-    let (key, forward, reflected) = destination(compiled, &query, steps);
+    let (key, forward, reflected) = destination(compiled, &query, steps)?;
     let to_self = !from_self && compiled.is_own(key.dst(), ingress);
     let mut query = Query { key, forward, to_self, ..query };
     let mut pass_in = None;
@@ -187,7 +188,7 @@ fn walk(ways: Ways<'_>, question: &Question, steps: &mut Vec<Step>) -> Result<Le
         steps.push(Step::setting("answers", "rule.disable_reply_to", text));
     }
     let query = Query { direction: Direction::Out, interface: egress, ..query };
-    let outside = source(compiled, &query, reflected.then_some(ingress), steps);
+    let outside = source(compiled, &query, reflected, steps)?;
     filter(ways, &Query { key: outside, ..query }, "rules out", steps)?;
     Ok(leaving(compiled.link(egress).map_or("self", |link| &link.name), &outside))
 }
@@ -198,9 +199,13 @@ fn leaving(interface: &str, key: &FlowKey) -> Leaving {
 }
 
 /// Translation of the destination. Of several targets the first one is told.
-fn destination(compiled: &Compiled, query: &Query, steps: &mut Vec<Step>) -> (FlowKey, Option<RuleId>, bool) {
+fn destination(
+    compiled: &Compiled,
+    query: &Query,
+    steps: &mut Vec<Step>,
+) -> Result<(FlowKey, Option<RuleId>, Option<Reflection>), End> {
     let key = query.key;
-    let Some((_, deed)) = compiled.translations.inward(query) else { return (key, None, false) };
+    let Some((_, deed)) = compiled.translations.inward(query) else { return Ok((key, None, None)) };
     let with = |address: IpAddr, port: u16| {
         let port =
             if matches!(key.protocol(), protocol::TCP | protocol::UDP) { port } else { key.dst_port() };
@@ -213,7 +218,11 @@ fn destination(compiled: &Compiled, query: &Query, steps: &mut Vec<Step>) -> (Fl
             (first.and_then(|address| with(address, forward.port(key.dst_port()))), Some(forward.id))
         }
         Inward::Whole(Whole { mapping, .. }) => {
-            (mapping.inward(key.dst()).and_then(|address| with(address, key.dst_port())), None)
+            let Some(address) = mapping.inward(key.dst()) else {
+                steps.push(Step::rule("destination", deed.id(), "stands for nobody".into()));
+                return Err(UNMAPPED);
+            };
+            (with(address, key.dst_port()), None)
         }
     };
     let text = match inside {
@@ -221,9 +230,12 @@ fn destination(compiled: &Compiled, query: &Query, steps: &mut Vec<Step>) -> (Fl
         None => "stays as it is".into(),
     };
     steps.push(Step::rule("destination", deed.id(), text));
-    let reflected = inside.is_some() && deed.on().is_some_and(|on| on != query.interface);
-    (inside.unwrap_or(key), forward.filter(|_| inside.is_some()), reflected)
+    let reflected = Reflection::new(deed, query.interface).filter(|_| inside.is_some());
+    Ok((inside.unwrap_or(key), forward.filter(|_| inside.is_some()), reflected))
 }
+
+/// No address of the other prefix stands for this one.
+const UNMAPPED: End = End { verdict: "drop", reason: Drop::PrefixUnmapped.name() };
 
 fn filter(ways: Ways<'_>, query: &Query, what: &str, steps: &mut Vec<Step>) -> Result<(Pass, Tag), End> {
     let Ways { compiled, selection } = ways;
@@ -365,24 +377,32 @@ fn gateway(ways: Ways<'_>, pass: Pass, out: Option<&Out>) -> Option<Step> {
 fn source(
     compiled: &Compiled,
     query: &Query,
-    reflected: Option<InterfaceId>,
+    reflected: Option<Reflection>,
     steps: &mut Vec<Step>,
-) -> FlowKey {
+) -> Result<FlowKey, End> {
     let key = query.key;
     let with = |address: IpAddr| {
         FlowKey::new(key.protocol(), address, key.src_port(), key.dst(), key.dst_port()).unwrap_or(key)
     };
-    if reflected == Some(query.interface)
-        && let Some(address) = compiled.outside_address(query.interface, key.family())
+    if let Some((address, counterpart)) = reflected.and_then(|it| it.source(compiled, &key, query.interface))
     {
         let text = format!("to {address}, so that the answer comes back here");
-        steps.push(Step::setting("source", "system.nat_reflection", text));
-        return with(address);
+        let setting = if counterpart { "npt" } else { "system.nat_reflection" };
+        steps.push(Step::setting("source", setting, text));
+        return Ok(with(address));
     }
-    let Some((_, deed)) = compiled.translations.outward(query) else { return key };
+    let Some((_, deed)) = compiled.translations.outward(query) else { return Ok(key) };
     let outside = match deed {
         Outward::Keep(_) => None,
-        Outward::Whole(Whole { mapping, .. }) => mapping.outward(key.src()),
+        Outward::Whole(Whole { mapping, .. }) => {
+            let outside = mapping.outward(key.src());
+            if outside.is_none() {
+                let id = deed.id().unwrap_or(RuleId(0));
+                steps.push(Step::rule("source", id, "has no counterpart".into()));
+                return Err(UNMAPPED);
+            }
+            outside
+        }
         Outward::Source(source) => source.addresses.nth(key.family(), 0),
     };
     let text = outside.map_or("stays as it is".into(), |address| format!("to {address}"));
@@ -390,7 +410,7 @@ fn source(
         Some(id) => Step::rule("source", id, text),
         None => Step::setting("source", "outbound.mode", text),
     });
-    outside.map_or(key, with)
+    Ok(outside.map_or(key, with))
 }
 
 impl Step {

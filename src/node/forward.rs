@@ -196,7 +196,7 @@ impl Shard {
             dscp: Some(packet.layout.traffic_class >> 2),
             ..Query::new(Direction::In, ingress, original, packet.layout.transport)
         };
-        let Inside { key, forward, reflected } = self.translate_in(&query);
+        let Inside { key, forward, reflected } = self.translate_in(&query)?;
         let to_self = !from_self && self.compiled.is_own(key.dst(), ingress);
         let query = Query { key, forward, to_self, ..query };
         let asked = match from_self {
@@ -236,7 +236,7 @@ impl Shard {
         self.normalise(packet, [ingress, egress]);
         self.check_forwardable(packet, ingress, egress)?;
         let query = Query { direction: Direction::Out, interface: egress, tag, ..query };
-        let outside = self.translate_out(now, &query, reflected.then_some(ingress))?;
+        let outside = self.translate_out(now, &query, reflected)?;
         let query = Query { key: outside, ..query };
         let (pass_out, _) = self.evaluate(now, &query)?;
         if options && !pass_out.allows_options() {

@@ -19,6 +19,7 @@ mod deferral;
 mod departure;
 mod detour;
 mod drops;
+mod error_rate;
 mod explain;
 mod forward;
 mod gateways;

@@ -160,7 +160,7 @@ impl Shard {
         let Some(from) = self.compiled.link(ingress).and_then(|link| link.primary(key.family())) else {
             return;
         };
-        if !self.icmp_errors.take(now) {
+        if !self.errors.take(now, packet.layout.key.src()) {
             return self.drops.count(Drop::IcmpRateLimit, 1);
         }
         let Some(frame) = icmp_error::build(&cause, packet, from, &mut out.pool) else { return };
@@ -174,7 +174,7 @@ impl Shard {
         if ingress == InterfaceId::SELF {
             return;
         }
-        if !self.icmp_errors.take(now) {
+        if !self.errors.take(now, packet.layout.key.src()) {
             return self.drops.count(Drop::IcmpRateLimit, 1);
         }
         let Some(frame) = reset::build(packet, &mut out.pool) else { return };

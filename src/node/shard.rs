@@ -14,12 +14,12 @@ use super::deferral::Deferral;
 use super::departure::{Departure, Departures};
 use super::detour::Detour;
 use super::drops::Drops;
+use super::error_rate::ErrorRate;
 use super::journal::Journal;
 use super::notice::Notices;
 use super::outbox::Outbox;
 use super::overload::Overloads;
 use super::pair::{self, Duty};
-use super::rate::Rate;
 use super::refusal::Refusal;
 use super::relay::Relay;
 use super::replication::Met;
@@ -34,9 +34,6 @@ use crate::wire::icmp_error::ErrorCause;
 use crate::wire::pair::Version;
 use crate::wire::reassembly::{self, Reassembly};
 use crate::wire::{Drop, FrameBuf};
-
-/// ICMP errors per second that one shard sends.
-const ICMP_ERRORS_PER_SECOND: u64 = 200;
 
 /// Why a shard wants to be called.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -80,7 +77,7 @@ pub struct Shard {
     pub(super) tallies: Tallies,
     pub(super) traffic: Traffic,
     pub(super) outbound: Outbound,
-    pub(super) icmp_errors: Rate,
+    pub(super) errors: ErrorRate,
     pub(super) links_up: Vec<bool>,
     pub(super) captures: Vec<(Option<InterfaceId>, CaptureSink)>,
     pub(super) batch: Vec<Arrival>,
@@ -125,7 +122,7 @@ impl Shard {
             drops: Drops::new(),
             tallies: Tallies::new(&compiled.ruleset),
             traffic: Traffic::new(interfaces),
-            icmp_errors: Rate::new(ICMP_ERRORS_PER_SECOND, now),
+            errors: ErrorRate::new(seed.derive(9), now),
             links_up: vec![false; compiled.offloads.len()],
             captures: Vec::new(),
             batch: Vec::with_capacity(256),

@@ -3,10 +3,12 @@
 use std::net::IpAddr;
 
 use super::Shard;
+use super::compiled::Compiled;
 use super::refusal::Refusal;
-use crate::nat::{Forward, Inward, Outside, Outward, Source, Whole};
+use crate::nat::{Forward, Inward, Mapping, Outside, Outward, Whole};
 use crate::rules::Query;
 use crate::types::{Direction, Instant, InterfaceId, RuleId};
+use crate::wire::icmp_error::ErrorCause;
 use crate::wire::{Drop, FlowKey, protocol};
 
 /// A flow behind the translation of its destination.
@@ -17,66 +19,113 @@ pub(super) struct Inside {
     /// The port forward that did it.
     pub forward: Option<RuleId>,
     /// It came in by another interface than the translation's own: a host inside asked for an outside address.
-    pub reflected: bool,
+    pub reflected: Option<Reflection>,
+}
+
+/// A flow from inside to an outside address that stands for somebody inside.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Reflection {
+    /// Where it came in.
+    ingress: InterfaceId,
+    /// The prefixes that stand for each other; both of its ends are translated by them (RFC 6296 section 4.3).
+    mapping: Option<Mapping>,
+}
+
+impl Reflection {
+    /// A flow that `deed` translates and that came in by `ingress` is one, when it did so elsewhere.
+    pub(super) fn new(deed: &Inward, ingress: InterfaceId) -> Option<Reflection> {
+        let mapping = match deed {
+            Inward::Whole(Whole { mapping: mapping @ Mapping::Prefix { .. }, .. }) => Some(*mapping),
+            Inward::Whole(Whole { mapping: Mapping::Offset { .. }, .. })
+            | Inward::Forward(_)
+            | Inward::Keep(_) => None,
+        };
+        deed.on().filter(|on| *on != ingress).map(|_| Reflection { ingress, mapping })
+    }
+
+    /// The address of its source when it leaves again where it came in: answers must come back through here. Of prefixes
+    /// its counterpart, otherwise the router's own.
+    pub(super) fn source(
+        &self,
+        compiled: &Compiled,
+        key: &FlowKey,
+        egress: InterfaceId,
+    ) -> Option<(IpAddr, bool)> {
+        if self.ingress != egress {
+            return None;
+        }
+        let counterpart = self.mapping.and_then(|mapping| mapping.outward(key.src()));
+        let own = || compiled.outside_address(egress, key.family());
+        counterpart.map(|address| (address, true)).or_else(|| Some((own()?, false)))
+    }
+}
+
+/// No address of the other prefix stands for this one; a host inside is told (RFC 6296 sections 3.4 and 3.5).
+pub(super) fn unmapped(mapping: &Mapping, source: IpAddr) -> Refusal {
+    let cause = match mapping.names_nobody(source) {
+        // Where the source stands in the header.
+        true => ErrorCause::ParameterProblem { pointer: 8 },
+        false => ErrorCause::NoRoute,
+    };
+    Refusal::told(Drop::PrefixUnmapped, cause)
 }
 
 impl Shard {
     /// Translates the destination of a flow that comes in.
-    pub(super) fn translate_in(&mut self, query: &Query) -> Inside {
+    ///
+    /// # Errors
+    /// When nobody inside stands for it.
+    pub(super) fn translate_in(&mut self, query: &Query) -> Result<Inside, Drop> {
         let key = query.key;
-        let same = Inside { key, forward: None, reflected: false };
-        let Some((line, deed)) = self.compiled.translations.inward(query) else { return same };
-        let reflected = deed.on().is_some_and(|on| on != query.interface);
+        let same = Inside { key, forward: None, reflected: None };
+        let Some((line, deed)) = self.compiled.translations.inward(query) else { return Ok(same) };
+        let reflected = Reflection::new(deed, query.interface);
         let (address, port, forward) = match deed {
-            Inward::Keep(_) => return same,
+            Inward::Keep(_) => return Ok(same),
             Inward::Forward(forward) => {
                 let Forward { id, targets, .. } = forward;
-                let Some(address) = self.outbound.take_turn(line, targets, key.family()) else { return same };
+                let Some(address) = self.outbound.take_turn(line, targets, key.family()) else {
+                    return Ok(same);
+                };
                 (address, forward.port(key.dst_port()), Some(*id))
             }
             Inward::Whole(Whole { mapping, .. }) => {
-                let Some(address) = mapping.inward(key.dst()) else { return same };
+                let address = mapping.inward(key.dst()).ok_or(Drop::PrefixUnmapped)?;
                 (address, key.dst_port(), None)
             }
         };
         let port = if has_ports(&key) { port } else { key.dst_port() };
-        match FlowKey::new(key.protocol(), key.src(), key.src_port(), address, port) {
-            Some(key) => Inside { key, forward, reflected },
-            None => same,
-        }
+        let inside = FlowKey::new(key.protocol(), key.src(), key.src_port(), address, port);
+        Ok(inside.map_or(same, |key| Inside { key, forward, reflected }))
     }
 
     /// Translates the source of a flow that leaves; `query` has the key behind the translation of its destination.
     ///
     /// # Errors
-    /// When no port is left.
+    /// When no port is left, or no address stands for the source.
     pub(super) fn translate_out(
         &mut self,
         now: Instant,
         query: &Query,
-        reflected: Option<InterfaceId>,
+        reflected: Option<Reflection>,
     ) -> Result<FlowKey, Refusal> {
         let key = query.key;
-        // A reflected flow that turns round must come back through here: it gets the router's address.
-        if reflected == Some(query.interface)
-            && let Some(address) = self.compiled.outside_address(query.interface, key.family())
-        {
-            return Ok(self.outbound.translate_out(now, &self.table, &key, &Outside::new(address))?);
+        let turned = reflected.and_then(|it| it.source(&self.compiled, &key, query.interface));
+        match turned {
+            Some((counterpart, true)) => return Ok(with_source(&key, counterpart)),
+            Some((own, false)) => {
+                return Ok(self.outbound.translate_out(now, &self.table, &key, &Outside::new(own))?);
+            }
+            None => {}
         }
         match self.compiled.translations.outward(query) {
             None | Some((_, Outward::Keep(_))) => Ok(key),
             Some((_, Outward::Whole(Whole { mapping, .. }))) => match mapping.outward(key.src()) {
                 Some(source) => Ok(with_source(&key, source)),
-                None => Ok(key),
+                None => Err(unmapped(mapping, key.src())),
             },
             Some((line, Outward::Source(source))) => {
-                let Source { addresses, pool, sticky, ports, id: _ } = source;
-                let Some(address) = self.outbound.pick(line, addresses, (*pool, *sticky), &key) else {
-                    return Err(Drop::PortsExhausted.into());
-                };
-                let static_port = ports.is_none();
-                let outside = Outside { address, ports: ports.unwrap_or(Source::PORTS), static_port };
-                Ok(self.outbound.translate_out(now, &self.table, &key, &outside)?)
+                Ok(self.outbound.translate_by(now, &self.table, &key, (line, source))?)
             }
         }
     }
@@ -86,15 +135,15 @@ impl Shard {
         let original = query.key;
         let (asked, inside) = ((original.dst(), original.dst_port()), (outside.dst(), outside.dst_port()));
         let inward = self.compiled.translations.inward(query).map(|(_, deed)| deed);
-        let reflected = inward.and_then(Inward::on).is_some_and(|on| on != query.interface);
+        let reflected = inward.and_then(|deed| Reflection::new(deed, query.interface));
         if !inward.map_or(asked == inside, |deed| deed.leads(asked, inside)) {
             return false;
         }
         if egress == InterfaceId::SELF {
             return true;
         }
-        if reflected && egress == query.interface {
-            return self.compiled.outside_address(egress, original.family()) == Some(outside.src());
+        if let Some((source, _)) = reflected.and_then(|it| it.source(&self.compiled, &original, egress)) {
+            return source == outside.src();
         }
         let inner =
             FlowKey::new(original.protocol(), original.src(), original.src_port(), inside.0, inside.1);

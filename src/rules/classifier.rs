@@ -6,24 +6,31 @@
 //! with the size of aliases.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
+use super::addressed::Addressed;
 use super::bits::{Rows, intersect};
 use super::book::{self, Book};
 use super::criteria::{Criteria, Tag};
 use super::line::{Facts, Rest, protocols};
 use super::query::Query;
-use super::set::FamilySpans;
+use super::set::{FamilySpans, PortSet};
+use super::table::Tables;
 use crate::types::Direction;
 use crate::wire::FlowKey;
 
 /// The lines of one family.
 #[derive(Debug)]
 struct Lines<A> {
+    fixed: Arc<Fixed>,
+    addressed: Arc<Addressed<A>>,
+}
+
+/// What no table changes.
+#[derive(Debug)]
+struct Fixed {
     rest: Box<[Rest]>,
-    addresses: Book<A>,
     ports: Book<u16>,
-    source: Rows,
-    destination: Rows,
     source_port: Rows,
     destination_port: Rows,
     protocol: Rows,
@@ -42,6 +49,18 @@ impl Classifier {
     pub fn new<'a>(criteria: impl IntoIterator<Item = &'a Criteria>) -> Classifier {
         let criteria: Vec<&Criteria> = criteria.into_iter().collect();
         Classifier { inet: Lines::new(&criteria), inet6: Lines::new(&criteria) }
+    }
+
+    /// The same lines with these tables instead of those of the same names. Only what looks at addresses is made again,
+    /// and that only for a family whose addresses are others.
+    pub fn with_tables(&self, tables: &Tables) -> Classifier {
+        Classifier { inet: self.inet.with_tables(tables), inet6: self.inet6.with_tables(tables) }
+    }
+
+    /// What is not about addresses is one and the same in both.
+    #[cfg(test)]
+    pub(super) fn shares_with(&self, other: &Classifier) -> bool {
+        Arc::ptr_eq(&self.inet.fixed, &other.inet.fixed) && Arc::ptr_eq(&self.inet6.fixed, &other.inet6.fixed)
     }
 
     /// Shows the lines that match, in order, until `show` returns false. It may change the tag for the lines after.
@@ -66,49 +85,19 @@ impl Classifier {
     }
 }
 
-/// Sets by what they contain, each once.
-struct Terms<K, Q> {
-    draft: book::Draft<K>,
-    known: HashMap<Q, u32>,
-}
-
 impl<A: FamilySpans> Lines<A> {
     fn new(criteria: &[&Criteria]) -> Lines<A> {
-        let count = criteria.len();
-        let here = || {
-            let numbered = criteria.iter().enumerate().map(|(line, criteria)| (line as u32, *criteria));
-            numbered.filter(|(_, criteria)| criteria.families.contains(&A::FAMILY))
-        };
-        let mut addresses = Terms { draft: book::Draft::new(), known: HashMap::new() };
-        let mut address = |set: &super::set::Set| {
-            let Terms { draft, known } = &mut addresses;
-            (!set.is_any()).then(|| *known.entry(set.key::<A>()).or_insert_with(|| draft.add(set.spans())))
-        };
-        let sources: Vec<_> = here().map(|(line, rule)| (line, address(&rule.source))).collect();
-        let destinations: Vec<_> = here().map(|(line, rule)| (line, address(&rule.destination))).collect();
-        let mut ports = Terms { draft: book::Draft::new(), known: HashMap::new() };
-        let mut port = |set: &super::set::PortSet| {
-            let Terms { draft, known } = &mut ports;
-            let spans = set.spans();
-            (!set.is_any()).then(|| *known.entry(spans).or_insert_with_key(|spans| draft.add(spans.clone())))
-        };
-        let source_ports: Vec<_> = here().map(|(line, rule)| (line, port(&rule.source_port))).collect();
-        let destination_ports: Vec<_> =
-            here().map(|(line, rule)| (line, port(&rule.destination_port))).collect();
-        let (address_sets, port_sets) = (addresses.draft.len(), ports.draft.len());
-        let (addresses, address_members) = addresses.draft.finish();
-        let (ports, port_members) = ports.draft.finish();
-        Lines {
-            rest: criteria.iter().map(|rule| Rest::new(rule, A::FAMILY)).collect(),
-            source: Rows::new(sources, address_sets, &address_members, count),
-            destination: Rows::new(destinations, address_sets, &address_members, count),
-            source_port: Rows::new(source_ports, port_sets, &port_members, count),
-            destination_port: Rows::new(destination_ports, port_sets, &port_members, count),
-            protocol: protocol_rows::<A>(here(), count),
-            crossing: crossing_rows(here(), count),
-            addresses,
-            ports,
-        }
+        let numbered = criteria.iter().enumerate().map(|(line, criteria)| (line as u32, *criteria));
+        let here: Vec<_> = numbered.filter(|(_, criteria)| criteria.families.contains(&A::FAMILY)).collect();
+        let rest = criteria.iter().map(|rule| Rest::new(rule, A::FAMILY)).collect();
+        let addressed = Addressed::new(&here, criteria.len());
+        Lines { fixed: Arc::new(Fixed::new::<A>(rest, &here)), addressed: Arc::new(addressed) }
+    }
+
+    fn with_tables(&self, tables: &Tables) -> Lines<A> {
+        let changed = self.addressed.with_tables(tables).map(Arc::new);
+        let addressed = changed.unwrap_or_else(|| Arc::clone(&self.addressed));
+        Lines { fixed: Arc::clone(&self.fixed), addressed }
     }
 
     #[inline]
@@ -120,18 +109,47 @@ impl<A: FamilySpans> Lines<A> {
         tag: &mut Tag,
         mut show: impl FnMut(usize, &mut Tag) -> bool,
     ) {
+        let (Fixed { rest, ports, source_port, destination_port, protocol, crossing }, addressed) =
+            (&*self.fixed, &*self.addressed);
         let says = [
-            self.crossing.say(facts.crossing),
-            self.protocol.say(facts.protocol.into()),
-            self.destination_port.say(self.ports.class(facts.dst_port)),
-            self.source_port.say(self.ports.class(facts.src_port)),
-            self.destination.say(self.addresses.class(dst)),
-            self.source.say(self.addresses.class(src)),
+            crossing.say(facts.crossing),
+            protocol.say(facts.protocol.into()),
+            destination_port.say(ports.class(facts.dst_port)),
+            source_port.say(ports.class(facts.src_port)),
+            addressed.destination(dst),
+            addressed.source(src),
         ];
         intersect(&says, |line| {
             let line = line as usize;
-            !self.rest[line].matches(facts, *tag) || show(line, tag)
+            !rest[line].matches(facts, *tag) || show(line, tag)
         });
+    }
+}
+
+impl Fixed {
+    /// `here` are the lines of this family, out of all that `rest` is about.
+    fn new<A: FamilySpans>(rest: Box<[Rest]>, here: &[(u32, &Criteria)]) -> Fixed {
+        let count = rest.len();
+        let mut draft = book::Draft::new();
+        let mut known = HashMap::new();
+        let mut port = |set: &PortSet| {
+            let spans = set.spans();
+            (!set.is_any())
+                .then(|| *known.entry(spans).or_insert_with_key(|spans| draft.add(Clone::clone(spans))))
+        };
+        let sources: Vec<_> = here.iter().map(|(line, rule)| (*line, port(&rule.source_port))).collect();
+        let destinations: Vec<_> =
+            here.iter().map(|(line, rule)| (*line, port(&rule.destination_port))).collect();
+        let sets = draft.len();
+        let (ports, members) = draft.finish();
+        Fixed {
+            rest,
+            source_port: Rows::new(sources, sets, &members, count),
+            destination_port: Rows::new(destinations, sets, &members, count),
+            protocol: protocol_rows::<A>(here.iter().copied(), count),
+            crossing: crossing_rows(here.iter().copied(), count),
+            ports,
+        }
     }
 }
 

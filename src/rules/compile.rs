@@ -1,5 +1,7 @@
 //! From the document to compiled lines, in pf's order.
 
+use std::sync::Arc;
+
 use super::automatic::{self, ABOUT, Setting};
 use super::classifier::Classifier;
 use super::criteria::Criteria;
@@ -25,7 +27,7 @@ pub fn compile(config: &Valid<Config>, node: NodeIndex, conditions: &Conditions)
     }
     let (asleep, in_force): (Vec<Draft>, Vec<Draft>) = all.into_iter().partition(Draft::is_asleep);
     let ruleset = of_drafts(config, &places, &in_force, &asleep);
-    Ruleset { awake: Some(Box::new(awake)), keeps: config.system.schedules_keep_states, ..ruleset }
+    Ruleset { awake: Some(Arc::new(awake)), keeps: config.system.schedules_keep_states, ..ruleset }
 }
 
 fn of_drafts(config: &Valid<Config>, places: &Places<'_>, drafts: &[Draft], asleep: &[Draft]) -> Ruleset {
@@ -36,7 +38,8 @@ fn of_drafts(config: &Valid<Config>, places: &Places<'_>, drafts: &[Draft], asle
     Ruleset {
         classifier: Classifier::new(drafts.iter().map(|draft| &draft.criteria)),
         deeds: drafts.iter().map(|draft| Deed::new(draft, &directory.infos)).collect(),
-        infos: directory.infos.into_boxed_slice(),
+        infos: directory.infos.into(),
+        tables: places.tables(),
         awake: None,
         keeps: false,
     }

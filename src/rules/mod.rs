@@ -7,17 +7,18 @@
 //! | file | noun |
 //! |---|---|
 //! | `places` | what the words of a rule stand for on a node |
-//! | `spans`, `set` | sets of numbers; sets of addresses and ports, with names |
+//! | `spans`, `set`, `table` | sets of numbers; sets of addresses and ports, with names; what an alias holds |
 //! | `criteria` | what a rule looks at |
 //! | `draft`, `automatic` | a rule before it is compiled; those that nobody wrote |
 //! | `classifier` | which lines match a packet, without asking each |
-//! | `book`, `bits`, `line` | its parts: one look-up per field, sets of lines, the rest of a line |
+//! | `addressed`, `book`, `bits`, `line` | its parts: addresses, one look-up per field, sets of lines, the rest of a line |
 //! | `lint`, `region` | rules that do less, or more, than their author thinks |
 //! | `compile`, `ruleset` | all rules of a node, and what they decide |
 //!
 //! Invariant: a [`Pass`] can only be had from a ruleset, and a [`Passed`] only with a `Pass`, so a frame that
 //! no rule let out cannot be sent.
 
+mod addressed;
 mod automatic;
 mod bits;
 mod bogons;
@@ -37,6 +38,7 @@ mod region;
 mod ruleset;
 mod set;
 mod spans;
+mod table;
 mod verdict;
 
 #[cfg(test)]
@@ -54,6 +56,7 @@ pub use places::{Places, families, overload_tables};
 pub use query::Query;
 pub use record::{Logged, Record};
 pub use ruleset::{Decision, RuleInfo, Ruleset};
-pub use set::{Members, PortSet, PortTable, Set, Table};
+pub use set::{Members, PortSet, PortTable, Set};
 pub use spans::{Address, Number, Spans};
+pub use table::{Table, Tables};
 pub use verdict::{Choice, Limits, Pass, Passed, Terms, Verdict};

@@ -1,6 +1,7 @@
 //! The compiled classifier against a naive evaluator: random rules of every kind, random packets.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -319,21 +320,121 @@ proptest! {
         let mut config = config::parse(&format!("{LAB}{NAMES}")).unwrap();
         config.rules.clear();
         let bare = compiled(&valid(config.clone()));
-        for rule in rules {
-            let mut one = config.clone();
-            one.rules = vec![Rule { id: RuleId(1_000_000), ..rule }];
-            // Rules that validation refuses are not compiled.
-            if config::validate(one.clone()).is_ok() {
-                let id = RuleId(1_000_000 + config.rules.len() as u32);
-                config.rules.push(Rule { id, ..one.rules.remove(0) });
-            }
-        }
-        let config = valid(config);
+        let config = with_rules(config, rules);
         let ruleset = compiled(&config);
         for query in queries {
             prop_assert_eq!(ruleset.evaluate(&query), naive(&config, &bare, &query), "{:?}", query);
         }
     }
+
+    /// Exchanged tables give what compiling anew gives, and what is not about addresses is not made again.
+    #[test]
+    fn exchanged_tables_decide_as_rules_that_are_compiled_anew(
+        rules in proptest::collection::vec(some_rule(), 0..60),
+        queries in proptest::collection::vec(some_query(), 1..60),
+        times in proptest::collection::vec(what_names_stand_for(), 2..5),
+    ) {
+        let names = NAMES.replace("\"more\"]", "\"more\", \"moves\", \"listed\"]");
+        let mut config = config::parse(&format!("{LAB}{names}{MOVES}")).unwrap();
+        config.rules.clear();
+        let config = with_rules(config, rules);
+        let node = config.node(None).unwrap();
+        let first = compile(&config, node, &times[0]);
+        let mut exchanged = first.renewed(&config, &times[0], &times[0]);
+        for (before, now) in times.iter().zip(&times[1..]) {
+            exchanged = exchanged.renewed(&config, before, now);
+            let anew = compile(&config, node, now);
+            for query in &queries {
+                prop_assert_eq!(exchanged.decide(query), anew.decide(query), "{:?}", query);
+            }
+            prop_assert!(exchanged.rules().eq(anew.rules()), "what people are told");
+        }
+        prop_assert!(exchanged.classifier.shares_with(&first.classifier));
+    }
+}
+
+/// What is left of these rules when those are gone that validation refuses.
+fn with_rules(mut config: Config, rules: Vec<Rule>) -> Valid<Config> {
+    for rule in rules {
+        let mut one = config.clone();
+        one.rules = vec![Rule { id: RuleId(1_000_000), ..rule }];
+        if config::validate(one.clone()).is_ok() {
+            let id = RuleId(1_000_000 + config.rules.len() as u32);
+            config.rules.push(Rule { id, ..one.rules.remove(0) });
+        }
+    }
+    valid(config)
+}
+
+const MOVES: &str = r#"
+[[alias]]
+name = "moves"
+type = "host"
+entries = ["host.example.org", "other.example.org"]
+[[alias]]
+name = "listed"
+type = "urltable"
+file = "/var/lib/listed.txt"
+"#;
+
+/// Addresses for each of two names, and the lines of a file.
+fn what_names_stand_for() -> impl Strategy<Value = Conditions> {
+    let some = || proptest::collection::vec(select(ADDRESSES.to_vec()), 0..4);
+    (some(), some(), some()).prop_map(|(host, other, listed)| {
+        let addresses = |texts: Vec<&str>| texts.iter().map(|text| text.parse::<IpAddr>().unwrap()).collect();
+        let name = |text: &str| crate::wire::dns::Name::new(text).unwrap();
+        let names =
+            [(name("host.example.org"), addresses(host)), (name("other.example.org"), addresses(other))];
+        let line = |text: &&str| Prefix::from(text.parse::<IpAddr>().unwrap()).into();
+        let lines = listed.iter().map(line).collect();
+        Conditions {
+            names: Arc::new(names.into_iter().collect()),
+            lists: Arc::new([("listed".to_owned(), lines)].into_iter().collect()),
+            ..Conditions::default()
+        }
+    })
+}
+
+/// One name of one alias among ten thousand rules and a hundred thousand addresses.
+#[test]
+#[ignore = "a measurement"]
+#[allow(clippy::disallowed_methods, clippy::print_stdout, reason = "a stopwatch is its purpose")]
+fn figure_of_an_exchange() {
+    let mut config = config::parse(&format!("{LAB}{NAMES}{MOVES}")).unwrap();
+    let line = |n: u32| std::net::Ipv4Addr::from(0x0800_0000 + n * 2).to_string();
+    let entry = |value| config::model::AliasEntry { value, description: String::new() };
+    config.aliases[0].entries = (0..100_000u32).map(line).map(entry).collect();
+    config.rules = (0..10_000u32)
+        .map(|index| {
+            let place = match index % 100 {
+                0 => Place::Alias("some".into()),
+                1 => Place::Alias("moves".into()),
+                _ => Place::Prefix(
+                    Prefix::new(std::net::Ipv4Addr::from(0x0900_0000 + (index << 8)).into(), 24).unwrap(),
+                ),
+            };
+            let id = RuleId(1_000_000 + index);
+            Rule { destination: Endpoint::at(place), ..Rule::new(id, "lan", Action::Pass) }
+        })
+        .collect();
+    let config = valid(config);
+    let node = config.node(None).unwrap();
+    let under = |address: [u8; 4]| {
+        let name = crate::wire::dns::Name::new("host.example.org").unwrap();
+        Conditions { names: Arc::new([(name, vec![address.into()])].into()), ..Conditions::default() }
+    };
+    let (before, now) = (under([192, 0, 2, 1]), under([192, 0, 2, 2]));
+    let start = std::time::Instant::now();
+    let ruleset = compile(&config, node, &before);
+    let middle = std::time::Instant::now();
+    let exchanged = ruleset.renewed(&config, &before, &now);
+    let end = std::time::Instant::now();
+    assert!(exchanged.classifier.shares_with(&ruleset.classifier));
+    println!(
+        "10,000 rules compiled in {:?}, a table among them exchanged in {:?}",
+        middle - start,
+        end - middle
+    );
 }
 
 /// The size of the tables, not of the rules: a large alias is one set, and lines are found across many words.

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use super::automatic::own_addresses;
 use super::criteria::{BOTH, Tag, bit, only};
 use super::draft::Term;
-use super::set::{Members, PortSet, PortTable, Set, Table};
+use super::set::{Members, PortSet, PortTable, Set};
 use super::spans::Spans;
+use super::table::{Table, Tables};
 use super::verdict::Choice;
 use crate::config::model::{
     AddressRange, Config, Endpoint, Place, Ports, Rule, RuleFamily, StatePolicy, Target, Timeouts,
@@ -82,19 +83,23 @@ impl<'a> Places<'a> {
         match target {
             Target::Prefix(prefix) => vec![AddressRange::from(*prefix)],
             Target::Range(range) => vec![*range],
-            Target::Alias(name) => self.aliases.addresses(name),
+            Target::Alias(name) => {
+                // It is among those that were read.
+                self.table(name);
+                self.aliases.addresses(name)
+            }
         }
+    }
+
+    /// The tables that were read so far.
+    pub fn tables(&self) -> Tables {
+        Tables::new(self.tables.borrow().values().cloned())
     }
 
     fn table(&self, name: &str) -> Arc<Table> {
         let mut tables = self.tables.borrow_mut();
-        let table = tables.entry(name.into()).or_insert_with(|| {
-            let ranges = self.aliases.addresses(name);
-            let inet = Spans::of_addresses(ranges.iter().copied());
-            let inet6 = Spans::of_addresses(ranges);
-            Arc::new(Table { name: name.into(), inet, inet6 })
-        });
-        Arc::clone(table)
+        let table = tables.entry(name.into());
+        Arc::clone(table.or_insert_with(|| Arc::new(Table::read(&self.aliases, name))))
     }
 
     /// The ports of a rule.

@@ -1,13 +1,17 @@
 //! The compiled rules of a node.
 
+use std::sync::Arc;
+
 use super::automatic::{Setting, id};
 use super::classifier::Classifier;
 use super::criteria::Tag;
 use super::draft::Draft;
 use super::martian::martian;
 use super::query::Query;
+use super::table::Tables;
 use super::verdict::{Choice, Limits, Pass, Terms, Verdict};
 use crate::config::model::RuleDirection;
+use crate::config::{Conditions, Config};
 use crate::types::{Direction, InterfaceId, RuleId};
 use crate::wire::Drop;
 
@@ -16,11 +20,13 @@ use crate::wire::Drop;
 pub struct Ruleset {
     pub(super) classifier: Classifier,
     /// By line of the classifier, in pf's order.
-    pub(super) deeds: Box<[Deed]>,
+    pub(super) deeds: Arc<[Deed]>,
     /// Sorted by id.
-    pub(super) infos: Box<[RuleInfo]>,
+    pub(super) infos: Arc<[RuleInfo]>,
+    /// The aliases that rules name.
+    pub(super) tables: Tables,
     /// What the rules would be if those out of their hours were in them; absent when all are.
-    pub(super) awake: Option<Box<Ruleset>>,
+    pub(super) awake: Option<Arc<Ruleset>>,
     /// Flows of rules that are out of their hours live on.
     pub(super) keeps: bool,
 }
@@ -92,6 +98,24 @@ pub struct RuleInfo {
 }
 
 impl Ruleset {
+    /// The same rules, in the same hours, when names and files stand for something else. Only tables that hold
+    /// something else are read again, and of the classifier only what looks at addresses is made again.
+    pub fn renewed(&self, config: &Config, before: &Conditions, now: &Conditions) -> Ruleset {
+        self.with_tables(&self.tables.renewed(config, before, now))
+    }
+
+    fn with_tables(&self, tables: &Tables) -> Ruleset {
+        let Ruleset { classifier, deeds, infos, tables: _, awake, keeps } = self;
+        Ruleset {
+            classifier: classifier.with_tables(tables),
+            deeds: Arc::clone(deeds),
+            infos: Arc::clone(infos),
+            tables: tables.clone(),
+            awake: awake.as_ref().map(|awake| Arc::new(awake.with_tables(tables))),
+            keeps: *keeps,
+        }
+    }
+
     /// Decides, with every gateway in use. Everything that comes in is first held against [`martian`]. Then as in pf: of the rules that match, the
     /// first quick one decides, and without one the last; on the way each may tag and log.
     pub fn decide(&self, query: &Query) -> Decision {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::spans::{Address, Spans};
+use super::table::Table;
 use crate::config::model::AddressRange;
 use crate::types::{Family, PortRange, Prefix};
 
@@ -27,17 +28,6 @@ pub enum Members {
     Range(AddressRange),
     /// Those of an alias.
     Alias(Arc<Table>),
-}
-
-/// The addresses of an alias.
-#[derive(Debug)]
-pub struct Table {
-    /// The alias.
-    pub name: String,
-    /// Its IPv4 addresses.
-    pub inet: Spans<u32>,
-    /// Its IPv6 addresses.
-    pub inet6: Spans<u128>,
 }
 
 /// What tells one set from another; sets with the same key have the same addresses.

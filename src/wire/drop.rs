@@ -81,6 +81,7 @@ drops! {
     Synproxy, "synproxy", "A part of a handshake that the router completes itself: nothing is lost.";
     RuleLimit, "rule-limit", "The rule has as many flows, or as many of this source, as it may have.";
     PortsExhausted, "ports-exhausted", "No port is left to translate this flow to.";
+    PrefixUnmapped, "prefix-unmapped", "An address that has no counterpart in the other prefix (RFC 6296).";
     // Routing and neighbours.
     NoRoute, "no-route", "No route to the destination.";
     TtlExceeded, "ttl-exceeded", "TTL or hop limit ran out here.";

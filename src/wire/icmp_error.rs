@@ -54,6 +54,11 @@ pub enum ErrorCause {
     AdminProhibited,
     /// The other fragments did not arrive.
     ReassemblyTimeout,
+    /// A field of the IP header has a value that cannot be.
+    ParameterProblem {
+        /// The byte where it begins.
+        pointer: u8,
+    },
 }
 
 impl ErrorCause {
@@ -66,6 +71,7 @@ impl ErrorCause {
             ErrorCause::AdminProhibited => (3, 13),
             ErrorCause::TtlExceeded => (11, 0),
             ErrorCause::ReassemblyTimeout => (11, 1),
+            ErrorCause::ParameterProblem { .. } => (12, 0),
         }
     }
 
@@ -78,6 +84,7 @@ impl ErrorCause {
             ErrorCause::FragmentNeeded { .. } => (2, 0),
             ErrorCause::TtlExceeded => (3, 0),
             ErrorCause::ReassemblyTimeout => (3, 1),
+            ErrorCause::ParameterProblem { .. } => (4, 0),
         }
     }
 }
@@ -252,6 +259,9 @@ fn build_v4(cause: ErrorCause, quote: &[u8], from: Ipv4Addr, to: Ipv4Addr, pool:
     if let ErrorCause::FragmentNeeded { mtu } = cause {
         icmp[6..8].copy_from_slice(&mtu.to_be_bytes());
     }
+    if let ErrorCause::ParameterProblem { pointer } = cause {
+        icmp[4] = pointer;
+    }
     icmp[8..].copy_from_slice(quote);
     let sum = !checksum::sum(icmp);
     icmp[2..4].copy_from_slice(&sum.to_be_bytes());
@@ -275,6 +285,9 @@ fn build_v6(cause: ErrorCause, quote: &[u8], from: Ipv6Addr, to: Ipv6Addr, pool:
     if let ErrorCause::FragmentNeeded { mtu } = cause {
         icmp[4..8].copy_from_slice(&u32::from(mtu).to_be_bytes());
     }
+    if let ErrorCause::ParameterProblem { pointer } = cause {
+        icmp[7] = pointer;
+    }
     icmp[8..].copy_from_slice(quote);
     let pseudo = checksum::pseudo_header(from.into(), to.into(), protocol::ICMPV6, u32::from(length));
     let sum = !checksum::add(pseudo, checksum::sum(icmp));
@@ -290,7 +303,7 @@ mod tests {
 
     const V4: &str = "192.0.2.254";
     const V6: &str = "2001:db8::fe";
-    const ALL: [ErrorCause; 7] = [
+    const ALL: [ErrorCause; 8] = [
         ErrorCause::TtlExceeded,
         ErrorCause::FragmentNeeded { mtu: 1_400 },
         ErrorCause::NoRoute,
@@ -298,6 +311,7 @@ mod tests {
         ErrorCause::PortUnreachable,
         ErrorCause::AdminProhibited,
         ErrorCause::ReassemblyTimeout,
+        ErrorCause::ParameterProblem { pointer: 8 },
     ];
 
     fn error(cause: ErrorCause, offending: &Packet) -> Option<Packet> {

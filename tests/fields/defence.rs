@@ -1,11 +1,12 @@
 //! Fields by which the firewall defends itself and what is behind it.
 
+use std::net::Ipv6Addr;
 use std::time::Duration;
 
-use koi::wire::{Drop, Packet, Transport, mss, tcp_flags};
+use koi::wire::{Drop, Packet, Transport, checksum, mss, tcp_flags};
 
 use crate::policy::with_rules;
-use crate::rig::{Rig, Sent, syn, tcp, udp};
+use crate::rig::{Rig, STATION, Sent, syn, tcp, udp};
 use crate::{CLIENT, FAR, LAN, WAN, document};
 
 const PASS_TCP: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\nprotocol = \"tcp\"\n";
@@ -446,4 +447,96 @@ fn a_full_table_keeps_what_it_has_and_the_pages_reachable() {
     assert_eq!(rig.shard.states(), 21, "the firewall's own pages");
     rig.packet(LAN, udp(("192.168.1.99", 7000), (FAR, 53), b"x"));
     assert_eq!(rig.shard.drops_of(Drop::StateLimit), 2);
+}
+
+/// RFC 1812 section 4.3.2.8, RFC 4443 section 2.4 f. All together have 200 a second, one source a quarter of them.
+#[test]
+fn errors_have_a_rate_and_who_floods_leaves_most_of_it_to_others() {
+    let mut rig = plain("", "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"reject\"\n");
+    let is_error = |packet: &Packet| match packet.layout.transport {
+        Transport::Tcp { flags, .. } => flags & tcp_flags::RST != 0,
+        Transport::IcmpError { .. } => true,
+        _ => false,
+    };
+    let told = |rig: &mut Rig, ask: &dyn Fn(u16) -> Vec<u8>| {
+        (1000..1100u16).filter(|port| packets(&rig.packet(LAN, ask(*port)), LAN).iter().any(is_error)).count()
+    };
+    // Who is not in a hurry is always told.
+    for port in 0..100 {
+        let sent = rig.packet(LAN, udp((CLIENT, 2000 + port), (FAR, 53), b"?"));
+        assert!(packets(&sent, LAN).iter().any(is_error), "{port}");
+        rig.wait(Duration::from_millis(25));
+    }
+    assert_eq!(rig.shard.drops_of(Drop::IcmpRateLimit), 0);
+    rig.wait(Duration::from_secs(1));
+    let flood = |port| udp((CLIENT, port), (FAR, 53), b"?");
+    assert_eq!((told(&mut rig, &flood), rig.shard.drops_of(Drop::IcmpRateLimit)), (50, 50));
+    assert_eq!(told(&mut rig, &flood), 0, "none are left for this one");
+    // A RST is one, too; in IPv6 a network counts as one source.
+    assert_eq!(
+        told(&mut rig, &|port| syn(("192.168.1.77", port), (FAR, 80), 1460)),
+        50,
+        "another is still told"
+    );
+    let six = |port: u16| udp((&format!("2001:db8:10::{port:x}"), port), ("2001:db8:99::9", 53), b"?");
+    assert_eq!(told(&mut rig, &six), 50);
+    // With time all may again.
+    rig.wait(Duration::from_millis(500));
+    assert_eq!(told(&mut rig, &flood), 25);
+    // Everybody at once gets what there is for all.
+    rig.wait(Duration::from_secs(5));
+    let everybody = |port: u16| udp((&format!("192.168.1.{}", port % 250 + 3), port), (FAR, 53), b"?");
+    assert_eq!((0..4).map(|_| told(&mut rig, &everybody)).sum::<usize>(), 200);
+    assert_eq!(rig.shard.drops_of(Drop::BlockedIn), 100 + 500 + 400, "all were dropped, whoever was told");
+}
+
+/// RFC 6980: neither in pieces nor with a header that says that there are none.
+#[test]
+fn neighbour_discovery_in_fragments_is_believed_in_nothing() {
+    let solicitation = || {
+        let mut message = vec![135, 0, 0, 0, 0, 0, 0, 0];
+        let [source, target, group] = ["2001:db8:10::10", "2001:db8:10::1", "ff02::1:ff00:1"]
+            .map(|text| text.parse::<Ipv6Addr>().unwrap());
+        message.extend(target.octets());
+        message.extend([1, 1]);
+        message.extend(STATION.0);
+        let pseudo = checksum::pseudo_header(source.into(), group.into(), 58, message.len() as u32);
+        let sum = !checksum::add(pseudo, checksum::sum(&message));
+        message[2..4].copy_from_slice(&sum.to_be_bytes());
+        (message, source, group)
+    };
+    let frame = |header: &[u8], part: &[u8]| {
+        let (_, source, group) = solicitation();
+        let mut frame = vec![0x33, 0x33, 0xff, 0, 0, 1];
+        frame.extend(STATION.0);
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, (header.len() + part.len()) as u8]);
+        frame.extend([if header.is_empty() { 58 } else { 44 }, 255]);
+        frame.extend(source.octets());
+        frame.extend(group.octets());
+        frame.extend(header);
+        frame.extend(part);
+        frame
+    };
+    let (message, ..) = solicitation();
+    let answers = |frames: &[Vec<u8>]| {
+        let mut rig = plain("", PASS_LAN);
+        let sent: Vec<Sent> = frames.iter().flat_map(|frame| rig.frame(LAN, frame)).collect();
+        let told = sent.iter().any(|sent| sent.port == LAN && sent.bytes.get(54) == Some(&136));
+        let known = rig
+            .shard
+            .snapshot(rig.now)
+            .neighbours
+            .iter()
+            .any(|row| row.address.to_string() == "2001:db8:10::10");
+        (told, known, rig.shard.drops_of(Drop::NdInvalid))
+    };
+    assert_eq!(answers(&[frame(&[], &message)]), (true, true, 0));
+    assert_eq!(
+        answers(&[frame(&[58, 0, 0, 0, 0, 0, 0, 7], &message)]),
+        (false, false, 1),
+        "an atomic fragment"
+    );
+    let (first, last) = message.split_at(16);
+    let pieces = [frame(&[58, 0, 0, 1, 0, 0, 0, 7], first), frame(&[58, 0, 0, 16, 0, 0, 0, 7], last)];
+    assert_eq!(answers(&pieces), (false, false, 1), "two pieces");
 }

@@ -10,7 +10,7 @@ use koi::wire::dns::Name;
 
 use crate::policy::with_rules;
 use crate::rig::{Rig, compile, udp};
-use crate::{CLIENT, LAN, WAN};
+use crate::{CLIENT, FAR, LAN, WAN};
 
 const RULES: &str = r#"
 [[alias]]
@@ -39,14 +39,17 @@ destination = "all"
 
 /// As it is when the name and the file stand for these.
 fn under(epoch: u32, addresses: &[&str], file: &str) -> Compiled {
+    compile(&with_rules(RULES), epoch).renewed(epoch, named(addresses, file))
+}
+
+fn named(addresses: &[&str], file: &str) -> Arc<Conditions> {
     let name = Name::new("updates.example.org").unwrap();
     let addresses: Vec<IpAddr> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-    let conditions = Conditions {
+    Arc::new(Conditions {
         names: Arc::new(BTreeMap::from([(name, addresses)])),
         lists: Arc::new(BTreeMap::from([("bad".to_owned(), List::read(file).ranges)])),
         ..Conditions::default()
-    };
-    compile(&with_rules(RULES), epoch).renewed(epoch, Arc::new(conditions))
+    })
 }
 
 fn leaves(rig: &mut Rig, to: &str) -> bool {
@@ -64,6 +67,34 @@ fn a_name_in_an_alias_stands_for_the_addresses_that_servers_say() {
     assert!(leaves(&mut rig, "203.0.113.2") && leaves(&mut rig, "203.0.113.3"));
     let other = rig.packet(LAN, udp((CLIENT, 5001), ("203.0.113.2", 53), b"question"));
     assert!(other.iter().all(|sent| sent.port != WAN));
+}
+
+/// Translations that name no such alias are not even looked at; those that do lead where the name stands for.
+#[test]
+fn what_a_name_does_not_touch_stays_as_it_was_compiled() {
+    let forward = "[[port_forward]]\nid = 1000005\ninterface = \"wan\"\nprotocol = \"udp\"\ndestination = \"wan address\"\n\
+                   destination_port = \"7000\"\ntarget = \"TARGET\"\nassociation = \"pass\"\n";
+    let under = |target: &str| {
+        let text = format!("{RULES}{}", forward.replace("TARGET", target));
+        let first = compile(&with_rules(&text), 1).renewed(1, named(&["192.168.1.10"], ""));
+        let second = first.renewed(1, named(&["192.168.1.11"], ""));
+        (first, second)
+    };
+    let (first, second) = under("192.168.1.12");
+    assert!(Arc::ptr_eq(&first.translations, &second.translations));
+    let (first, second) = under("updates");
+    assert!(!Arc::ptr_eq(&first.translations, &second.translations));
+    // The targets take turns.
+    let leads_to = |compiled: &Compiled, to: &str| {
+        let mut rig = Rig::with(compiled.clone());
+        (0..4u16).any(|port| {
+            let sent = rig.packet(WAN, udp((FAR, 5000 + port), ("198.51.100.2", 7000), b"question"));
+            let mut packets = sent.iter().filter(|sent| sent.port == LAN).filter_map(crate::rig::Sent::ip);
+            packets.any(|packet| packet.layout.key.dst().to_string() == to)
+        })
+    };
+    assert!(leads_to(&first, "192.168.1.10") && !leads_to(&first, "192.168.1.11"));
+    assert!(leads_to(&second, "192.168.1.11") && !leads_to(&second, "192.168.1.10"));
 }
 
 #[test]

@@ -1,14 +1,17 @@
 """What must hold of a router on real traffic. Each case gets a Network; the same cases run against the kernel."""
 
 import hashlib
+import ipaddress
 import json
 import os
 import pathlib
 import re
+import signal
 import struct
 import subprocess
 
 import carp
+import facts
 import imported
 import joining
 import keeping
@@ -28,9 +31,21 @@ def ping(net):
     for host, to in [("cli", SRV4), ("cli", SRV6), ("cli", WWW4), ("cli", WWW6), ("cli", ROUTER_LAN4),
                      ("www", SRV4), ("www", SRV6)]:
         expect(net.pings(host, to, "-W", "5"), f"{host} does not reach {to}")
+    # Every address of the router's own answers the LAN, also those of other links, and the link-local one.
+    for to in [ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, "10.20.0.1", "2001:db8:20::1"]:
+        expect(net.pings("cli", to, "-W", "5"), f"cli does not reach the router's {to}")
+    expect(net.pings("cli", link_local_of_router(net) + "%eth0", "-W", "5"), "cli does not reach the link-local address")
     # Over a small MTU the first one is told so.
     for to in [SRV4, SRV6]:
         until(f"a fragmented ping of {to}", lambda: net.pings("cli", to, "-s", "4000"), 5)
+
+
+def link_local_of_router(net):
+    """The router's link-local address on LAN, made from the MAC address that answers there (RFC 4291, appendix A)."""
+    mac = net.inside("cli", "ip", "neigh", "show", ROUTER_LAN4).split(" lladdr ")[1].split()[0]
+    octets = bytearray.fromhex(mac.replace(":", ""))
+    octets[0] ^= 2
+    return str(ipaddress.IPv6Address(b"\xfe\x80" + bytes(6) + octets[:3] + b"\xff\xfe" + octets[3:]))
 
 
 #: Answers on TCP and UDP, both families.
@@ -155,12 +170,16 @@ Server(("::", 8000), Page).serve_forever()
 
 
 def iperf(net):
-    """Bulk TCP both ways, UDP and IPv6."""
-    for to, *words in [[SRV4], [SRV4, "-R"], [SRV4, "-P", "4"], [SRV6], [SRV6, "-R"],
-                       [SRV4, "-u", "-b", "50M", "-l", "1200"]]:
+    """Bulk TCP both ways, and UDP, as who receives it counts it; both families."""
+    for to, *words in [[SRV4], [SRV4, "-R"], [SRV4, "-P", "4"], [SRV6], [SRV6, "-R"]]:
         report = net.iperf("-t", "2", *words, to=to)
         rate = report.get("sum_received", report.get("sum", {})).get("bits_per_second", 0)
         expect(rate > 20e6, f"iperf3 {to} {' '.join(words)}: {rate / 1e6:.1f} Mbit/s")
+    for to, *words in [[SRV4], [SRV4, "-R"], [SRV6], [SRV6, "-R"]]:
+        report = net.iperf("-t", "2", "-u", "-b", "10M", "-l", "1200", *words, to=to)
+        # In both directions `sum` counts packets and what of them the receiver missed.
+        total, lost = report["sum"]["packets"], report["sum"]["lost_packets"]
+        expect(total > 1500 and lost * 20 <= total, f"iperf3 -u {to} {' '.join(words)}: {lost} of {total} lost")
 
 
 def ssh(net):
@@ -182,6 +201,9 @@ def ssh(net):
     (d / "blob").write_bytes(blob)
     net.inside("cli", "scp", "-q", "-P", "2222", *options, d / "blob", f"root@{SRV4}:{d}/copy")
     expect((d / "copy").read_bytes() == blob, "scp changed the file")
+    # And down, to a file that was not there.
+    net.inside("cli", "scp", "-q", "-P", "2222", *options, f"root@{SRV4}:{d}/copy", d / "back")
+    expect(hashlib.sha256((d / "back").read_bytes()).digest() == hashlib.sha256(blob).digest(), "scp changed the file down")
 
 
 def traceroute(net):
@@ -198,12 +220,24 @@ def scan(net):
     if net.router == "kernel":
         listener = net.start("router", "nc.openbsd", "-k", "-l", "::", "443")
         net.listens("router", 443)
-    quick = ["nmap", "-n", "-Pn", "-sS", "--max-retries", "1", "-T5", "--min-rate", "500", "--open"]
-    for family, outside, inside in [([], ROUTER_WAN4, ROUTER_LAN4), (["-6"], ROUTER_WAN6, ROUTER_LAN6)]:
-        found = net.inside("srv", *quick, *family, "-p", "1-1024,5000-5500,8000-8100", outside, timeout=120)
-        expect("Nmap done" in found and "/tcp open" not in " ".join(found.split()), found)
-        found = net.inside("cli", *quick, *family, "-p", "443", inside, timeout=60)
+    nmap = ["nmap", "-n", "-Pn", "-T5", "--max-retries", "0", "--min-rate", "8000", "--open"]
+    #: What is said of a port on the way: no answer is "open|filtered" for UDP, which is not open.
+    is_open = lambda found, kind: re.search(rf"\d+/{kind}\s+open\s", found)
+    for family, outside, inside, server in [([], ROUTER_WAN4, ROUTER_LAN4, SRV4), (["-6"], ROUTER_WAN6, ROUTER_LAN6, SRV6)]:
+        found = net.inside("srv", *nmap, *family, "-sS", "-p-", outside, timeout=120)
+        expect("Nmap done" in found and not is_open(found, "tcp"), found)
+        found = net.inside("cli", *nmap, *family, "-sS", "-p", "443", inside, timeout=60)
         expect("443/tcp open" in " ".join(found.split()), f"the twin from the LAN: {found}")
+        # The names of services where somebody might listen, and a range.
+        found = net.inside("srv", *nmap, *family, "-sU", "-p", "53,67,69,123,161,443,500,514,1900,4500,5353,8765,9000-9300",
+                           outside, timeout=120)
+        expect("Nmap done" in found and not is_open(found, "udp"), found)
+        answer = net.start("srv", "python3", "-c", ANSWER)
+        net.listens("srv", 8765, "-lnu")
+        found = net.inside("cli", *nmap, *family, "-sU", "-p", "8765", server, timeout=60)
+        answer.terminate()
+        answer.wait(10)
+        expect("8765/udp open" in " ".join(found.split()), f"the twin, an open port behind the router: {found}")
     if listener:
         listener.terminate()
 
@@ -220,23 +254,97 @@ def page(net):
 
 
 def reload(net):
-    """A reload keeps flows; a broken file changes nothing; flows can be killed."""
+    """A reload keeps flows, under traffic; a broken file changes nothing; SIGHUP reloads as well; flows can be killed."""
     from topology import KOI
     file = net.directory / "koi.toml"
     good = file.read_text()
-    flood = net.start("cli", "ping", "-i", "0.05", SRV4)
-    until("a flow", lambda: any(f["protocol"] == "icmp" for f in net.flows()))
+    heard = net.directory / "pings"
+    # Each ping and each byte of a connection that stays.
+    with open(heard, "w") as out:
+        flood = net.start("cli", "ping", "-i", "0.02", SRV4, output=out)
+    echo = net.start("srv", "python3", "-c", ECHO)
+    net.listens("srv", 8766)
+    steady = net.start("cli", "python3", "-c", STEADY, SRV4, net.directory / "steady")
+    told = lambda: int((net.directory / "steady").read_text() or 0) if (net.directory / "steady").exists() else 0
+    until("traffic", lambda: told() > 20)
+    mine = lambda: {f["id"]: f for f in net.flows() if f["protocol"] in ("icmp", "tcp") and CLI4 in f["original"]}
+    # Flows of other cases may be there still; these two move.
+    earlier, said = mine(), told()
+    until("more traffic", lambda: told() > said + 20)
+    carried = lambda flow: earlier[flow["id"]]["packets"][0] if flow["id"] in earlier else flow["packets"][0]
+    before = {number: flow for number, flow in mine().items() if flow["packets"][0] > carried(flow)}
+    expect({f["protocol"] for f in before.values()} == {"icmp", "tcp"}, f"flows: {before}")
+
+    def keeps_flows(what):
+        """The same flows are there and carry more than before; nothing of the connection is lost."""
+        counted, said = mine(), told()
+        until(f"{what}: the connection goes on", lambda: told() > said + 20)
+        after = mine()
+        expect(before.keys() <= after.keys(), f"{what}: flows {before.keys() - after.keys()} are gone")
+        for number in before:
+            expect(after[number]["packets"][0] > counted[number]["packets"][0], f"{what}: flow {number} stands still")
+        expect(steady.poll() is None, f"{what}: the connection broke")
+
     file.write_text(good.replace("revision = 1", "revision = 2"))
     run(KOI, "reload", "--control", net.control)
     expect(net.show("status")["revision"] == 2, "the new revision is not in force")
+    keeps_flows("a reload")
     file.write_text("nonsense")
     done = subprocess.run([KOI, "reload", "--control", net.control], capture_output=True, text=True)
     expect(done.returncode == 1 and net.show("status")["revision"] == 2, f"a broken file: {done.stderr}")
-    file.write_text(good)
+    hangup = lambda: os.kill(net.koi.pid, signal.SIGHUP)
+    log = net.directory / "log"
+    lines = len(log.read_text(errors="replace").splitlines())
+    hangup()
+    until("the log says what is wrong with the file",
+          lambda: any("problem=line 1" in line for line in log.read_text(errors="replace").splitlines()[lines:]))
+    expect(net.show("status")["revision"] == 2, "a broken file by SIGHUP")
+    file.write_text(good.replace("revision = 1", "revision = 3").replace('hostname = "koi-lab"', 'hostname = "hung-up"'))
+    hangup()
+    until("SIGHUP puts the file in force",
+          lambda: (net.show("status")["revision"], net.show("status")["hostname"]) == (3, "hung-up"))
+    keeps_flows("SIGHUP")
+    # No ping was lost on the way: the numbers of those that were answered have no gap.
+    flood.send_signal(signal.SIGINT)
+    flood.wait(10)
+    numbers = [int(n) for n in re.findall(r"icmp_seq=(\d+)", heard.read_text())]
+    missing = set(range(1, numbers[-1] + 1)) - set(numbers)
+    expect(len(numbers) > 50 and not missing, f"pings without an answer: {sorted(missing)[:5]}")
+    file.write_text(good.replace("revision = 1", "revision = 4"))
     run(KOI, "reload", "--control", net.control)
-    flood.terminate()
     said = run(KOI, "flows", "kill", "--all", "--control", net.control)
     expect(re.search(r"[1-9]", said), said)
+    expect(not before.keys() & mine().keys(), "killed flows are still there")
+    steady.terminate()
+    echo.terminate()
+
+
+#: Answers each byte with the same.
+ECHO = """
+import socket
+s = socket.create_server(("::", 8766), family=socket.AF_INET6, dualstack_ipv6=True).accept()[0]
+while data := s.recv(4096):
+    s.sendall(data)
+"""
+
+#: Says a number and waits for its echo, for ever; writes down how often.
+STEADY = """
+import os, socket, sys, time
+s = socket.create_connection((sys.argv[1], 8766), timeout=10)
+count = 0
+while True:
+    word = b"%8d" % count
+    s.sendall(word)
+    heard = b""
+    while len(heard) < 8:
+        heard += s.recv(8 - len(heard)) or sys.exit("closed")
+    assert heard == word
+    count += 1
+    with open(sys.argv[2] + ".new", "w") as file:
+        file.write(str(count))
+    os.replace(sys.argv[2] + ".new", sys.argv[2])
+    time.sleep(0.01)
+"""
 
 
 def transfer(net):
@@ -346,8 +454,58 @@ def small_mtu(net):
             expect(report["sum_received"]["bits_per_second"] > 20e6, "bulk TCP over the small MTU")
 
 
+def pieces(net):
+    """A datagram that does not forbid it and is larger than the next link takes is cut there, and arrives whole."""
+    file, capture = watch(net, "srv", "udp or ip[6:2] & 0x3fff != 0")
+    server = net.start("srv", "python3", "-c", WHOLE)
+    net.listens("srv", 8767, "-lnu")
+    for size in [1373, 1400, 1472]:
+        said = net.inside("cli", "python3", "-c", ASK_WHOLE, SRV4, str(size))
+        expect(said.strip() == f"{size} arrived as it was", f"{size} bytes: {said}")
+    # What just fits is not touched.
+    said = net.inside("cli", "python3", "-c", ASK_WHOLE, SRV4, "1372")
+    expect(said.strip() == "1372 arrived as it was", said)
+    for number in range(3):
+        expect(net.pings("cli", SRV4, "-M", "dont", "-s", str(1440 + number)), "a ping without DF, larger than the path")
+    server.terminate()
+    until("the pieces were captured", lambda: len(seen(file, "ip[6:2] & 0x3fff != 0 and dst host " + SRV4)) >= 12)
+    capture.terminate()
+    capture.wait(10)
+    # First pieces and last ones: none is larger than the link takes, and the first are as large as they can be.
+    first, last = (seen(file, f"dst host {SRV4} and {which}") for which in
+                   ["ip[6:2] & 0x2000 != 0", "ip[6:2] & 0x2000 = 0 and ip[6:2] & 0x1fff != 0"])
+    expect(len(first) == len(last) == 6, f"{len(first)} first pieces, {len(last)} last ones")
+    expect(not seen(file, "greater 1415"), "a piece larger than the link takes")
+    expect(len(seen(file, f"dst host {SRV4} and ip[6:2] & 0x2000 != 0 and ip[2:2] = 1396")) == 6, "first pieces: 1376 bytes each")
+    expect(len(seen(file, f"dst host {SRV4} and udp and ip[6:2] & 0x3fff = 0")) == 1, "what fits was cut")
+    # With DF the sender is told instead; that is `small_mtu`.
+
+
+#: Answers with the digest of what arrived.
+WHOLE = """
+import hashlib, socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("0.0.0.0", 8767))
+while True:
+    data, peer = s.recvfrom(65536)
+    s.sendto(hashlib.sha256(data).digest(), peer)
+"""
+
+#: Sends so many random bytes, without the wish not to be cut.
+ASK_WHOLE = """
+import hashlib, os, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.IPPROTO_IP, 10, 0)
+s.settimeout(3)
+data = os.urandom(int(sys.argv[2]))
+s.sendto(data, (sys.argv[1], 8767))
+heard = s.recv(100)
+print(len(data), "arrived as it was" if heard == hashlib.sha256(data).digest() else "arrived changed")
+"""
+
+
 #: Cases about what only Koi has.
-KOI_ONLY = {page, reload, *operations.CASES, *services.CASES, *carp.CASES, *joining.CASES, *imported.CASES, *keeping.CASES}
+KOI_ONLY = {page, reload, *operations.CASES, *facts.CASES, *services.CASES, *carp.CASES, *joining.CASES, *imported.CASES, *keeping.CASES}
 #: Cases about what others do with each other.
 KERNEL_ONLY = {carp.control}
 
@@ -355,14 +513,16 @@ KERNEL_ONLY = {carp.control}
 USUAL = [ping, nothing_comes_in, curl, ssh, traceroute, scan, page, reload, iperf, transfer, captures]
 OTHERS = [
     ("operate", {}, operations.CASES),
+    ("facts", {}, facts.CASES),
     ("services", {}, services.CASES),
+    ("refused", {"refused": True}, [operations.without_io_uring, ping, captures]),
     ("plain", {"drivers": {"wan": "plain", "lan": "plain", "dmz": "plain"}}, [ping, iperf, transfer, captures]),
     ("mixed", {"drivers": {"wan": "plain"}}, [ping, iperf, transfer, captures]),
     ("joining", {}, joining.CASES),
     ("imported", {"kind": imported.File}, imported.CASES),
     ("candidate", {"kind": imported.Candidate}, imported.CASES),
     ("keeping", {"kind": keeping.Kept}, keeping.CASES),
-    ("mtu-1400", {"mtu": 1400}, [small_mtu, ping]),
+    ("mtu-1400", {"mtu": 1400}, [small_mtu, pieces, ping]),
     # A segment of its own for each.
     ("carp", {}, [*carp.CASES, carp.control]),
 ]

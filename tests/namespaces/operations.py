@@ -1,7 +1,9 @@
 """What an operator does to a running router, and what happens to it. Only Koi has these."""
 
+import ctypes
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -101,8 +103,74 @@ def privileges(net):
     for field in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"]:
         expect(int(status[field], 16) == 0, f"{field} {status[field]}")
     expect(status["NoNewPrivs"].strip() == "1", "new privileges are possible")
+    # Another user, in each of its four forms; no groups; no files of others.
+    users = set(status["Uid"].split()) | set(status["Gid"].split())
+    expect(len(users) == 1 and users != {"0"} and not status["Groups"].split(), f"{status['Uid']} {status['Groups']}")
+    limits = pathlib.Path(f"/proc/{router}/limits").read_text()
+    expect("Max core file size        0 " in limits, limits)
     shown = net.show("status")["privileges"]
     expect(shown["capabilities"] == [] and shown["no_new_privs"], shown)
+    expect({str(shown["uid"])} == users, shown)
+    # Files in /proc belong to root when a process does not let others look into it.
+    expect(shown["dumpable"] == (pathlib.Path(f"/proc/{router}/environ").stat().st_uid != 0), shown)
+    expect((shown["landlock"] == "absent") == (landlock_generation() < 1), f"{shown}: the kernel has {landlock_generation()}")
+    # The parent is who has what the router has not.
+    parent = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{net.koi.pid}/status").read_text().splitlines())
+    expect(int(parent["CapEff"], 16) != 0, "the parent opens devices")
+
+
+def landlock_generation():
+    """Of the kernel, as landlock_create_ruleset tells it; below 1 when there is none."""
+    return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
+
+
+def without_io_uring(net):
+    """Where the kernel refuses io_uring, the router runs and forwards all the same, by single calls."""
+    for pid in [net.koi.pid, *router_processes(net)]:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+        expect(re.search(r"^Seccomp:\s+2$", status, re.M), f"{pid}: io_uring is not refused")
+    # Small frames in quick succession are what batches are for.
+    report = net.iperf("-u", "-b", "4M", "-l", "64", "-t", "2", to=SRV4)["sum"]
+    expect(report["packets"] > 10_000 and report["lost_packets"] * 20 <= report["packets"], report)
+    for pid in router_processes(net):
+        opened = [os.readlink(file) for file in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+        expect(opened and not any("io_uring" in file for file in opened), opened)
+
+
+def foreign_user(net):
+    """The control socket is root's: others cannot open it, and whoever could is refused by his credentials."""
+    ask = """
+import os, socket, sys
+os.setgroups([])
+os.setresgid(*[int(sys.argv[2])] * 3)
+os.setresuid(*[int(sys.argv[2])] * 3)
+s = socket.socket(socket.AF_UNIX)
+try:
+    s.connect(sys.argv[1])
+except PermissionError:
+    sys.exit("not permitted")
+try:
+    s.sendall(b'"status"\\n')
+except BrokenPipeError:
+    # It has been told before it has asked.
+    pass
+print(s.makefile().readline())
+"""
+    asks = lambda user: run("python3", "-c", ask, net.control, user, check=False)
+    expect(net.control.stat().st_mode & 0o777 == 0o600, f"{net.control.stat().st_mode:o}")
+    mode = net.directory.stat().st_mode & 0o777
+    net.directory.chmod(0o755)
+    try:
+        expect("not permitted" in asks(65_534), "the mode of the socket")
+        net.control.chmod(0o666)
+        said = asks(65_534)
+        expect("only root" in said and "hostname" not in said, said)
+        until("it is in the log", lambda: "refused on the control socket" in (net.directory / "log").read_text())
+        said = asks(0)
+        expect("hostname" in said, f"the twin, root: {said}")
+    finally:
+        net.control.chmod(0o600)
+        net.directory.chmod(mode)
 
 
 def router_advertisement(net):
@@ -219,5 +287,5 @@ action = "pass"
     expect(net.pings("cli", ROUTER_LAN4), "the untagged interface on the same port")
 
 
-CASES = [capture, log_of_rules, privileges, link_down_and_up, device_gone_and_back, device_moves, router_advertisement,
+CASES = [capture, log_of_rules, privileges, foreign_user, link_down_and_up, device_gone_and_back, device_moves, router_advertisement,
          tagged, crash]

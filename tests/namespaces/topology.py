@@ -13,6 +13,7 @@ import pathlib
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import tempfile
 import time
@@ -57,6 +58,17 @@ def die_with_parent():
     LIBC.prctl(1, signal.SIGTERM)
 
 
+def refuse_io_uring():
+    """The kernel refuses io_uring to this process and those that it starts, as in most containers (seccomp)."""
+    code = lambda op, jt, jf, k: struct.pack("<HBBI", op, jt, jf, k)
+    # Load the number of the call; io_uring_setup is answered EPERM, the rest is allowed.
+    words = [code(0x20, 0, 0, 0), code(0x15, 0, 1, 425), code(0x06, 0, 0, 0x00050000 | 1), code(0x06, 0, 0, 0x7FFF0000)]
+    filters = ctypes.create_string_buffer(b"".join(words), 8 * len(words))
+    program = ctypes.create_string_buffer(struct.pack("<HxxxxxxQ", len(words), ctypes.addressof(filters)), 16)
+    if LIBC.prctl(38, 1, 0, 0, 0) or LIBC.prctl(22, 2, program):
+        raise OSError("seccomp")
+
+
 def take_turn():
     """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
     lock = open("/run/koi-ns.lock", "w")
@@ -83,13 +95,14 @@ def remove_leftovers(prefix=PREFIX):
 
 
 class Network:
-    """One router between three hosts. `drivers` names the port driver by side; `mtu` the WAN's MTU."""
+    """One router between three hosts. `drivers` names the port driver by side; `mtu` the WAN's MTU; with `refused` the
+    kernel refuses io_uring to the router."""
 
     #: What the names of its namespaces begin with.
     prefix = PREFIX
 
-    def __init__(self, router, drivers=None, mtu=1500):
-        self.router, self.drivers, self.mtu = router, drivers or {}, mtu
+    def __init__(self, router, drivers=None, mtu=1500, refused=False):
+        self.router, self.drivers, self.mtu, self.refused = router, drivers or {}, mtu, refused
         self.processes = []
         self.koi = None
         self.iperf_port = 5300
@@ -169,7 +182,7 @@ class Network:
         log = open(self.directory / "log", "a")
         self.koi = subprocess.Popen(
             [KOI, "run", "--config", self.config_file(), "--state", self.directory / "state", "--control",
-             self.control], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)
+             self.control], stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=self.before_koi)
         self.processes.append(self.koi)
         until("koi answers", lambda: self.koi_answers() or self.koi.poll() is not None)
         if self.koi.poll() is not None:
@@ -179,6 +192,11 @@ class Network:
             run("ip", "-n", f"{self.prefix}sw-{side}", "link", "set", f"koi-{side}", "up")
             if side == "wan" and self.mtu != 1500:
                 run("ip", "-n", f"{self.prefix}sw-wan", "link", "set", "koi-wan", "mtu", self.mtu)
+
+    def before_koi(self):
+        die_with_parent()
+        if self.refused:
+            refuse_io_uring()
 
     def koi_answers(self):
         done = subprocess.run([KOI, "show", "status", "--control", self.control], capture_output=True)
@@ -282,10 +300,10 @@ class Network:
         """Runs a command inside a host."""
         return run("ip", "netns", "exec", self.prefix + host, *words, **options)
 
-    def start(self, host, *words):
+    def start(self, host, *words, output=subprocess.DEVNULL):
         """Starts a process inside a host; it ends with the network."""
         process = subprocess.Popen(["ip", "netns", "exec", self.prefix + host, *map(str, words)],
-                                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
+                                   stdout=output, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL, preexec_fn=die_with_parent)
         self.processes.append(process)
         return process
 

@@ -51,14 +51,15 @@ fuzz_target!(|data: &[u8]| {
 });
 
 fn cause(number: u8, mtu: u16) -> ErrorCause {
-    match number % 7 {
+    match number % 8 {
         0 => ErrorCause::TtlExceeded,
         1 => ErrorCause::FragmentNeeded { mtu },
         2 => ErrorCause::NoRoute,
         3 => ErrorCause::HostUnreachable,
         4 => ErrorCause::PortUnreachable,
         5 => ErrorCause::AdminProhibited,
-        _ => ErrorCause::ReassemblyTimeout,
+        6 => ErrorCause::ReassemblyTimeout,
+        _ => ErrorCause::ParameterProblem { pointer: number },
     }
 }
 

@@ -6,6 +6,9 @@ const FORWARD: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"p
     [[port_forward]]\nid = 1000005\ninterface = \"wan\"\nprotocol = \"tcp/udp\"\nfamily = \"inet\"\ndestination = \"wan address\"\n\
     destination_port = \"7000\"\ntarget = \"192.168.1.10\"\nlocal_port = 80\nassociation = \"pass\"\n";
 
+const NPT: &str = "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n\
+    [[npt]]\nid = 1000005\ninterface = \"wan\"\nsource = \"2001:db8:10::/64\"\ndestination = \"2001:db8:77::/64\"\n";
+
 static CASES: &[Case] = &[
     Case {
         rows: &["nat.sh : exhaust", "nat.sh : empty_pool"],
@@ -84,15 +87,64 @@ static CASES: &[Case] = &[
     },
     Case {
         rows: &["nat66.py : test_npt_icmp, test_npt_route_to_icmp", "RFC 6296 ICMPv6 errors", "RFC 6296 text"],
-        set_up: nat(
-            "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n\
-             [[npt]]\nid = 1000005\ninterface = \"wan\"\nsource = \"2001:db8:10::/64\"\ndestination = \"2001:db8:77::/64\"\n",
-        ),
+        set_up: nat(NPT),
         script: "
             lan udp C6:5000 > F6:53 -> wan src=$outside:5000
             wan udp F6:53 > [$outside]:5000 -> lan dst=C6:5000
             lan ping C6 > F6 len=1400 -> wan
             wan icmp G6 > $outside 2/0 quote=1 mtu=1300 -> lan dst=C6 icmp=2/0 mtu=1300
+        ",
+    },
+    Case {
+        rows: &["RFC 6296 all-zero interface id", "RFC 6296 unmapped or 0xFFFF subnet"],
+        set_up: nat(NPT),
+        script: "
+            lan udp [2001:db8:10::]:5000 > F6:53 -> lan icmp=4/0 mtu=8, drop prefix-unmapped      # the pointer: to its source
+            lan udp [2001:db8:10:0:ffff:ffff:ffff:ffff]:5000 > F6:53 -> lan icmp=1/0, drop prefix-unmapped
+            wan udp F6:53 > [2001:db8:77:0:ffff:ffff:ffff:ffff]:5000 -> drop prefix-unmapped
+            wan udp F6:53 > [2001:db8:77::]:5000 -> drop prefix-unmapped
+            states 0
+            lan udp [2001:db8:10:0:ffff:ffff:ffff:fffe]:5000 > F6:53 -> wan src=$a:5000
+            wan udp F6:53 > [$a]:5000 -> lan dst=$inside:5000
+        ",
+    },
+    Case {
+        rows: &["RFC 6296 unmapped or 0xFFFF subnet"],
+        set_up: nat(
+            "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n\
+             [[npt]]\nid = 1000005\ninterface = \"wan\"\nsource = \"2001:db8:10::/48\"\ndestination = \"2001:db8:77::/48\"\n",
+        ),
+        script: "
+            lan udp [2001:db8:10:ffff::5]:5000 > F6:53 -> drop prefix-unmapped
+            lan udp [2001:db8:10:fffe::5]:5000 > F6:53 -> wan src=$a:5000
+            lan udp [2001:db8:10:1::]:5000 > F6:53 -> wan src=$b:5000      # of a short prefix the host does not matter
+        ",
+    },
+    Case {
+        rows: &["RFC 6296 §4.3"],
+        set_up: nat(NPT),
+        script: "
+            lan udp C6:5000 > F6:53 -> wan src=$c:5000
+            lan udp D6:6000 > F6:53 -> wan src=$d:6000
+            lan udp C6:5001 > [$d]:6000 -> lan src=$c:5001 dst=D6:6000     # inside, by the address outside
+            lan udp D6:6000 > [$c]:5001 -> lan src=$d:6000 dst=C6:5001
+            states 3
+        ",
+    },
+    Case {
+        rows: &["RFC 7857 §4"],
+        set_up: nat(
+            "[[rule]]\nid = 1000001\ninterface = \"lan\"\naction = \"pass\"\n[outbound]\nmode = \"manual\"\n\
+             [[outbound.rule]]\nid = 1000005\ninterface = \"wan\"\nport = \"2000\"\npool = \"source-hash\"\n\
+             target = \"198.51.100.20-198.51.100.21\"\n",
+        ),
+        script: "
+            lan udp C:5001 > F:53 -> wan src=$a:2000
+            lan udp C:5001 > G:53 -> wan src=$a:2000                       # the source keeps its address
+            lan udp C:5002 > F:53 -> wan src=$b:2000                       # until that has no port left
+            lan udp C:5003 > F:53 -> drop ports-exhausted
+            wan udp F:53 > $b:2000 -> lan dst=C:5002
+            wan udp F:53 > $a:2000 -> lan dst=C:5001
         ",
     },
     Case {
