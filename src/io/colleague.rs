@@ -83,6 +83,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Explain(_)
         | Request::ExplainLog { .. }
         | Request::Log { .. }
+        | Request::SystemLog { .. }
         | Request::Services
         | Request::Inquire(_)
         | Request::Power(_)

@@ -21,10 +21,12 @@ use super::flow_filter;
 use super::handle::{Arrangement, Handle, Order, Placement};
 use super::host_thread::HostHandle;
 use super::inquiry::{self, Inquiry};
+use super::log_ring::{self, Line};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
+use super::peer_log;
 use super::privilege::Kept;
 use super::program::{self, ProgramNote, ReleaseStep};
 use super::reloads::Reloads;
@@ -252,6 +254,7 @@ impl Desk {
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
             Request::Inquire(inquiry) => self.inquire(&inquiry),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
+            Request::SystemLog { peer, limit } => Ok(Response::SystemLog(system_log(peer, limit as usize))),
             Request::Services => {
                 let mut row = self.errands.row(&self.compiled().config);
                 row.notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -558,6 +561,17 @@ impl Desk {
         self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
     }
+}
+
+/// The latest last.
+fn system_log(peer: bool, limit: usize) -> Vec<Line> {
+    if peer {
+        return peer_log::tail(".".as_ref(), limit);
+    }
+    let mut lines = log_ring::recent();
+    lines.truncate(limit);
+    lines.reverse();
+    lines
 }
 
 /// Asks the parent and waits.

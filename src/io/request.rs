@@ -11,6 +11,7 @@ use super::config_request::{ConfigAnswer, ConfigRequest};
 pub use super::flow_filter::FlowFilter;
 use super::inquiry::{Finding, Inquiry};
 use super::keys::KeyStep;
+use super::log_ring::Line;
 use super::power::PowerStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
@@ -67,6 +68,13 @@ pub enum Request {
     },
     /// Rules with their counters, aliases, translations.
     Policy,
+    /// The last lines that this router has said, or that its peer's said, at most `limit`.
+    SystemLog {
+        /// Of the peer's, as far as they have come here.
+        peer: bool,
+        /// How many at most.
+        limit: u32,
+    },
     /// Records of the firewall log, at most `limit`, the latest ones.
     Log {
         /// Those with a higher number.
@@ -169,6 +177,8 @@ pub enum Response {
     Policy(Box<Policy>),
     /// To [`Request::Log`], the latest last.
     Log(Vec<LogRow>),
+    /// To [`Request::SystemLog`], the latest last.
+    SystemLog(Vec<Line>),
     /// To [`Request::Services`].
     Services(Box<ServicesRow>),
     /// To [`Request::Explain`].

@@ -309,6 +309,7 @@ fn answer(
         Request::Pages(_)
         | Request::Reload
         | Request::ExplainLog { .. }
+        | Request::SystemLog { .. }
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)
