@@ -129,7 +129,7 @@ mod tests {
         assert!(!scratch.0.join(NAME).exists());
         let odd =
             Line { at_ms: 1, level: "<b>".into(), text: format!("a\n\x1b[31m{}", "\u{e4}".repeat(900)) };
-        log.write(&parcel(&vec![odd; LINES + 50]));
+        log.write(&parcel(&vec![odd; LINES + 20]));
         let kept = tail(&scratch.0, usize::MAX);
         assert_eq!(kept.len(), LINES + 1);
         assert_eq!(kept[0].level, "INFO");

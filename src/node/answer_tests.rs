@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::*;
 use crate::config;
 use crate::types::{Duration, Epoch, Instant, InterfaceId, MacAddr, PortId, Role, Seed, Standing};
-use crate::wire::{Drop, FrameBuf, Offload, Packet, Parsed, arp, fragment};
+use crate::wire::{Drop, FrameBuf, Offload, Packet, Parsed, arp, checksum, fragment};
 
 const LAN: PortId = PortId(1);
 
@@ -81,6 +81,10 @@ fn a_large_answer_waits_for_the_edge_as_a_small_one_does() {
         .icmpv4_echo_request(7, 1)
         .write(&mut bytes, &[7; 2000])
         .unwrap();
+        // The sender permits pieces: no DF, and the sum of the header is one that fits.
+        bytes[20] &= !0x40;
+        let sum = checksum::add(checksum::sum(&bytes[14..24]), checksum::sum(&bytes[26..34]));
+        bytes[24..26].copy_from_slice(&(!sum).to_be_bytes());
         let Ok(Parsed::Ip(mut request)) = Packet::parse(FrameBuf::copy_of(&bytes)) else {
             panic!("no packet")
         };

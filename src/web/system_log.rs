@@ -17,8 +17,8 @@ use crate::io::peer_log;
 
 /// Where it is.
 pub(super) const SYSTEM_LOG: &str = "/status/system-log";
-/// Lines on a page.
-const SHOWN: usize = 150;
+/// Lines on a page; the longest ones still make a small page.
+const SHOWN: usize = 100;
 /// Lines of the peer's that are looked at.
 const KEPT: usize = 2000;
 
