@@ -122,6 +122,48 @@ if (table) {
   });
 }
 
+// Hours of a week are painted: one takes the state of the first over all that the pointer passes; the head of a day or of an
+// hour is about all of it.
+const week = document.querySelector('table.week');
+if (week && !week.closest('fieldset').disabled) {
+  let paint = null;
+  let painted = false;
+  const tick = (event) => event.target.closest?.('td')?.querySelector('input');
+  week.addEventListener('pointerdown', (event) => {
+    const first = tick(event);
+    painted = Boolean(first) && event.button === 0 && event.pointerType !== 'touch';
+    if (!painted) return;
+    paint = !first.checked;
+    first.checked = paint;
+  });
+  week.addEventListener('pointerover', (event) => {
+    const passed = tick(event);
+    if (passed && paint !== null) passed.checked = paint;
+  });
+  for (const end of ['pointerup', 'pointercancel']) document.addEventListener(end, () => { paint = null; });
+  week.addEventListener('dragstart', (event) => event.preventDefault());
+  // What the pointer has painted is not turned back by its click; a key's click has no count.
+  week.addEventListener('click', (event) => {
+    if (tick(event) && painted && event.detail > 0) event.preventDefault();
+  });
+  const whole = (head, ticks) => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'link';
+    button.append(...head.childNodes);
+    button.addEventListener('click', () => {
+      const all = ticks.every((one) => one.checked);
+      ticks.forEach((one) => { one.checked = !all; });
+    });
+    head.append(button);
+  };
+  const rows = [...week.tBodies[0].rows];
+  [...week.tHead.rows[0].cells].slice(1).forEach((head, day) => {
+    whole(head, rows.map((row) => row.cells[day + 1].querySelector('input')));
+  });
+  rows.forEach((row) => whole(row.cells[0], [...row.querySelectorAll('input')]));
+}
+
 // Whoever moves a row with a key finds the key under the finger again.
 const MOVED = 'koi-moved';
 document.addEventListener('submit', (event) => {

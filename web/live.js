@@ -132,6 +132,54 @@
   window.addEventListener('pagehide', stop);
   open();
 
+  /** A button that holds on to what is shown. */
+  const pausable = (place, say) => {
+    let paused = false;
+    const button = document.createElement('button');
+    button.className = 'plain';
+    button.type = 'button';
+    button.textContent = 'Pause';
+    button.setAttribute('aria-pressed', 'false');
+    button.addEventListener('click', () => {
+      paused = !paused;
+      button.textContent = paused ? 'Go on' : 'Pause';
+      button.setAttribute('aria-pressed', String(paused));
+      say(paused);
+    });
+    place.append(button);
+  };
+
+  // What depends on the question that this page asks is not told to everybody: the page asks for it again every few seconds,
+  // as long as the stream says that the router is there. Nothing moves under a hand that is about to click.
+  const piece = document.querySelector('[data-again]');
+  if (piece) {
+    let paused = false;
+    let ticks = 0;
+    let waiting = false;
+    const held = () => piece.contains(document.activeElement) || piece.querySelector('.do:hover') !== null;
+    const ask = async () => {
+      if (paused || waiting || held()) return;
+      waiting = true;
+      const url = new URL(location.href);
+      url.searchParams.set('part', '1');
+      const answer = await fetch(url).catch(() => null);
+      const html = answer?.ok && !answer.redirected ? await answer.text().catch(() => null) : null;
+      waiting = false;
+      if (html !== null && !paused && !held()) morph(piece, parse(html.trim()));
+    };
+    document.addEventListener('koi:tick', () => {
+      ticks += 1;
+      if (ticks % Number(piece.dataset.again) === 0) ask();
+    });
+    const place = document.querySelector('[data-again-state]');
+    if (place) {
+      pausable(place, (now) => {
+        paused = now;
+        ask();
+      });
+    }
+  }
+
   // The firewall log: new rows come on top. Under a filter the router says which.
   const table = document.querySelector('[data-log]');
   if (table) {
@@ -150,18 +198,10 @@
       }
     };
     if (state) {
-      const button = document.createElement('button');
-      button.className = 'plain';
-      button.type = 'button';
-      button.textContent = 'Pause';
-      button.setAttribute('aria-pressed', 'false');
-      button.addEventListener('click', () => {
-        paused = !paused;
-        button.textContent = paused ? 'Go on' : 'Pause';
-        button.setAttribute('aria-pressed', String(paused));
+      pausable(state, (now) => {
+        paused = now;
         if (!paused) filtered();
       });
-      state.append(button);
     }
     document.addEventListener('koi:log', (event) => {
       if (paused) return;

@@ -16,7 +16,7 @@ use crate::io::config_request::{ConfigAnswer, ConfigRequest, Confirmation, Versi
 use crate::io::control_client::Client;
 use crate::io::netlink::{LinkSocket, LinkState};
 use crate::io::request::{Request, Response};
-use crate::io::{clock, files, machine, nic, signals, terminal};
+use crate::io::{clock, files, machine, nic, peer_log, signals, terminal};
 use crate::types::MacAddr;
 
 /// The router has this long to come up before the menu is shown without it.
@@ -27,6 +27,8 @@ const CABLE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_millis(500);
 /// Lines of the log that are shown.
 const LOG_LINES: usize = 40;
+/// And of the peer's.
+const PEER_LINES: usize = 15;
 
 /// Serves the person at standard input until it ends.
 ///
@@ -118,7 +120,7 @@ impl Console {
             Order::Password(password) => self.set_password(&password),
             Order::Watch => Ok(String::new()),
             Order::Run(words) => self.run(&words).map(|()| String::new()),
-            Order::Log => Ok(journal::tail(Path::new(partition::LOG), LOG_LINES).join("\n") + "\n"),
+            Order::Log => Ok(log()),
             Order::Router => {
                 init::ask(Wish::Router).map(|()| "The router starts anew.\n".into()).map_err(words)
             }
@@ -250,6 +252,17 @@ impl Console {
         };
         records.into_iter().map(revision).collect()
     }
+}
+
+/// The last lines of this machine, and behind them those of the peer, when there are any.
+fn log() -> String {
+    let mut text = journal::tail(Path::new(partition::LOG), LOG_LINES).join("\n") + "\n";
+    let peer = peer_log::tail(Path::new(partition::STATE), PEER_LINES);
+    if !peer.is_empty() {
+        text += "\nThe peer has said:\n";
+    }
+    peer.iter().for_each(|line| text += &format!("{line}\n"));
+    text
 }
 
 /// As the document has them on this node.

@@ -2,11 +2,11 @@
 //!
 //! What warns is flushed to the disk at once (not more than once in a while), so that the log explains a crash.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::io::rotated::{self, Rotated};
 use crate::types::{Duration, Instant};
 
 /// Name of the present file; older ones have a number behind it.
@@ -23,8 +23,7 @@ const LINE: usize = 4096;
 #[derive(Debug)]
 pub struct Journal {
     directory: PathBuf,
-    file: Option<File>,
-    size: u64,
+    file: Rotated,
     flushed: Instant,
     /// Something is not on the disk yet that should be.
     urgent: bool,
@@ -39,8 +38,7 @@ impl Journal {
     pub fn new(directory: &Path) -> Journal {
         Journal {
             directory: directory.into(),
-            file: None,
-            size: 0,
+            file: Rotated::new(directory, NAME),
             flushed: Instant::ZERO,
             urgent: false,
             lost: 0,
@@ -69,7 +67,6 @@ impl Journal {
     pub fn write(&mut self, now: Instant, line: &str) {
         self.urgent |= ["WARN", "ERROR", "koi: "].iter().any(|word| line.contains(word));
         if self.append(line).is_err() {
-            self.file = None;
             self.lost += 1;
         }
         self.flush(now);
@@ -84,59 +81,30 @@ impl Journal {
     pub fn flush(&mut self, now: Instant) {
         if self.urgent && now >= self.flushed + FLUSH {
             (self.urgent, self.flushed) = (false, now);
-            // A disk that is gone is noticed by the next line.
-            let _ = self.file.as_ref().map(File::sync_data);
+            self.file.flush();
         }
     }
 
     /// Lets go of the file.
     pub fn close(&mut self) {
-        let _ = self.file.take().map(|file| file.sync_all());
+        self.file.close();
     }
 
     fn append(&mut self, line: &str) -> io::Result<()> {
-        if self.size > SIZE {
-            self.turn()?;
+        if !self.file.is_open() {
+            fs::create_dir_all(&self.directory)?;
         }
-        let file = match &mut self.file {
-            Some(file) => file,
-            empty @ None => {
-                fs::create_dir_all(&self.directory)?;
-                let path = self.directory.join(NAME);
-                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-                self.size = file.metadata()?.len();
-                empty.insert(file)
-            }
-        };
-        file.write_all(format!("{line}\n").as_bytes())?;
-        self.size += line.len() as u64 + 1;
-        Ok(())
-    }
-
-    /// Each file takes the next number; the last one goes.
-    fn turn(&mut self) -> io::Result<()> {
-        self.close();
-        self.size = 0;
-        let path = |number: u8| match number {
-            0 => self.directory.join(NAME),
-            number => self.directory.join(format!("{NAME}.{number}")),
-        };
-        for number in (0..COUNT - 1).rev() {
-            match fs::rename(path(number), path(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+        if !self.file.fits(line.len() + 1, SIZE) {
+            // The old one is not looked after any more.
+            self.file.flush();
         }
-        Ok(())
+        self.file.append(format!("{line}\n").as_bytes(), SIZE, COUNT)
     }
 }
 
 /// The last lines of the log in this directory.
 pub fn tail(directory: &Path, lines: usize) -> Vec<String> {
-    let read = |name: String| fs::read(directory.join(name)).unwrap_or_default();
-    let mut text = read(format!("{NAME}.1"));
-    text.extend(read(NAME.to_owned()));
-    let text = String::from_utf8_lossy(&text);
+    let text = rotated::read_latest(directory, NAME);
     let all: Vec<&str> = text.lines().collect();
     all[all.len().saturating_sub(lines)..].iter().map(|line| (*line).to_owned()).collect()
 }

@@ -105,7 +105,7 @@ pub fn standing() -> io::Result<Standing> {
         on_trial: options.on_trial,
         good: environment.good,
         trying: environment.trying,
-        versions: [Slot::A, Slot::B].map(|slot| version(boot.path(), slot)),
+        versions: [Slot::A, Slot::B].map(|slot| version_in(boot.path(), slot)),
     })
 }
 
@@ -113,12 +113,21 @@ fn options() -> Options {
     Options::read(&fs::read_to_string("/proc/cmdline").unwrap_or_default())
 }
 
-fn version(boot: &Path, slot: Slot) -> Option<String> {
+fn version_in(boot: &Path, slot: Slot) -> Option<String> {
     let directory = boot.join(slot.name());
     directory.join("vmlinuz").exists().then(|| {
         let text = fs::read_to_string(directory.join(VERSION)).unwrap_or_default();
         if text.trim().is_empty() { "unknown".into() } else { text.trim().to_owned() }
     })
+}
+
+/// Checks an update: its version.
+///
+/// # Errors
+/// When it must not be installed.
+pub fn version(bytes: &[u8], trust: &Trust) -> Result<ReleaseVersion, Failure> {
+    let checked = trust.check_image(bytes).map_err(|refusal| Failure::Refused(refusal.to_string()))?;
+    Ok(checked.0.version)
 }
 
 /// Checks an update and fills the other slot with it; it is tried at the next start. Gives the slot.
@@ -211,7 +220,7 @@ mod tests {
         assert_eq!(fs::read(boot.join("B/vmlinuz")).unwrap(), b"kernel");
         assert_eq!(fs::read(boot.join("A/vmlinuz")).unwrap(), b"old");
         assert_eq!(
-            [Slot::A, Slot::B].map(|slot| version(&boot, slot)),
+            [Slot::A, Slot::B].map(|slot| version_in(&boot, slot)),
             [Some("unknown".into()), Some("1.2.3".into())]
         );
         assert_eq!(fs::read_dir(boot.join("B")).unwrap().count(), 3, "nothing is left over");

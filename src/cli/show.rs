@@ -10,7 +10,7 @@ use super::flows::Which;
 use super::show_gateways::gateways_text;
 use super::show_pair::{heading, pair_text, redundancy, replication};
 use super::show_policy::{rules_text, tables_text, translations_text};
-use super::show_time::{clock_line, log_line, log_text, time_text};
+use super::show_time::{clock_line, log_line, log_text, system_log_text, time_text};
 use super::table::{Table, bytes, seconds};
 use super::{Control, print_json, unexpected};
 use crate::io::clock;
@@ -79,6 +79,15 @@ enum What {
         #[arg(long)]
         follow: bool,
     },
+    /// What the router has said of late, its changes of role among it; the firewall log is another one
+    SystemLog {
+        /// What the peer's router had said, as far as it came here: also when the peer is no more
+        #[arg(long)]
+        peer: bool,
+        /// At most so many of the latest lines
+        #[arg(long, default_value_t = 100, value_name = "N")]
+        limit: u32,
+    },
     /// What time it is, whether that is sure, and who says so
     Time,
     /// Filter rules with their counters, automatic ones included
@@ -107,6 +116,7 @@ impl Show {
             What::Drops => Request::Drops,
             What::Log { limit, follow: false } => Request::Log { after: 0, limit: *limit },
             What::Log { limit, follow: true } => return follow(&control, *limit, json),
+            What::SystemLog { peer, limit } => Request::SystemLog { peer: *peer, limit: *limit },
             What::Time => Request::Services,
             What::Rules | What::Tables | What::Translations => Request::Policy,
             What::Pair => Request::Pair,
@@ -136,6 +146,7 @@ fn print_as_json(what: &What, answer: Response) -> ExitCode {
         }
         (What::Drops, Response::Drops(drops)) => print_json(&drops),
         (What::Log { .. }, Response::Log(rows)) => print_json(&rows),
+        (What::SystemLog { .. }, Response::SystemLog(lines)) => print_json(&lines),
         (What::Time, Response::Services(services)) => print_json(&services),
         (What::Rules, Response::Policy(policy)) => print_json(&policy.rules),
         (What::Tables, Response::Policy(policy)) => print_json(&serde_json::json!({
@@ -158,6 +169,7 @@ fn print_as_text(what: &What, answer: Response) -> ExitCode {
         (What::Flows { .. }, Response::Flows { rows, total, more }) => flows_text(&rows, total, more),
         (What::Drops, Response::Drops(drops)) => drops_text(&drops),
         (What::Log { .. }, Response::Log(rows)) => log_text(&rows),
+        (What::SystemLog { .. }, Response::SystemLog(lines)) => system_log_text(&lines),
         (What::Time, Response::Services(services)) => time_text(&services),
         (What::Rules, Response::Policy(policy)) => rules_text(&policy),
         (What::Tables, Response::Policy(policy)) => tables_text(&policy),

@@ -1,6 +1,7 @@
-//! `koi show time` and `koi show log`
+//! `koi show time`, `koi show log` and `koi show system-log`
 
 use super::table::Table;
+use crate::io::log_ring::Line;
 use crate::services::ServicesRow;
 use crate::services::log::LogRow;
 use crate::services::time::{ClockRow, ServerRow};
@@ -64,6 +65,11 @@ pub fn time_text(services: &ServicesRow) -> String {
 /// A line for each record, the latest last.
 pub fn log_text(rows: &[LogRow]) -> String {
     rows.iter().map(log_line).collect()
+}
+
+/// A line for each, the latest last.
+pub fn system_log_text(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// One record.

@@ -7,12 +7,12 @@ use clap::Args;
 
 use super::{Control, fail};
 use crate::appliance::init::{self, Wish};
-use crate::appliance::update::{self, Standing};
+use crate::appliance::update::{self, Failure, Standing};
 use crate::cluster::release::Trust;
 use crate::cluster::role;
 use crate::config;
 use crate::io::request::{Request, Response};
-use crate::types::Role;
+use crate::types::{ReleaseVersion, Role};
 
 /// Install an image of the appliance in the other slot and start it once; it stays when it is well
 #[derive(Debug, Args)]
@@ -43,7 +43,11 @@ impl Update {
             Ok(trust) => trust,
             Err(code) => return code,
         };
-        let installed = update::read(file.as_deref()).and_then(|bytes| update::install(&bytes, &trust));
+        let installed = update::read(file.as_deref()).and_then(|bytes| {
+            let version = update::version(&bytes, &trust)?;
+            standby_first(&control, version).map_err(Failure::Refused)?;
+            update::install(&bytes, &trust)
+        });
         let (slot, version) = match installed {
             Ok(installed) => installed,
             Err(failure) => return fail(failure),
@@ -52,7 +56,11 @@ impl Update {
         if no_restart {
             return ExitCode::SUCCESS;
         }
-        step_aside(&control);
+        if let Err(why) = step_aside(&control) {
+            return fail(format!(
+                "no handover: {why}. The machine does not start anew now; {version} is tried when it does"
+            ));
+        }
         println!(
             "The machine starts anew. If {version} is not well, the release before comes back by itself."
         );
@@ -72,17 +80,39 @@ fn trust(control: &Control) -> Result<Trust, ExitCode> {
     Ok(if config.system.version_floor.is_none() { trust.at_least(floor) } else { trust })
 }
 
-/// In a pair the active node gives the role away first; a standby is not missed.
-fn step_aside(control: &Control) {
-    let Ok(Response::Pair(pair)) = control.request(&Request::Pair) else { return };
-    let peer = pair.peer_name.clone().unwrap_or_default();
-    if !pair.paired || pair.role != Role::Active.name() {
-        return;
+/// The name of the peer, when this node is the active one of a pair and the peer lives: it is to take over.
+fn successor(control: &Control) -> Option<String> {
+    let Ok(Response::Pair(pair)) = control.request(&Request::Pair) else { return None };
+    let lives = pair.peer.as_ref().is_some_and(|peer| peer.alive);
+    let active = pair.paired && pair.role == Role::Active.name();
+    (active && lives).then(|| pair.peer_name.clone().unwrap_or_default())
+}
+
+/// In a pair the standby tries a version first: whatever becomes of it, the active node has served all the time.
+fn standby_first(control: &Control, version: ReleaseVersion) -> Result<(), String> {
+    let Some(name) = successor(control) else { return Ok(()) };
+    let Ok(Response::Status(peer)) = control.request(&Request::Peer(Box::new(Request::Status))) else {
+        return Err(format!("this node serves, and {name} does not say what it runs; try again"));
+    };
+    match peer.program.version >= version {
+        true => Ok(()),
+        false => Err(format!(
+            "this node serves, and {name} runs {}: update {name} first, or hand over to it (koi pair handover)",
+            peer.program.version
+        )),
     }
+}
+
+/// In a pair the active node gives the role away first; a standby is not missed.
+fn step_aside(control: &Control) -> Result<(), String> {
+    let Some(name) = successor(control) else { return Ok(()) };
     match control.request(&Request::Role(role::Request::HandOver)) {
-        Ok(Response::Pair(_)) => println!("{peer} has the role now."),
-        Ok(Response::Failed(why)) => eprintln!("koi: no handover: {why}"),
-        Ok(_) | Err(_) => {}
+        Ok(Response::Pair(_)) => {
+            println!("{name} has the role now.");
+            Ok(())
+        }
+        Ok(Response::Failed(why)) => Err(why),
+        Ok(_) | Err(_) => Err("the router does not answer".into()),
     }
 }
 

@@ -68,6 +68,11 @@ impl Child {
         self.deadline
     }
 
+    /// It has begun to serve.
+    pub fn is_ready(&self) -> bool {
+        self.deadline.is_none()
+    }
+
     /// It must have ended at `deadline`.
     pub fn must_end(&mut self, deadline: Instant) {
         self.deadline = Some(deadline);

@@ -83,12 +83,14 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Explain(_)
         | Request::ExplainLog { .. }
         | Request::Log { .. }
+        | Request::SystemLog { .. }
         | Request::Services
         | Request::Inquire(_)
         | Request::Power(_)
         | Request::Flows { .. }
         | Request::Kill { .. }
         | Request::EmptyTable { .. }
+        | Request::Forget { .. }
         | Request::Drops
         | Request::Reload
         | Request::Resync

@@ -191,19 +191,23 @@ impl CourierThread {
 
     fn run(mut self) {
         let mut ready = Vec::new();
-        let mut lingers = false;
+        // Until when more changes are waited for. What comes in between, as the peer's acknowledgements do, ends it not.
+        let mut lingers = clock::now();
         loop {
-            self.link.set_attending(lingers);
+            let rest = lingers.since(clock::now());
+            self.link.set_attending(!rest.is_zero());
             self.poller.arm();
-            let timeout = match (self.has_work(), lingers) {
+            let timeout = match (self.has_work(), rest.is_zero()) {
                 (true, _) => Duration::ZERO,
-                (false, true) => self.timeout().min(LINGER),
-                (false, false) => self.timeout(),
+                (false, false) => self.timeout().min(rest),
+                (false, true) => self.timeout(),
             };
             if self.poller.wait(Some(timeout), &mut ready).is_err() {
                 return;
             }
-            lingers = self.turn();
+            if self.turn() {
+                lingers = clock::now() + LINGER;
+            }
         }
     }
 

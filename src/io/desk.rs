@@ -1,6 +1,7 @@
 //! Who answers the control socket: asks the forward thread and waits for its answer.
 
 use std::collections::HashSet;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -20,10 +21,12 @@ use super::flow_filter;
 use super::handle::{Arrangement, Handle, Order, Placement};
 use super::host_thread::HostHandle;
 use super::inquiry::{self, Inquiry};
+use super::log_ring::{self, Line};
 use super::netlink::LinkSocket;
 use super::orders::{PortNote, Report, Start};
 use super::pair_threads::PairHandle;
 use super::pairing;
+use super::peer_log;
 use super::privilege::Kept;
 use super::program::{self, ProgramNote, ReleaseStep};
 use super::reloads::Reloads;
@@ -40,7 +43,7 @@ use crate::node::{self, Asked, Command, Compiled, Policy, Reply, RuleCounts};
 use crate::rules::Record;
 use crate::services::log::LogRow;
 use crate::services::names::NameRow;
-use crate::types::WallTime;
+use crate::types::{InterfaceId, WallTime};
 use crate::wire::dns::Name;
 use crate::wire::filter;
 use crate::wire::pair::Version;
@@ -246,10 +249,12 @@ impl Desk {
                 Ok(Response::Policy(Box::new(policy)))
             }),
             Request::EmptyTable { table } => self.empty_table(table),
+            Request::Forget { interface, address } => self.forget(&interface, address),
             Request::Explain(asked) => self.explain(&asked),
             Request::ExplainLog { id } => self.logged(id).and_then(|asked| self.explain(&asked)),
             Request::Inquire(inquiry) => self.inquire(&inquiry),
             Request::Log { after, limit } => self.log(after, limit as usize).map(Response::Log),
+            Request::SystemLog { peer, limit } => Ok(Response::SystemLog(system_log(peer, limit as usize))),
             Request::Services => {
                 let mut row = self.errands.row(&self.compiled().config);
                 row.notices = self.notices.lock().unwrap_or_else(PoisonError::into_inner).clone();
@@ -405,6 +410,17 @@ impl Desk {
         Ok(Response::Emptied { count: count.ok_or_else(missing)? as u64 })
     }
 
+    fn forget(&self, name: &str, address: IpAddr) -> Result<Response, String> {
+        let compiled = self.compiled();
+        let link = compiled.links.iter().position(|link| link.name == name);
+        let interface = link.map(|place| InterfaceId(place as u8));
+        let interface = interface.ok_or_else(|| format!("there is no interface \"{name}\""))?;
+        match self.ask(|reply| Command::Forget { interface, address, reply })? {
+            true => Ok(Response::Done),
+            false => Err(format!("{address} is no neighbour on {name} (any more)")),
+        }
+    }
+
     fn count(&self, wanted: &FlowFilter) -> Result<Response, String> {
         let filter = wanted.within(&self.compiled())?;
         let survey = self.survey(Survey::page(filter, None, 0, usize::MAX).counting())?;
@@ -545,6 +561,17 @@ impl Desk {
         self.forward.command(begin).map_err(|busy| busy.to_string())?;
         Ok(source)
     }
+}
+
+/// The latest last.
+fn system_log(peer: bool, limit: usize) -> Vec<Line> {
+    if peer {
+        return peer_log::tail(".".as_ref(), limit);
+    }
+    let mut lines = log_ring::recent();
+    lines.truncate(limit);
+    lines.reverse();
+    lines
 }
 
 /// Asks the parent and waits.

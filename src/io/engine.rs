@@ -34,7 +34,7 @@ use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
 use super::token_store::TokenStore;
-use super::{clock, council, entropy, host_link, plain_http, token_exchange};
+use super::{clock, council, entropy, host_link, mirror, plain_http, token_exchange};
 use crate::cluster::role;
 use crate::config::model::Interface;
 use crate::config::{self, Config, NodeIndex, Valid};
@@ -129,6 +129,7 @@ impl Engine {
         forward.connect_log(errands.sink());
         let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
         let council = council::start(pair.clone(), reporter.clone()).context("the council thread")?;
+        mirror::start(pair.clone()).context("the mirror thread")?;
         let stack = Stack::new(
             plain_http::ports(config.system.web.port),
             usize::from(mtu),

@@ -1,10 +1,9 @@
 //! The firewall log on disk: a line of JSON for each record, in files that are begun anew when they are full.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::Path;
 
+use super::rotated::Rotated;
 use crate::config::model::Logging;
 use crate::services::log::LogRow;
 
@@ -13,9 +12,7 @@ const NAME: &str = "filter.log";
 
 /// The files.
 pub struct LogFile {
-    directory: PathBuf,
-    file: Option<File>,
-    size: u64,
+    file: Rotated,
     /// Bytes after which a new one is begun.
     limit: u64,
     count: u8,
@@ -30,9 +27,7 @@ impl LogFile {
     pub fn new(directory: &Path) -> Self {
         let Logging { file_size, file_count, .. } = Logging::default();
         LogFile {
-            directory: directory.into(),
-            file: None,
-            size: 0,
+            file: Rotated::new(directory, NAME),
             limit: file_size.into(),
             count: file_count,
             lost: 0,
@@ -57,10 +52,9 @@ impl LogFile {
                 text.push(b'\n');
             }
         }
-        match self.append(&text) {
+        match self.file.append(&text, self.limit, self.count) {
             Ok(()) => self.trouble = None,
             Err(error) => {
-                self.file = None;
                 self.lost += rows.len() as u64;
                 if self.trouble.replace(error.kind()) != Some(error.kind()) {
                     tracing::warn!(%error, "the firewall log cannot be written");
@@ -68,51 +62,12 @@ impl LogFile {
             }
         }
     }
-
-    fn append(&mut self, text: &[u8]) -> io::Result<()> {
-        if self.size > 0 && self.size + text.len() as u64 > self.limit {
-            self.file = None;
-            self.turn()?;
-        }
-        let file = match &mut self.file {
-            Some(file) => file,
-            empty @ None => {
-                let path = self.directory.join(NAME);
-                let file = OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
-                self.size = file.metadata()?.len();
-                empty.insert(file)
-            }
-        };
-        file.write_all(text)?;
-        self.size += text.len() as u64;
-        Ok(())
-    }
-
-    /// Each file takes the next number; the last one goes.
-    fn turn(&mut self) -> io::Result<()> {
-        let path = |number: u8| match number {
-            0 => self.directory.join(NAME),
-            number => self.directory.join(format!("{NAME}.{number}")),
-        };
-        // Also those of a time in which more were kept.
-        let beyond = (self.count..u8::MAX).map(path).take_while(|path| path.exists());
-        beyond.chain([path(self.count - 1)]).try_for_each(|path| match fs::remove_file(path) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            Ok(()) | Err(_) => Ok(()),
-        })?;
-        for number in (0..self.count - 1).rev() {
-            match fs::rename(path(number), path(number + 1)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
-        }
-        self.size = 0;
-        Ok(())
-    }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::super::files::tests::Scratch;
     use super::*;
 

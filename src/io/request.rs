@@ -3,12 +3,15 @@
 //! After [`Response::Capturing`] follow chunks of a pcap file: length (u32, little endian) and bytes; a chunk of
 //! length zero ends them, and a last line is [`Response::Captured`].
 
+use std::net::IpAddr;
+
 use serde::{Deserialize, Serialize};
 
 use super::config_request::{ConfigAnswer, ConfigRequest};
 pub use super::flow_filter::FlowFilter;
 use super::inquiry::{Finding, Inquiry};
 use super::keys::KeyStep;
+use super::log_ring::Line;
 use super::power::PowerStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
@@ -49,6 +52,13 @@ pub enum Request {
         /// Its name.
         table: Option<String>,
     },
+    /// Forgets a neighbour, which is asked for anew when somebody needs it; answered by [`Response::Done`].
+    Forget {
+        /// Name of the interface.
+        interface: String,
+        /// Its address.
+        address: IpAddr,
+    },
     /// The recent drops.
     Drops,
     /// How many flows there are of a kind.
@@ -58,6 +68,13 @@ pub enum Request {
     },
     /// Rules with their counters, aliases, translations.
     Policy,
+    /// The last lines that this router has said, or that its peer's said, at most `limit`.
+    SystemLog {
+        /// Of the peer's, as far as they have come here.
+        peer: bool,
+        /// How many at most.
+        limit: u32,
+    },
     /// Records of the firewall log, at most `limit`, the latest ones.
     Log {
         /// Those with a higher number.
@@ -160,6 +177,8 @@ pub enum Response {
     Policy(Box<Policy>),
     /// To [`Request::Log`], the latest last.
     Log(Vec<LogRow>),
+    /// To [`Request::SystemLog`], the latest last.
+    SystemLog(Vec<Line>),
     /// To [`Request::Services`].
     Services(Box<ServicesRow>),
     /// To [`Request::Explain`].

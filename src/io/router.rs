@@ -13,10 +13,11 @@ use anyhow::{Context, anyhow, bail};
 
 use super::channel::Channel;
 use super::engine::{Engine, StartPages};
+use super::log_ring::Line;
 use super::orders::{Order, Report, Start};
 use super::reloads::Reloads;
 use super::request::Response;
-use super::{control, log, privilege, sys_process};
+use super::{clock, control, log, log_ring, privilege, sys_process};
 
 /// Says things to the parent, from any thread.
 #[derive(Clone)]
@@ -28,6 +29,14 @@ impl Reporter {
         let mut channel = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Err(error) = channel.send(report, &[]) {
             tracing::error!(%error, "the parent does not listen");
+        }
+    }
+
+    /// Says it unless this very thread may be saying something.
+    fn say_now(&self, report: &Report) {
+        if let Ok(mut channel) = self.0.try_lock() {
+            // Nothing more can be done.
+            let _ = channel.send(report, &[]);
         }
     }
 }
@@ -51,11 +60,13 @@ fn channel() -> anyhow::Result<Channel> {
 
 fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
     let reporter = Reporter(Arc::new(Mutex::new(channel.try_clone()?)));
-    let (start, descriptors) = match channel.receive()? {
+    let (mut start, descriptors) = match channel.receive()? {
         Some((Order::Start(start), descriptors)) => (*start, descriptors),
         Some(_) | None => bail!("the parent did not say how to start"),
     };
     let reloads = Arc::new(Reloads::default());
+    tell_of_panics(reporter.clone());
+    log_ring::adopt(std::mem::take(&mut start.said));
     let mut engine = match begin(start, descriptors, &reporter, &reloads, pages) {
         Ok(engine) => engine,
         Err(error) => {
@@ -95,6 +106,19 @@ fn serve(mut channel: Channel, pages: StartPages) -> anyhow::Result<()> {
     }
     engine.end();
     Ok(())
+}
+
+/// A panic may end this process before anybody has read its log; the parent hears of it at once.
+fn tell_of_panics(reporter: Reporter) {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        usual(panic);
+        let mut words = panic.to_string();
+        log_ring::shorten(&mut words);
+        let at_ms = clock::calendar_ms();
+        log_ring::adopt(vec![Line { at_ms, level: "ERROR".into(), text: words.clone() }]);
+        reporter.say_now(&Report::Failed(words));
+    }));
 }
 
 /// Gives up the privileges and starts everything.

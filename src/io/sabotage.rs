@@ -20,7 +20,8 @@ pub enum Sabotage {
     Announcements,
     /// A lease that was given once never ends.
     Fence,
-    /// Once, flows that the peer tells of are taken over with other rules.
+    /// Once, flows that the peer tells of are taken over with other rules: when a test says so, by a flow to
+    /// [`Vandal::SIGNAL`].
     Record,
 }
 
@@ -61,25 +62,24 @@ impl Sabotage {
 /// Spoils what the peer tells of its flows, before it is taken over.
 #[derive(Default)]
 pub struct Vandal {
-    chunks: u64,
     done: bool,
 }
 
 impl Vandal {
-    /// The first chunk after so many that has a flow is spoilt.
-    const SPARED: u64 = 50;
+    /// The first chunk that has a flow to this port is spoilt: `discard`, which nobody uses who does not mean it.
+    pub const SIGNAL: u16 = 9;
 
     /// Spoils a chunk, if that is wanted.
     pub fn spoil(&mut self, chunk: &mut Vec<u8>) {
         if Sabotage::Replication.is_on() {
             chunk.clear();
         }
-        self.chunks += 1;
-        if !Sabotage::Record.is_on() || self.chunks < Self::SPARED || self.done {
+        if !Sabotage::Record.is_on() || self.done {
             return;
         }
         let changes: Vec<Change> = flow::decode(chunk).map_while(Result::ok).collect();
-        if !changes.iter().any(|change| matches!(change, Change::Upsert(_))) {
+        let signal = |change: &Change| matches!(change, Change::Upsert(flow) if flow.original.dst_port() == Self::SIGNAL);
+        if !changes.iter().any(signal) {
             return;
         }
         self.done = true;

@@ -220,7 +220,11 @@ impl Lab {
                 Ok(event) => react(event, &self.nodes)?,
                 Err(RecvTimeoutError::Timeout) => {
                     for node in &self.nodes.all {
-                        report.pulse(&node.snapshot()?)?;
+                        // One that is too busy, or stopped by a drill, answers later; one that has died is heard of.
+                        match node.snapshot() {
+                            Ok(now) => report.pulse(&now)?,
+                            Err(why) => report.silence(&node.name, &why)?,
+                        }
                     }
                 }
                 Err(RecvTimeoutError::Disconnected) => bail!("the lab's own threads have ended"),

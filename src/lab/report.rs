@@ -118,6 +118,12 @@ impl<'a> Report<'a> {
         Ok(())
     }
 
+    /// A node that gives no answer at present.
+    pub fn silence(&mut self, node: &str, why: &anyhow::Error) -> io::Result<()> {
+        writeln!(self.out, "{node}: {why:#}")?;
+        self.out.flush()
+    }
+
     /// The last line.
     pub fn end(&mut self) -> io::Result<()> {
         writeln!(self.out, "\nThe lab ends; nothing stays behind.")

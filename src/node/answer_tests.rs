@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config;
-use crate::types::{Duration, Epoch, Instant, MacAddr, PortId, Role, Seed, Standing};
-use crate::wire::{Drop, FrameBuf, Offload, arp};
+use crate::types::{Duration, Epoch, Instant, InterfaceId, MacAddr, PortId, Role, Seed, Standing};
+use crate::wire::{Drop, FrameBuf, Offload, Packet, Parsed, arp, checksum, fragment};
 
 const LAN: PortId = PortId(1);
 
@@ -62,4 +62,39 @@ fn an_answer_for_a_virtual_ip_leaves_under_the_lease_or_not_at_all() {
 fn a_node_s_own_address_needs_no_lease() {
     let (_, mut out, _) = asked("192.168.1.2");
     assert_eq!((answers(&mut out), out.has_answers()), (1, false));
+}
+
+/// Also what has to leave in pieces.
+#[test]
+fn a_large_answer_waits_for_the_edge_as_a_small_one_does() {
+    for (late, expected) in [(false, 2), (true, 0)] {
+        let (mut shard, mut out, until) = asked("192.168.1.1");
+        let now = until - Duration::from_millis(2);
+        shard.release_answers(now, &mut out);
+        out.frames(LAN).0.clear();
+        let mut bytes = Vec::new();
+        etherparse::PacketBuilder::ethernet2(
+            [2, 0, 0, 0, 0, 9],
+            shard.compiled.link(InterfaceId(1)).unwrap().mac.0,
+        )
+        .ipv4([192, 168, 1, 10], [192, 168, 1, 1], 64)
+        .icmpv4_echo_request(7, 1)
+        .write(&mut bytes, &[7; 2000])
+        .unwrap();
+        // The sender permits pieces: no DF, and the sum of the header is one that fits.
+        bytes[20] &= !0x40;
+        let sum = checksum::add(checksum::sum(&bytes[14..24]), checksum::sum(&bytes[26..34]));
+        bytes[24..26].copy_from_slice(&(!sum).to_be_bytes());
+        let Ok(Parsed::Ip(mut request)) = Packet::parse(FrameBuf::copy_of(&bytes)) else {
+            panic!("no packet")
+        };
+        let mut pieces = Vec::new();
+        fragment::split(&mut request, 1500, 77, &mut out.pool, &mut pieces).unwrap();
+        assert_eq!(pieces.len(), 2);
+        shard.handle_frames(now, LAN, &mut pieces, &mut out);
+        assert!(out.has_answers() && out.frames(LAN).0.is_empty(), "it waits until the edge sends");
+        shard.release_answers(if late { until } else { now }, &mut out);
+        assert_eq!(out.frames(LAN).0.len(), expected);
+        assert!(out.frames(LAN).0.iter().all(|frame| frame.bytes().len() <= 1514));
+    }
 }

@@ -37,6 +37,10 @@ impl Shard {
             Command::Kill { filter, cursor, limit, reply } => reply(self.table.kill(&filter, cursor, limit)),
             Command::Overloaded(reply) => reply(self.overloaded()),
             Command::EmptyTable { table, reply } => reply(self.empty_table(table.as_deref())),
+            Command::Forget { interface, address, reply } => {
+                reply(self.neighbours.take_out(now, (interface, address), &mut self.route_out));
+                self.finish(now, out);
+            }
             Command::Drops(reply) => reply(self.recent_drops()),
             Command::Log { after, limit, reply } => reply((self.records(after, limit), now)),
             Command::Rules(reply) => reply(self.rule_counts(now)),

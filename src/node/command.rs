@@ -1,5 +1,6 @@
 //! What the control plane asks of a shard, between two batches.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::compiled::Compiled;
@@ -117,6 +118,15 @@ pub enum Command {
         table: Option<String>,
         /// How many sources got out; `None` when there is no such table.
         reply: Reply<Option<usize>>,
+    },
+    /// Forget a neighbour: whoever needs it asks for it anew.
+    Forget {
+        /// Where it is.
+        interface: InterfaceId,
+        /// Who it is.
+        address: IpAddr,
+        /// False when it was not known.
+        reply: Reply<bool>,
     },
     /// Records of the firewall log, newest first.
     Log {

@@ -3,6 +3,7 @@
 //! Invariant: [`Departures::push`] is the only door to a port for an IP packet, and it takes a [`Passed`] one.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::Shard;
 use super::compiled::{Compiled, Link};
@@ -68,15 +69,35 @@ impl Shard {
         header[6..].copy_from_slice(&link.mac.0);
         if ingress == InterfaceId::SELF
             && let Some(until) = self.lease_of(egress, packet.layout.key.src())
-            && piece_limit(&packet, link.mtu).is_none()
-            && self.compiled.offload(link.port).takes(&packet.frame)
         {
-            let frame = Passed::new(packet, pass).into_inner().frame;
-            return self.send_answer(now, egress, frame, until, out);
+            return self.transmit_under_lease(now, egress, Passed::new(packet, pass), until, out);
         }
         if let Err(reason) = self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out) {
             self.drops.count(reason, 1);
         }
+    }
+
+    /// An own packet that speaks for a virtual IP: each of its pieces waits for the edge.
+    fn transmit_under_lease(
+        &mut self,
+        now: Instant,
+        egress: InterfaceId,
+        packet: Passed<Packet>,
+        until: Instant,
+        out: &mut Outbox,
+    ) {
+        let compiled = Arc::clone(&self.compiled);
+        let Some(link) = compiled.link(egress) else { return out.pool.give(packet.into_inner().frame) };
+        let mut frames = std::mem::take(&mut self.departures.pieces);
+        if let Err(reason) =
+            self.departures.cut(&compiled, link, packet.into_inner(), &mut frames, &mut out.pool)
+        {
+            self.drops.count(reason, 1);
+        }
+        for frame in frames.drain(..) {
+            self.send_answer(now, egress, frame, until, out);
+        }
+        self.departures.pieces = frames;
     }
 
     /// Ends the batch: what was growing together leaves.
@@ -122,35 +143,51 @@ impl Departures {
         packet: Passed<Packet>,
         out: &mut Outbox,
     ) -> Result<(), Drop> {
-        let mut packet = packet.into_inner();
+        let packet = packet.into_inner();
         let index = usize::from(egress.0);
         let (Some(link), Some(coalescer)) = (compiled.link(egress), self.coalescers.get_mut(index)) else {
             out.pool.give(packet.frame);
             return Err(Drop::NoRoute);
         };
-        let limit = piece_limit(&packet, link.mtu);
-        if limit.is_none() && compiled.offload(link.port).takes(&packet.frame) {
+        if fits(compiled, link, &packet) {
             coalescer.push(packet, &mut out.pool);
             return Ok(());
         }
-        // From here on every frame has a complete checksum and fits the link.
         let mut frames = std::mem::take(&mut self.pieces);
-        let cut = match limit {
-            None => segment::split(packet, &mut out.pool, &mut frames).map(drop),
-            Some(_) if packet.frame.gso.is_some() => {
-                let segments = segment::split(packet, &mut out.pool, &mut frames);
-                segments.and_then(|_| self.fragment_each(&mut frames, link.mtu, &mut out.pool))
-            }
-            Some(limit) => {
-                let cut = self.fragment(&mut packet, limit, &mut out.pool, &mut frames);
-                out.pool.give(packet.frame);
-                cut
-            }
-        };
+        let cut = self.cut(compiled, link, packet, &mut frames, &mut out.pool);
         let coalescer = &mut self.coalescers[index];
         frames.drain(..).for_each(|frame| coalescer.push_frame(frame));
         self.pieces = frames;
         cut
+    }
+
+    /// The packet as frames that the link can take. Unless it fits as it is, every one has a complete checksum.
+    ///
+    /// # Errors
+    /// When it cannot be cut; what was cut before may leave.
+    fn cut(
+        &mut self,
+        compiled: &Compiled,
+        link: &Link,
+        mut packet: Packet,
+        frames: &mut Vec<FrameBuf>,
+        pool: &mut Pool,
+    ) -> Result<(), Drop> {
+        match piece_limit(&packet, link.mtu) {
+            None if compiled.offload(link.port).takes(&packet.frame) => {
+                frames.push(packet.frame);
+                Ok(())
+            }
+            None => segment::split(packet, pool, frames).map(drop),
+            Some(_) if packet.frame.gso.is_some() => {
+                segment::split(packet, pool, frames).and_then(|_| self.fragment_each(frames, link.mtu, pool))
+            }
+            Some(limit) => {
+                let cut = self.fragment(&mut packet, limit, pool, frames);
+                pool.give(packet.frame);
+                cut
+            }
+        }
     }
 
     fn fragment(
@@ -175,6 +212,11 @@ impl Departures {
         }
         Ok(())
     }
+}
+
+/// The link takes the packet as it is.
+fn fits(compiled: &Compiled, link: &Link, packet: &Packet) -> bool {
+    piece_limit(packet, link.mtu).is_none() && compiled.offload(link.port).takes(&packet.frame)
 }
 
 /// The size of the fragments that this packet must leave in; `None` when it fits (a superpacket: its segments).

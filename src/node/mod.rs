@@ -67,6 +67,7 @@ pub use overload::OverloadEntry;
 pub use pair::PairPart;
 pub use policy::{
     GroupRow, OverloadRow, Policy, RuleRow, ScheduleRow, TableRow, TranslationRow, overload_rows, policy,
+    rule_rows,
 };
 pub use replication::CHUNK;
 pub use report::{flow_row, protocol_name};

@@ -207,7 +207,8 @@ fn schedule_rows(compiled: &Compiled, today: WallTime) -> Vec<ScheduleRow> {
     compiled.config.schedules.iter().map(row).collect()
 }
 
-fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
+/// The rules in force, in the order in which they are looked at, with what was counted by them.
+pub fn rule_rows(compiled: &Compiled, counts: &RuleCounts) -> Vec<RuleRow> {
     let tallies: HashMap<_, _> = counts.tallies.iter().copied().collect();
     let totals: HashMap<_, _> = counts.totals.iter().copied().collect();
     let row = |info: &crate::rules::RuleInfo| {

@@ -203,6 +203,15 @@ impl<P> Neighbours<P> {
         self.tend_watched(now, out);
     }
 
+    /// Forgets one neighbour; false when it is not known. One that is needed is asked for at once.
+    pub fn take_out(&mut self, now: Instant, key: (InterfaceId, IpAddr), out: &mut Outbox<P>) -> bool {
+        let Some(index) = self.table.find(&key) else { return false };
+        let parked = self.table.remove(index);
+        out.dropped.extend(parked.into_iter().map(|packet| (Drop::NeighbourPending, packet)));
+        self.tend_watched(now, out);
+        true
+    }
+
     /// Asks again, gives up, forgets; checks and announces own addresses.
     pub fn handle_timeout(&mut self, now: Instant, out: &mut Outbox<P>) {
         if self.next_step.is_some_and(|at| at <= now) {

@@ -4,12 +4,14 @@
 //! earlier rules that decide at once, one or several together, see everything that it sees. What several cover together is
 //! looked for in [`EFFORT`] steps at most.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use super::compile::drafts;
 use super::criteria::{Criteria, Scope, only};
 use super::draft::{Draft, Outcome, Term};
 use super::line::protocols;
+use super::outline::Outline;
 use super::places::Places;
 use super::region::{Piece, Region, is_plain};
 use super::set::{FamilySpans, Set};
@@ -101,10 +103,14 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
     let always = Conditions::default();
     let drafts = drafts(config, node, &Places::new(config, node, &always));
     let seen: Vec<Seen> = drafts.iter().map(Seen::new).collect();
+    let outlines: Vec<Outline> = drafts.iter().map(|draft| Outline::of(&draft.criteria)).collect();
+    // Of several with a number, the first.
+    let places: HashMap<RuleId, usize> =
+        drafts.iter().enumerate().rev().map(|(at, draft)| (draft.id, at)).collect();
     let mut earlier = Earlier::new(&drafts);
     let mut findings = Vec::new();
     for (index, rule) in config.rules.iter().enumerate() {
-        let Some(at) = drafts.iter().position(|draft| draft.id == rule.id) else { continue };
+        let Some(at) = places.get(&rule.id).copied() else { continue };
         let (draft, here) = (&drafts[at], &seen[at]);
         let mut find = |kind, example| {
             findings.push(Finding { rule: rule.id, path: format!("rule[{index}]"), kind, example });
@@ -113,9 +119,9 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
             find(Kind::NeverMatches, None);
             continue;
         };
-        let cover = drafts[..at]
-            .iter()
-            .zip(&seen)
+        let cover = (0..at)
+            .filter(|before| outlines[*before].may_cover(&outlines[at]))
+            .map(|before| (&drafts[before], &seen[before]))
             // Outside of its hours a rule leaves everything to those after it.
             .filter(|(earlier, _)| earlier.schedule.is_none() || earlier.schedule == draft.schedule)
             .filter(|(earlier, _)| earlier.term == Term::Always)
@@ -126,11 +132,11 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
             find(kind, Some(example));
             continue;
         }
-        if let Some((first, last)) = earlier.cover(&drafts, at) {
+        if let Some((first, last)) = earlier.cover(&drafts, &outlines, at) {
             find(Kind::Together(first, last), Some(example));
             continue;
         }
-        if let Some(later) = overruled(&drafts, &seen, at) {
+        if let Some(later) = overruled(&drafts, &seen, &outlines, at) {
             find(Kind::Overruled(later), Some(example));
             continue;
         }
@@ -154,13 +160,13 @@ pub fn lint(config: &Valid<Config>, node: NodeIndex) -> Vec<Finding> {
 /// What is left of a rule, by family.
 type Pieces = (Option<Piece<u32>>, Option<Piece<u128>>);
 
-/// Boxes of the rules that decide at once, and how many of them may still be held against others.
+/// Boxes of the rules that decide at once, and how many boxes may still be held against them.
 struct Earlier {
     pieces: Vec<Pieces>,
     effort: usize,
 }
 
-/// Rules held against rules, at most.
+/// Boxes held against rules, at most.
 const EFFORT: usize = 2_000_000;
 
 impl Earlier {
@@ -176,12 +182,14 @@ impl Earlier {
     }
 
     /// The first and the last of the rules before this one that leave nothing over for it.
-    fn cover(&mut self, drafts: &[Draft], at: usize) -> Option<(RuleId, RuleId)> {
+    fn cover(&mut self, drafts: &[Draft], outlines: &[Outline], at: usize) -> Option<(RuleId, RuleId)> {
         let criteria = &drafts[at].criteria;
         let (mut inet, mut inet6) = (Region::<u32>::of(criteria), Region::<u128>::of(criteria));
         let mut ends = None;
-        for (before, (four, six)) in self.pieces[..at].iter().enumerate() {
-            self.effort = self.effort.checked_sub(1)?;
+        let pieces = self.pieces[..at].iter().enumerate();
+        let pieces = pieces.filter(|(before, _)| outlines[*before].may_meet(&outlines[at]));
+        for (before, (four, six)) in pieces {
+            self.effort = self.effort.checked_sub(inet.len() + inet6.len())?;
             let (took, took6) = (inet.take(four), inet6.take(six));
             let id = drafts[before].id;
             // What automatic rules take is not worth a word, as long as somebody wrote one that takes more.
@@ -197,14 +205,14 @@ impl Earlier {
 }
 
 /// A later rule that decides whatever this one, which is not quick, could match.
-fn overruled(drafts: &[Draft], seen: &[Seen], at: usize) -> Option<RuleId> {
+fn overruled(drafts: &[Draft], seen: &[Seen], outlines: &[Outline], at: usize) -> Option<RuleId> {
     let draft = &drafts[at];
     if draft.quick || draft.outcome == Outcome::Match {
         return None;
     }
-    let later = drafts[at + 1..].iter().zip(&seen[at + 1..]);
-    let mut decides = later.filter(|(later, _)| later.outcome != Outcome::Match);
-    decides.find(|(_, sees)| sees.covers(&seen[at])).map(|(later, _)| later.id)
+    let mut later = (at + 1..drafts.len()).filter(|later| outlines[*later].may_cover(&outlines[at]));
+    let decides = |later: &usize| drafts[*later].outcome != Outcome::Match && seen[*later].covers(&seen[at]);
+    later.find(decides).map(|later| drafts[later].id)
 }
 
 const fn is_automatic(id: RuleId) -> bool {
@@ -485,6 +493,60 @@ mod tests {
             |more: &str| format!("{}{}{udp}", ports(1_000_001, "1-54", ""), ports(1_000_002, "55-70", more));
         assert_eq!(found(&split("")).len(), 1);
         assert!(found(&split("dscp = \"ef\"\n")).is_empty());
+    }
+
+    #[test]
+    fn outlines_leave_out_nothing_that_would_have_been_found() {
+        let places = [
+            "any",
+            "10.0.0.0/8",
+            "10.1.0.0/16",
+            "10.1.2.3",
+            "! 10.0.0.0/8",
+            "2001:db8::/32",
+            "2001:db8::7",
+            "few",
+        ];
+        let ports = ["", "destination_port = \"80\"", "destination_port = \"1-100\"", "source_port = \"53\""];
+        let mut random = crate::types::Seed([5, 6]).random();
+        let mut pick = |count: usize| (random.next() % count as u64) as usize;
+        let mut text = LAB[..LAB.find("[[rule]]").unwrap()].to_owned();
+        text += "[[alias]]\nname = \"few\"\ntype = \"host\"\nentries = [\"10.1.2.3\", \"2001:db8::7\"]\n";
+        for number in 0..120 {
+            let (source, destination) = (places[pick(8)], places[pick(8)]);
+            let families = [source, destination].map(|place| (place.contains("10."), place.contains("::")));
+            let mixed = families[0].0 && families[1].1 || families[0].1 && families[1].0;
+            let destination = if mixed { "any" } else { destination };
+            let protocol = ["tcp", "udp", "tcp/udp"][pick(3)];
+            let (interface, action) = (["lan", "wan"][pick(2)], ["pass", "block"][pick(2)]);
+            text += &format!(
+                "[[rule]]\nid = {}\ninterface = \"{interface}\"\naction = \"{action}\"\nprotocol = \"{protocol}\"\n\
+                 source = \"{source}\"\ndestination = \"{destination}\"\n{}\n",
+                1_000_001 + number,
+                ports[pick(4)]
+            );
+        }
+        let config = config::load(&text).unwrap_or_else(|problems| panic!("{problems:#?}"));
+        let node = config.node(None).unwrap();
+        let drafts = drafts(&config, node, &Places::new(&config, node, &Conditions::default()));
+        let (mut covering, mut meeting) = (0, 0);
+        for one in &drafts {
+            for other in &drafts {
+                let (all, some) = (Outline::of(&one.criteria), Outline::of(&other.criteria));
+                let (sees, seen) = (Seen::new(one), Seen::new(other));
+                if seen.example(&config, other).is_some() && sees.covers(&seen) {
+                    covering += 1;
+                    assert!(all.may_cover(&some), "{} {}", one.id, other.id);
+                }
+                let (four, six) = (Piece::<u32>::of(&one.criteria), Piece::<u128>::of(&one.criteria));
+                let (mut inet, mut inet6) = (Region::of(&other.criteria), Region::of(&other.criteria));
+                if inet.take(&four) | inet6.take(&six) {
+                    meeting += 1;
+                    assert!(all.may_meet(&some), "{} {}", one.id, other.id);
+                }
+            }
+        }
+        assert!(covering > drafts.len() && meeting > covering, "{covering} {meeting}");
     }
 
     #[test]

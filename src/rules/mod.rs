@@ -30,6 +30,7 @@ mod draft;
 mod line;
 mod lint;
 mod martian;
+mod outline;
 mod places;
 mod query;
 mod record;

@@ -56,17 +56,22 @@ impl<A: FamilySpans> Piece<A> {
             || self.ports.iter().any(|set| set.ranges().is_empty())
     }
 
-    /// Adds what is left of it without `other`; false when they have nothing in common.
-    fn without(mut self, other: &Piece<A>, left: &mut Vec<Piece<A>>) -> bool {
+    /// True when some packet is in both.
+    fn meets(&self, other: &Piece<A>) -> bool {
+        both(self.crossings, other.crossings) != [0; 2]
+            && both(self.protocols, other.protocols) != [0; 4]
+            && both(self.icmp, other.icmp) != [0; 4]
+            && (0..2).all(|side| self.ports[side].meets(&other.ports[side]))
+            && (0..2).all(|side| self.addresses[side].meets(&other.addresses[side]))
+    }
+
+    /// Adds what is left of it without `other`, which it meets.
+    fn without(mut self, other: &Piece<A>, left: &mut Vec<Piece<A>>) {
         let crossings = both(self.crossings, other.crossings);
         let (protocols, icmp) = (both(self.protocols, other.protocols), both(self.icmp, other.icmp));
         let addresses = [0, 1].map(|at| self.addresses[at].intersection(&other.addresses[at]));
         let ports = [0, 1].map(|at| self.ports[at].intersection(&other.ports[at]));
         let common = Piece { crossings, protocols, icmp, addresses, ports };
-        if common.is_empty() {
-            left.push(self);
-            return false;
-        }
         let mut keep = |piece: Piece<A>| {
             if !piece.is_empty() {
                 left.push(piece);
@@ -90,7 +95,6 @@ impl<A: FamilySpans> Piece<A> {
             keep(piece);
             self.ports[at] = common.ports[at].clone();
         }
-        true
     }
 }
 
@@ -110,12 +114,20 @@ impl<A: FamilySpans> Region<A> {
     /// Takes away what a rule sees for certain; true when that was something.
     pub(super) fn take(&mut self, seen: &Option<Piece<A>>) -> bool {
         let (Some(pieces), Some(seen)) = (&mut self.0, seen) else { return false };
-        let (mut left, mut any) = (Vec::with_capacity(pieces.len()), false);
+        if !pieces.iter().any(|piece| piece.meets(seen)) {
+            return false;
+        }
+        let mut left = Vec::with_capacity(pieces.len());
         for piece in pieces.drain(..) {
-            any |= piece.without(seen, &mut left);
+            if piece.meets(seen) { piece.without(seen, &mut left) } else { left.push(piece) }
         }
         self.0 = (left.len() <= PIECES).then_some(left);
-        any
+        true
+    }
+
+    /// Its boxes, as far as anybody knows.
+    pub(super) fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, Vec::len)
     }
 }
 

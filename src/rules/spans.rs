@@ -117,6 +117,20 @@ impl<K: Number> Spans<K> {
         Spans(common)
     }
 
+    /// True when a number is in both.
+    pub fn meets(&self, other: &Self) -> bool {
+        let (mut a, mut b) = (self.0.as_slice(), other.0.as_slice());
+        while let (Some((&(first, last), more)), Some((&(start, end), others))) =
+            (a.split_first(), b.split_first())
+        {
+            if first <= end && start <= last {
+                return true;
+            }
+            if last < start { a = more } else { b = others }
+        }
+        false
+    }
+
     /// The ranges.
     pub fn ranges(&self) -> &[(K, K)] {
         &self.0
@@ -153,6 +167,7 @@ mod tests {
             let spans = Spans::of(ranges.iter().copied());
             let others = spans.complement();
             let edges = ranges.iter().flat_map(|(a, b)| [*a, *b, a.wrapping_sub(1), b.wrapping_add(1)]);
+            let probes_as_ranges: Vec<(u16, u16)> = probes.iter().map(|probe| (*probe, *probe | 3)).collect();
             for probe in probes.into_iter().chain(edges) {
                 let inside = ranges.iter().any(|(first, last)| *first <= probe && probe <= *last);
                 prop_assert_eq!(spans.contains(probe), inside);
@@ -160,7 +175,10 @@ mod tests {
                 let half = Spans::of([(100u16, 30_000)]);
                 let common = spans.intersection(&half);
                 prop_assert_eq!(common.contains(probe), inside && (100..=30_000).contains(&probe));
+                prop_assert_eq!(spans.meets(&Spans::of([(probe, probe)])), inside);
             }
+            let some = Spans::of(probes_as_ranges);
+            prop_assert_eq!(spans.meets(&some), !spans.intersection(&some).ranges().is_empty());
             prop_assert_eq!(others.complement(), spans);
         }
     }

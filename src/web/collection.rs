@@ -34,6 +34,8 @@ pub(super) struct Collection {
     pub others: fn(&Value) -> Option<&'static [Field]>,
     /// Pages beside it.
     pub beside: &'static [(&'static str, &'static str)],
+    /// One more page about an entry: what it is called, and the path before the key.
+    pub aside: Option<(&'static str, &'static str)>,
     /// Its entries stand on tabs.
     pub by: Option<Tabs>,
     /// The order means something.
@@ -89,6 +91,7 @@ pub(super) const PLAIN: Collection = Collection {
     fields: &[],
     others: |_| None,
     beside: &[],
+    aside: None,
     by: None,
     ordered: false,
     more: |_, _, _| Vec::new(),

@@ -212,12 +212,15 @@ async fn page(
 ) -> Edit {
     let here = action.split('?').next().unwrap_or_default();
     let frame = Frame::new(site, visitor, collection.title, here).await.with_tabs(collection.beside);
+    let key = here.strip_prefix(collection.slug).and_then(|rest| rest.strip_prefix("/edit/"));
+    let aside = collection.aside.zip(key).map(|((words, path), key)| (words, format!("{path}/{key}")));
     Edit {
         frame,
         form,
         about: "",
         back: Some(collection.slug),
         may_change: site.is_editable() && visitor.may(collection.change),
+        aside,
         action,
         uses,
     }

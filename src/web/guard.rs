@@ -81,7 +81,7 @@ pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: 
         return Message::forbidden("This form was sent by another site.").into_response();
     }
     let from = address(request.extensions());
-    let by_session = Visitor::of_session(&site, request.headers(), from);
+    let by_session = Visitor::of_session(&site, request.headers(), from, is_by_itself(request.uri()));
     let visitor = match find_visitor(&site, from, by_session, basic(request.headers())).await {
         Ok(visitor) => visitor,
         Err(refused) => return challenge(refused),
@@ -121,6 +121,11 @@ async fn find_visitor(
     let (None, Some((name, password))) = (&by_session, by_password) else { return Ok(by_session) };
     let account = site.log_in(from, &name, &password, "").await?;
     Ok(Some(Visitor { account, from, token: String::new(), theme: Theme::System }))
+}
+
+/// True for a piece of a page, which a script asks for without anybody's doing.
+fn is_by_itself(uri: &Uri) -> bool {
+    uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "part=1"))
 }
 
 /// True when another site made the browser send this (Fetch metadata; the origin where a browser has none).

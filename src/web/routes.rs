@@ -20,7 +20,7 @@ use super::visitor::{Posted, Right, Visitor};
 use super::{
     all_rules, api, authenticator, backup, carp, certificates, components, dashboard, diagnostics, easy_rule,
     entries, events, factory, help, history, import, journal, listing, log_page, login, pairing, pending,
-    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, wizard, zones,
+    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, week, wizard, zones,
 };
 
 /// Bytes of a form.
@@ -82,6 +82,8 @@ pub(super) fn all() -> Vec<Route> {
         looks(rule_report::REPORT, Look, get(rule_report::show)),
         looks(format!("{}/{{key}}", rule_time::TIME), Operate, get(rule_time::show)),
         changes(format!("{}/{{key}}", rule_time::TIME), Operate, post(rule_time::save)),
+        looks(format!("{}/{{key}}", week::WEEK), Look, get(week::show)),
+        changes(format!("{}/{{key}}", week::WEEK), Operate, post(week::save)),
         looks(zones::ZONES, Look, get(zones::show)),
         looks(search::SEARCH, Look, get(search::show)),
         looks(pending::PENDING, Look, get(pending::show)),

@@ -1,22 +1,25 @@
 //! Rule report: rules that were never hit, do less than they seem to, let in more than they should, or are in force for a
 //! time only.
 
+use std::collections::HashMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use serde_json::Value;
 
-use super::diagnostics::why::of_rule;
 use super::form::tree;
 use super::frame::Frame;
 use super::message::{busy, html};
-use super::pages::BESIDE_RULES;
+use super::pages::{BESIDE_RULES, COLLECTIONS};
 use super::rule_time::{TIME, told};
 use super::site::Site;
 use super::status::span;
 use super::visitor::Visitor;
+use super::whereabouts;
 use crate::io::clock;
-use crate::node::{Compiled, RuleCounts, RuleRow, policy};
+use crate::node::{Compiled, RuleCounts, RuleRow, rule_rows};
 use crate::rules::{Finding, Kind, lint};
 use crate::types::RuleId;
 
@@ -72,34 +75,65 @@ pub(super) async fn show(State(site): State<Site>, visitor: Visitor) -> Response
 /// Everything that is to be told; `None` when the router is too busy to answer.
 pub(super) async fn lines(site: &Site) -> Option<Vec<Line>> {
     let counts = site.handle.rules().await?;
-    let compiled = site.handle.in_force();
-    site.work(move || gather(&compiled, &counts)).await
+    let (compiled, known) = (site.handle.in_force(), site.review.clone());
+    site.work(move || known.of(&compiled, Review::of).tell(&compiled, &counts)).await
 }
 
-fn gather(compiled: &Compiled, counts: &RuleCounts) -> Vec<Line> {
-    let tree = tree::tree(&compiled.config);
-    let path = |rule: u32| of_rule(&tree, rule).unwrap_or_else(|| "/firewall/rules".into());
-    let about =
-        |rule: RuleId| compiled.ruleset.rule(rule).map_or_else(String::new, |info| info.description.clone());
-    let mut lines = Vec::new();
-    let rows = policy(compiled, counts, clock::wall()).rules;
-    let own = rows.iter().filter(|row| row.setting.is_none() && !row.interfaces.is_empty());
-    lines.extend(own.filter(|row| is_idle(row)).map(|row| Line {
-        rule: row.id,
-        description: row.description.clone(),
-        kind: "never hit",
-        text: row.text.clone(),
-        path: path(row.id),
-    }));
-    lines.extend(lint(&compiled.config, compiled.node).into_iter().map(|finding| Line {
-        rule: finding.rule.0,
-        description: about(finding.rule),
-        kind: kind(&finding),
-        text: finding.words(),
-        path: path(finding.rule.0),
-    }));
-    let timed = compiled.config.rules.iter().filter_map(|rule| {
-        let told = told(rule.expires, rule.paused_until, clock::wall_seconds());
+/// What follows from the rules in force alone: looked for once.
+pub(super) struct Review {
+    findings: Vec<Finding>,
+    /// Pages of rules and translations, by their numbers.
+    paths: HashMap<u32, String>,
+}
+
+impl Review {
+    fn of(compiled: &Compiled) -> Review {
+        let tree = tree::tree(&compiled.config);
+        let mut paths = HashMap::new();
+        for collection in COLLECTIONS.iter().filter(|collection| collection.key == "id") {
+            for (index, entry) in tree::list(&tree, collection.list).iter().enumerate() {
+                let number = entry.get("id").and_then(Value::as_u64).map(|number| number as u32);
+                if let Some((number, found)) = number.zip(whereabouts::entry(collection, &tree, index)) {
+                    paths.insert(number, found.path);
+                }
+            }
+        }
+        Review { findings: lint(&compiled.config, compiled.node), paths }
+    }
+
+    fn path(&self, rule: u32) -> String {
+        self.paths.get(&rule).cloned().unwrap_or_else(|| "/firewall/rules".into())
+    }
+
+    fn tell(&self, compiled: &Compiled, counts: &RuleCounts) -> Vec<Line> {
+        let about = |rule: RuleId| {
+            compiled.ruleset.rule(rule).map_or_else(String::new, |info| info.description.clone())
+        };
+        let rows = rule_rows(compiled, counts);
+        let own = rows.into_iter().filter(|row| row.setting.is_none() && !row.interfaces.is_empty());
+        let idle = own.filter(is_idle).map(|row| Line {
+            rule: row.id,
+            path: self.path(row.id),
+            description: row.description,
+            kind: "never hit",
+            text: row.text,
+        });
+        let found = self.findings.iter().map(|finding| Line {
+            rule: finding.rule.0,
+            description: about(finding.rule),
+            kind: kind(finding),
+            text: finding.words(),
+            path: self.path(finding.rule.0),
+        });
+        idle.chain(found).chain(temporary(compiled)).collect()
+    }
+}
+
+/// Rules that are in force for a time only.
+fn temporary(compiled: &Compiled) -> impl Iterator<Item = Line> {
+    let now = clock::wall_seconds();
+    compiled.config.rules.iter().filter_map(move |rule| {
+        let told = told(rule.expires, rule.paused_until, now);
         (!told.is_empty()).then(|| Line {
             rule: rule.id.0,
             description: rule.description.clone(),
@@ -107,9 +141,7 @@ fn gather(compiled: &Compiled, counts: &RuleCounts) -> Vec<Line> {
             text: told,
             path: format!("{TIME}/{}", rule.id),
         })
-    });
-    lines.extend(timed);
-    lines
+    })
 }
 
 /// Nothing has matched it.

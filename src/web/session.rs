@@ -94,6 +94,11 @@ impl Sessions {
         Some(session)
     }
 
+    /// The same, for what a page asks by itself: the session stays as idle as it is.
+    pub fn peek(&self, now: Instant, cookie: &str) -> Option<&Session> {
+        self.sessions.get(&key(cookie)).filter(|session| session.lives(now))
+    }
+
     /// Whose session this is, which stays as idle as it is.
     pub fn holder(&self, now: Instant, key: &str) -> Option<(&str, [u8; 32])> {
         let session = self.sessions.get(&decode(key)?).filter(|session| session.lives(now))?;

@@ -43,6 +43,8 @@ pub(super) struct Edit {
     pub back: Option<&'static str>,
     pub may_change: bool,
     pub action: String,
+    /// One more page about it: what it is called, and where it is.
+    pub aside: Option<(&'static str, String)>,
     /// What refers to it.
     pub uses: Vec<Whereabouts>,
 }
@@ -60,6 +62,7 @@ impl Settings {
             back: None,
             may_change: site.is_editable() && visitor.may(self.change),
             action: self.slug.to_owned(),
+            aside: None,
             uses: Vec::new(),
         }
     }

@@ -18,8 +18,10 @@ use super::form::tree;
 use super::handle::Handle;
 use super::hash::hash_anew;
 use super::import::Waiting;
+use super::kept::Kept;
 use super::pairing::Offer;
 use super::preferences::Preferences;
+use super::rule_report::Review;
 use super::session::Sessions;
 use super::share::Share;
 use super::throttle::{Throttle, network};
@@ -92,6 +94,10 @@ pub struct Site {
     pub(super) preferences: Arc<Preferences>,
     /// What moves on pages.
     pub(super) events: Arc<Events>,
+    /// What the rules in force are like.
+    pub(super) review: Arc<Kept<Review>>,
+    /// The document in force for somebody who helps.
+    pub(super) support: Arc<Kept<String>>,
     /// Who shows tokens that are none.
     pub(super) strangers: Arc<Mutex<Throttle<IpAddr>>>,
 }
@@ -141,6 +147,8 @@ impl Site {
             drill: Arc::default(),
             preferences: Arc::default(),
             events: Arc::default(),
+            review: Arc::default(),
+            support: Arc::default(),
             strangers: Arc::default(),
         }
     }

@@ -1,4 +1,6 @@
-//! Status, System Logs: what this router process has said of late.
+//! Status, System Logs: what this router process has said of late, and what the peer's had said as far as it came here.
+
+use std::path::Path;
 
 use askama::Template;
 use axum::extract::{Query, State};
@@ -11,11 +13,14 @@ use super::message::html;
 use super::site::Site;
 use super::visitor::Visitor;
 use crate::io::log_ring::{self, Line};
+use crate::io::peer_log;
 
 /// Where it is.
 pub(super) const SYSTEM_LOG: &str = "/status/system-log";
-/// Lines on a page.
-const SHOWN: usize = 150;
+/// Lines on a page; the longest ones still make a small page.
+const SHOWN: usize = 100;
+/// Lines of the peer's that are looked at.
+const KEPT: usize = 2000;
 
 /// What stands behind the question mark.
 #[derive(Deserialize, Default)]
@@ -25,12 +30,15 @@ pub(super) struct Wanted {
     q: String,
     /// Only lines of this level.
     level: String,
+    /// `peer`: what the peer has said.
+    of: String,
 }
 
 #[derive(Template)]
 #[template(path = "system-log.html")]
 struct Page {
     frame: Frame,
+    paired: bool,
     wanted: Wanted,
     lines: Vec<Line>,
 }
@@ -51,6 +59,13 @@ pub(super) async fn show(
     let fits = |line: &Line| {
         (wanted.level.is_empty() || line.level == wanted.level) && line.text.to_lowercase().contains(&words)
     };
-    let lines = log_ring::recent().into_iter().filter(fits).take(SHOWN).collect();
-    html(&Page { frame: Frame::new(&site, &visitor, "System Logs", SYSTEM_LOG).await, lines, wanted })
+    let all = match wanted.of.as_str() {
+        "peer" => peer_log::tail(Path::new("."), KEPT).into_iter().rev().collect(),
+        _ => log_ring::recent(),
+    };
+    let lines = all.into_iter().filter(fits).take(SHOWN).collect();
+    let in_force = site.handle.in_force();
+    let paired = in_force.config.peer_of(in_force.node).is_some();
+    let frame = Frame::new(&site, &visitor, "System Logs", SYSTEM_LOG).await;
+    html(&Page { frame, paired, lines, wanted })
 }

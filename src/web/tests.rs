@@ -18,3 +18,4 @@ mod size;
 
 use browser::Browser;
 use router::DOCUMENT;
+pub(super) use router::compile;

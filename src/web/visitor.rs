@@ -49,16 +49,18 @@ pub(super) struct Visitor {
 }
 
 impl Visitor {
-    /// Whose session the request belongs to. A user who has changed since has none.
-    pub fn of_session(site: &Site, headers: &HeaderMap, from: IpAddr) -> Option<Visitor> {
+    /// Whose session the request belongs to, which keeps that alive unless a page asks by itself. A user who has changed
+    /// since has none.
+    pub fn of_session(site: &Site, headers: &HeaderMap, from: IpAddr, by_itself: bool) -> Option<Visitor> {
         let cookie = cookie(site, headers)?;
-        let mut sessions = lock(&site.sessions);
-        let session = sessions.find((site.clock)(), cookie)?;
+        let (now, mut sessions) = ((site.clock)(), lock(&site.sessions));
+        let session = match by_itself {
+            true => sessions.peek(now, cookie)?.clone(),
+            false => sessions.find(now, cookie)?.clone(),
+        };
         let account = Account::find(&site.config(), &site.first, &session.name);
         match account.filter(|account| account.stamp == session.stamp) {
-            Some(account) => {
-                Some(Visitor { account, from, token: session.token.clone(), theme: session.theme })
-            }
+            Some(account) => Some(Visitor { account, from, token: session.token, theme: session.theme }),
             None => {
                 sessions.close(cookie);
                 None

@@ -17,10 +17,10 @@ async function apply(page) {
 
 /** A connection from LAN to outside over which a letter comes now and then. */
 async function stream(one, port) {
-  const server = `require('net').createServer((s) => { s.on('error', () => {}); setInterval(() => s.write('x'), 100); }).listen(${port}, '0.0.0.0')`;
+  const server = `require('net').createServer((s) => { s.on('error', () => {}); setInterval(() => s.write('x'), 100); }).listen(${port}, '0.0.0.0', () => console.log('listens'))`;
   const client = `require('net').connect(${port}, '${OUTSIDE}').on('error', () => {}).pipe(process.stdout)`;
-  one.run('wan', server);
-  await sleep(500);
+  const serving = one.run('wan', server);
+  await until('the server', () => serving.text.includes('listens'));
   const flow = one.run('lan', client);
   await until('the first letters', () => flow.text.includes('xxx'));
   return flow;
@@ -72,6 +72,61 @@ export async function killState(one) {
   await page.getByRole('button', { name: 'Kill 1 state' }).click();
   expect((await main(page).innerText()).includes('1 state has ended'), 'it is not said that it has ended');
   expect(await isDead(flow), 'the connection goes on');
+  await context.close();
+}
+
+/** States come and move on the page by themselves, and hold still when somebody wants that. */
+export async function liveStates(one) {
+  const { context, page } = await window(await one.chromium());
+  const question = '/diagnostics/states?port=8003';
+  await logIn(page, one.origin, one.user, question);
+  await page.getByText('No state fits.').waitFor();
+  await stream(one, 8003);
+  const row = page.locator('tbody tr', { hasText: ':8003' });
+  await row.waitFor();
+  const bytes = () => row.locator('[data-label=Bytes]').innerText();
+  const first = await bytes();
+  await until('bytes that grow', async () => (await bytes()) !== first);
+  await page.getByRole('button', { name: 'Pause' }).click();
+  const held = await bytes();
+  await page.evaluate(() => new Promise((done) => {
+    let ticks = 0;
+    document.addEventListener('koi:tick', () => {
+      ticks += 1;
+      if (ticks === 4) done();
+    });
+  }));
+  expect((await bytes()) === held, 'it moves though it is paused');
+  await page.screenshot({ path: `${PICTURES}story-live-states.png`, fullPage: true });
+  await page.getByRole('button', { name: 'Go on' }).click();
+  await until('bytes that grow again', async () => (await bytes()) !== held);
+  const plain = await window(await one.chromium(), { javaScriptEnabled: false });
+  await logIn(plain.page, one.origin, one.user, question);
+  expect((await plain.page.locator('tbody tr', { hasText: ':8003' }).count()) === 1, 'without a script it is not there');
+  await plain.context.close();
+  await context.close();
+}
+
+/** Whoever is deleted from the ARP table is gone, and is met again when somebody needs it. */
+export async function forgetNeighbour(one) {
+  const { context, page } = await window(await one.chromium());
+  const meet = async () => {
+    await page.goto(`${one.origin}/diagnostics/ping`);
+    await page.getByLabel('Host').fill('10.20.0.10');
+    await page.getByRole('button', { name: 'Ping' }).click();
+    await page.goto(`${one.origin}/diagnostics/arp`);
+  };
+  const row = page.getByRole('row', { name: /10\.20\.0\.10/ });
+  await logIn(page, one.origin, one.user);
+  await meet();
+  expect((await row.count()) === 1, 'the host on DMZ was not met');
+  await row.getByRole('button', { name: 'Delete 10.20.0.10 on dmz' }).click();
+  await page.waitForURL('**/diagnostics/arp');
+  expect((await row.count()) === 0, `it is there still: ${await main(page).innerText()}`);
+  await meet();
+  expect((await row.count()) === 1, 'it is not met again');
+  await page.goto(`${one.origin}/status/audit`);
+  expect((await main(page).innerText()).includes('made fw forget the neighbour 10.20.0.10 on dmz'), 'nobody has written it down');
   await context.close();
 }
 

@@ -3,8 +3,11 @@
 import fs from 'node:fs';
 
 import { PICTURES, expect, logIn, window } from './browser.mjs';
-import { blockFromLog, capturePing, killState, whyBlocked } from './diagnostics.mjs';
-import { sleep, until } from './networks.mjs';
+import {
+  blockFromLog, capturePing, forgetNeighbour, killState, liveStates, whyBlocked,
+} from './diagnostics.mjs';
+import { until } from './networks.mjs';
+import { look } from './walk.mjs';
 
 const main = (page) => page.locator('main');
 
@@ -95,7 +98,7 @@ async function lockout(one) {
   await page.getByLabel('Go back by itself unless confirmed within').fill('20');
   const begin = Date.now();
   await page.locator('section').getByRole('button', { name: 'Apply with confirm' }).last().click({ noWaitAfter: true });
-  await sleep(6000);
+  await until('the trial', () => one.koi('config', 'status').includes('goes back by itself'));
   const { context: other, page: fresh } = await window(await one.chromium());
   fresh.setDefaultTimeout(4000);
   const reached = await fresh.goto(`${one.origin}/login`, { timeout: 4000 }).then(() => true, () => false);
@@ -120,6 +123,45 @@ async function importing(one) {
   await page.waitForURL('**/changes');
   expect((await page.locator('ul.changes li').count()) > 10, 'there is little to be changed');
   await page.screenshot({ path: `${PICTURES}story-import-changes.png`, fullPage: true });
+  await context.close();
+}
+
+/** Hours of a schedule are painted into its week. */
+async function paintWeek(one) {
+  const { context, page } = await window(await one.chromium());
+  await logIn(page, one.origin, one.user, '/firewall/schedules/new');
+  await page.getByLabel('Name').fill('office');
+  await page.getByLabel('Hours', { exact: true }).fill('12-13');
+  await save(page);
+  const week = '/firewall/schedules/week/office';
+  const found = [];
+  await look(page, one.origin, week, found);
+  expect(found.length === 0, found.join('\n'));
+  await page.setViewportSize({ width: 1280, height: 1400 });
+  await page.goto(`${one.origin}/firewall/schedules`);
+  await page.getByRole('link', { name: 'Week of schedule office' }).click();
+  await page.waitForURL(`**${week}`);
+  await page.waitForLoadState('load');
+  const cell = (day, hour) => page.locator(`input[name=${day}][value="${hour}"]`);
+  const middle = async (day, hour) => {
+    const { x, y, width, height } = await cell(day, hour).boundingBox();
+    return [x + width / 2, y + height / 2];
+  };
+  // Noon is taken out of every day by the head of the hour, and put in by the hand that paints.
+  await page.getByRole('button', { name: '12:00', exact: true }).click();
+  await page.mouse.move(...(await middle('mon', 8)));
+  await page.mouse.down();
+  await page.mouse.move(...(await middle('mon', 16)), { steps: 30 });
+  await page.mouse.up();
+  await cell('tue', 8).click();
+  await cell('wed', 8).press('Space');
+  await page.getByRole('button', { name: 'Sun' }).click();
+  await page.screenshot({ path: `${PICTURES}story-week.png`, fullPage: true });
+  await save(page);
+  const list = await main(page).innerText();
+  for (const hours of ['mon 8:00-17:00', 'tue wed 8:00-9:00', 'sun 0:00-24:00']) {
+    expect(list.includes(hours), `no ${hours}: ${list}`);
+  }
   await context.close();
 }
 
@@ -215,9 +257,14 @@ async function dashboards(lab) {
   await page.getByRole('button', { name: 'As at first' }).click();
   await page.getByLabel('Widget').selectOption('log');
   await page.getByRole('button', { name: 'Add' }).click();
-  await page.locator('[data-widget=log] .handles').dragTo(page.locator('[data-widget=system]'));
+  // Both are in view, as for a person who drags: when a page scrolls under a held button, something else is held.
+  await page.waitForLoadState('load');
+  const height = await page.evaluate(() => document.documentElement.scrollHeight);
+  await page.setViewportSize({ width: 1280, height: height + 400 });
+  await page.locator('[data-widget=log] .handles b').dragTo(page.locator('[data-widget=system] .handles b'));
   const first = (where) => where.locator('[data-widget]').first().getAttribute('data-widget');
   await until('the new order', async () => (await first(page)) === 'log');
+  await page.setViewportSize({ width: 1280, height: 900 });
   await page.getByRole('button', { name: 'Firewall log: wider' }).press('Enter');
   await until('the new width', () => page.locator('[data-widget=log].w2').count());
   const password = 'another horse battery';
@@ -291,5 +338,7 @@ async function drill(lab) {
 fs.mkdirSync(PICTURES, { recursive: true });
 
 export const ofABareMachine = { wizard };
-export const ofOne = { portForward, lockout, importing, blockFromLog, killState, capturePing, whyBlocked };
+export const ofOne = {
+  portForward, lockout, importing, paintWeek, blockFromLog, killState, liveStates, forgetNeighbour, capturePing, whyBlocked,
+};
 export const ofThePair = { renameAlias, keyboard, twoTabs, dashboards, drill, powerOff, failover };

@@ -15,8 +15,8 @@ const PAGES = 120;
 /** What makes two addresses the same kind of page. */
 function kind(path) {
   return path.replace(/\/edit\/[^/?]+/, '/edit/…').replace(/\/config-history\/.+/, '/config-history/…')
-    .replace(/\/rules\/time\/.+/, '/rules/time/…').replace(/\/capture\/\d+/, '/capture/…')
-    .replace(/[?].*/, (question) => /tab=(floating|dmz)/.exec(question)?.[0] ?? '?')
+    .replace(/\/rules\/time\/.+/, '/rules/time/…').replace(/\/schedules\/week\/.+/, '/schedules/week/…').replace(/\/capture\/\d+/, '/capture/…')
+    .replace(/[?].*/, (question) => /tab=(floating|dmz)|file=koi|by=rule/.exec(question)?.[0] ?? '?')
     .replace(/[?]$/, '');
 }
 
@@ -48,7 +48,7 @@ async function links(page) {
 }
 
 /** Looks at one page in all ways. */
-async function look(page, origin, path, found) {
+export async function look(page, origin, path, found) {
   await page.setViewportSize(WIDE);
   const answer = await page.goto(origin + path);
   const say = (what) => found.push(`${path}: ${what}`);

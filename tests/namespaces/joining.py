@@ -167,6 +167,11 @@ def koi(control, *words):
     return run(KOI, *words, "--control", control)
 
 
+def log(control, *words):
+    """What a router has said, or its peer's."""
+    return koi(control, "show", "system-log", *words)
+
+
 def is_redundant(*controls):
     return all(show(one, "pair")["redundant"] for one in controls)
 
@@ -316,6 +321,9 @@ def becomes_a_pair(net):
     beta = one_configuration(net, [net.control, control], beta, directory)
     virtual_ips_change(net, [net.control, control], session)
 
+    # What it said last outlives it.
+    last = log(net.control).splitlines()[-1]
+    until("the peer has its log", lambda: last in log(control, "--peer"), 10)
     status = show(net.control, "status")
     count = len(session.answers())
     for pid in [status["parent"], status["router"]]:
@@ -325,6 +333,7 @@ def becomes_a_pair(net):
     net.koi.wait()
     net.koi, net.control, net.directory_of_koi = beta, control, directory
     until("beta is active", lambda: show(control, "pair")["role"] == "active", 10)
+    expect(last in log(control, "--peer"), "the log of the one that is no more is lost")
     print(f"    power off: the session waited at most {session.goes_on(count) * 1000:.0f} ms", flush=True)
 
     # The dead one is forgotten, and new hardware takes its place.
@@ -354,6 +363,11 @@ def becomes_a_pair(net):
     until("redundant again", lambda: is_redundant(control, third), 30)
     koi(third, "pair", "handover")
     until("and gives it back", lambda: show(control, "pair")["role"] == "active", 10)
+
+    # A router dies; what its parent saw is known at the peer as soon as the next one runs.
+    os.kill(show(third, "status")["router"], signal.SIGKILL)
+    until("the peer knows how it died", lambda: "signal: 9" in log(control, "--peer"), 30)
+    until("redundant after that", lambda: is_redundant(control, third), 30)
 
     # Then the last one is single again, with the addresses that everybody knows.
     end(gamma)

@@ -6,19 +6,21 @@ koi-ns-* and removed at the end, also what an earlier run that died has left.
 
 import contextlib
 import ctypes
-import fcntl
 import json
 import os
 import pathlib
 import re
 import shutil
-import signal
 import struct
 import subprocess
+import sys
 import tempfile
-import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/lib"))
+import ground  # noqa: E402
+from ground import LIBC, Failed, die_with_parent, run, until  # noqa: E402
+
 #: The program that is tested: KOI_BINARY, or what `cargo build --release` made.
 KOI = pathlib.Path(os.environ.get("KOI_BINARY") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi")
 KOI = KOI.absolute()
@@ -29,33 +31,6 @@ CLI4, CLI6 = "192.168.1.10", "2001:db8:10::10"
 WWW4, WWW6 = "10.20.0.10", "2001:db8:20::10"
 ROUTER_WAN4, ROUTER_LAN4 = "203.0.113.2", "192.168.1.1"
 ROUTER_WAN6, ROUTER_LAN6 = "2001:db8:1::2", "2001:db8:10::1"
-LIBC = ctypes.CDLL(None)
-
-
-class Failed(Exception):
-    """A case does not hold."""
-
-
-def run(*words, check=True, timeout=60, input=None):
-    """Runs a command to its end and returns what it printed."""
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, input=input)
-    if check and done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stdout[-600:]}{done.stderr[-600:]}")
-    return done.stdout + done.stderr if not check else done.stdout
-
-
-def until(what, condition, seconds=10):
-    """Waits until the condition holds."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Failed(f"not within {seconds} s: {what}")
-        time.sleep(0.02)
-
-
-def die_with_parent():
-    """A started process ends when this one does, however that comes about."""
-    LIBC.prctl(1, signal.SIGTERM)
 
 
 def refuse_io_uring():
@@ -71,27 +46,11 @@ def refuse_io_uring():
 
 def take_turn():
     """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
-    lock = open("/run/koi-ns.lock", "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("other namespace tests run on this machine; waiting for their end", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+    return ground.take_turn("koi-ns", "other namespace tests")
 
 
 def remove_leftovers(prefix=PREFIX):
-    for line in run("ip", "netns", "list").splitlines():
-        name = line.split()[0]
-        if name.startswith(prefix):
-            for pid in run("ip", "netns", "pids", name, check=False).split():
-                with contextlib.suppress(OSError, ValueError):
-                    os.kill(int(pid), signal.SIGKILL)
-            run("ip", "netns", "del", name, check=False)
-    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{prefix}*"):
-        if (directory / "disk").is_mount():
-            run("umount", directory / "disk", check=False)
-        shutil.rmtree(directory, ignore_errors=True)
+    ground.remove_leftovers(prefix)
 
 
 class Network:

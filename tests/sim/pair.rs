@@ -32,7 +32,7 @@ pub const DMZ: u8 = 2;
 pub const SYNC: u8 = 3;
 pub const PORTS: u8 = 4;
 /// Where a switch has its host.
-const HOST: u8 = 2;
+pub const HOST: u8 = 2;
 const NAMES: [&str; 2] = ["alpha", "beta"];
 
 /// The network, and what has been done to it.

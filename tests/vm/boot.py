@@ -1,8 +1,10 @@
 """The image starts on whatever firmware and cards a hypervisor has, in little memory, and answers on LAN."""
 
+import time
+
 import documents
 from machine import PROMPT, Machine, disk
-from network import IMAGES, PATIENCE, expect
+from network import IMAGES, PATIENCE, ROUTER_LAN, expect, until
 
 #: Seconds until LAN is answered, by card.
 LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
@@ -58,4 +60,20 @@ def ctrl_alt_del(net):
     net.answers(machine)
 
 
-CASES = [bios, uefi, intel, vmware, sata, ctrl_alt_del]
+def watchdog(net):
+    """A machine whose kernel hears nothing any more is started anew by its watchdog."""
+    machine = Machine(net, "a", disk(net, "a"))
+    machine.words = ["-gdb", f"unix:{machine.file('gdb')},server=on,wait=off"]
+    machine.power_on()
+    net.answers(machine)
+    machine.says("koi: healthy")
+    mark, begin = machine.mark(), time.monotonic()
+    machine.hang()
+    until("it answers nobody", lambda: not net.pings("cli", ROUTER_LAN))
+    machine.says("koi: init .* slot A", since=mark, seconds=120)
+    print(f"    started anew {time.monotonic() - begin:.1f} s after it hung")
+    machine.says("koi: healthy", since=mark)
+    net.answers(machine)
+
+
+CASES = [bios, uefi, intel, vmware, sata, ctrl_alt_del, watchdog]

@@ -6,6 +6,7 @@ import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -26,6 +27,22 @@ def disk(net, name, image=None, kind="qcow2"):
     else:
         run("cp", "--sparse=always", image or IMAGES / "koi.raw", path)
     return path
+
+
+def seed(net, name, files):
+    """A disk that a machine looks for by its label, with these files: by name, where they are."""
+    path = net.directory / f"{name}.seed"
+    with open(path, "wb") as file:
+        file.truncate(64 << 20)
+    run("mformat", "-i", path, "-F", "-v", "KOISEED", "::")
+    for name, source in files.items():
+        run("mcopy", "-i", path, source, f"::/{name}")
+    return path
+
+
+def beside(path):
+    """What QEMU is told of a disk beside the machine's own."""
+    return ["-drive", f"if=none,id=seed,format=raw,file={path}", "-device", "virtio-blk-pci,drive=seed"]
 
 
 class Machine:
@@ -137,6 +154,28 @@ class Machine:
             self.process.wait()
         if self.console:
             self.console.close()
+
+    def hang(self):
+        """Its processor runs in a circle from now on and hears no interrupt, as if the kernel had gone mad. Needs `-gdb`."""
+        def ask(words):
+            line.sendall(f"${words}#{sum(words.encode()) & 255:02x}".encode())
+            answer = ""
+            while not re.search(r"#..$", answer):
+                answer += line.recv(65536).decode()
+            line.sendall(b"+")
+            return answer.partition("$")[2].partition("#")[0]
+
+        while True:
+            line = self.connect("gdb")
+            where = struct.unpack_from("<Q", bytes.fromhex(ask("g")), 16 * 8)[0]
+            # Only in the kernel is it allowed to close its ears.
+            deep = where >= 1 << 63
+            done = deep and ask(f"M{where:x},3:faebfe") == "OK"
+            ask("D")
+            line.close()
+            if done:
+                return
+            time.sleep(0.01)
 
     def press_power_button(self, seconds=60):
         """And waits until it is off."""

@@ -6,18 +6,20 @@ The bridges and the machines are in one network namespace, each host has its own
 """
 
 import contextlib
-import ctypes
-import fcntl
 import os
 import pathlib
 import re
 import shutil
-import signal
 import subprocess
+import sys
 import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "tests/lib"))
+import ground  # noqa: E402
+from ground import Failed, die_with_parent, run  # noqa: E402
+
 IMAGES = ROOT / "target/vm-images"
 PREFIX = "koi-vm-"
 SWITCH = f"{PREFIX}sw"
@@ -26,13 +28,8 @@ NETWORKS = ["wan", "lan", "dmz", "sync"]
 HOSTS = {"wan": ("srv", "203.0.113.1", None), "lan": ("cli", "192.168.1.10", "192.168.1.1"),
          "dmz": ("www", "10.20.0.10", "10.20.0.1")}
 SERVER, CLIENT, ROUTER_LAN, ROUTER_WAN = "203.0.113.1", "192.168.1.10", "192.168.1.1", "203.0.113.2"
-LIBC = ctypes.CDLL(None)
 #: How much longer everything may take on a machine that is busy with other things. Gaps are not forgiven.
 PATIENCE = float(os.environ.get("KOI_VM_PATIENCE", "1"))
-
-
-class Failed(Exception):
-    """A case does not hold."""
 
 
 def expect(condition, why):
@@ -40,50 +37,18 @@ def expect(condition, why):
         raise Failed(why)
 
 
-def run(*words, check=True, timeout=120, input=None):
-    """Runs a command to its end and returns what it printed."""
-    done = subprocess.run([str(w) for w in words], capture_output=True, text=True, timeout=timeout, input=input)
-    if check and done.returncode != 0:
-        raise Failed(f"{' '.join(map(str, words))}: exit {done.returncode}: {done.stdout[-900:]}{done.stderr[-900:]}")
-    return done.stdout if check else done.stdout + done.stderr
-
-
 def until(what, condition, seconds=30):
     """Waits until the condition holds; how long that took."""
-    begin = time.monotonic()
-    while not condition():
-        if time.monotonic() > begin + seconds * PATIENCE:
-            raise Failed(f"not within {seconds * PATIENCE:.0f} s: {what}")
-        time.sleep(0.05)
-    return time.monotonic() - begin
-
-
-def die_with_parent():
-    """A started process ends when this one does, however that comes about."""
-    LIBC.prctl(1, signal.SIGKILL)
+    return ground.until(what, condition, seconds * PATIENCE, pause=0.05)
 
 
 def take_turn():
     """Waits until no other run of these cases uses the names of this machine; the turn ends with the file."""
-    lock = open("/run/koi-vm.lock", "w")
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        print("other tests with machines run here; waiting for their end", flush=True)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-    return lock
+    return ground.take_turn("koi-vm", "other tests with machines")
 
 
 def remove_leftovers():
-    for line in run("ip", "netns", "list").splitlines():
-        name = line.split()[0]
-        if name.startswith(PREFIX):
-            for pid in run("ip", "netns", "pids", name, check=False).split():
-                with contextlib.suppress(OSError, ValueError):
-                    os.kill(int(pid), signal.SIGKILL)
-            run("ip", "netns", "del", name, check=False)
-    for directory in pathlib.Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        shutil.rmtree(directory, ignore_errors=True)
+    ground.remove_leftovers(PREFIX)
 
 
 class Network:

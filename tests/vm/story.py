@@ -1,6 +1,7 @@
 """The story with real machines: two images, somebody's session and ping through them, and what happens to machines."""
 
 import contextlib
+import re
 import time
 
 import documents
@@ -15,12 +16,13 @@ WAN, LAN, SYNC = 0, 1, 3
 class Pair:
     """Two machines as one firewall."""
 
-    def __init__(self, net, delay=600):
+    def __init__(self, net, delay=600, more="", words=None):
         self.net = net
         # A network where nobody speaks would be taken for a broken cable as soon as the other machine is away.
         net.start("www", "ping", "-i", "0.5", "10.20.0.1")
-        told = documents.pair(delay=delay)
-        self.machines = {letter: Machine(net, letter, disk(net, letter), told=told[letter]) for letter in told}
+        told, words = documents.pair(more=more, delay=delay), words or {}
+        self.machines = {letter: Machine(net, letter, disk(net, letter), told=told[letter], words=words.get(letter, ()))
+                         for letter in told}
         for machine in self.machines.values():
             machine.power_on()
         self.consoles = {letter: Console(machine) for letter, machine in self.machines.items()}
@@ -59,11 +61,15 @@ def story(net):
     until("the preferred machine serves", lambda: pair.leads(active), 60)
     pair.settles()
     traffic = Traffic(net)
-    time.sleep(2)
+    said = pair.consoles[active].koi("show system-log").splitlines()
+    time.sleep(3)
     begin = time.monotonic()
     pair.machines[active].pull_the_plug()
     traffic.after("the active machine's plug is pulled", begin)
     until("the other machine serves", lambda: pair.leads(other), 10)
+    last = [line for line in said if re.match(r"\d{4}-\d\d-\d\dT", line)][-1]
+    kept = pair.consoles[other].koi("show system-log --peer")
+    expect(last in kept, f"the log of the machine that is no more, at the other one, without {last}: {kept}")
     begin = time.monotonic()
     pair.machines[active].power_on()
     net.answers(pair.machines[active], to="192.168.1.2")

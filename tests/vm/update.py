@@ -1,5 +1,6 @@
 """`koi update`: the other slot is written, tried, and either keeps itself or gives way; whatever breaks, one slot boots."""
 
+import os
 import random
 import re
 import struct
@@ -7,29 +8,29 @@ import time
 
 import documents
 from console import Console
-from machine import Machine, disk
-from network import IMAGES, ROOT, expect, run, until
+from machine import Machine, beside, disk, seed
+from network import IMAGES, ROOT, expect, run
+from story import Pair
+from traffic import Traffic
 
 #: Runs on this machine, too, since it is linked statically.
-import os
 KOI = ROOT / os.environ.get("KOI_PROGRAM", "target/vm/x86_64-unknown-linux-gnu/release/koi")
 MAGIC = b"KOI IMAGE 1\n"
-
-
-def seed(net, name, files):
-    """A disk that a machine looks for by its label, with these files: by name, where they are."""
-    path = net.directory / f"{name}.seed"
-    with open(path, "wb") as file:
-        file.truncate(64 << 20)
-    run("mformat", "-i", path, "-F", "-v", "KOISEED", "::")
-    for name, source in files.items():
-        run("mcopy", "-i", path, source, f"::/{name}")
-    return path
+#: Of an update on a disk that brings one.
+NAME = "koi.update.signed"
 
 
 def image(vmlinuz, initrd):
     """An update that is not signed yet."""
     return MAGIC + struct.pack(">II", len(vmlinuz), len(initrd)) + vmlinuz + initrd
+
+
+def sign(net, key, content, version):
+    """An update that the key has signed."""
+    loose, file = net.directory / "loose", net.directory / f"update-{version}"
+    loose.write_bytes(content)
+    run(KOI, "release", "sign", "--key", key, "--version", version, "--out", file, loose)
+    return file
 
 
 class Updates:
@@ -43,15 +44,11 @@ class Updates:
         self.console = Console(self.machine)
 
     def signed(self, content, version):
-        loose, file = self.net.directory / "loose", self.net.directory / f"update-{version}"
-        loose.write_bytes(content)
-        run(KOI, "release", "sign", "--key", self.key, "--version", version, "--out", file, loose)
-        return file
+        return sign(self.net, self.key, content, version)
 
     def offer(self, file):
         """The update is on a disk beside the machine's own from the next start on."""
-        path = seed(self.net, "offer", {"koi.update.signed": file})
-        self.machine.words = ["-drive", f"if=none,id=seed,format=raw,file={path}", "-device", "virtio-blk-pci,drive=seed"]
+        self.machine.words = beside(seed(self.net, "offer", {NAME: file}))
 
     def boot(self):
         """Starts it; the slot."""
@@ -147,4 +144,32 @@ def power_cuts(net, points=10):
     expect(updates.slot(mark) != before, "after all that an update works")
 
 
-CASES = [update, unsigned, crashes, power_cuts]
+def pair(net):
+    """The standby first, then a handover and the other one; a session through the pair never waits."""
+    key, public = documents.release_key(net.directory, KOI)
+    content, version = (IMAGES / "koi.update").read_bytes(), run(KOI, "--version").split()[1]
+    same, newer = (sign(net, key, content, name) for name in (version, "99.0.0"))
+    offers = {letter: seed(net, letter, {NAME: file}) for letter, file in [("a", newer), ("b", same)]}
+    words = {letter: beside(path) for letter, path in offers.items()}
+    both = Pair(net, more=f'release_keys = ["{public}"]\n', words=words)
+    traffic = Traffic(net)
+    active, standby = both.active()
+    if active != "a":
+        both.consoles[active].koi("pair handover")
+        active, standby = both.active()
+    said = both.consoles[active].koi("update")
+    expect("update beta first" in said, f"the node that serves is updated first: {said}")
+    for letter, other in (("b", "a"), ("a", "b")):
+        machine, begin = both.machines[letter], time.monotonic()
+        run("mcopy", "-o", "-i", offers[letter], same, f"::/{NAME}")
+        mark = machine.mark()
+        both.consoles[letter].koi_reboots("update")
+        machine.says("koi: init .* slot B", since=mark)
+        expect(both.leads(other), f"machine {other} serves while the other one starts anew")
+        machine.says("koi: slot B is kept", since=mark)
+        both.settles()
+        traffic.after(f"machine {letter} is updated and the pair is whole after {time.monotonic() - begin:.1f} s", begin)
+    traffic.end()
+
+
+CASES = [update, unsigned, crashes, power_cuts, pair]

@@ -42,6 +42,8 @@ impl Kind {
     pub const AGREEMENT: Kind = Kind(1);
     /// An upgrade of the program.
     pub const UPGRADE: Kind = Kind(2);
+    /// Lines of a node's log.
+    pub const LOG: Kind = Kind(3);
 }
 
 /// A parcel that was sent.

@@ -23,9 +23,11 @@ const LISTEN_AGAIN: Duration = Duration::from_millis(300);
 const REMEMBERED: usize = 64;
 /// So many heartbeats in a row that are older than the newest one: the peer counts anew.
 const OLD_IN_A_ROW: u8 = 3;
-/// A lapse shorter than this is too short for the peer to have taken over, also for one that had only stood still and
-/// woke meanwhile: it waits as long after what it heard last.
-const BRIEF: Duration = DEAD;
+/// A lapse shorter than this is too short for a dead peer to have started and taken over: it would listen longer.
+const BRIEF: Duration = Duration::from_millis(200);
+/// One that has been silent for less may only have stood still. It may have come back within the lapse, and takes over
+/// as soon as it has heard nothing for the dead time.
+const STOOD: Duration = Duration::from_millis(700);
 /// After a stall that the widening of the dead time does not cover, the peer's silence counts from the waking: it may
 /// have been fenced meanwhile, and could not speak before this node answers its handshake.
 const STALL: Duration = Duration::from_millis(WIDEST.as_millis() as u64 / 2);
@@ -451,6 +453,11 @@ impl Elector {
         self.peer.said.as_ref().filter(|_| self.peer.alive)
     }
 
+    /// Heartbeats come by this path.
+    pub fn carries(&self, path: PathId) -> bool {
+        self.paths.carries(path)
+    }
+
     /// What a fail-over would lack.
     pub fn redundancy(&self) -> Redundancy {
         self.redundancy
@@ -496,10 +503,16 @@ impl Elector {
     /// What was heard before the lapse is not believed, and neither is our own account of it.
     fn raise_fence(&mut self, now: Instant, after: Duration, out: &mut RoleOutbox) {
         self.counters.fences += 1;
-        self.lease.fence(Fence { since: now, brief: !self.peer.alive && after < BRIEF });
+        self.lease.fence(Fence { since: now, brief: self.is_gone(now, after) && after < BRIEF });
         self.floor = now;
         self.state();
         out.events.push(Event::Fenced { after });
+    }
+
+    /// The peer was dead before the lapse began, and does not only stand still.
+    fn is_gone(&self, now: Instant, lapse: Duration) -> bool {
+        let heard = self.peer.heard.map(|heard| now.since(heard));
+        !self.peer.alive && heard.is_none_or(|heard| heard > lapse + STOOD)
     }
 
     fn ask_for_session(&mut self) {

@@ -194,6 +194,11 @@ impl Paths {
         self.list.iter().any(|path| path.id != PathId::SYNC)
     }
 
+    /// The path carries.
+    pub fn carries(&self, id: PathId) -> bool {
+        self.list.iter().any(|path| path.id == id && path.carries)
+    }
+
     /// The sync port's path carries, or there is none.
     pub fn sync_carries(&self) -> bool {
         self.list.iter().filter(|path| path.id == PathId::SYNC).all(|path| path.carries)

@@ -66,12 +66,17 @@ pub struct Doubts {
 }
 
 impl Doubts {
-    /// The way through an interface is silent.
+    /// The way through an interface is silent, which counts from `now` on.
     pub fn begin(&mut self, now: Instant, interface: InterfaceId, port: PortId) {
         if !self.doubts.iter().any(|doubt| doubt.interface == interface) {
             let doubt = Doubt { interface, port, since: now, overdue: None, drained: None, due: Some(now) };
             self.doubts.push(doubt);
         }
+    }
+
+    /// The peer is silent everywhere. What was not concluded yet cannot be: there is nobody to compare with.
+    pub fn end_open(&mut self) {
+        self.doubts.retain(|doubt| doubt.due.is_none());
     }
 
     /// The way carries again, or there is nobody to compare with: no doubt, and no loss.
@@ -178,6 +183,29 @@ mod tests {
         assert_ne!(doubts.step(asked + PATIENCE * 9), Some(Step::Lost(lan)), "another port");
         doubts.handle_drained(asked + PATIENCE * 9, port);
         assert_eq!(doubts.step(asked + PATIENCE * 9), Some(Step::Lost(lan)));
+    }
+
+    #[test]
+    fn of_a_dead_peer_nothing_new_is_concluded() {
+        let (lan, dmz, now) = (InterfaceId(1), InterfaceId(2), Instant::from_secs(7));
+        let mut doubts = Doubts::default();
+        doubts.begin(now, lan, PortId(1));
+        assert_eq!(doubts.step(now), Some(Step::Ask(lan, PortId(1))));
+        doubts.handle_asked(PortId(1), now);
+        doubts.handle_drained(now + PATIENCE, PortId(1));
+        assert_eq!(doubts.step(now + PATIENCE), Some(Step::Lost(lan)));
+        doubts.begin(now + PATIENCE, dmz, PortId(2));
+        doubts.end_open();
+        assert_eq!((doubts.poll_timeout(), doubts.step(now + PATIENCE * 9)), (None, None));
+        assert_eq!(
+            doubts.handle_heard(PortId(1), now + PATIENCE * 9),
+            Some(Step::Works(lan)),
+            "what was lost is"
+        );
+        // One that is to begin later.
+        doubts.begin(now + PATIENCE * 20, dmz, PortId(2));
+        assert_eq!(doubts.step(now + PATIENCE * 19), None);
+        assert_eq!(doubts.step(now + PATIENCE * 20), Some(Step::Ask(dmz, PortId(2))));
     }
 
     #[test]

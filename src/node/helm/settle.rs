@@ -12,6 +12,8 @@ use crate::wire::pair::{Heartbeat, Space};
 
 /// Rounds after which the rest waits for the next call; two are usual.
 const ROUNDS: usize = 8;
+/// A peer that is back has its ports up, and has spoken by each of them, within this time.
+const RETURN: Duration = Duration::from_secs(1);
 /// FreeBSD's net.inet.carp.ifdown_demotion_factor, which is also the most that a skew can be.
 const DEMOTION: u8 = 240;
 /// The only control message so far: the sender's router has died in this epoch (four bytes follow).
@@ -97,15 +99,26 @@ impl Helm {
     fn obey_elector(&mut self, now: Instant, out: &mut HelmOutbox) -> bool {
         let crate::cluster::role::RoleOutbox { heartbeats, events, became, renew_session } =
             std::mem::take(&mut self.role_out);
-        let spoke = !heartbeats.is_empty() || became.is_some() || renew_session;
+        let mut spoke = !heartbeats.is_empty() || became.is_some() || renew_session;
         // Before anything is sealed: what was lost must not be used again.
         if renew_session && let Some(channel) = &mut self.channel {
             channel.renew(now);
             channel.handle_timeout(now, &mut self.channel_out);
         }
         for event in events {
-            if let Event::Path { path, carries } = event {
-                self.doubt(now, path, carries, out);
+            match event {
+                Event::Path { path, carries } => self.doubt(now, path, carries, out),
+                Event::Peer { alive } => {
+                    self.doubt_all(now, alive);
+                    self.tell_health(now, out);
+                    spoke = true;
+                }
+                Event::Became(_)
+                | Event::Fenced { .. }
+                | Event::Unfenced
+                | Event::Redundancy(_)
+                | Event::StaleResignation { .. }
+                | Event::Refused { .. } => {}
             }
             out.notices.push(notice(event));
         }
@@ -129,6 +142,21 @@ impl Helm {
             self.doubts.begin(now, interface, way.port);
         } else if let Some(step) = self.doubts.end(interface) {
             self.take_step(now, step, out);
+        }
+    }
+
+    /// The peer is heard again, or no longer. Whatever is still silent a moment after its return is in doubt.
+    fn doubt_all(&mut self, now: Instant, alive: bool) {
+        if !alive {
+            return self.doubts.end_open();
+        }
+        for way in &self.ways {
+            if let Some(interface) = way.interface
+                && self.conditions.link(way.port)
+                && !self.elector.carries(way.path)
+            {
+                self.doubts.begin(now + RETURN, interface, way.port);
+            }
         }
     }
 
@@ -207,7 +235,8 @@ impl Helm {
     /// How well the node is goes into the election, and to those who share an address with it as FreeBSD tells them: by
     /// advertising less often.
     pub(super) fn tell_health(&mut self, now: Instant, out: &mut HelmOutbox) {
-        self.elector.handle_health(now, self.conditions.health(), &mut self.role_out);
+        let reached = self.elector.peer().map(|said| said.health.gateways);
+        self.elector.handle_health(now, self.conditions.health(reached), &mut self.role_out);
         let demotion = if self.conditions.is_well() { 0 } else { DEMOTION };
         for index in 0..self.vips.len() {
             if self.vips[index].place.foreign {

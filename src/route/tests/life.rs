@@ -75,6 +75,31 @@ fn a_neighbour_that_no_longer_answers_is_asked_for_everywhere_then_given_up() {
 }
 
 #[test]
+fn a_neighbour_that_an_operator_takes_out_is_asked_for_anew() {
+    for host in ["192.168.1.9", "2001:db8::9"] {
+        let mut bench = Bench::new(NET);
+        bench.send(host, 1);
+        bench.answer(THEIRS, host);
+        let old = bench.entry(host);
+        let forget = |bench: &mut Bench| bench.engine.take_out(bench.now, (LAN, ip(host)), &mut bench.out);
+        assert!(forget(&mut bench));
+        assert_eq!((bench.state(host), forget(&mut bench)), ("absent", false), "it is gone");
+        assert!(!bench.engine.is_current(old));
+        bench.said();
+        assert!(!bench.send(host, 2) && bench.said().len() == 1, "somebody needs it");
+        // What waits for one that is taken out is dropped, and counted as such.
+        assert!(forget(&mut bench));
+        assert!(matches!(bench.out.dropped[..], [(Drop::NeighbourPending, 2)]), "{:?}", bench.out.dropped);
+        // A gateway is needed by itself.
+        bench.engine.watch(bench.now, &[(LAN, ip(host))], false, &mut bench.out);
+        bench.answer(OTHERS, host);
+        bench.said();
+        assert!(forget(&mut bench));
+        assert_eq!((bench.state(host), bench.said().len()), ("incomplete", 1));
+    }
+}
+
+#[test]
 fn an_old_id_never_names_another_neighbour() {
     let mut bench = Bench::new(NET);
     let old = bench.entry("192.168.1.9");

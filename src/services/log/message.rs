@@ -102,7 +102,7 @@ fn escaped(value: &str) -> String {
 }
 
 /// RFC 3339 with milliseconds, in UTC.
-pub(super) fn date(at_ms: u64) -> String {
+pub fn date(at_ms: u64) -> String {
     let at = i64::try_from(at_ms).ok().and_then(|at| jiff::Timestamp::from_millisecond(at).ok());
     at.map_or("-".into(), |at| at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
 }

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 pub use herald::Herald;
-pub use message::message;
+pub use message::{date, message};
 
 /// The UDP port of syslog (RFC 5426).
 pub const PORT: u16 = 514;
@@ -56,7 +56,7 @@ pub struct LogRow {
 impl LogRow {
     /// When, by RFC 3339.
     pub fn date(&self) -> String {
-        message::date(self.at_ms)
+        date(self.at_ms)
     }
 
     /// Name of the protocol, or its number.

@@ -14,6 +14,7 @@ use crate::cluster::tokens::Scope;
 use crate::io::request::{Request, Response, Status};
 use crate::node::snapshot::{CounterRow, InterfaceRow, PortRow, Snapshot};
 use crate::node::{Asked, Explanation, GroupRow, Policy, RuleRow, TableRow, TranslationRow};
+use crate::web::diagnostics::neighbours;
 use crate::web::visitor::Right;
 use crate::web::what_if::{self, WhatIf};
 
@@ -68,6 +69,15 @@ pub(super) fn routes() -> Vec<Route> {
             list(like(&samples::neighbour())),
             async |call: Call| Reply::json(&snapshot(&call).await?.neighbours),
         ),
+        Route::new(
+            Verb::Post,
+            "/neighbours/forget",
+            "This node forgets a neighbour, which is asked for anew when somebody sends to it",
+            object(&[], &[]),
+            forget,
+        )
+        .takes(object(&[("interface", text("Where it is.")), ("address", text("Its address."))], &[]))
+        .needs(Scope::Operate, Right::Operate),
         Route::get("/counters", "Named counters", list(like(&CounterRow::new("", 0, ""))), counters)
             .asks(ALL),
         Route::get("/drops", "The recent drops, the latest last", list(like(&samples::dropped())), drops),
@@ -135,6 +145,25 @@ async fn snapshot(call: &Call) -> Outcome<Snapshot> {
     match call.ask(Request::Snapshot).await? {
         Response::Snapshot(snapshot) => Ok(*snapshot),
         _ => Err(unexpected()),
+    }
+}
+
+/// Which neighbour.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Neighbour {
+    interface: String,
+    address: std::net::IpAddr,
+}
+
+async fn forget(call: Call) -> Outcome<Reply> {
+    let Neighbour { interface, address } = call.json()?;
+    match neighbours::forgotten(&call.site, &interface, address).await {
+        Ok(()) => {
+            call.note(neighbours::deed(&call.site, &interface, address));
+            Reply::json(&json!({}))
+        }
+        Err(why) => Err(Problem::new(Kind::Conflict, sentence(&why))),
     }
 }
 

@@ -3,7 +3,7 @@
 mod capture;
 mod inquiries;
 mod kill;
-mod neighbours;
+pub(super) mod neighbours;
 pub(super) mod packet;
 mod restart;
 pub(super) mod states;
@@ -32,7 +32,9 @@ pub(super) fn routes() -> Vec<Route> {
         looks(why::WHY, Look, get(why::show)),
         looks("/diagnostics/explain", Look, get(why::show)),
         looks(neighbours::ARP, Look, get(neighbours::arp)),
+        changes(neighbours::ARP, Operate, post(neighbours::forget)),
         looks(neighbours::NDP, Look, get(neighbours::ndp)),
+        changes(neighbours::NDP, Operate, post(neighbours::forget)),
         looks(ways::ROUTES, Look, get(ways::show)),
         looks(tables::TABLES, Look, get(tables::show)),
         changes(tables::TABLES, Operate, post(tables::empty)),

@@ -1,15 +1,20 @@
 //! Diagnostics, ARP Table and NDP Table: whom the router has met on its networks.
 
+use std::net::IpAddr;
+
 use askama::Template;
 use axum::extract::{Query, State};
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
+use super::states::sentence;
+use crate::io::request::{Request, Response as Answer};
 use crate::node::snapshot::NeighbourRow;
 use crate::web::frame::Frame;
-use crate::web::message::{busy, html};
+use crate::web::message::{Message, busy, html};
 use crate::web::site::Site;
-use crate::web::visitor::Visitor;
+use crate::web::visitor::{Posted, Right, Visitor};
 
 /// Where the one and the other is.
 pub(super) const ARP: &str = "/diagnostics/arp";
@@ -39,6 +44,7 @@ struct Page {
     rows: Vec<NeighbourRow>,
     /// How many there are of this family.
     total: usize,
+    may_forget: bool,
 }
 
 /// `GET /diagnostics/arp`
@@ -77,7 +83,37 @@ async fn page(path: &'static str, site: Site, visitor: Visitor, wanted: Wanted) 
         find,
         rows,
         total,
+        may_forget: visitor.may(Right::Operate),
     })
+}
+
+/// `POST` to either page: a neighbour is forgotten. Each node has met its own: the one that shows this page forgets.
+pub(super) async fn forget(State(site): State<Site>, visitor: Visitor, posted: Posted) -> Response {
+    let field = |name: &str| posted.get(name).unwrap_or_default().trim();
+    let Ok(address) = field("address").parse() else {
+        return (StatusCode::UNPROCESSABLE_ENTITY, Message::conflict("Name a neighbour.")).into_response();
+    };
+    match forgotten(&site, field("interface"), address).await {
+        Ok(()) => {
+            site.note(&visitor.account.name, visitor.from, deed(&site, field("interface"), address));
+            Redirect::to(if address.is_ipv4() { ARP } else { NDP }).into_response()
+        }
+        Err(why) => Message::conflict(sentence(&why)).into_response(),
+    }
+}
+
+/// Has this node forget a neighbour.
+pub(in crate::web) async fn forgotten(site: &Site, interface: &str, address: IpAddr) -> Result<(), String> {
+    match site.ask(Request::Forget { interface: interface.to_owned(), address }).await {
+        Answer::Done => Ok(()),
+        Answer::Failed(why) => Err(why),
+        _ => Err("the router answers something else than it was asked".into()),
+    }
+}
+
+/// As the list of what was done has it.
+pub(in crate::web) fn deed(site: &Site, interface: &str, address: IpAddr) -> String {
+    format!("made {} forget the neighbour {address} on {interface}", site.node_name())
 }
 
 fn fits(row: &NeighbourRow, interface: &str, find: &str) -> bool {

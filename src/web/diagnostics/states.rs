@@ -43,6 +43,8 @@ pub(super) struct Wanted {
     by: String,
     /// The whole table is looked at, however long that takes.
     whole: String,
+    /// Only what moves.
+    part: Option<u8>,
 }
 
 /// A flow, and where it leads.
@@ -72,6 +74,20 @@ struct Page {
     by: String,
     interfaces: Vec<String>,
     wrong: Vec<String>,
+    /// What moves, by itself.
+    found: String,
+    /// It asks for that again and again.
+    again: bool,
+    may_kill: bool,
+}
+
+/// What was found.
+#[derive(Template)]
+#[template(path = "part/flows.html")]
+struct Flows {
+    path: &'static str,
+    which: Which,
+    by: String,
     rows: Vec<Row>,
     groups: Vec<GroupRow>,
     others: Sum,
@@ -82,6 +98,7 @@ struct Page {
     next: Option<String>,
     is_first: bool,
     may_kill: bool,
+    token: String,
 }
 
 /// Groups by their word.
@@ -117,45 +134,62 @@ pub(super) async fn summary(
 }
 
 async fn page(path: &'static str, site: Site, visitor: Visitor, wanted: Wanted) -> Response {
-    let Wanted { which, after, by, whole } = wanted;
+    let Wanted { which, after, by, whole, part } = wanted;
     let compiled = site.handle.in_force();
-    let title = if path == STATES { "States" } else { "States Summary" };
-    let frame = Frame::new(&site, &visitor, title, path).await.with_tabs(BESIDE);
-    let mut page = Page {
-        frame,
-        path,
-        interfaces: compiled.links.iter().map(|link| link.name.clone()).collect(),
-        wrong: Vec::new(),
-        rows: Vec::new(),
-        groups: Vec::new(),
-        others: Sum::default(),
-        told: String::new(),
-        whole: None,
-        next: None,
-        is_first: after.is_empty(),
-        may_kill: visitor.may(Right::Operate),
-        which,
-        by,
-    };
-    let filter = page.which.filter();
-    match filter.and_then(|filter| filter.within(&compiled).map_err(|why| vec![sentence(&why)])) {
+    let mut flows = Flows::new(path, &visitor, which, by, after.is_empty());
+    let filter = flows.which.filter();
+    let wrong = match filter.and_then(|filter| filter.within(&compiled).map_err(|why| vec![sentence(&why)])) {
         Ok(filter) => {
             let reach = if whole.is_empty() { REACH } else { WHOLE };
             let after = after.parse().ok().map(Cursor::behind);
-            let looked = match by_word(&page.by) {
-                Some(by) => page.group(&site, &compiled, filter, by, reach).await,
-                None => page.list(&site, &compiled, filter, after, reach).await,
+            let looked = match by_word(&flows.by) {
+                Some(by) => flows.group(&site, &compiled, filter, by, reach).await,
+                None => flows.list(&site, &compiled, filter, after, reach).await,
             };
             if looked.is_none() {
                 return busy();
             }
+            Vec::new()
         }
-        Err(wrong) => page.wrong = wrong,
+        Err(wrong) => wrong,
+    };
+    if part.is_some() {
+        return html(&flows);
     }
-    html(&page)
+    let title = if path == STATES { "States" } else { "States Summary" };
+    html(&Page {
+        frame: Frame::new(&site, &visitor, title, path).await.with_tabs(BESIDE),
+        path,
+        interfaces: compiled.links.iter().map(|link| link.name.clone()).collect(),
+        found: flows.render().unwrap_or_default(),
+        // A look at the whole table is too dear for that.
+        again: wrong.is_empty() && whole.is_empty(),
+        wrong,
+        may_kill: flows.may_kill,
+        which: flows.which,
+        by: flows.by,
+    })
 }
 
-impl Page {
+impl Flows {
+    /// Nothing was looked for yet.
+    fn new(path: &'static str, visitor: &Visitor, which: Which, by: String, is_first: bool) -> Flows {
+        Flows {
+            path,
+            which,
+            by,
+            rows: Vec::new(),
+            groups: Vec::new(),
+            others: Sum::default(),
+            told: String::new(),
+            whole: None,
+            next: None,
+            is_first,
+            may_kill: visitor.may(Right::Operate),
+            token: visitor.token.clone(),
+        }
+    }
+
     async fn list(
         &mut self,
         site: &Site,

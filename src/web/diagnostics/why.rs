@@ -195,7 +195,7 @@ impl Line {
 }
 
 /// The page of a rule or translation.
-pub(in crate::web) fn of_rule(tree: &Value, rule: u32) -> Option<String> {
+fn of_rule(tree: &Value, rule: u32) -> Option<String> {
     let key = rule.to_string();
     let mut numbered = COLLECTIONS.iter().filter(|collection| collection.key == "id");
     numbered.find_map(|collection| {

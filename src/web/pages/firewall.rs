@@ -65,6 +65,7 @@ pub(super) static RULES: Collection = Collection {
     beside: BESIDE,
     ordered: true,
     automatic: automatic_rules,
+    aside: Some(("Time", rule_time::TIME)),
     ..PLAIN
 };
 

@@ -10,6 +10,7 @@ use crate::types::WallTime;
 use crate::web::collection::{Collection, PLAIN, Show, column};
 use crate::web::form::{DESCRIPTION, Field, Kind, Section, TEXT, field, required, tree};
 use crate::web::references::Noun;
+use crate::web::week::WEEK;
 
 pub(super) static SCHEDULES: Collection = Collection {
     title: "Schedules",
@@ -37,6 +38,7 @@ pub(super) static SCHEDULES: Collection = Collection {
     taken: forget_what_is_empty,
     told: tell_hours,
     present: Some(at_present),
+    aside: Some(("Week", WEEK)),
     noun: Some(Noun::Schedule),
     ..PLAIN
 };

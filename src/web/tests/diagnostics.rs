@@ -18,6 +18,16 @@ fn states_are_filtered_grouped_and_killed_after_a_preview() {
         let page = browser.get(&format!("/diagnostics/states?by={by}"));
         assert!(page.body.contains("0 of 0 in 0 groups"), "{by}");
     }
+    // What moves is asked for by itself, and is the same as in the page.
+    for (path, fact) in
+        [("/diagnostics/states", "No connection passes"), ("/diagnostics/states?by=rule", "in 0 groups")]
+    {
+        let page = browser.get(path).body;
+        let piece = browser.get(&format!("{path}{}part=1", if path.contains('?') { '&' } else { '?' })).body;
+        assert!(page.contains("data-again=\"3\"") && piece.contains(fact), "{page}");
+        assert!(page.contains(piece.trim()) && !piece.contains("<html"), "{piece}");
+    }
+    assert!(!browser.get("/diagnostics/states?whole=yes").body.contains("data-again="), "that would be dear");
     // Nothing is ended that was not named.
     let answer = browser.post("/diagnostics/states/kill", &[]);
     assert_eq!(answer.status, 422);
@@ -158,6 +168,37 @@ fn questions_to_the_network_name_what_is_wrong_with_them() {
     }
     let ping = browser.get("/diagnostics/ping?host=192.0.2.1");
     assert!(ping.body.contains("192.168.1.1</option>"), "a shared address to ask from: {}", ping.body);
+}
+
+#[test]
+fn a_neighbour_is_deleted_by_whoever_may() {
+    let browser = Browser::of("otto");
+    let page = browser.get("/diagnostics/arp").body;
+    assert!(page.contains("192.168.1.10") && !page.contains("2001:db8::7"), "{page}");
+    assert!(page.contains("name=\"address\" value=\"192.168.1.10\""), "{page}");
+    assert!(browser.get("/diagnostics/ndp").body.contains("name=\"address\" value=\"2001:db8::7\""));
+    let forget =
+        |address: &str| browser.post("/diagnostics/arp", &[("interface", "lan"), ("address", address)]);
+    assert_eq!(forget("somebody").status, 422);
+    let answer = forget("192.168.1.10");
+    assert!(answer.status == 409 && answer.body.contains("Nobody answers"), "{}", answer.body);
+    let rita = Browser::of("rita");
+    assert!(!rita.get("/diagnostics/arp").body.contains("Delete<"));
+    assert_eq!(
+        rita.post("/diagnostics/ndp", &[("interface", "lan"), ("address", "2001:db8::7")]).status,
+        403
+    );
+}
+
+#[test]
+fn the_files_of_a_support_bundle_are_looked_at_one_by_one() {
+    let browser = Browser::of("ada");
+    let page = browser.get("/diagnostics/support").body;
+    assert!(page.contains("?file=koi.toml#shown") && !page.contains("For support:"), "{page}");
+    let page = browser.get("/diagnostics/support?file=koi.toml").body;
+    assert!(page.contains("For support:") && page.contains("hostname"), "{page}");
+    assert!(browser.get("/diagnostics/support?file=policy.json").body.contains("Nobody answers"));
+    assert_eq!(browser.get("/diagnostics/support?file=web-password").status, 404);
 }
 
 #[test]

@@ -72,6 +72,20 @@ fn a_stream_does_not_keep_a_session_alive() {
     let before = shared(&browser);
     browser.listen("/events?topics=banner", Duration::from_millis(1500));
     assert_eq!(shared(&browser), before);
+    // The clock of these tests stands still; so does what was asked last, whatever a page asks for by itself.
+    let idle = |browser: &Browser| {
+        let value: serde_json::Value = serde_json::from_str(&shared(browser)).unwrap();
+        value["last_ms"].as_u64().unwrap()
+    };
+    crate::web::site::lock(&browser.site.sessions)
+        .find(crate::types::Instant::from_secs(400), &cookie)
+        .unwrap();
+    let before = idle(&browser);
+    assert_eq!(browser.get("/diagnostics/states?part=1").status, 200);
+    assert_eq!(browser.get("/status/log?part=1").status, 200);
+    assert_eq!(idle(&browser), before);
+    browser.get("/diagnostics/states");
+    assert!(idle(&browser) < before, "somebody has asked for it");
 }
 
 #[test]

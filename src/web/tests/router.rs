@@ -8,9 +8,9 @@ use crate::config::diff::Row;
 use crate::config::life::{Author, Record};
 use crate::config::model::Secret;
 use crate::config::{self, Config, Valid};
-use crate::node::snapshot::{CounterRow, Snapshot};
+use crate::node::snapshot::{CounterRow, NeighbourRow, Snapshot};
 use crate::node::{Command, Compiled, Offload, Outbox, PairSnapshot, Reply, RuleCounts, Shard};
-use crate::types::{Instant, Seed};
+use crate::types::{Instant, MacAddr, Seed};
 use crate::web::auth::Password;
 use crate::web::edit::{Draft, Editor, Rejected};
 use crate::web::handle::Handle;
@@ -21,7 +21,7 @@ use crate::web::site::Site;
 pub(super) const DOCUMENT: &str = include_str!("../../../configs/pair.toml");
 
 /// Compiled for the first node.
-pub(super) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
+pub(in crate::web) fn compile(document: Arc<Valid<Config>>) -> Arc<Compiled> {
     let node = document.node(Some("alpha")).or_else(|_| document.node(None)).unwrap();
     let ports = document.node_part(node).ports.len();
     Arc::new(Compiled::new(document, node, 1, vec![Offload::NONE; ports]))
@@ -176,6 +176,12 @@ pub(super) fn real(in_force: &ArcSwap<Compiled>) -> Real {
     Arc::new(Mutex::new((Shard::new(compiled, Seed([1, 2]), Instant::from_secs(900)), out)))
 }
 
+/// Somebody on LAN.
+fn neighbour(address: &str) -> NeighbourRow {
+    let (address, mac) = (address.parse().unwrap(), Some(MacAddr([2, 0, 0, 0, 0, 9])));
+    NeighbourRow { address, interface: "lan".into(), mac, state: "reachable".into() }
+}
+
 pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
     let pair = |reply: Reply<PairSnapshot>| {
         let counters = vec![CounterRow::new("channel-forged", 4242, "Forged.")];
@@ -187,7 +193,8 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
     let shard = move |command| {
         match command {
             Command::Snapshot(reply) => {
-                reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() })
+                let neighbours = vec![neighbour("192.168.1.10"), neighbour("2001:db8::7")];
+                reply(Snapshot { hostname: "gate<way>".into(), neighbours, ..Snapshot::default() })
             }
             Command::Glance(reply) => reply(Snapshot { hostname: "gate<way>".into(), ..Snapshot::default() }),
             Command::Flows { reply, .. } => reply((Vec::new(), None)),
@@ -213,7 +220,8 @@ pub(super) fn handle(in_force: Arc<ArcSwap<Compiled>>, real: Real) -> Handle {
             | Command::Correct { .. }
             | Command::Probe(_)
             | Command::Grant(_)
-            | Command::EmptyTable { .. } => panic!("not asked by pages"),
+            | Command::EmptyTable { .. }
+            | Command::Forget { .. } => panic!("not asked by pages"),
         }
         true
     };

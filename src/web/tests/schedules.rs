@@ -78,6 +78,47 @@ fn time_ranges_come_and_go_with_what_is_filled_in() {
 }
 
 #[test]
+fn a_week_is_ticked_and_leaves_alone_what_it_does_not_show() {
+    let browser = browser();
+    let path = "/firewall/schedules/week/office";
+    for from in ["/firewall/schedules", "/firewall/schedules/edit/office"] {
+        assert!(browser.get(from).body.contains(&format!("href=\"{path}\"")), "{from}");
+    }
+    let page = browser.get(path).body;
+    assert!(
+        page.contains("mon fri 8:00-17:30") && page.contains("12-24 12-31 0:00-24:00 (Half days)"),
+        "{page}"
+    );
+    let ticks = |page: &str| filled_in(page, path).iter().filter(|(name, _)| name.len() == 3).count();
+    assert_eq!(ticks(&page), 0, "none of them is from hour to hour");
+    // Ticks of a browser without script.
+    let fields =
+        [("mon", "8"), ("mon", "9"), ("tue", "8"), ("tue", "9"), ("sun", "23"), ("mon", "99"), ("tue", "x")];
+    let answer = browser.change(path, &fields);
+    assert_eq!((answer.status, answer.header("location")), (303, "/firewall/schedules"), "{}", answer.body);
+    let expected =
+        ["mon tue 8:00-10:00", "sun 23:00-24:00", "mon fri 8:00-17:30", "12-24 12-31 0:00-24:00 (Half days)"];
+    assert_eq!(hours(&browser, 0), expected);
+    let page = browser.get(path).body;
+    assert_eq!(ticks(&page), 5);
+    // As it stands it stays.
+    let form = filled_in(&page, path);
+    assert_eq!(browser.post_bare(path, &super::editing::fields(&form)).status, 303);
+    assert_eq!(hours(&browser, 0), expected);
+    // Always is a whole week; none at all is said to be wrong, and what was ticked is shown again.
+    let path = "/firewall/schedules/week/always";
+    assert_eq!(
+        filled_in(&browser.get(path).body, path).iter().filter(|(name, _)| name.len() == 3).count(),
+        168
+    );
+    let answer = browser.change(path, &[]);
+    assert_eq!(answer.status, 422);
+    assert!(answer.body.contains("has no hours"), "{}", answer.body);
+    assert_eq!(browser.get("/firewall/schedules/week/never").status, 404);
+    assert!(!Browser::of("rita").get("/firewall/schedules").body.contains("Week<"));
+}
+
+#[test]
 fn what_is_wrong_with_hours_stands_beside_them() {
     let browser = browser();
     let path = "/firewall/schedules/edit/office";

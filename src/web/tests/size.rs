@@ -58,7 +58,13 @@ fn pages(browser: &Browser) -> Vec<String> {
     let fixed = all.iter().filter(|route| route.method == Method::GET && !route.path.contains('{'));
     let fixed = fixed.filter(|route| !is_file(&route.path));
     let fixed = fixed.map(|route| route.path.clone());
-    let others = ["/firewall/rules?tab=lan&page=11", "/firewall/rules/new?tab=lan", "/search?q=rule"];
+    let others = [
+        "/firewall/rules?tab=lan&page=11",
+        "/firewall/rules/new?tab=lan",
+        "/search?q=rule",
+        "/diagnostics/support?file=koi.toml",
+        "/diagnostics/support?file=policy.json",
+    ];
     fixed.chain(COLLECTIONS.iter().filter_map(|one| first(one))).chain(others.map(String::from)).collect()
 }
 
@@ -89,7 +95,8 @@ fn pages_are_quick_with_two_thousand_rules() {
         }
         times.sort_unstable();
         let median = times[times.len() / 2];
-        println!("{:8.2} ms  {path}", median.as_micros() as f64 / 1000.0);
+        let [median_ms, slowest_ms] = [median, times[14]].map(|time| time.as_micros() as f64 / 1000.0);
+        println!("{median_ms:8.2} ms, {slowest_ms:8.2} at most  {path}");
         if median >= PATIENCE {
             slow.push(path);
         }

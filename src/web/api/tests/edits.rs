@@ -275,6 +275,14 @@ fn flows_come_in_pages_and_end_only_when_it_is_clear_which() {
     assert!(explained["steps"].as_array().is_some_and(|steps| !steps.is_empty()), "{explained}");
     let nowhere = json!({ "interface": "nowhere", "src": "192.168.1.10", "dst": "192.0.2.1" });
     assert_eq!(program.send("POST", "/explain", &nowhere).status, 409);
+    for (address, status) in [("192.168.1.10", 200), ("2001:db8::7", 409), ("somebody", 400)] {
+        let neighbour = json!({ "interface": "lan", "address": address });
+        assert_eq!(program.send("POST", "/neighbours/forget", &neighbour).status, status, "{address}");
+    }
+    let deeds: Vec<String> = program.site.deeds().into_iter().map(|deed| deed.what).collect();
+    let told =
+        deeds.iter().filter(|what| what.starts_with("made alpha forget the neighbour 192.168.1.10 on lan"));
+    assert_eq!(told.count(), 1, "{deeds:?}");
 }
 
 #[test]

@@ -292,6 +292,8 @@ fn answer(
         }
         Request::Kill { filter } => Response::Killed { count: if filter.port.is_some() { 3 } else { FLOWS } },
         Request::EmptyTable { .. } => Response::Emptied { count: 0 },
+        Request::Forget { address, .. } if address.is_ipv4() => Response::Done,
+        Request::Forget { .. } => Response::Failed("there is no such neighbour".into()),
         Request::Drops => {
             let (reason, interface) = ("blocked-in".into(), "wan".into());
             Response::Drops(vec![DropRow { at: 1.5, reason, interface, flow: None, rule: Some(9) }])
@@ -307,6 +309,7 @@ fn answer(
         Request::Pages(_)
         | Request::Reload
         | Request::ExplainLog { .. }
+        | Request::SystemLog { .. }
         | Request::Release(_)
         | Request::Install
         | Request::Keys(_)
