@@ -259,7 +259,9 @@ class Segment(Network):
         return moment
 
     def kill_koi(self):
-        moment = self.signal_koi(signal.SIGKILL)
+        # Both at one moment: a router whose parent dies takes leave.
+        moment = self.signal_koi(signal.SIGSTOP)
+        self.signal_koi(signal.SIGKILL)
         self.koi.wait(10)
         self.koi = None
         return moment
