@@ -60,7 +60,11 @@ pub(super) async fn show(
         (wanted.level.is_empty() || line.level == wanted.level) && line.text.to_lowercase().contains(&words)
     };
     let all = match wanted.of.as_str() {
-        "peer" => peer_log::tail(Path::new("."), KEPT).into_iter().rev().collect(),
+        // Files are read beside the threads that serve.
+        "peer" => {
+            let kept = tokio::task::spawn_blocking(|| peer_log::tail(Path::new("."), KEPT));
+            kept.await.unwrap_or_default().into_iter().rev().collect()
+        }
         _ => log_ring::recent(),
     };
     let lines = all.into_iter().filter(fits).take(SHOWN).collect();
