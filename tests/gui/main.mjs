@@ -39,7 +39,7 @@ for (const [network, parts] of Object.entries(PARTS)) {
       console.log(`FAILED  ${name}: ${error.stack ?? error}`);
       if (place) console.log(place.lastWords());
     }
-    if (place && network !== 'lab') await place.end();
+    if (place) await (network === 'lab' ? place.closeBrowser() : place.end());
   }
   if (network === 'lab') await Lab.end();
 }

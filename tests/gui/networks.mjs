@@ -70,7 +70,7 @@ export class Lab {
 
   static async end() {
     if (Lab.lab === null) return;
-    await Lab.lab.browser?.close();
+    await Lab.lab.closeBrowser();
     await Lab.lab.running.end('SIGINT');
     Lab.lab = null;
   }
@@ -109,6 +109,12 @@ export class Lab {
   async chromium() {
     this.browser ??= await open(this.client);
     return this.browser;
+  }
+
+  /** Whoever comes next has a browser of their own: one that has seen every page is large and slow. */
+  async closeBrowser() {
+    await this.browser?.close();
+    this.browser = null;
   }
 
   lastWords() {
