@@ -253,6 +253,7 @@ impl Forward {
             let slot = &mut self.slots[number];
             let result = slot.port.recv_batch(&mut self.out.pool, &mut self.frames, BATCH);
             slot.ready = result == Ok(Waiting::Perhaps);
+            self.shard.note_read(PortId(number as u8), slot.ready);
             if !self.frames.is_empty() {
                 let now = clock::now();
                 self.obey(now);

@@ -62,6 +62,7 @@ impl Shard {
         for arrival in &mut batch {
             arrival.hit = self.table.find(&arrival.packet.layout.key);
         }
+        self.pressure.count(batch.len(), batch.iter().filter(|arrival| arrival.hit.is_some()).count());
         let touched =
             batch.iter().filter_map(|arrival| arrival.hit).fold(0, |sum, hit| sum ^ self.table.touch(hit));
         std::hint::black_box(touched);
@@ -83,6 +84,7 @@ impl Shard {
         let decision = match (packet.layout.transport, hit) {
             (Transport::IcmpError { .. }, _) => self.related(now, &mut packet, ingress),
             (_, Some(hit)) => self.established(now, &mut packet, ingress, hit),
+            (_, None) if !self.pressure.admits() => Err(Refusal::unsaid(Drop::Pressure)),
             (_, None) => {
                 let redeemed = self.redeem(now, &mut packet, ingress, out);
                 self.fresh(now, &mut packet, ingress, redeemed)

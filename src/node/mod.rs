@@ -34,6 +34,7 @@ mod outbox;
 mod overload;
 mod pair;
 mod policy;
+mod pressure;
 mod rate;
 mod refusal;
 mod related;

@@ -61,6 +61,11 @@ impl Refusal {
         Refusal { drop, rule: None, at: None, answer: None, log: true }
     }
 
+    /// Dropped without a word to anybody: it is counted.
+    pub(super) fn unsaid(drop: Drop) -> Self {
+        Refusal { log: false, ..Refusal::silent(drop) }
+    }
+
     /// Nothing is lost: the router has answered, or goes on with a handshake.
     pub(super) fn taken(answer: Answer) -> Self {
         Refusal { drop: Drop::Synproxy, rule: None, at: None, answer: Some(answer), log: false }

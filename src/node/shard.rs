@@ -20,6 +20,7 @@ use super::notice::Notices;
 use super::outbox::Outbox;
 use super::overload::Overloads;
 use super::pair::{self, Duty};
+use super::pressure::Pressure;
 use super::refusal::Refusal;
 use super::relay::Relay;
 use super::replication::Met;
@@ -95,6 +96,7 @@ pub struct Shard {
     pub(super) met: Vec<Met>,
     pub(super) deferral: Deferral,
     pub(super) overloads: Overloads,
+    pub(super) pressure: Pressure,
     pub(super) challenges: Challenges,
     pub(super) identifications: Random,
     pub(super) relay: Relay,
@@ -136,6 +138,7 @@ impl Shard {
             met: Vec::new(),
             deferral: Deferral::default(),
             overloads: Overloads::new(),
+            pressure: Pressure::new(now),
             challenges: Challenges::new(seed.derive(7)),
             identifications: seed.derive(8).random(),
             relay: Relay::default(),
@@ -162,10 +165,12 @@ impl Shard {
     ) {
         self.take_up_duty(now);
         self.go_on_with_handover(now, out);
+        self.pressure.begin(now, port);
         for frame in frames.drain(..) {
             self.admit(now, port, frame, out);
         }
         self.finish(now, out);
+        self.pressure.end();
     }
 
     /// The link of a port came or went.

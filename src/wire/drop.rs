@@ -79,6 +79,7 @@ drops! {
     ConnectionLimit, "connection-limit", "The source has more connections of the rule, or makes them faster, than it may.";
     Overload, "overload", "The source is in an overload table: it made connections too fast.";
     Synproxy, "synproxy", "A part of a handshake that the router completes itself: nothing is lost.";
+    Pressure, "pressure", "More comes in by the port than one processor carries: known flows come before new ones.";
     RuleLimit, "rule-limit", "The rule has as many flows, or as many of this source, as it may have.";
     PortsExhausted, "ports-exhausted", "No port is left to translate this flow to.";
     PrefixUnmapped, "prefix-unmapped", "An address that has no counterpart in the other prefix (RFC 6296).";
