@@ -3,32 +3,27 @@
 //! It runs beside the routers, because each of them is started again on the way. When it is interrupted, a program on
 //! trial is given up by the node itself; asked again, the upgrade goes on from what it finds.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Args;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::nodes::Nodes;
 use super::show::release_text;
 use super::{Control, fail, print_json};
 use crate::cluster::release::Trust;
 use crate::cluster::role;
-use crate::cluster::upgrade::{Act, NodeView, Side, Step, Upgrade, View};
-use crate::io::both::doubts;
+use crate::cluster::upgrade::{Act, Side, Step, Upgrade, View};
 use crate::io::program::{self, ProgramNote, ReleaseStep};
 use crate::io::request::{Request, Status};
-use crate::io::{clock, files, pace};
-use crate::types::{ReleaseVersion, Role};
+use crate::io::upgrade::{Hold, Journal, Progress, look};
+use crate::io::{clock, pace};
+use crate::types::ReleaseVersion;
 
 /// The nodes are looked at this often.
 const LOOK: Duration = Duration::from_millis(500);
-/// What was done, in the state directory.
-const JOURNAL: &str = "upgrade.json";
-/// Lines of it.
-const LINES_MAX: usize = 256;
 
 /// Install a release on both nodes, the standby first; stops at the first doubt
 #[derive(Debug, Args)]
@@ -46,23 +41,13 @@ pub struct UpgradePair {
     control: Control,
 }
 
-/// How an upgrade went.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-struct Journal {
-    /// The version of the release.
-    target: ReleaseVersion,
-    /// Milliseconds since the upgrade was begun, and what happened.
-    lines: Vec<(u64, String)>,
-    /// It has ended: whether all was done.
-    done: Option<bool>,
-}
-
 /// What `--status --json` prints.
 #[derive(Serialize)]
 struct Report {
     here: Option<NodeReport>,
     there: Option<NodeReport>,
     last: Option<Journal>,
+    runs: bool,
 }
 
 #[derive(Serialize)]
@@ -89,14 +74,19 @@ impl UpgradePair {
 
 fn upgrade(nodes: &Nodes<'_>, binary: &Path) -> Result<ExitCode, ExitCode> {
     let wrong = |why: &dyn std::fmt::Display| fail(format!("{}: {why}", binary.display()));
-    let release = fs::read(binary).map_err(|error| wrong(&error))?;
+    let held =
+        Hold::take(&nodes.state).map_err(|error| fail(format!("{}: {error}", nodes.state.display())))?;
+    let Some(_hold) = held else {
+        return Err(fail("an upgrade runs already; see koi pair upgrade --status"));
+    };
+    let release = program::read(binary).map_err(|error| wrong(&error))?;
     let checked = Trust::of(&nodes.config.system).check(&release).map_err(|why| wrong(&why))?;
     let target = checked.version;
     let begun = clock::now();
     let mut engine = Upgrade::new(target, begun);
-    let mut journal = Journal { target, ..Journal::default() };
+    let mut journal = Journal::begin(target, &nodes.first.node);
     loop {
-        let view = look(nodes);
+        let view = nodes.with(|both| look(both, &nodes.config, &nodes.first.node));
         let now = clock::now();
         let mut step = engine.next(now, &view);
         let mut line = match &step {
@@ -110,40 +100,27 @@ fn upgrade(nodes: &Nodes<'_>, binary: &Path) -> Result<ExitCode, ExitCode> {
             line = format!("{line} That fails: {why}.");
             step = Step::Stop(line.clone());
         }
-        journal.note(now.since(begun), line, &step, &nodes.state);
+        let done = match &step {
+            Step::Done(_) => Some(true),
+            Step::Stop(_) => Some(false),
+            Step::Wait(_) | Step::Do(_) => None,
+        };
+        let at = now.since(begun);
+        let ended = done.is_some() && journal.done != done;
+        if journal.note(at, &line, done) {
+            println!("{:>6.1} s  {line}", at.as_secs_f64());
+        } else if !ended {
+            pace::until(clock::now() + LOOK);
+            continue;
+        }
+        // An upgrade whose journal cannot be written is told on the terminal only.
+        let _ = journal.keep(&nodes.state);
         match step {
             Step::Wait(_) | Step::Do(_) => pace::until(clock::now() + LOOK),
             Step::Done(_) => return Ok(ExitCode::SUCCESS),
             Step::Stop(_) => return Err(fail("the upgrade has stopped")),
         }
     }
-}
-
-fn look(nodes: &Nodes<'_>) -> View {
-    let statuses = [nodes.status(Side::Here), nodes.status(Side::There)];
-    let mut lacks: Vec<String> = Vec::new();
-    for pair in statuses.iter().flatten().filter_map(|status| status.pair.as_ref()) {
-        for doubt in doubts(pair) {
-            if !lacks.contains(&doubt) {
-                lacks.push(doubt);
-            }
-        }
-    }
-    let pair = nodes.config.pair.as_ref();
-    let preferred = match pair.is_some_and(|pair| pair.preferred == nodes.first.node) {
-        true => Side::Here,
-        false => Side::There,
-    };
-    let preempts = pair.is_some_and(|pair| pair.preempt);
-    View { nodes: statuses.map(|status| status.and_then(node_view)), lacks, preferred, preempts }
-}
-
-fn node_view(status: Status) -> Option<NodeView> {
-    let Status { node: name, program, pair, .. } = status;
-    let ProgramNote { version, trial, gave_up, trials } = program;
-    let role = [Role::Alone, Role::Active, Role::Standby];
-    let role = role.into_iter().find(|role| pair.as_ref().is_some_and(|pair| pair.role == role.name()))?;
-    Some(NodeView { name, version, trial, gave_up, trials, role })
 }
 
 fn carry_out(nodes: &Nodes<'_>, act: &Act, release: &[u8]) -> Result<(), String> {
@@ -182,27 +159,8 @@ fn words(view: &View, act: &Act, target: ReleaseVersion) -> String {
     }
 }
 
-impl Journal {
-    fn note(&mut self, at: Duration, line: String, step: &Step, state: &Path) {
-        self.done = match step {
-            Step::Done(_) => Some(true),
-            Step::Stop(_) => Some(false),
-            Step::Wait(_) | Step::Do(_) => None,
-        };
-        if self.lines.last().is_some_and(|(_, last)| *last == line) {
-            return;
-        }
-        println!("{:>6.1} s  {line}", at.as_secs_f64());
-        if self.lines.len() < LINES_MAX {
-            self.lines.push((at.as_millis() as u64, line));
-        }
-        // An upgrade whose journal cannot be written is told on the terminal only.
-        let _ = serde_json::to_vec(self).map(|text| files::write_atomically(&state.join(JOURNAL), &text));
-    }
-}
-
 fn tell_status(nodes: &Nodes<'_>, json: bool) -> ExitCode {
-    let journal = fs::read(nodes.state.join(JOURNAL)).ok();
+    let Progress { runs, last } = Progress::of(&nodes.state);
     let row = |status: Status| NodeReport {
         node: status.node,
         role: status.pair.map(|pair| pair.role).unwrap_or_default(),
@@ -211,7 +169,8 @@ fn tell_status(nodes: &Nodes<'_>, json: bool) -> ExitCode {
     let report = Report {
         here: nodes.status(Side::Here).map(row),
         there: nodes.status(Side::There).map(row),
-        last: journal.and_then(|text| serde_json::from_slice(&text).ok()),
+        last,
+        runs,
     };
     if json {
         return print_json(&report);
@@ -222,13 +181,9 @@ fn tell_status(nodes: &Nodes<'_>, json: bool) -> ExitCode {
     if report.there.is_none() {
         println!("The other node does not answer.");
     }
-    if let Some(Journal { target, lines, done }) = &report.last {
-        let how = match done {
-            Some(true) => "is done",
-            Some(false) => "has stopped",
-            None => "goes on, or was interrupted",
-        };
-        println!("\nThe upgrade to {target} {how}:");
+    if let Some(journal) = &report.last {
+        let Journal { target, lines, .. } = journal;
+        println!("\nThe upgrade to {target} {}:", journal.words(runs));
         lines.iter().for_each(|(at, line)| println!("{:>6.1} s  {line}", *at as f64 / 1000.0));
     }
     ExitCode::SUCCESS

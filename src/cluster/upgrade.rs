@@ -272,6 +272,61 @@ impl Upgrade {
     }
 }
 
+/// What an upgrade from this on would do when nothing goes wrong.
+///
+/// # Errors
+/// Says why there would be none.
+pub fn plan(view: &View, target: ReleaseVersion) -> Result<Vec<Act>, String> {
+    let [Some(here), Some(there)] = &view.nodes else { return Err("both nodes must answer".into()) };
+    let nodes = [here, there];
+    if let Some(NodeView { name, version, .. }) = nodes.iter().find(|node| node.version > target) {
+        return Err(format!("{name} runs {version}, which is newer than {target}"));
+    }
+    if nodes.iter().all(|node| node.version == target && !node.trial) {
+        return Err(format!("both nodes run {target} already"));
+    }
+    let Some(active) = active(nodes) else { return Err("one node must be active".into()) };
+    let mut acts = Vec::new();
+    let mut renew = |side: Side, before: Option<Act>| {
+        let node = nodes[side.index()];
+        if node.version < target {
+            acts.extend(before);
+            acts.extend([Act::Install(side), Act::Keep(side)]);
+        } else if node.trial {
+            acts.push(Act::Keep(side));
+        }
+    };
+    renew(active.other(), None);
+    renew(active, Some(Act::Handover(active)));
+    let moved = acts.contains(&Act::Handover(active));
+    let serves = if moved { active.other() } else { active };
+    // Whoever takes the role back by itself is not told to.
+    if serves != view.preferred && !view.preempts {
+        acts.push(Act::Handover(serves));
+    }
+    Ok(acts)
+}
+
+/// What that act will be, in words.
+pub fn will(view: &View, act: &Act, target: ReleaseVersion) -> String {
+    let name = |side: Side| view.nodes[side.index()].as_ref().map_or("a node", |node| node.name.as_str());
+    match act {
+        Act::Install(side) => {
+            format!("{} is started again with {target}, on trial, while its peer serves.", name(*side))
+        }
+        Act::Keep(side) => format!(
+            "When the pair has lacked nothing for {} s, {} keeps it; if it does not do well, it goes back by itself and \
+             the upgrade stops.",
+            SETTLED.as_secs(),
+            name(*side)
+        ),
+        Act::Back(side) => format!("{} goes back to what it ran before.", name(*side)),
+        Act::Handover(side) => {
+            format!("{} hands the role to {}, without losing a packet.", name(*side), name(side.other()))
+        }
+    }
+}
+
 /// The only active node.
 fn active(nodes: [&NodeView; 2]) -> Option<Side> {
     match nodes.map(|node| node.role) {

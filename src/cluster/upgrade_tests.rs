@@ -220,3 +220,25 @@ proptest! {
         prop_assert_eq!((pair.nodes[0].kept, pair.nodes[1].kept, pair.active), (NEW, NEW, 0));
     }
 }
+
+#[test]
+fn the_plan_is_what_is_done() {
+    for active in 0..2 {
+        for (here, there) in [(OLD, OLD), (NEW, OLD), (OLD, NEW)] {
+            let mut pair = Pair::new(active);
+            (pair.nodes[0].kept, pair.nodes[1].kept) = (here, there);
+            let planned = plan(&pair.view(), NEW).unwrap();
+            assert!(matches!(run(&mut pair, &[]), Step::Done(_)));
+            assert_eq!(pair.acts, planned, "{active} {here} {there}");
+        }
+    }
+    let mut pair = Pair::new(0);
+    let said = will(&pair.view(), &Act::Handover(Side::Here), NEW);
+    assert_eq!(said, "alpha hands the role to beta, without losing a packet.");
+    let refused = |pair: &Pair, target| plan(&pair.view(), target).unwrap_err();
+    assert_eq!(refused(&pair, OLD), "both nodes run 1.0.0 already");
+    pair.nodes[1].kept = NEWER;
+    assert_eq!(refused(&pair, NEW), "beta runs 1.2.0, which is newer than 1.1.0");
+    pair.nodes[1].down = 9;
+    assert_eq!(refused(&pair, NEW), "both nodes must answer");
+}

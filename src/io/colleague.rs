@@ -72,6 +72,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         Request::Status
         | Request::Pair
         | Request::Release(_)
+        | Request::Upgrading
         | Request::Role(_)
         | Request::Keys(_)
         | Request::Pages(_)
@@ -99,6 +100,7 @@ pub fn is_for_peers(request: &Request) -> bool {
         | Request::Join { .. }
         | Request::Peer(_)
         | Request::Install
+        | Request::Upgrade
         | Request::Tokens(TokenRequest::Create { .. } | TokenRequest::List | TokenRequest::Revoke { .. })
         | Request::Capture { .. } => false,
     }
@@ -274,6 +276,7 @@ mod tests {
             Request::Offer,
             Request::Peer(Box::new(Request::Status)),
             Request::Reload,
+            Request::Upgrade,
             Request::Tokens(TokenRequest::List),
         ] {
             assert!(!is_for_peers(&no), "{no:?}");

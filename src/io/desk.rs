@@ -34,6 +34,7 @@ use super::request::{FlowFilter, Request, Response, Status};
 use super::router::Reporter;
 use super::token_request::{TokenAnswer, TokenRequest};
 use super::token_store::{self, TokenStore};
+use super::upgrade::Progress;
 use crate::cluster::release::Trust;
 use crate::config::model::host_name;
 use crate::config::{Conditions, Config};
@@ -57,6 +58,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const NO_ANSWER: &str = "the router does not answer";
 /// How long the parent may take, a reload included.
 const PARENT_PATIENCE: Duration = Duration::from_secs(50);
+/// How long the command that upgrades may take to begin, and how often that is looked for.
+const BEGINNING: Duration = Duration::from_secs(4);
+const GLANCE: Duration = Duration::from_millis(50);
 /// Flows looked at between two batches of packets.
 const ROUND: usize = 4096;
 
@@ -266,6 +270,8 @@ impl Desk {
             Request::Release(step) => self.take_release_step(step),
             Request::Power(step) => self.ask_parent(|ticket| Report::Power { ticket, step }),
             Request::Install => self.install(),
+            Request::Upgrade => self.upgrade(),
+            Request::Upgrading => Ok(Response::Upgrading(Box::new(Progress::of(".".as_ref())))),
             Request::Crash => {
                 tracing::error!("an operator wants to see this router process die");
                 std::process::abort()
@@ -539,6 +545,35 @@ impl Desk {
         self.speaks_with_peer()?;
         let release = std::fs::read(program::NEXT).map_err(|error| format!("{}: {error}", program::NEXT))?;
         self.colleague.install(&release)
+    }
+
+    /// The parent starts the command; whoever asks hears when it is at it.
+    fn upgrade(&self) -> Result<Response, String> {
+        let here = || Progress::of(".".as_ref());
+        let before = here();
+        if before.runs {
+            return Err("an upgrade runs already".into());
+        }
+        // A peer of the release before knows no such question, and has no page that would begin one.
+        if let Ok(Response::Upgrading(there)) = self.ask_peer(&Request::Upgrading)
+            && there.runs
+        {
+            let node = there.last.map(|journal| journal.node).unwrap_or_default();
+            return Err(format!("an upgrade runs already, asked for on {node}"));
+        }
+        let done = self.ask_parent(|ticket| Report::Upgrade { ticket })?;
+        if !matches!(done, Response::Done) {
+            return Ok(done);
+        }
+        let end = clock::now() + BEGINNING;
+        while clock::now() < end {
+            let now = here();
+            if now.runs || now.last != before.last {
+                return Ok(Response::Done);
+            }
+            clock::pause(GLANCE);
+        }
+        Err("the upgrade does not begin; the log says why".into())
     }
 
     /// A peer of the release before hears no questions.

@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, lchown};
 use std::path::{Path, PathBuf};
 
 /// Replaces the contents of `path` in one step: temporary file, fsync, rename, fsync of the directory. Mode 0600.
@@ -26,7 +26,7 @@ pub fn write_atomically(path: &Path, contents: &[u8]) -> io::Result<()> {
 /// When there is no such file or directory.
 pub fn give_like(path: &Path, directory: &Path) -> io::Result<()> {
     let owner = fs::metadata(directory)?;
-    match chown(path, Some(owner.uid()), Some(owner.gid())) {
+    match lchown(path, Some(owner.uid()), Some(owner.gid())) {
         // In a user namespace there may be nobody else.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => Ok(()),

@@ -101,5 +101,7 @@ mod testbed;
 mod token_exchange;
 pub mod token_request;
 pub mod token_store;
+pub mod upgrade;
+mod upgrader;
 mod upkeep;
 mod uring;

@@ -176,6 +176,11 @@ pub enum Report {
         /// What.
         step: ReleaseStep,
     },
+    /// Somebody wants the pair upgraded to the release that the pages have taken.
+    Upgrade {
+        /// Who.
+        ticket: u64,
+    },
     /// Somebody wants the router or the machine to begin anew or to end.
     Power {
         /// Who.

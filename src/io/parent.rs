@@ -26,6 +26,7 @@ use super::program::{Programs, ReleaseStep};
 use super::request::{Reloaded, Response};
 use super::steward;
 use super::sys::{self, PollEntry};
+use super::upgrader::Upgrader;
 use super::{archive::Archive, clock, log, sys_process};
 use crate::cluster::agreement::Agreement;
 use crate::cluster::release::Trust;
@@ -125,6 +126,7 @@ pub fn run(options: &Options) -> Result<(), Failure> {
         pending: None,
         waiting: Vec::new(),
         ending: None,
+        upgrader: Upgrader::default(),
     };
     parent.serve()?;
     Ok(())
@@ -196,6 +198,8 @@ pub(super) struct Parent {
     waiting: Vec<u64>,
     /// The clean end has begun: when patience ends.
     ending: Option<Instant>,
+    /// Upgrades the pair when the pages ask for it.
+    upgrader: Upgrader,
 }
 
 /// Who waits for what becomes of a change.
@@ -214,6 +218,7 @@ impl Parent {
             let (signalled, spoken) = self.wait().context("waiting")?;
             if signalled {
                 self.take_signals()?;
+                self.upgrader.look();
             }
             if spoken {
                 self.listen();
@@ -409,6 +414,7 @@ impl Parent {
             Report::Heard { message } => self.peer_says(&message),
             Report::Release { ticket, step } => self.release(ticket, step),
             Report::Power { ticket, step } => self.power(ticket, step),
+            Report::Upgrade { ticket } => self.upgrade(ticket),
             Report::Applied { ticket } => self.applied(ticket),
             Report::NotApplied { ticket, problems } => {
                 let pending = self.pending.take_if(|pending| pending.ticket == ticket);
@@ -469,6 +475,15 @@ impl Parent {
         if switches {
             self.switch_at = Some(clock::now() + FAREWELL);
         }
+    }
+
+    /// The command does the rest, as if somebody had typed it.
+    fn upgrade(&mut self, ticket: u64) {
+        let done = match self.ending.is_some() || self.switching {
+            true => Err("the node is about to end".into()),
+            false => self.upgrader.begin(&self.places.state, &self.places.control),
+        };
+        self.answer(ticket, done.map_or_else(Response::Failed, |()| Response::Done));
     }
 
     /// Whoever has asked hears first that it was done.

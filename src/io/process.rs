@@ -165,6 +165,20 @@ pub fn spawn_bound(command: &mut Command) -> io::Result<Child> {
     command.spawn()
 }
 
+/// Starts a process in a session of its own, which takes the signals that this one holds back.
+///
+/// # Errors
+/// When it cannot be started.
+pub fn spawn_apart(command: &mut Command) -> io::Result<Child> {
+    let leave = || {
+        sys_process::lead_session()?;
+        sys_process::take_all_signals()
+    };
+    // SAFETY: between fork and exec the closure makes two system calls and touches no memory of the parent.
+    unsafe { command.pre_exec(leave) };
+    command.spawn()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

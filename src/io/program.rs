@@ -211,6 +211,16 @@ impl Programs {
     }
 }
 
+/// Reads a file that may be a release; what is longer than one may be is cut off, and refused when it is checked.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(SIZE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
 /// Gives a release to the node with this state directory; it waits there to be tried.
 ///
 /// # Errors

@@ -16,6 +16,7 @@ use super::power::PowerStep;
 use super::privilege::Kept;
 use super::program::{ProgramNote, ReleaseStep};
 use super::token_request::{TokenAnswer, TokenRequest};
+use super::upgrade::Progress;
 use crate::cluster::role;
 use crate::config::pairing::Newcomer;
 use crate::node::snapshot::{DropRow, FlowRow, Snapshot, StatesRow};
@@ -108,6 +109,10 @@ pub enum Request {
     /// The release that waits in this node's state directory is given to the peer, which tries it; answered by
     /// [`Response::Done`].
     Install,
+    /// Both nodes are upgraded to the release that the pages have taken; answered by [`Response::Done`] when that has begun.
+    Upgrade,
+    /// How the upgrade goes that was asked for on this node; answered by [`Response::Upgrading`].
+    Upgrading,
     /// A step of a renewal of the keys; answered by [`Response::Key`].
     Keys(KeyStep),
     /// The router process ends at once, without a word, as if it had died; nobody answers.
@@ -191,6 +196,8 @@ pub enum Response {
     Pages(String),
     /// It was done.
     Done,
+    /// To [`Request::Upgrading`].
+    Upgrading(Box<Progress>),
     /// To [`Request::Keys`]: the key that the step is about.
     Key(String),
     /// To [`Request::Pair`], [`Request::Role`] and [`Request::Resync`].

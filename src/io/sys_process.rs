@@ -190,6 +190,12 @@ pub fn take_all_signals() -> io::Result<()> {
     if number == 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(number)) }
 }
 
+/// This process leads a session of its own from now on; between fork and exec, too.
+pub fn lead_session() -> io::Result<()> {
+    // SAFETY: takes nothing.
+    check(unsafe { libc::setsid() }).map(drop)
+}
+
 /// Holds back `signals` in this thread and those that it starts; nobody ever takes them.
 pub fn ignore_signals(signals: &[libc::c_int]) -> io::Result<()> {
     block(signals).map(drop)

@@ -13,7 +13,7 @@ use super::message::Message;
 use super::session::Theme;
 use super::site::{Refused, Site};
 use super::upload;
-use super::visitor::{Posted, Right, Visitor, address};
+use super::visitor::{Files, Posted, Right, Visitor, address};
 
 /// Says that the pages are served, to whoever asks.
 pub(super) const HEALTH: &str = "/healthz";
@@ -72,11 +72,13 @@ pub(super) struct Door {
     pub right: Right,
     /// It changes something.
     pub writes: bool,
+    /// It takes files that are no text, and long ones: one at a time.
+    pub takes_files: bool,
 }
 
 /// Lets in whoever may, with what they sent.
 pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: Next) -> Response {
-    let Door { site, right, writes } = door;
+    let Door { site, right, writes, takes_files } = door;
     if writes && is_foreign(request.headers()) {
         return Message::forbidden("This form was sent by another site.").into_response();
     }
@@ -92,8 +94,13 @@ pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: 
             return Message::forbidden("Your role does not allow this.").into_response();
         }
     }
+    // Whoever comes with a long file waits for room for it.
+    let _room = match takes_files {
+        true => site.uploads.acquire().await.ok(),
+        false => None,
+    };
     if writes {
-        request = match receive(request).await {
+        request = match receive(request, takes_files).await {
             Ok(request) => request,
             Err(refusal) => return refusal,
         };
@@ -139,7 +146,7 @@ fn is_foreign(headers: &HeaderMap) -> bool {
 }
 
 /// Takes the form out of the request.
-async fn receive(request: Request) -> Result<Request, Response> {
+async fn receive(request: Request, takes_files: bool) -> Result<Request, Response> {
     let (mut parts, body) = request.into_parts();
     let kind =
         parts.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
@@ -147,8 +154,17 @@ async fn receive(request: Request) -> Result<Request, Response> {
         let kind = kind.to_owned();
         let whole = Request::from_parts(parts.clone(), body);
         let bytes = Bytes::from_request(whole, &()).await.map_err(IntoResponse::into_response)?;
-        let fields = upload::parts(&kind, &bytes).ok_or_else(|| StatusCode::BAD_REQUEST.into_response())?;
-        parts.extensions.insert(Posted(fields));
+        let bad = || StatusCode::BAD_REQUEST.into_response();
+        if takes_files {
+            let split = tokio::task::spawn_blocking(move || upload::parts(&kind, &bytes)).await;
+            let (files, fields): (Vec<_>, Vec<_>) =
+                split.ok().flatten().ok_or_else(bad)?.into_iter().partition(|part| part.is_file);
+            let fields = fields.into_iter().map(|part| (part.name.clone(), part.text())).collect();
+            parts.extensions.insert(Posted(fields));
+            parts.extensions.insert(Files(files.into_iter().map(|part| (part.name, part.bytes)).collect()));
+        } else {
+            parts.extensions.insert(Posted(upload::texts(&kind, &bytes).ok_or_else(bad)?));
+        }
         return Ok(Request::from_parts(parts, Body::empty()));
     }
     let form =

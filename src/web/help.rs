@@ -66,7 +66,7 @@ static PAGES: &[Page] = &[
     ),
     page!("pair", &["/system/high-availability", "/system/pair", "/status/carp", "/firewall/virtual-ips"]),
     page!("drills", &[]),
-    page!("upgrade", &[]),
+    page!("upgrade", &["/status/carp/upgrade"]),
     page!("from-pfsense", &["/diagnostics/import"]),
     page!(
         "watching",

@@ -74,6 +74,7 @@ mod token_page;
 mod tokens;
 mod totp;
 mod traffic;
+mod upgrade;
 mod upload;
 mod visitor;
 mod week;

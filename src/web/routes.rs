@@ -20,7 +20,8 @@ use super::visitor::{Posted, Right, Visitor};
 use super::{
     all_rules, api, authenticator, backup, carp, certificates, components, dashboard, diagnostics, easy_rule,
     entries, events, factory, help, history, import, journal, listing, log_page, login, pairing, pending,
-    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, week, wizard, zones,
+    rule_report, rule_time, search, services, settings, system_log, token_page, traffic, upgrade, week,
+    wizard, zones,
 };
 
 /// Bytes of a form.
@@ -67,6 +68,9 @@ pub(super) fn all() -> Vec<Route> {
         changes("/status/carp/role", Administer, post(carp::act)),
         changes("/status/carp/drill", Administer, post(carp::drill)),
         looks("/status/carp/drill/{key}", Look, get(carp::report)),
+        looks(upgrade::UPGRADE, Look, get(upgrade::show)),
+        changes(upgrade::UPGRADE, Administer, post(upgrade::start)),
+        changes(upgrade::RELEASE, Administer, post(upgrade::upload)),
         looks(traffic::TRAFFIC, Look, get(traffic::show)),
         looks(traffic::HISTORY, Look, get(traffic::history)),
         looks(services::SERVICES, Look, get(services::show)),
@@ -180,8 +184,13 @@ fn of_collection(table: &'static Collection) -> Vec<Route> {
 pub(super) fn router(site: Site) -> Router {
     let mut router = Router::new();
     for Route { method, path, right, answer } in all() {
-        let door = Door { site: site.clone(), right, writes: method != Method::GET };
-        let most = if path == import::IMPORT { UPLOAD } else { FORM };
+        let takes_files = path == upgrade::RELEASE;
+        let door = Door { site: site.clone(), right, writes: method != Method::GET, takes_files };
+        let most = match path.as_str() {
+            import::IMPORT => UPLOAD,
+            upgrade::RELEASE => upgrade::FORM,
+            _ => FORM,
+        };
         let answer = answer.route_layer(from_fn_with_state(door, admit)).layer(DefaultBodyLimit::max(most));
         router = router.route(&path, answer);
     }

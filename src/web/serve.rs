@@ -9,18 +9,24 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
 
+use super::api::upgrades;
 use super::limited::{Limited, Peer};
 use super::routes;
 use super::site::Site;
+use super::upgrade;
 
 /// A request that takes longer is given up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The same for one that brings a release, perhaps over a slow line.
+const PATIENCE_RELEASE: Duration = Duration::from_secs(600);
 /// Connections at a time.
 const CONNECTIONS: usize = 256;
 
 /// Gives up a request that takes too long.
 pub(super) async fn patience(request: Request, next: Next) -> Response {
-    match tokio::time::timeout(PATIENCE, next.run(request)).await {
+    let brings_release = [upgrade::RELEASE, upgrades::RELEASE].contains(&request.uri().path());
+    let patience = if brings_release { PATIENCE_RELEASE } else { PATIENCE };
+    match tokio::time::timeout(patience, next.run(request)).await {
         Ok(response) => response,
         Err(_) => (StatusCode::GATEWAY_TIMEOUT, "the router did not answer in time\n").into_response(),
     }

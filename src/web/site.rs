@@ -26,6 +26,8 @@ use super::session::Sessions;
 use super::share::Share;
 use super::throttle::{Throttle, network};
 use super::totp;
+use super::upgrade;
+use crate::cluster::release::Release;
 use crate::config::life::Author;
 use crate::config::model::Zone;
 use crate::config::{Config, Valid};
@@ -90,6 +92,12 @@ pub struct Site {
     pub(super) captures: Arc<Captures>,
     /// A drill that runs, or the last one.
     pub(super) drill: Arc<Mutex<Option<Report>>>,
+    /// A release that waits for an upgrade of the pair.
+    pub(super) release: Arc<Mutex<Option<Release>>>,
+    /// What was last heard of an upgrade that was asked for on the peer.
+    pub(super) peers_upgrade: Arc<Mutex<Option<upgrade::Known>>>,
+    /// One release at a time is taken: it is long.
+    pub(super) uploads: Arc<Semaphore>,
     /// How users want their pages.
     pub(super) preferences: Arc<Preferences>,
     /// What moves on pages.
@@ -145,6 +153,9 @@ impl Site {
             tokens: None,
             captures: Arc::default(),
             drill: Arc::default(),
+            release: Arc::default(),
+            peers_upgrade: Arc::default(),
+            uploads: Arc::new(Semaphore::new(1)),
             preferences: Arc::default(),
             events: Arc::default(),
             review: Arc::default(),

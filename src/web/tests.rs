@@ -15,6 +15,7 @@ mod router;
 mod schedules;
 mod setting_up;
 mod size;
+mod upgrade;
 
 use browser::Browser;
 use router::DOCUMENT;

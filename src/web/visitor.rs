@@ -1,7 +1,9 @@
 //! Who asks, and what came with a form.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr};
 
+use axum::body::Bytes;
 use axum::extract::{ConnectInfo, FromRequestParts};
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
@@ -111,6 +113,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Posted {
     type Rejection = StatusCode;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, StatusCode> {
         parts.extensions.get::<Posted>().cloned().ok_or(StatusCode::BAD_REQUEST)
+    }
+}
+
+/// The files of a form that are no text.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Files(pub Vec<(String, Bytes)>);
+
+impl Files {
+    /// What came in a field; nothing when it did not.
+    pub fn get(&self, name: &str) -> Bytes {
+        let found = self.0.iter().find(|(field, _)| field == name);
+        found.map(|(_, bytes)| bytes.clone()).unwrap_or_default()
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Files {
+    type Rejection = Infallible;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(parts.extensions.remove::<Files>().unwrap_or_default())
     }
 }
 

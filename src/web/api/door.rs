@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::call::{Call, Caller, Reply};
 use super::problem::{Kind, Outcome, Problem};
 use super::query::Query;
-use super::route::{Route, Verb};
+use super::route::{FILE_KIND, Route, Verb};
 use super::{pair, routes};
 use crate::web::account::Account;
 use crate::web::site::{Site, lock};
@@ -25,6 +25,8 @@ use crate::web::visitor::address;
 
 /// A request that takes longer is answered without its outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
+/// The same for one that brings a long file.
+const PATIENCE_FILE: Duration = Duration::from_secs(590);
 /// Requests with a body at a time: so many bodies are held.
 const BODIES: usize = 4;
 
@@ -48,7 +50,8 @@ fn handler(route: Route, site: Site, bodies: Arc<Semaphore>) -> MethodRouter<Sit
     let answer = move |request: Request| {
         let (route, site, bodies) = (Arc::clone(&route), site.clone(), Arc::clone(&bodies));
         async move {
-            match timeout(PATIENCE, serve(&route, site, &bodies, request)).await {
+            let patience = if route.is_file { PATIENCE_FILE } else { PATIENCE };
+            match timeout(patience, serve(&route, site, &bodies, request)).await {
                 Ok(Ok(reply)) => finish(&route, reply),
                 Ok(Err(problem)) => problem.into_response(),
                 Err(_) => {
@@ -79,8 +82,10 @@ async fn serve(route: &Route, site: Site, bodies: &Semaphore, request: Request) 
     let Ok(Path(path)) = path else {
         return Err(Problem::malformed("path", "The path is not UTF-8.", "Correct it."));
     };
+    let uploads = Arc::clone(&site.uploads);
     // Whoever comes with a body waits for room for it.
     let _room = match route.takes {
+        Some(_) if route.is_file => uploads.acquire().await.ok(),
         Some(_) => bodies.acquire().await.ok(),
         None => None,
     };
@@ -144,15 +149,25 @@ async fn receive(route: &Route, headers: &HeaderMap, body: Body) -> Outcome<Byte
     if length.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    if route.takes.is_some() && !is_json(route.verb, headers) {
+    if route.is_file {
+        if !has_kind(headers, FILE_KIND) {
+            return Err(Problem::new(
+                Kind::MediaType,
+                format!("Send the body as Content-Type: {FILE_KIND}."),
+            ));
+        }
+    } else if route.takes.is_some() && !is_json(route.verb, headers) {
         return Err(Problem::new(Kind::MediaType, "Send the body as Content-Type: application/json."));
     }
     to_bytes(body, limit).await.map_err(|_| too_large())
 }
 
 fn is_json(verb: Verb, headers: &HeaderMap) -> bool {
+    has_kind(headers, "application/json")
+        || (verb == Verb::Patch && has_kind(headers, "application/merge-patch+json"))
+}
+
+fn has_kind(headers: &HeaderMap, wanted: &str) -> bool {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind.eq_ignore_ascii_case("application/json")
-        || (verb == Verb::Patch && kind.eq_ignore_ascii_case("application/merge-patch+json"))
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(wanted)
 }

@@ -36,6 +36,7 @@ mod state;
 mod tests;
 mod tokens;
 mod transfer;
+pub(super) mod upgrades;
 mod users;
 
 pub(super) use door::router;
@@ -64,6 +65,7 @@ fn routes() -> Vec<Route> {
         ("captures", captures::routes()),
         ("candidate", easy_rule::routes()),
         ("pair", pair::routes()),
+        ("pair", upgrades::routes()),
         ("living", living::routes()),
     ];
     rooms.into_iter().flat_map(|(tag, routes)| routes.into_iter().map(|route| route.under(tag))).collect()

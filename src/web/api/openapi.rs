@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use super::call::Reply;
 use super::problem::Kind;
 use super::query::Parameter;
-use super::route::{Route, Verb};
+use super::route::{FILE_KIND as FILE, Route, Verb};
 use super::schema::{anything, list, maybe, named, number, object, text};
 use super::{BASE, routes};
 use crate::config::outline;
@@ -65,8 +65,11 @@ fn operation(route: &Route) -> Value {
         "responses": responses(route),
     });
     if let Some((schema, bytes)) = &route.takes {
-        let kind =
-            if route.verb == Verb::Patch { "application/merge-patch+json" } else { "application/json" };
+        let kind = match route.verb {
+            _ if route.is_file => FILE,
+            Verb::Patch => "application/merge-patch+json",
+            Verb::Get | Verb::Post | Verb::Put | Verb::Delete => "application/json",
+        };
         operation["requestBody"] = json!({
             "required": true,
             "description": format!("At most {bytes} bytes."),

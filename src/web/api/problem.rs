@@ -77,7 +77,9 @@ impl Kind {
             Kind::Conflict => ("conflict", StatusCode::CONFLICT, "Not possible at present"),
             Kind::Standby => ("standby", StatusCode::CONFLICT, "The other node serves"),
             Kind::TooLarge => ("too-large", StatusCode::PAYLOAD_TOO_LARGE, "The body is too long"),
-            Kind::MediaType => ("media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body must be JSON"),
+            Kind::MediaType => {
+                ("media-type", StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is of another kind")
+            }
             Kind::Invalid => ("invalid", StatusCode::UNPROCESSABLE_ENTITY, "This would make no sense"),
             Kind::BaseNeeded => {
                 ("base-needed", StatusCode::PRECONDITION_REQUIRED, "An edit says what it was made from")

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use axum::routing::MethodFilter;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::call::{Call, Reply};
 use super::problem::Outcome;
@@ -19,6 +19,9 @@ pub(super) const SMALL: usize = 64 << 10;
 pub(super) const DOCUMENT: usize = 4 << 20;
 /// Bytes of a file to be imported.
 pub(super) const FILE: usize = 16 << 20;
+
+/// What a file comes as.
+pub(super) const FILE_KIND: &str = "application/octet-stream";
 
 /// What comes of a request, some time.
 pub(super) type Answering = Pin<Box<dyn Future<Output = Outcome<Reply>> + Send>>;
@@ -77,6 +80,8 @@ pub(super) struct Route {
     pub active_only: bool,
     /// The schema of its body, and how many bytes that may have.
     pub takes: Option<(Value, usize)>,
+    /// Its body is a file, and no JSON.
+    pub is_file: bool,
     /// The schema of what it gives.
     pub gives: Value,
     /// It makes something: 201.
@@ -108,6 +113,7 @@ impl Route {
             based: false,
             active_only: false,
             takes: None,
+            is_file: false,
             gives,
             makes: false,
             answer: Arc::new(move |call| Box::pin(answer(call))),
@@ -141,6 +147,11 @@ impl Route {
     /// With a body of at most so many bytes.
     pub fn takes_up_to(self, schema: Value, bytes: usize) -> Route {
         Route { takes: Some((schema, bytes)), ..self }
+    }
+
+    /// With a file of at most so many bytes as its body, and nothing around it.
+    pub fn takes_file(self, bytes: usize) -> Route {
+        Route { takes: Some((json!({ "type": "string", "format": "binary" }), bytes)), is_file: true, ..self }
     }
 
     /// It changes the candidate, of which it knows the edition.

@@ -22,6 +22,7 @@ use crate::web::services;
 use crate::web::site::{Site, lock};
 use crate::web::status::Status;
 use crate::web::traffic;
+use crate::web::upgrade;
 
 /// The time between two looks.
 const SECOND: Duration = Duration::from_secs(1);
@@ -80,6 +81,9 @@ impl Memory {
         }
         if due(Topic::Services) {
             tell(site, Topic::Services, services::fragment(site, &snapshot, pair.as_ref()).await);
+        }
+        if due(Topic::Upgrade) {
+            tell(site, Topic::Upgrade, upgrade::fragment(site).await);
         }
         if due(Topic::Rules) {
             self.tell_rules(site).await;

@@ -13,6 +13,8 @@ pub(super) enum Topic {
     Pair,
     /// The pair, in full.
     Carp,
+    /// The upgrade of the pair.
+    Upgrade,
     /// Gateways and their groups.
     Gateways,
     /// Interfaces.
@@ -33,12 +35,13 @@ pub(super) enum Topic {
 
 impl Topic {
     /// Every one.
-    pub const ALL: [Topic; 13] = [
+    pub const ALL: [Topic; 14] = [
         Topic::Banner,
         Topic::System,
         Topic::States,
         Topic::Pair,
         Topic::Carp,
+        Topic::Upgrade,
         Topic::Gateways,
         Topic::Interfaces,
         Topic::Traffic,
@@ -57,6 +60,7 @@ impl Topic {
             Topic::States => "states",
             Topic::Pair => "pair",
             Topic::Carp => "carp",
+            Topic::Upgrade => "upgrade",
             Topic::Gateways => "gateways",
             Topic::Interfaces => "interfaces",
             Topic::Traffic => "traffic",
@@ -81,7 +85,7 @@ impl Topic {
             | Topic::Traffic
             | Topic::Log
             | Topic::Rates => 1,
-            Topic::Rules => 2,
+            Topic::Rules | Topic::Upgrade => 2,
             Topic::Talkers | Topic::Services => 5,
         }
     }

@@ -130,15 +130,20 @@ impl Browser {
 
     /// A raw request; `HOST` is this router's address.
     pub fn ask(&self, head: &str, body: &str) -> Answer {
+        self.ask_bytes(head, body.as_bytes())
+    }
+
+    /// The same with a body of any bytes.
+    pub fn ask_bytes(&self, head: &str, body: &[u8]) -> Answer {
         let mut head = head.replace("HOST", &self.address.to_string());
         head.push_str(&self.headers);
         if !self.cookie.is_empty() {
             head.push_str(&format!("Cookie: other=1; {}\r\n", self.cookie));
         }
-        let request = format!("{head}Connection: close\r\n\r\n{body}");
+        let request = [format!("{head}Connection: close\r\n\r\n").as_bytes(), body].concat();
         let text = self.runtime.block_on(async {
             let mut stream = tokio::net::TcpStream::connect(self.address).await.unwrap();
-            stream.write_all(request.as_bytes()).await.unwrap();
+            stream.write_all(&request).await.unwrap();
             let mut answer = Vec::new();
             stream.read_to_end(&mut answer).await.unwrap();
             String::from_utf8(answer).unwrap()

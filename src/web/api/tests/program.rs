@@ -266,6 +266,7 @@ fn answer(
         Request::Status => {
             Response::Status(Box::new(Status { hostname: "gate".into(), ..Status::default() }))
         }
+        Request::Upgrading => Response::Upgrading(Box::default()),
         Request::Peer(_) => {
             Response::Status(Box::new(Status { hostname: "peer".into(), ..Status::default() }))
         }
@@ -305,7 +306,9 @@ fn answer(
             let row = services.row(Instant::ZERO, WallTime::default(), false, |_| String::new());
             Response::Services(Box::new(row))
         }
-        Request::Inquire(_) | Request::Power(_) => Response::Failed("not available here".into()),
+        Request::Inquire(_) | Request::Power(_) | Request::Upgrade => {
+            Response::Failed("not available here".into())
+        }
         Request::Pages(_)
         | Request::Reload
         | Request::ExplainLog { .. }
