@@ -12,8 +12,9 @@ use super::auth::{basic, same};
 use super::message::Message;
 use super::session::Theme;
 use super::site::{Refused, Site};
+use super::upgrade;
 use super::upload;
-use super::visitor::{Files, Posted, Right, Visitor, address};
+use super::visitor::{Files, Posted, Right, Visitor, address, allow_long};
 
 /// Says that the pages are served, to whoever asks.
 pub(super) const HEALTH: &str = "/healthz";
@@ -96,7 +97,10 @@ pub(super) async fn admit(State(door): State<Door>, mut request: Request, next: 
     }
     // Whoever comes with a long file waits for room for it.
     let _room = match takes_files {
-        true => site.uploads.acquire().await.ok(),
+        true if is_longer(request.headers(), upgrade::FORM) => {
+            return StatusCode::PAYLOAD_TOO_LARGE.into_response();
+        }
+        true => site.uploads.acquire().await.ok().zip(allow_long(request.extensions())),
         false => None,
     };
     if writes {
@@ -143,6 +147,12 @@ fn is_foreign(headers: &HeaderMap) -> bool {
     let Some(origin) = headers.get(header::ORIGIN) else { return false };
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     origin != Some(host(headers))
+}
+
+/// The body says that it is longer than that.
+fn is_longer(headers: &HeaderMap, most: usize) -> bool {
+    let length = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    length.is_some_and(|length: u64| length > most as u64)
 }
 
 /// Takes the form out of the request.

@@ -2,12 +2,14 @@
 //!
 //! axum and hyper wait for a slow client for ever. Here a request must be complete and under way to its answer in
 //! [`REQUEST`], an idle connection ends after [`IDLE`], a client that does not take its answer too, and a request with
-//! its form has at most [`LARGEST`] bytes. Nothing here knows HTTP: whatever is read before something is written is a request.
+//! its form has at most [`LARGEST`] bytes. Whoever has been let in with a long file is given more of both ([`Peer::allow_long`]),
+//! as long as they go on. Nothing here knows HTTP: whatever is read before something is written is a request.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -26,6 +28,9 @@ const REQUEST: Duration = Duration::from_secs(20);
 const IDLE: Duration = Duration::from_secs(30);
 /// Bytes of a request, its body included: a file for the API. Nobody keeps so many of it who has not been let in.
 const LARGEST: usize = 17 << 20;
+
+/// The same with a long file.
+const LARGEST_LONG: usize = 65 << 20;
 
 /// A listener with limits.
 pub(super) struct Limited<L> {
@@ -48,7 +53,7 @@ impl<L: Listener> Listener for Limited<L> {
         // Nobody closes the semaphore.
         let permit = Arc::clone(&self.permits).acquire_owned().await.ok();
         let (inner, address) = self.inner.accept().await;
-        (Timely { inner, unanswered: 0, deadline: Box::pin(sleep(IDLE)), _permit: permit }, address)
+        (Timely::new(inner, permit), address)
     }
 
     fn local_addr(&self) -> io::Result<L::Addr> {
@@ -57,17 +62,36 @@ impl<L: Listener> Listener for Limited<L> {
 }
 
 /// The client of a connection.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Peer {
     /// Its address.
     pub address: SocketAddr,
     /// When the connection was made.
     pub since: Instant,
+    /// See [`Timely::long`].
+    long: Arc<AtomicBool>,
+}
+
+impl Peer {
+    /// A long file may come over this connection until the value that this gives is dropped.
+    pub fn allow_long(&self) -> Long {
+        self.long.store(true, Ordering::Relaxed);
+        Long(Arc::clone(&self.long))
+    }
+}
+
+/// A long file may come.
+pub(super) struct Long(Arc<AtomicBool>);
+
+impl Drop for Long {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 impl<L: Listener<Addr = SocketAddr>> Connected<IncomingStream<'_, Limited<L>>> for Peer {
     fn connect_info(stream: IncomingStream<'_, Limited<L>>) -> Self {
-        Peer { address: *stream.remote_addr(), since: clock::now() }
+        Peer { address: *stream.remote_addr(), since: clock::now(), long: Arc::clone(&stream.io().long) }
     }
 }
 
@@ -77,10 +101,17 @@ pub(super) struct Timely<S> {
     /// Bytes read since something was written.
     unanswered: usize,
     deadline: Pin<Box<Sleep>>,
+    /// Whoever sends has been let in, and sends something long.
+    long: Arc<AtomicBool>,
     _permit: Option<OwnedSemaphorePermit>,
 }
 
 impl<S> Timely<S> {
+    fn new(inner: S, permit: Option<OwnedSemaphorePermit>) -> Timely<S> {
+        let deadline = Box::pin(sleep(IDLE));
+        Timely { inner, unanswered: 0, deadline, long: Arc::default(), _permit: permit }
+    }
+
     fn late<T>(&mut self, context: &mut Context<'_>) -> Poll<io::Result<T>> {
         ready!(self.deadline.as_mut().poll(context));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
@@ -105,11 +136,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Timely<S> {
             return self.late(context);
         };
         let count = into.filled().len() - before;
-        if count > 0 && self.unanswered == 0 {
+        let long = self.long.load(Ordering::Relaxed);
+        if count > 0 && long {
+            self.deadline.set(sleep(IDLE));
+        } else if count > 0 && self.unanswered == 0 {
             self.deadline.set(sleep(REQUEST));
         }
         self.unanswered += count;
-        if self.unanswered > LARGEST {
+        if self.unanswered > if long { LARGEST_LONG } else { LARGEST } {
             into.set_filled(before);
             return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
         }
@@ -173,7 +207,7 @@ mod tests {
     }
 
     fn timely(inner: DuplexStream) -> Timely<DuplexStream> {
-        Timely { inner, unanswered: 0, deadline: Box::pin(sleep(IDLE)), _permit: None }
+        Timely::new(inner, None)
     }
 
     #[test]
@@ -215,6 +249,27 @@ mod tests {
             let error = timely(near).write_all(&[0; 4096]).await.unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::TimedOut);
             drop(far);
+        });
+    }
+
+    #[test]
+    fn whoever_is_let_in_with_a_long_file_has_time_and_room_until_it_is_taken() {
+        simulated(async {
+            let (near, mut far) = duplex(LARGEST_LONG + 1);
+            let mut near = timely(near);
+            let address = SocketAddr::from(([127, 0, 0, 1], 1));
+            let peer = Peer { address, since: Instant::ZERO, long: Arc::clone(&near.long) };
+            let long = peer.allow_long();
+            let mut piece = vec![b'a'; LARGEST];
+            for _ in 0..3 {
+                far.write_all(&piece).await.unwrap();
+                near.read_exact(&mut piece).await.unwrap();
+                sleep(Duration::from_secs(15)).await;
+            }
+            drop(long);
+            far.write_all(b"a").await.unwrap();
+            let error = near.read(&mut [0; 16]).await.unwrap_err();
+            assert_eq!(error.kind(), io::ErrorKind::InvalidData);
         });
     }
 

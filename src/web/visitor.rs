@@ -9,7 +9,7 @@ use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, StatusCode, header};
 
 use super::account::Account;
-use super::limited::Peer;
+use super::limited::{Long, Peer};
 use super::session::Theme;
 use super::site::{Site, lock};
 use crate::config::life::Author;
@@ -139,6 +139,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Files {
 pub(super) fn address(extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.address.ip());
     peer.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))
+}
+
+/// A long file may come over this connection, until the value that this gives is dropped.
+pub(super) fn allow_long(extensions: &Extensions) -> Option<Long> {
+    extensions.get::<ConnectInfo<Peer>>().map(|ConnectInfo(peer)| peer.allow_long())
 }
 
 /// The name of the session's cookie: browsers keep the first from other hosts and from plain HTTP.

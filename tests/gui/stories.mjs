@@ -1,6 +1,9 @@
 // What people do, from the first click to the packet.
 
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
 
 import { PICTURES, expect, logIn, window } from './browser.mjs';
 import {
@@ -335,10 +338,41 @@ async function drill(lab) {
   await context.close();
 }
 
+/** Both nodes are upgraded from the page, which follows the journal over the move of the shared address. */
+async function pairUpgrade(lab) {
+  const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'koi-gui-release-'));
+  const signed = path.join(directory, 'koi.signed');
+  const program = process.env.KOI;
+  execFileSync(program, ['release', 'sign', '--key', '/run/koi-lab/release.key', '--version', '0.1.1', '--out', signed, program]);
+  const shown = (node, what) => JSON.parse(lab.koi(node, 'show', what, '--json'));
+  await until('a pair that can fail over', () => ['alpha', 'beta'].every((node) => shown(node, 'pair').redundant), 60_000);
+  const { context, page } = await window(await lab.chromium());
+  await logIn(page, lab.origin, lab.user, '/status/carp/upgrade');
+  const upload = async (file) => {
+    await page.getByLabel('Signed release').setInputFiles(file);
+    await page.getByRole('button', { name: 'Upload' }).click();
+  };
+  await upload({ name: 'koi', mimeType: 'application/octet-stream', buffer: Buffer.from('nonsense') });
+  await page.getByText('Not taken: it is not signed').waitFor();
+  await upload(signed);
+  await page.getByRole('heading', { name: 'Version 0.1.1' }).waitFor({ timeout: 60_000 });
+  await page.screenshot({ path: `${PICTURES}story-pair-upgrade-plan.png`, fullPage: true });
+  await page.getByLabel('Upgrade both nodes, one after the other').check();
+  await page.getByRole('button', { name: 'Upgrade both nodes' }).click();
+  await page.locator('[data-live=upgrade]').getByText('tries 0.1.1').first().waitFor({ timeout: 60_000 });
+  await page.locator('[data-live=upgrade]').getByText('is done', { exact: true }).waitFor({ timeout: 240_000 });
+  await page.screenshot({ path: `${PICTURES}story-pair-upgrade.png`, fullPage: true });
+  for (const node of ['alpha', 'beta']) {
+    expect(shown(node, 'status').program.version === '0.1.1', `${node} runs another program`);
+  }
+  await context.close();
+  fs.rmSync(directory, { recursive: true });
+}
+
 fs.mkdirSync(PICTURES, { recursive: true });
 
 export const ofABareMachine = { wizard };
 export const ofOne = {
   portForward, lockout, importing, paintWeek, blockFromLog, killState, liveStates, forgetNeighbour, capturePing, whyBlocked,
 };
-export const ofThePair = { renameAlias, keyboard, twoTabs, dashboards, drill, powerOff, failover };
+export const ofThePair = { renameAlias, keyboard, twoTabs, dashboards, drill, pairUpgrade, powerOff, failover };

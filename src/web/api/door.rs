@@ -21,7 +21,7 @@ use super::{pair, routes};
 use crate::web::account::Account;
 use crate::web::site::{Site, lock};
 use crate::web::throttle::network;
-use crate::web::visitor::address;
+use crate::web::visitor::{address, allow_long};
 
 /// A request that takes longer is answered without its outcome.
 const PATIENCE: Duration = Duration::from_secs(9);
@@ -83,11 +83,14 @@ async fn serve(route: &Route, site: Site, bodies: &Semaphore, request: Request) 
         return Err(Problem::malformed("path", "The path is not UTF-8.", "Correct it."));
     };
     let uploads = Arc::clone(&site.uploads);
+    let _long = match route.is_file {
+        true => uploads.acquire().await.ok().zip(allow_long(&parts.extensions)),
+        false => None,
+    };
     // Whoever comes with a body waits for room for it.
     let _room = match route.takes {
-        Some(_) if route.is_file => uploads.acquire().await.ok(),
-        Some(_) => bodies.acquire().await.ok(),
-        None => None,
+        Some(_) if !route.is_file => bodies.acquire().await.ok(),
+        Some(_) | None => None,
     };
     let body = receive(route, &parts.headers, body).await?;
     if route.active_only {
