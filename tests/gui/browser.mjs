@@ -15,13 +15,32 @@ const ARGUMENTS = [
   '--disable-component-update', '--disable-sync',
 ];
 
+/** How long a browser may take to close a window, or itself: now and then it never answers. */
+const FAREWELL = 5_000;
+
+/** Waits for that, but no longer; false when it has not come about. */
+function within(milliseconds, promise) {
+  let timer;
+  const late = new Promise((done) => { timer = setTimeout(() => done(false), milliseconds); });
+  return Promise.race([promise.then(() => true), late]).finally(() => clearTimeout(timer));
+}
+
 /** A browser whose network is that of a namespace. */
 export async function open(netns) {
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), 'koi-gui-chromium-'));
-  const program = path.join(directory, 'chromium');
-  fs.writeFileSync(program, `#!/bin/sh\nexec ip netns exec ${netns} chromium "$@"\n`, { mode: 0o755 });
+  const [program, number] = ['chromium', 'pid'].map((name) => path.join(directory, name));
+  const script = `#!/bin/sh\necho $$ > ${number}\nexec ip netns exec ${netns} chromium "$@"\n`;
+  fs.writeFileSync(program, script, { mode: 0o755 });
   const browser = await chromium.launch({ executablePath: program, args: ARGUMENTS });
   browser.on('disconnected', () => fs.rmSync(directory, { recursive: true, force: true }));
+  const close = browser.close.bind(browser);
+  browser.close = async () => {
+    const closing = close().catch(() => {});
+    if (await within(FAREWELL, closing)) return;
+    console.log('        the browser does not close by itself');
+    process.kill(Number(fs.readFileSync(number, 'utf8')), 'SIGKILL');
+    await closing;
+  };
   return browser;
 }
 
@@ -29,6 +48,11 @@ export async function open(netns) {
 export async function window(browser, options = {}) {
   const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1280, height: 900 }, ...options });
   context.setDefaultTimeout(15_000);
+  const close = context.close.bind(context);
+  // What is left open then goes with the browser.
+  context.close = async () => {
+    if (!(await within(FAREWELL, close().catch(() => {})))) console.log('        a window does not close');
+  };
   const page = await context.newPage();
   const wrong = [];
   page.on('pageerror', (error) => wrong.push(`${page.url()}: ${error.message}`));
