@@ -84,10 +84,13 @@ impl Shard {
         let decision = match (packet.layout.transport, hit) {
             (Transport::IcmpError { .. }, _) => self.related(now, &mut packet, ingress),
             (_, Some(hit)) => self.established(now, &mut packet, ingress, hit),
-            (_, None) if !self.pressure.admits() => Err(Refusal::unsaid(Drop::Pressure)),
             (_, None) => {
                 let redeemed = self.redeem(now, &mut packet, ingress, out);
-                self.fresh(now, &mut packet, ingress, redeemed)
+                // Whoever brings a cookie back has had its turn.
+                match redeemed.is_some() || self.pressure.admits() {
+                    true => self.fresh(now, &mut packet, ingress, redeemed),
+                    false => Err(Refusal::unsaid(Drop::Pressure)),
+                }
             }
         };
         match decision {
