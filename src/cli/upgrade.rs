@@ -106,15 +106,14 @@ fn upgrade(nodes: &Nodes<'_>, binary: &Path) -> Result<ExitCode, ExitCode> {
             Step::Wait(_) | Step::Do(_) => None,
         };
         let at = now.since(begun);
-        let ended = done.is_some() && journal.done != done;
-        if journal.note(at, &line, done) {
+        let said = journal.note(at, &line, done);
+        if said {
             println!("{:>6.1} s  {line}", at.as_secs_f64());
-        } else if !ended {
-            pace::until(clock::now() + LOOK);
-            continue;
         }
-        // An upgrade whose journal cannot be written is told on the terminal only.
-        let _ = journal.keep(&nodes.state);
+        if said || done.is_some() {
+            // An upgrade whose journal cannot be written is told on the terminal only.
+            let _ = journal.keep(&nodes.state);
+        }
         match step {
             Step::Wait(_) | Step::Do(_) => pace::until(clock::now() + LOOK),
             Step::Done(_) => return Ok(ExitCode::SUCCESS),
