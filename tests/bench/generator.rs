@@ -8,6 +8,8 @@
 //!   more.
 //! * `sink`: takes packets of a port and looks at none.
 //! * `echo` and `pingpong`: one datagram there and back, again and again.
+//! * `wire`: two of Koi's ports and no router: what comes into one goes out of the other as it is. No router that reads
+//!   and writes TAPs can do better.
 
 #![allow(
     unsafe_code,
@@ -22,7 +24,12 @@ use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
+use koi::config::model::Driver;
 use koi::io::clock;
+use koi::io::poller::Poller;
+use koi::io::port::{Batches, Device, Port, Spec, Waiting};
+use koi::types::PortId;
+use koi::wire::Pool;
 
 /// Packets in one system call.
 const BATCH: usize = 64;
@@ -40,7 +47,7 @@ const FLOWS_MAX: u64 = 1 << 25;
 fn main() {
     let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
     let Some(command) = words.next() else {
-        println!("0 passed, 0 failed (commands: send, receive, sink, echo, pingpong)");
+        println!("0 passed, 0 failed (commands: send, receive, sink, echo, pingpong, wire)");
         return;
     };
     let rest: Vec<String> = words.collect();
@@ -55,6 +62,7 @@ fn main() {
         "sink" => sink(&options),
         "echo" => echo(&options),
         "pingpong" => pingpong(&options),
+        "wire" => wire(&options),
         other => panic!("no command {other}"),
     }
 }
@@ -402,4 +410,33 @@ fn pingpong(options: &Options) {
         at(0.99),
         figures.len()
     );
+}
+
+/// Between the TAPs called `eth0` of the network namespaces `--lan` and `--wan`.
+fn wire(options: &Options) {
+    let mut ports = ["lan", "wan"].map(|end| {
+        let spec = Spec {
+            id: PortId(0),
+            device: Device::Tap("eth0".into()),
+            netns: options.get(end),
+            driver: Driver::Offload,
+            batches: Batches::Adaptive,
+        };
+        Port::attach(spec).unwrap()
+    });
+    let mut poller = Poller::new().unwrap();
+    for (token, port) in ports.iter().enumerate() {
+        poller.add(token, port.fd().unwrap());
+    }
+    let (mut pool, mut frames, mut ready) = (Pool::new(256), Vec::new(), Vec::new());
+    println!("ready");
+    let mut more = false;
+    loop {
+        poller.wait(more.then_some(Duration::ZERO), &mut ready).unwrap();
+        more = false;
+        for from in 0..ports.len() {
+            more |= ports[from].recv_batch(&mut pool, &mut frames, BATCH) == Ok(Waiting::Perhaps);
+            ports[1 - from].send_batch(&mut frames, &mut pool);
+        }
+    }
 }

@@ -334,6 +334,34 @@ class Kernel(Network):
         return int(self.inside("router", "cat", "/proc/sys/net/netfilter/nf_conntrack_count"))
 
 
+class Wire(Network):
+    """Two of Koi's ports without a router. Each host takes the other's MAC address for the router's."""
+
+    def __init__(self, generator):
+        super().__init__("wire", generator)
+
+    def connect(self):
+        self.processes.append(subprocess.Popen(
+            [self.generator, "wire", "--lan", self.ns("lan"), "--wan", self.ns("wan")], stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, text=True))
+        if self.processes[-1].stdout.readline() != "ready\n":
+            raise Failed("the wire does not start")
+
+    def route(self):
+        super().route()
+        run("ip", "-n", self.ns("wan"), "route", "add", "192.168.0.0/16", "via", "203.0.113.2")
+        for host, other, router in [("lan", "wan", "192.168.0.1"), ("wan", "lan", "203.0.113.2")]:
+            [link] = json.loads(run("ip", "-n", self.ns(other), "-j", "link", "show", "eth0"))
+            run("ip", "-n", self.ns(host), "neigh", "replace", router, "lladdr", link["address"], "dev", "eth0",
+                "nud", "permanent")
+
+    def load(self, policy):
+        """It has none."""
+
+    def background(self):
+        """It knows no flows."""
+
+
 class Koi(Network):
     """Koi as the router."""
 
