@@ -3,9 +3,11 @@
 import time
 
 import documents
+from console import Console
 from machine import PROMPT, Machine, disk
 from network import IMAGES, PATIENCE, ROUTER_LAN, expect, until
 
+LAN = 1
 #: Seconds until LAN is answered, by card.
 LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
 
@@ -76,4 +78,23 @@ def watchdog(net):
     net.answers(machine)
 
 
-CASES = [bios, uefi, intel, vmware, sata, ctrl_alt_del, watchdog]
+def hot_plug(net):
+    """A card that is taken out and put in again is the same port as before, also when the router starts without it."""
+    machine = boots(net, slots=True)
+    console = Console(machine)
+    for restart in (False, True):
+        machine.take_out(LAN)
+        until("LAN is silent", lambda: not net.pings("cli", ROUTER_LAN))
+        if restart:
+            mark = machine.mark()
+            console.option(11)
+            machine.says("koi: router started", since=mark)
+        expect("card of port lan is not there" in console.koi("doctor"), "the missing card is not named")
+        machine.put_in(LAN)
+        begin = time.monotonic()
+        net.answers(machine)
+        print(f"    {'the router started without it' if restart else 'it ran'}: LAN answers {time.monotonic() - begin:.1f} s "
+              "after the card is in")
+
+
+CASES = [bios, uefi, intel, vmware, sata, ctrl_alt_del, watchdog, hot_plug]

@@ -46,11 +46,13 @@ def beside(path):
 
 
 class Machine:
-    """`told` are files that the firmware hands over (fw_cfg), by name behind opt/org.koi/; `words` more for QEMU."""
+    """`told` are files that the firmware hands over (fw_cfg), by name behind opt/org.koi/; `words` more for QEMU. With `slots`
+    cards can be taken out and put in while it runs."""
 
-    def __init__(self, net, letter, path, card="virtio-net-pci", uefi=False, memory=256, told=None, words=(), bus="virtio"):
+    def __init__(self, net, letter, path, card="virtio-net-pci", uefi=False, memory=256, told=None, words=(), bus="virtio",
+                 slots=False):
         self.net, self.letter, self.name, self.path = net, letter, f"machine {letter}", path
-        self.card, self.uefi, self.memory, self.bus = card, uefi, memory, bus
+        self.card, self.uefi, self.memory, self.bus, self.slots = card, uefi, memory, bus, slots
         self.told, self.words = told or {}, list(words)
         self.process = self.control = self.console = None
         self.text = ""
@@ -59,6 +61,11 @@ class Machine:
     def mac(self, index):
         """Of a card."""
         return f"52:54:00:6b:{ord(self.letter) - ord('a'):02x}:{index:02x}"
+
+    def device(self, index):
+        """A card, as QEMU is told of it."""
+        where = {"bus": f"slot{index}"} if self.slots else {}
+        return {"driver": self.card, "netdev": f"net{index}", "id": f"nic{index}", "mac": self.mac(index), **where}
 
     def file(self, what):
         return self.net.directory / f"{self.letter}.{what}"
@@ -77,8 +84,11 @@ class Machine:
                   "sata": ["-device", "ide-hd,drive=disk,bootindex=1"],
                   "pvscsi": ["-device", "pvscsi", "-device", "scsi-hd,drive=disk,bootindex=1"]}[self.bus]
         for index, tap in enumerate(taps):
+            if self.slots:
+                words += ["-device", f"pcie-root-port,id=slot{index},chassis={index + 1}"]
+            device = ",".join(f"{name}={value}" for name, value in self.device(index).items())
             words += ["-netdev", f"tap,id=net{index},ifname={tap},script=no,downscript=no",
-                      "-device", f"{self.card},netdev=net{index},id=nic{index},mac={self.mac(index)}"]
+                      "-device", device.removeprefix("driver=")]
         for name, content in self.told.items():
             self.file(f"told-{name}").write_text(content)
             words += ["-fw_cfg", f"name=opt/org.koi/{name},file={self.file(f'told-{name}')}"]
@@ -159,11 +169,17 @@ class Machine:
         """Its processor runs in a circle from now on and hears no interrupt, as if the kernel had gone mad. Needs `-gdb`."""
         def ask(words):
             line.sendall(f"${words}#{sum(words.encode()) & 255:02x}".encode())
-            answer = ""
-            while not re.search(r"#..$", answer):
-                answer += line.recv(65536).decode()
-            line.sendall(b"+")
-            return answer.partition("$")[2].partition("#")[0]
+            heard = ""
+            while True:
+                # That the machine has stopped is said, too, sooner or later.
+                answers = [said for said in re.findall(r"\$([^#]*)#..", heard) if not said.startswith("T")]
+                if answers:
+                    line.sendall(b"+")
+                    return answers[0]
+                got = line.recv(65536).decode()
+                if not got:
+                    raise Failed(f"{self.name} does not listen to a debugger")
+                heard += got
 
         while True:
             line = self.connect("gdb")
@@ -187,6 +203,16 @@ class Machine:
 
     def cable(self, index, plugged):
         self.tell("set_link", name=f"nic{index}", up=plugged)
+
+    def take_out(self, index):
+        """A card, while the machine runs; waits until it is out."""
+        self.tell("device_del", id=f"nic{index}")
+        until(f"nic{index} is out", lambda: all(device["name"] != f"nic{index}"
+                                                for device in self.tell("qom-list", path="/machine/peripheral")))
+
+    def put_in(self, index):
+        """A card that was taken out."""
+        self.tell("device_add", **self.device(index))
 
     def mark(self):
         """A place in what the console has said so far."""
