@@ -200,7 +200,14 @@ pub(super) fn index_of(file: &File, name: &str) -> Option<u32> {
 /// The number of the device while it is in the namespace called `home`; `None` when it is elsewhere, or when we may
 /// not look.
 pub(super) fn index_at_home(tap: BorrowedFd<'_>, name: &str, home: Option<&str>) -> Option<u32> {
-    let here = sys::tun_namespace(tap).ok()?;
+    let here = match sys::tun_namespace(tap) {
+        Ok(here) => here,
+        // A macvtap does not tell where it is. It is taken to be where it was made.
+        Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
+            return netns::within(home, || sys::interface_index(sys::interface_socket()?.as_fd(), name)).ok();
+        }
+        Err(_) => return None,
+    };
     netns::is(&here, home).ok().filter(|at_home| *at_home).and_then(|_| index_in(&here, name))
 }
 

@@ -79,9 +79,15 @@ def watchdog(net):
 
 
 def hot_plug(net):
-    """A card that is taken out and put in again is the same port as before, also when the router starts without it."""
+    """Cables are seen. A card that is taken out and put in again is the port that it was, also when the router starts anew
+    meanwhile."""
     machine = boots(net, slots=True)
     console = Console(machine)
+    until("all cables are in", lambda: "Ports with link  3 of 3" in console.koi("show status"))
+    machine.cable(LAN, False)
+    until("one cable is out", lambda: "Ports with link  2 of 3" in console.koi("show status"))
+    machine.cable(LAN, True)
+    until("all cables are in again", lambda: "Ports with link  3 of 3" in console.koi("show status"))
     for restart in (False, True):
         machine.take_out(LAN)
         until("LAN is silent", lambda: not net.pings("cli", ROUTER_LAN))
