@@ -126,7 +126,6 @@ pub struct VirtualIpRow {
     pub state: String,
     pub foreign: bool,
     /// BACKUP, and no advertisement of the master has come for long.
-    #[serde(default)]
     pub silent: bool,
     pub adverts_sent: u64,
     pub adverts_received: u64,
