@@ -204,7 +204,7 @@ pub(super) fn index_at_home(tap: BorrowedFd<'_>, name: &str, home: Option<&str>)
         Ok(here) => here,
         // A macvtap does not tell where it is. It is taken to be where it was made.
         Err(error) if error.raw_os_error() == Some(libc::EINVAL) => {
-            return netns::within(home, || sys::interface_index(sys::interface_socket()?.as_fd(), name)).ok();
+            return netns::within(home, || index_here(name)).ok();
         }
         Err(_) => return None,
     };
@@ -212,6 +212,10 @@ pub(super) fn index_at_home(tap: BorrowedFd<'_>, name: &str, home: Option<&str>)
 }
 
 fn index_in(namespace: &File, name: &str) -> Option<u32> {
-    let look = || sys::interface_index(sys::interface_socket()?.as_fd(), name);
-    netns::inside(namespace, look).ok()
+    netns::inside(namespace, || index_here(name)).ok()
+}
+
+/// The number of the device in the namespace of this thread.
+fn index_here(name: &str) -> io::Result<u32> {
+    sys::interface_index(sys::interface_socket()?.as_fd(), name)
 }

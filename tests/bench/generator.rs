@@ -8,8 +8,7 @@
 //!   more.
 //! * `sink`: takes packets of a port and looks at none.
 //! * `echo` and `pingpong`: one datagram there and back, again and again.
-//! * `wire`: two of Koi's ports and no router: what comes into one goes out of the other as it is. No router that reads
-//!   and writes TAPs can do better.
+//! * `wire`: two of Koi's ports and no router: what comes into one goes out of the other as it is.
 
 #![allow(
     unsafe_code,
