@@ -285,16 +285,26 @@ impl Forward {
         }
     }
 
+    /// The thread was held up since the batch began, and the node has no role any more.
+    fn is_overtaken(&self, began: Instant) -> bool {
+        let standing = self.helm.as_ref().map(|helm| helm.published.standing());
+        standing.is_some_and(|standing| self.shard.is_overtaken(began, clock::now(), standing))
+    }
+
     /// Writes what the shard has answered.
     pub(super) fn flush(&mut self, now: Instant) {
         if self.out.has_answers() {
             self.shard.release_answers(clock::now(), &mut self.out);
         }
         for number in 0..self.slots.len() {
-            let (frames, pool) = self.out.frames(PortId(number as u8));
-            if frames.is_empty() {
+            if self.out.frames(PortId(number as u8)).0.is_empty() {
                 continue;
             }
+            if self.is_overtaken(now) {
+                self.shard.withdraw(&mut self.out);
+                break;
+            }
+            let (frames, pool) = self.out.frames(PortId(number as u8));
             let report = self.slots[number].port.send_batch(frames, pool);
             if let Some(error) = report.error {
                 self.port_failed(number, error, now);

@@ -24,6 +24,8 @@ use crate::wire::pair::Version;
 
 /// This program, also when its file has been replaced meanwhile.
 const PROGRAM: &str = "/proc/self/exe";
+/// Lines of a node's log that explain a trial.
+const STORY: usize = 24;
 /// What the node logs when it serves.
 const READY: &str = "the router is ready";
 /// How long a node may take to end.
@@ -187,6 +189,17 @@ impl RunningNode {
     /// Its control socket.
     pub fn control(&self) -> &Path {
         &self.control
+    }
+
+    /// How many lines it has logged so far.
+    pub fn log_lines(&self) -> usize {
+        fs::read_to_string(&self.log).map_or(0, |text| text.lines().count())
+    }
+
+    /// What it has logged after so many lines, at most [`STORY`] of them, the first ones.
+    pub fn logged_after(&self, lines: usize) -> Vec<String> {
+        let text = fs::read_to_string(&self.log).unwrap_or_default();
+        text.lines().skip(lines).take(STORY).map(|line| format!("{}: {line}", self.name)).collect()
     }
 
     /// The last lines that it has logged.

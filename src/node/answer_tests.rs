@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::config;
-use crate::types::{Duration, Epoch, Instant, InterfaceId, MacAddr, PortId, Role, Seed, Standing};
+use crate::types::{Ceding, Duration, Epoch, Instant, InterfaceId, MacAddr, PortId, Role, Seed, Standing};
 use crate::wire::{Drop, FrameBuf, Offload, Packet, Parsed, arp, checksum, fragment};
 
 const LAN: PortId = PortId(1);
@@ -62,6 +62,30 @@ fn an_answer_for_a_virtual_ip_leaves_under_the_lease_or_not_at_all() {
 fn a_node_s_own_address_needs_no_lease() {
     let (_, mut out, _) = asked("192.168.1.2");
     assert_eq!((answers(&mut out), out.has_answers()), (1, false));
+}
+
+#[test]
+fn a_batch_that_was_held_up_until_the_role_was_gone_is_withdrawn() {
+    let (mut shard, mut out, until) = asked("192.168.1.2");
+    let (began, later) = (until - Duration::from_millis(2), until + Duration::from_millis(2));
+    let held = shard.standing();
+    let standby = Standing { role: Role::Standby, until: Instant::ZERO, ..held };
+    for (now, holds, overtaken) in [
+        (began, held, false),
+        (until, held, true),
+        (later, Standing { until: later + Duration::from_millis(1), ..held }, false),
+        (began, standby, true),
+        (began, Standing { cedes: Ceding::Relays, ..standby }, false),
+        (began, Standing::ALONE, false),
+    ] {
+        assert_eq!(shard.is_overtaken(began, now, holds), overtaken, "{holds:?}");
+    }
+    assert!(!shard.is_overtaken(later, later, standby), "made without a lease, as what needs none is");
+    assert_eq!(answers(&mut out), 1);
+    let before = shard.drops_of(Drop::Standby);
+    shard.withdraw(&mut out);
+    assert!(out.is_empty());
+    assert_eq!(shard.drops_of(Drop::Standby) - before, 1);
 }
 
 /// Also what has to leave in pieces.

@@ -332,6 +332,12 @@ impl Shard {
         out.answers = answers;
     }
 
+    /// Nothing of what waits to be sent leaves; see [`Shard::is_overtaken`].
+    pub fn withdraw(&mut self, out: &mut Outbox) {
+        let withdrawn = out.withdraw();
+        self.drops.count(Drop::Standby, withdrawn);
+    }
+
     pub(super) fn is_port_up(&self, link: &Link) -> bool {
         self.links_up.get(usize::from(link.port.0)).copied().unwrap_or(false)
     }

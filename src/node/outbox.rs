@@ -60,6 +60,16 @@ impl Outbox {
         self.answers.push((port, frame, until));
     }
 
+    /// Takes all frames back; how many there were.
+    pub(super) fn withdraw(&mut self) -> u64 {
+        let mut withdrawn = 0;
+        for frames in &mut self.frames {
+            withdrawn += frames.len() as u64;
+            frames.drain(..).for_each(|frame| self.pool.give(frame));
+        }
+        withdrawn
+    }
+
     /// True when the edge has to ask for answers before it sends.
     pub fn has_answers(&self) -> bool {
         !self.answers.is_empty()

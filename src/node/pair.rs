@@ -7,7 +7,7 @@ use super::Shard;
 use super::compiled::Compiled;
 use super::outbox::Outbox;
 use crate::config::{Config, NodeIndex, Valid};
-use crate::types::{Duration, Instant, InterfaceId, PortId, PublicKey, Role, Standing};
+use crate::types::{Ceding, Duration, Instant, InterfaceId, PortId, PublicKey, Role, Standing};
 use crate::wire::pair::PORT;
 use crate::wire::{Drop, FlowKey, Fragment, FrameBuf, Packet, Parsed, Transport, protocol};
 
@@ -98,6 +98,12 @@ impl Shard {
     /// What the node was last allowed to do; the end of its lease is not looked at.
     pub fn standing(&self) -> Standing {
         self.standing
+    }
+
+    /// A batch that this node made while it led, at `began`, has come too late when `holds` is what holds at `now`: the
+    /// role is gone, or the lease over. A node that hands over leads no more either, but what it still has is sent.
+    pub fn is_overtaken(&self, began: Instant, now: Instant, holds: Standing) -> bool {
+        self.standing.leads(began) && holds.cedes == Ceding::No && !holds.leads(now)
     }
 
     /// Which ports have a link; index is [`PortId`].

@@ -91,19 +91,20 @@ pub fn takeovers(sightings: &[Sighting], window: Window) -> usize {
 }
 
 /// Answers for a virtual address, or frames from a virtual MAC address, that a node sent while only the other one
-/// forwarded.
-pub fn stray_answers(sightings: &[Sighting], window: Window) -> Vec<Sighting> {
+/// forwarded, with the stretch of that.
+pub fn stray_answers(sightings: &[Sighting], window: Window) -> Vec<(Sighting, Window)> {
     let stretches = [0, 1].map(|node| stretches(sightings, node, is_forward, TOGETHER));
-    let inside = |node: usize, at: Instant| stretches[node].iter().any(|stretch| stretch.contains(at));
-    let stray = |sighting: &&Sighting| {
-        let claims = match sighting.kind {
-            Kind::Advert | Kind::Virtual | Kind::Answer => true,
-            Kind::Forward => false,
-        };
-        let at = sighting.at;
-        claims && window.contains(at) && inside(1 - sighting.node.min(1), at) && !inside(sighting.node, at)
+    let inside = |node: usize, at: Instant| stretches[node].iter().find(|stretch| stretch.contains(at));
+    let stray = |sighting: &Sighting| {
+        match sighting.kind {
+            Kind::Advert | Kind::Virtual | Kind::Answer => {}
+            Kind::Forward => return None,
+        }
+        let (node, at) = (sighting.node.min(1), sighting.at);
+        let theirs = inside(1 - node, at).filter(|_| window.contains(at) && inside(node, at).is_none())?;
+        Some((*sighting, *theirs))
     };
-    sightings.iter().filter(stray).copied().collect()
+    sightings.iter().filter_map(stray).collect()
 }
 
 /// What a node forwarded within a window.

@@ -82,6 +82,7 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         broken.push(format!("{} of {} pings, one a second, had no answer", slow.lost, slow.sent));
     }
     for (number, trial) in trials.iter().enumerate() {
+        let before = broken.len();
         let mut say = |what: String| broken.push(format!("trial {}: {what}", number + 1));
         if trial.survived < load.sessions {
             say(format!("{} of {} TCP sessions went on", trial.survived, load.sessions));
@@ -103,10 +104,12 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         if drill.wakes() && trial.escaped > ESCAPE {
             say(format!("{} messages escaped from a node that had been replaced", trial.escaped));
         }
-        if let (Some(Stray { kind, after }), true) = (trial.stray_answers.first(), drill != Drill::Split) {
-            let (count, after) = (trial.stray_answers.len(), millis(*after));
+        if let (Some(first), true) = (trial.stray_answers.first(), drill != Drill::Split) {
+            let (count, Stray { kind, after, place, others }) = (trial.stray_answers.len(), first);
+            let [after, before, still] = [*after, others.0, others.1].map(millis);
             say(format!(
-                "{count} answers for virtual addresses from the wrong node, the first ({kind:?}) after {after} ms"
+                "{count} answers for virtual addresses from the wrong node, the first ({kind:?} of {place}) after \
+                 {after} ms, when the other one had forwarded for {before} ms and went on for {still} ms"
             ));
         }
         if drill == Drill::PowerOff && trial.pings[0].lost > PINGS {
@@ -134,6 +137,9 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
             }
         }
         trial.notes.iter().for_each(|note| say(note.clone()));
+        if broken.len() > before {
+            broken.extend(trial.log.iter().cloned());
+        }
     }
     broken
 }
@@ -178,16 +184,20 @@ mod tests {
             ("takeovers [0]", |trial| trial.takeovers = vec![0]),
             ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
             ("wrong node", |trial| {
-                trial.stray_answers = vec![Stray { kind: Kind::Answer, after: Duration::ZERO }];
+                let (kind, after, place) = (Kind::Answer, Duration::ZERO, "beta at lan".into());
+                trial.stray_answers = vec![Stray { kind, after, place, others: (after, after) }];
             }),
             ("one a second", |trial| trial.pings[1] = Count { sent: 3, lost: 2 }),
             ("11 of 300", |trial| trial.pings[0] = Count { sent: 300, lost: 11 }),
             ("oh", |trial| trial.notes.push("oh".into())),
         ];
         for (why, spoil) in spoils {
-            let mut trial = good(Drill::PowerOff);
+            let mut trial = Trial { log: vec!["what alpha said".into()], ..good(Drill::PowerOff) };
             spoil(&mut trial);
-            let broken = broken(Drill::PowerOff, LOAD, &[good(Drill::PowerOff), trial]);
+            let mut broken = broken(Drill::PowerOff, LOAD, &[good(Drill::PowerOff), trial]);
+            let log = broken.pop_if(|line| *line == "what alpha said");
+            // A gap is of all trials together.
+            assert_eq!(log.is_none(), why == "the gap is");
             assert!(broken.len() == 1 && broken[0].contains(why), "{why}: {broken:?}");
         }
         let spoils: [(&str, Spoil); 4] = [

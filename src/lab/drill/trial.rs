@@ -24,12 +24,16 @@ const SETTLE: Duration = Duration::from_millis(300);
 const RETURN: Duration = Duration::from_secs(1);
 
 /// An answer for a virtual address from the wrong node.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Stray {
     /// What it was.
     pub kind: Kind,
     /// How long after the last step began; zero before.
     pub after: Duration,
+    /// The node that sent it, and at which switch.
+    pub place: String,
+    /// For how long the other node had forwarded by then, and still did.
+    pub others: (Duration, Duration),
 }
 
 /// What was measured in one trial.
@@ -76,6 +80,8 @@ pub struct Trial {
     pub takeovers: Vec<usize>,
     /// Megabytes of memory that the router had which was to crash.
     pub resident_mb: f64,
+    /// What the nodes logged around the fault: no figure comes from it, but it may explain one.
+    pub log: Vec<String>,
     /// What was wrong, in words.
     pub notes: Vec<String>,
 }
@@ -112,6 +118,7 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
         let kib = scene.nodes.all.get(scene.victim).and_then(RunningNode::resident_kib);
         trial.resident_mb = kib.unwrap_or(0) as f64 / 1024.0;
     }
+    let logged: Vec<usize> = scene.nodes.all.iter().map(RunningNode::log_lines).collect();
     let struck = clock::now();
     let mut begins = Vec::new();
     for (act, time) in drill.steps() {
@@ -142,9 +149,16 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     let from = Window { from, ..around };
     trial.dual = mastership::dual(&seen, from);
     let last = Window { from: begins.last().copied().unwrap_or(struck), ..around };
-    let stray = |Sighting { at, kind, .. }| Stray { kind, after: at.since(last.from) };
+    let stray = |(Sighting { at, node, switch, kind }, others): (Sighting, Window)| {
+        let node = scene.nodes.all.get(node).map_or("?", |node| &node.name);
+        let switch = scene.network.switches.get(switch).map_or("?", |switch| switch.name);
+        let others = (at.since(others.from), others.to.since(at));
+        Stray { kind, after: at.since(last.from), place: format!("{node} at {switch}"), others }
+    };
     trial.stray_answers = mastership::stray_answers(&seen, from).into_iter().map(stray).collect();
     trial.escaped = mastership::forwarded(&seen, scene.victim, last);
+    let nodes = scene.nodes.all.iter().zip(logged);
+    trial.log = nodes.flat_map(|(node, lines)| node.logged_after(lines)).collect();
     if traffic.watch.missed() > 0 {
         trial.notes.push("more was seen at the switches than could be kept".into());
     }
