@@ -10,7 +10,7 @@ use super::log;
 use super::orders::{Order, Report};
 use super::privilege::REAL_TIME;
 use super::program::Program;
-use super::sys_process;
+use super::sys_precedence;
 use crate::types::Instant;
 
 /// The variable that makes a node speak as an earlier release of the pair's protocols would; for drills.
@@ -111,7 +111,7 @@ impl Child {
     pub fn let_precede(&self, thread: u32) -> io::Result<()> {
         // The process has not been waited for, so its number is nobody else's.
         fs::metadata(format!("/proc/{}/task/{thread}", self.process.id()))?;
-        sys_process::make_real_time(thread, REAL_TIME)
+        sys_precedence::make_real_time(thread, REAL_TIME)
     }
 
     /// Ends it at once.

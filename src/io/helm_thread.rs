@@ -18,7 +18,7 @@ use super::privilege::REAL_TIME;
 use super::sabotage::Sabotage;
 use super::standing::Published;
 use super::sys::{self, PollEntry};
-use super::{clock, single, sys_process};
+use super::{clock, single, sys_precedence, sys_process};
 use crate::cluster::Keyring;
 use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
@@ -174,10 +174,10 @@ impl HelmThread {
     pub fn start(self) -> io::Result<std::thread::JoinHandle<()>> {
         let mut role = self;
         std::thread::Builder::new().name("role".into()).spawn(move || {
-            let real_time = sys_process::become_real_time(REAL_TIME);
+            let real_time = sys_precedence::become_real_time(REAL_TIME);
             if real_time.is_err() {
                 // The limit that permits it could not be raised; the parent may do it without.
-                (role.listeners.precede)(sys_process::thread_id());
+                (role.listeners.precede)(sys_precedence::thread_id());
             }
             role.run();
         })
@@ -244,7 +244,7 @@ impl HelmThread {
         }
         let (busy, turns) = self.published.pulse();
         let Some(turns) = self.pulse.look(now, busy, turns) else { return };
-        self.helm.handle_scheduling(sys_process::is_real_time());
+        self.helm.handle_scheduling(sys_precedence::is_real_time());
         self.helm.handle_forwarding(now, turns, &mut self.out);
     }
 

@@ -92,6 +92,7 @@ pub mod stamped;
 mod standing;
 mod steward;
 mod sys;
+mod sys_precedence;
 mod sys_process;
 mod tally;
 pub mod tap;

@@ -362,40 +362,6 @@ pub fn lower_limit(limit: Limit, value: u64) -> io::Result<()> {
     check(unsafe { libc::setrlimit(resource, &raw const new) }).map(drop)
 }
 
-/// This process may give its threads real-time priorities up to `priority`, also without any privilege later on.
-pub fn permit_real_time(priority: u32) -> io::Result<()> {
-    let new = libc::rlimit { rlim_cur: priority.into(), rlim_max: priority.into() };
-    // SAFETY: `new` is an `rlimit` that outlives the call.
-    check(unsafe { libc::setrlimit(libc::RLIMIT_RTPRIO, &raw const new) }).map(drop)
-}
-
-/// This thread runs before all ordinary ones from now on, first in first out.
-pub fn become_real_time(priority: u32) -> io::Result<()> {
-    // 0 is the calling thread.
-    make_real_time(0, priority)
-}
-
-/// The same for another thread.
-pub fn make_real_time(thread: u32, priority: u32) -> io::Result<()> {
-    let parameter = libc::sched_param { sched_priority: priority as libc::c_int };
-    // SAFETY: the struct outlives the call.
-    let result =
-        unsafe { libc::sched_setscheduler(thread as libc::pid_t, libc::SCHED_FIFO, &raw const parameter) };
-    check(result).map(drop)
-}
-
-/// True when this thread runs before all ordinary ones.
-pub fn is_real_time() -> bool {
-    // SAFETY: no pointers are passed; 0 is the calling thread.
-    unsafe { libc::sched_getscheduler(0) == libc::SCHED_FIFO }
-}
-
-/// The number of this thread.
-pub fn thread_id() -> u32 {
-    // SAFETY: the call takes nothing and cannot fail.
-    unsafe { libc::gettid() as u32 }
-}
-
 /// Raises the soft limit of descriptors to the hard one; the hard one, where that is permitted, to a million.
 pub fn raise_descriptors() -> io::Result<()> {
     let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };

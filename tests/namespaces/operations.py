@@ -119,6 +119,20 @@ def privileges(net):
     expect(int(parent["CapEff"], 16) != 0, "the parent opens devices")
 
 
+def precedence(net):
+    """A busy machine is not felt: the router's memory stays where it is, and the thread that forwards comes before others."""
+    [router] = router_processes(net)
+    status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{router}/status").read_text().splitlines())
+    locked, resident = (int(status[field].split()[0]) for field in ["VmLck", "VmRSS"])
+    expect(locked >= resident > 10_000, f"{locked} kB of {resident} are locked")
+    nice = {}
+    for task in pathlib.Path(f"/proc/{router}/task").iterdir():
+        name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
+        nice[name] = int(rest.split()[16])
+    expect(nice["forward"] == -10, f"nice values: {nice}")
+    expect({value for name, value in nice.items() if name != "forward"} <= {0}, f"nice values: {nice}")
+
+
 def landlock_generation():
     """Of the kernel, as landlock_create_ruleset tells it; below 1 when there is none."""
     return ctypes.CDLL(None).syscall(444, None, ctypes.c_size_t(0), ctypes.c_uint32(1))
@@ -287,5 +301,5 @@ action = "pass"
     expect(net.pings("cli", ROUTER_LAN4), "the untagged interface on the same port")
 
 
-CASES = [capture, log_of_rules, privileges, foreign_user, link_down_and_up, device_gone_and_back, device_moves, router_advertisement,
+CASES = [capture, log_of_rules, privileges, precedence, foreign_user, link_down_and_up, device_gone_and_back, device_moves, router_advertisement,
          tagged, crash]
