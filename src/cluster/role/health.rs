@@ -9,6 +9,11 @@ use crate::wire::pair::{Health, Heartbeat};
 
 /// Flap damping: a condition that got better must hold this long before it counts.
 pub(super) const HOLD: Duration = Duration::from_secs(1);
+/// One that gets worse again within this time after it counted must hold twice as long the next time.
+const CALM: Duration = Duration::from_secs(5);
+/// But never longer than this. On a host that is too busy for both routers the role would otherwise change hands every
+/// few seconds; so both count as unwell for most of the time, and it stays.
+const LONGEST: Duration = Duration::from_secs(16);
 
 /// A node's place in the election; the greater one should serve.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -37,29 +42,42 @@ impl Rank {
     }
 }
 
-/// One condition with flap damping: worse at once, better after [`HOLD`].
+/// One condition with flap damping: worse at once, better after [`HOLD`], or later when it flaps.
 #[derive(Clone, Copy, Debug)]
 struct Damped<T> {
     shown: T,
     raw: T,
     since: Instant,
+    hold: Duration,
+    /// When it last counted as better.
+    recovered: Option<Instant>,
 }
 
 impl<T: Copy + Ord> Damped<T> {
+    fn new(now: Instant, worst: T) -> Self {
+        Damped { shown: worst, raw: worst, since: now, hold: HOLD, recovered: None }
+    }
+
     fn set(&mut self, now: Instant, raw: T) {
         if raw != self.raw {
             (self.raw, self.since) = (raw, now);
         }
-        self.shown = self.shown.min(raw);
+        if raw < self.shown {
+            self.shown = raw;
+            if let Some(recovered) = self.recovered.take() {
+                let flaps = now.since(recovered) < CALM;
+                self.hold = if flaps { (2 * self.hold).min(LONGEST) } else { HOLD };
+            }
+        }
     }
 
     fn due(&self) -> Option<Instant> {
-        (self.raw > self.shown).then(|| self.since + HOLD)
+        (self.raw > self.shown).then(|| self.since + self.hold)
     }
 
     fn settle(&mut self, now: Instant) {
         if self.due().is_some_and(|due| due <= now) {
-            self.shown = self.raw;
+            (self.shown, self.recovered) = (self.raw, Some(now));
         }
     }
 }
@@ -78,10 +96,10 @@ impl OwnHealth {
     pub fn new(now: Instant) -> Self {
         OwnHealth {
             told: false,
-            forwarding: Damped { shown: false, raw: false, since: now },
-            links: Damped { shown: 0, raw: 0, since: now },
-            gateways: Damped { shown: 0, raw: 0, since: now },
-            synced: Damped { shown: false, raw: false, since: now },
+            forwarding: Damped::new(now, false),
+            links: Damped::new(now, 0),
+            gateways: Damped::new(now, 0),
+            synced: Damped::new(now, false),
         }
     }
 
@@ -178,5 +196,27 @@ mod tests {
         own.set(at(1400), WELL);
         own.settle(at(2400));
         assert_eq!((own.shown(), own.due()), (WELL, None));
+    }
+
+    #[test]
+    fn what_gets_worse_again_soon_must_hold_longer_and_longer() {
+        let mut now = Instant::from_secs(100);
+        let mut own = OwnHealth::new(now);
+        own.set(now, WELL);
+        let mut holds = Vec::new();
+        let mut falls_after = |calm: Duration| {
+            now += calm;
+            own.set(now, Health { forwarding: false, ..WELL });
+            assert!(!own.shown().forwarding, "worse counts at once");
+            own.set(now, WELL);
+            let due = own.due().unwrap();
+            holds.push(due.since(now).as_secs());
+            now = due;
+            own.settle(now);
+            assert_eq!(own.shown(), WELL);
+        };
+        let soon = CALM - Duration::from_millis(1);
+        [CALM, soon, soon, soon, soon, soon, soon, CALM, soon].into_iter().for_each(&mut falls_after);
+        assert_eq!(holds, [1, 2, 4, 8, 16, 16, 16, 1, 2]);
     }
 }
