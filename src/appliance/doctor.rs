@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use crate::node::Finding;
+use crate::node::{self, Finding};
 use crate::types::MacAddr;
 
 /// Under what the machine runs.
@@ -80,6 +80,8 @@ pub struct VirtualSeen {
     pub is_master: bool,
     /// Advertisements that the other node sent from that address and that arrived here.
     pub heard: u64,
+    /// The other node serves, and none has arrived for long.
+    pub silent: bool,
     /// Frames to that address that arrived here while somebody listened; `None` when nobody did.
     pub arrived: Option<u64>,
 }
@@ -140,8 +142,12 @@ pub fn report(seen: &Seen) -> (String, bool) {
     for seen_here in &seen.virtuals {
         virtual_mac(seen_here, seen.host, &mut out, &mut problems);
     }
-    let findings = seen.findings.iter().map(|Finding { what, remedy }| (what.clone(), remedy.clone()));
-    problems.extend(findings);
+    for Finding { what, remedy } in &seen.findings {
+        // What was found here has the remedy of this host.
+        if !problems.iter().any(|(known, _)| known == what) {
+            problems.push((what.clone(), remedy.clone()));
+        }
+    }
     for (what, remedy) in &problems {
         let _ = writeln!(out, "FAULT {what}\n      {remedy}");
     }
@@ -152,7 +158,7 @@ pub fn report(seen: &Seen) -> (String, bool) {
 }
 
 fn virtual_mac(seen: &VirtualSeen, host: Host, out: &mut String, problems: &mut Vec<(String, String)>) {
-    let VirtualSeen { interface, vhid, mac, is_master, heard, arrived } = seen;
+    let VirtualSeen { interface, vhid, mac, is_master, heard, silent, arrived } = seen;
     let name = format!("VHID {vhid} on {interface} ({mac})");
     match (is_master, arrived, heard) {
         (true, Some(0), _) => {
@@ -167,11 +173,11 @@ fn virtual_mac(seen: &VirtualSeen, host: Host, out: &mut String, problems: &mut 
         (true, None, _) => {
             let _ = writeln!(out, "note  {name}: this node has it; nobody could look for frames to it.");
         }
+        (false, _, _) if *silent => {
+            problems.push((node::nothing_arrives(interface, *vhid, mac), host.remedy().into()));
+        }
         (false, _, 0) => {
-            problems.push((
-                format!("{name}: nothing that the other node sends from it arrives."),
-                host.remedy().into(),
-            ));
+            let _ = writeln!(out, "note  {name}: nothing was sent from it yet; look again in a moment.");
         }
         (false, _, count) => {
             let _ = writeln!(out, "good  {name}: the other node's frames from it arrive ({count}).");
@@ -198,7 +204,11 @@ mod tests {
 
     fn virtual_ip(is_master: bool, heard: u64, arrived: Option<u64>) -> VirtualSeen {
         let (interface, mac) = ("lan".into(), "00:00:5e:00:01:07".into());
-        VirtualSeen { interface, vhid: 7, mac, is_master, heard, arrived }
+        VirtualSeen { interface, vhid: 7, mac, is_master, heard, silent: false, arrived }
+    }
+
+    fn silent(heard: u64) -> VirtualSeen {
+        VirtualSeen { silent: true, ..virtual_ip(false, heard, None) }
     }
 
     fn well() -> Seen {
@@ -214,12 +224,19 @@ mod tests {
             (Host::VirtualBox, "Allow All"),
             (Host::Unknown, "port security"),
         ] {
-            let (text, is_well) =
-                report(&Seen { host, virtuals: vec![virtual_ip(false, 0, None)], ..well() });
-            assert!(!is_well && text.contains("FAULT") && text.contains(word), "{text}");
+            for heard in [0, 9] {
+                let (text, is_well) = report(&Seen { host, virtuals: vec![silent(heard)], ..well() });
+                assert!(!is_well && text.contains("FAULT") && text.contains(word), "{text}");
+            }
         }
+        // The pair has found the same, and knows nothing of the host.
+        let what = node::nothing_arrives("lan", 7, "00:00:5e:00:01:07");
+        let findings = vec![Finding { what, remedy: "In general.".into() }];
+        let (text, _) = report(&Seen { findings, virtuals: vec![silent(9)], ..well() });
+        assert!(text.matches("FAULT").count() == 1 && !text.contains("In general"), "{text}");
         for (seen, word) in [
             (virtual_ip(false, 9, None), "good"),
+            (virtual_ip(false, 0, None), "look again"),
             (virtual_ip(true, 0, Some(3)), "arrive (3)"),
             (virtual_ip(true, 0, Some(0)), "nobody has sent"),
             (virtual_ip(true, 0, None), "could look"),

@@ -130,9 +130,13 @@ pub fn settle() -> io::Result<Option<String>> {
     }
     drop(mounted);
     in_memory(home)?;
-    let aside = Mounted::new(&volume, Path::new(ASIDE), Access::Read)?;
-    take_along(aside.path(), home);
-    Ok(Some(format!("full: {} has less than {} KiB left", volume.device, ROOM >> 10)))
+    let full = format!("full: {} has less than {} KiB left", volume.device, ROOM >> 10);
+    match Mounted::new(&volume, Path::new(ASIDE), Access::Read) {
+        Ok(aside) => take_along(aside.path(), home),
+        // A machine without its document is better than none.
+        Err(error) => return Ok(Some(format!("{full}, and cannot be read: {error}"))),
+    }
+    Ok(Some(full))
 }
 
 /// True when the configuration does not survive the next start.

@@ -145,6 +145,7 @@ impl Vhid {
             (watch.until, watch.told) = (until, false);
         }
         self.forgiven = false;
+        self.master_heard = now;
     }
 
     /// Up to half an interval more, so that two that yielded to each other do not meet again.

@@ -21,8 +21,9 @@ impl Vhid {
         out: &mut Outbox,
     ) {
         let leaves = Interval::new(advert.advbase, advert.advskew).is_goodbye();
-        if !is_peer {
-            self.alarms.tell(now, Event::Stranger { from }, out);
+        match is_peer {
+            true => self.master_heard = now,
+            false => self.alarms.tell(now, Event::Stranger { from }, out),
         }
         if self.state == State::Master && !leaves {
             self.suspect(now, from, out);

@@ -39,6 +39,8 @@ pub struct Snapshot {
     pub advskew: u8,
     /// The last master that was heard, other than us.
     pub master: Option<IpAddr>,
+    /// A backup has not heard its master for long.
+    pub silent: bool,
     /// Counters.
     pub counters: Counters,
 }

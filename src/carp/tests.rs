@@ -592,6 +592,35 @@ fn counters_go_on_from_the_last_one_heard() {
     assert_eq!(bench.vhid.snapshot(bench.now).counters.received, 3);
 }
 
+/// Switches that let only the nodes' own addresses through are found out before a takeover needs the others.
+#[test]
+fn a_backup_that_hears_nothing_of_its_master_says_so() {
+    let mut bench = Bench::new(paired(0));
+    let silent = |bench: &Bench| bench.vhid.snapshot(bench.now).silent;
+    for counter in 1..=20 {
+        bench.run(SECOND);
+        // The peer's count, and nobody else's.
+        bench.hear(own(1)[0], advert("sekrit", 0, counter));
+        bench.hear(address("192.0.2.9"), advert("sekrit", 0, 1000 + counter));
+        assert!(!silent(&bench), "second {counter}");
+    }
+    bench.run(6 * SECOND);
+    assert!(!silent(&bench), "some may be lost");
+    bench.hear(address("192.0.2.9"), advert("sekrit", 0, 2000));
+    bench.hear(own(1)[0], advert("another", 0, 2001));
+    bench.run(Duration::from_millis(1));
+    assert!(silent(&bench));
+    bench.hear(own(1)[0], advert("sekrit", 0, 21));
+    assert!(!silent(&bench));
+    bench.run(7 * SECOND);
+    bench.set_master(true);
+    assert!(!silent(&bench), "a master hears none");
+    bench.set_master(false);
+    assert!(!silent(&bench), "it begins to listen");
+    bench.run(7 * SECOND);
+    assert!(silent(&bench));
+}
+
 #[test]
 fn what_comes_back_to_its_sender_deposes_nobody() {
     let mut bench = Bench::new(foreign(0, 0, true));

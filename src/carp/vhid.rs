@@ -57,6 +57,8 @@ pub struct Vhid {
     pub(super) watches: Vec<Watch>,
     /// A late timer was forgiven since the master was last heard.
     pub(super) forgiven: bool,
+    /// When a backup last heard its master, or began to listen for it.
+    pub(super) master_heard: Instant,
     master: Option<IpAddr>,
     pub(super) sent: Recent,
     pub(super) heard: Recent,
@@ -85,6 +87,7 @@ impl Vhid {
             announce_in: 0,
             watches: Vec::new(),
             forgiven: false,
+            master_heard: now,
             master: None,
             sent: Recent::default(),
             heard: Recent::default(),
@@ -257,8 +260,14 @@ impl Vhid {
             reason: self.reason,
             advskew: self.effective_skew(),
             master: self.master,
+            silent: self.is_silent(now),
             counters: self.counters,
         }
+    }
+
+    /// A backup that has not heard its master for twice as long as one of another kind would wait for it.
+    fn is_silent(&self, now: Instant) -> bool {
+        self.state == State::Backup && now.since(self.master_heard) > 2 * self.config.master_down()
     }
 
     /// The link is up: FreeBSD listens first, whatever it may become.
@@ -285,6 +294,7 @@ impl Vhid {
 
     /// A backup's timers begin anew; a paired VHID has none.
     pub(super) fn listen(&mut self, now: Instant) {
+        self.master_heard = now;
         match self.config.mode {
             Mode::Foreign { .. } => self.watch_all(now + self.config.master_down()),
             Mode::Paired { .. } => {}

@@ -106,6 +106,7 @@ fn virtuals(control: &Control, pair: &PairSnapshot) -> Vec<VirtualSeen> {
         mac: vip.mac.clone(),
         is_master: vip.state == "MASTER",
         heard: vip.adverts_received,
+        silent: pair.unheard().any(|silent| silent == *vip),
         arrived: listening.and_then(|(mac, frames)| frames.to(mac)),
     };
     rows.iter().zip(listening).map(one).collect()

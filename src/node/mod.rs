@@ -59,7 +59,8 @@ pub use explain::{Asked, Explanation, Leaving, Question, Step, explain, inside};
 pub use helm::{
     CourierOrder, DigestRow, Finding, Helm, HelmNotice, HelmOutbox, MakeEntropy, PairSnapshot, PairingNews,
     PairingOrder, PairingRow, PathRow as PairPathRow, PeerRow as PairPeerRow, Pulse, RangeRow,
-    ReplicationRow, TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay, sync_way,
+    ReplicationRow, TransitionRow, VirtualIpRow as PairVirtualIpRow, WalkRow, Way as SyncWay,
+    nothing_arrives, sync_way,
 };
 pub use journal::log_row;
 pub use notice::Notice;

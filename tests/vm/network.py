@@ -109,6 +109,19 @@ class Network:
             names.append(name)
         return names
 
+    def filter_virtual_macs(self, letter):
+        """The switch takes no frames from virtual MAC addresses of this machine, like a port group that forbids forged ones."""
+        cards = ", ".join(f"tap-{network}-{letter}" for network in NETWORKS)
+        rules = "table bridge koi { chain filter { type filter hook forward priority 0; " \
+                f"iifname {{ {cards} }} ether saddr & ff:ff:ff:ff:00:00 == 00:00:5e:00:00:00 counter drop; }}; }}"
+        run("ip", "netns", "exec", SWITCH, "nft", rules)
+
+    def filter_nothing(self):
+        """As it was; how many frames it has not taken."""
+        rules = run("ip", "netns", "exec", SWITCH, "nft", "list", "table", "bridge", "koi")
+        run("ip", "netns", "exec", SWITCH, "nft", "delete", "table", "bridge", "koi")
+        return int(re.search(r"packets (\d+)", rules)[1])
+
     def inside(self, host, *words, **options):
         """Runs a command inside a host."""
         return run("ip", "netns", "exec", PREFIX + host, *words, **options)

@@ -167,4 +167,31 @@ def reverted(net):
     traffic.end()
 
 
-CASES = [story, cables, stopped, reverted]
+def filtered(net):
+    """A switch that lets no virtual MAC addresses through: the standby says so before anybody needs them, and how to end it."""
+    pair = Pair(net)
+    active, other = pair.active()
+    trouble = r"VHID \d on (\w+) \([0-9a-f:]+\): nothing that the other node sends from it arrives"
+    everywhere = ["dmz", "lan", "wan"]
+
+    def says(expected):
+        """What both the pair and the doctor have to say on the standby."""
+        until(f"the pair misses virtual addresses on {expected}",
+              lambda: sorted(re.findall(trouble, pair.shown(other))) == expected)
+        said = pair.consoles[other].koi("doctor")
+        expect(sorted(re.findall(trouble, said)) == expected, f"instead of {expected}: {said}")
+        good = [name for name in everywhere if name not in expected]
+        expect(sorted(re.findall(r"good +VHID \d on (\w+) ", said)) == good, f"instead of {good}: {said}")
+        expect(("no clean-traffic in libvirt" in said) == bool(expected), f"the remedy: {said}")
+
+    says([])
+    begin = time.monotonic()
+    net.filter_virtual_macs(active)
+    says(everywhere)
+    print(f"    said {time.monotonic() - begin:.1f} s after the switch has begun to filter")
+    expect(pair.active() == (active, other), "nobody moves for that")
+    expect(net.filter_nothing() > 0, "the switch has filtered nothing")
+    says([])
+
+
+CASES = [story, cables, stopped, reverted, filtered]

@@ -34,7 +34,7 @@ use doubts::Doubts;
 pub use outbox::{CourierOrder, HelmNotice, HelmOutbox};
 use pairing::Pairing;
 pub use pairing::{PairingNews, PairingOrder, PairingRow};
-pub use preflight::Finding;
+pub use preflight::{Finding, nothing_arrives};
 pub use pulse::Pulse;
 pub use snapshot::{
     DigestRow, PairSnapshot, PathRow, PeerRow, RangeRow, ReplicationRow, TransitionRow, VirtualIpRow, WalkRow,

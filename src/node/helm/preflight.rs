@@ -57,11 +57,17 @@ pub fn findings(pair: &PairSnapshot, facts: &Facts) -> Vec<Finding> {
     if pair.paired && pair.peer_name.is_some() {
         found.lacks(facts);
         found.paths(pair);
+        pair.unheard().for_each(|vip| found.unheard(vip));
         found.gateways(pair, facts);
         found.machine(pair, facts);
         found.preference(pair, facts);
     }
     found.0
+}
+
+/// That nothing is heard of a virtual IP whose owner is.
+pub fn nothing_arrives(interface: &str, vhid: u8, mac: &str) -> String {
+    format!("VHID {vhid} on {interface} ({mac}): nothing that the other node sends from it arrives.")
 }
 
 struct Found(Vec<Finding>);
@@ -115,6 +121,14 @@ impl Found {
                 "Choose another VHID here, or another virtual router id there.",
             ),
         }
+    }
+
+    /// Own MAC addresses get through there, and the virtual one does not: the addresses are lost in a takeover.
+    fn unheard(&mut self, vip: &VirtualIpRow) {
+        self.add(
+            nothing_arrives(&vip.interface, vip.vhid, &vip.mac),
+            "Take port security and MAC filters off both nodes' switch ports; on a vSwitch allow promiscuous mode, MAC changes and forged transmits, or MAC learning. Where that may not be, let the virtual IP use the nodes' own MAC addresses.",
+        );
     }
 
     /// What a fail-over would lack and somebody has to bring.

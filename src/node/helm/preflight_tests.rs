@@ -81,6 +81,32 @@ fn each_alarm_of_a_segment_is_told_with_its_remedy() {
 }
 
 #[test]
+fn a_virtual_address_that_the_active_node_cannot_use_is_told_by_the_standby() {
+    let standby = || {
+        let mut pair = PairSnapshot { node: "beta".into(), role: "standby".into(), leads: false, ..well() };
+        pair.peer = Some(PeerRow { alive: true, role: "active".into(), ..PeerRow::default() });
+        pair.virtual_ips[0].silent = true;
+        pair
+    };
+    let facts = Facts { preferred: false, ..WELL };
+    check("VHID 7 on wan", &standby(), &facts);
+    let heard = |pair: &mut PairSnapshot| pair.virtual_ips[0].silent = false;
+    let foreign = |pair: &mut PairSnapshot| pair.virtual_ips[0].foreign = true;
+    let nobody_serves = |pair: &mut PairSnapshot| pair.peer.as_mut().unwrap().role = "standby".into();
+    let dead = |pair: &mut PairSnapshot| pair.peer.as_mut().unwrap().alive = false;
+    let cures: [fn(&mut PairSnapshot); 4] = [heard, foreign, nobody_serves, dead];
+    for cure in cures {
+        let mut pair = standby();
+        cure(&mut pair);
+        check("", &pair, &facts);
+    }
+    // Where not even the node is heard, that is what is said.
+    let mut cut = standby();
+    cut.paths[1].carries = false;
+    check("wan has a link, but", &cut, &facts);
+}
+
+#[test]
 fn each_lack_that_an_operator_ends_is_told() {
     for (lack, what) in [
         (Lack::PeerSilent, "silent on every path"),

@@ -104,6 +104,16 @@ pub struct TransitionRow {
     pub why: String,
 }
 
+impl PairSnapshot {
+    /// Virtual IPs of which this node, the standby, hears nothing, although it hears the active node there.
+    pub fn unheard(&self) -> impl Iterator<Item = &VirtualIpRow> {
+        let is_served = self.peer.as_ref().is_some_and(|peer| peer.alive && peer.role == "active");
+        let is_cut =
+            |vip: &VirtualIpRow| self.paths.iter().any(|path| path.name == vip.interface && !path.carries);
+        self.virtual_ips.iter().filter(move |vip| is_served && vip.silent && !vip.foreign && !is_cut(vip))
+    }
+}
+
 /// A virtual IP.
 #[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
 #[allow(missing_docs, reason = "the names say it")]
@@ -115,6 +125,9 @@ pub struct VirtualIpRow {
     /// `MASTER`, `BACKUP` or `INIT`.
     pub state: String,
     pub foreign: bool,
+    /// BACKUP, and no advertisement of the master has come for long.
+    #[serde(default)]
+    pub silent: bool,
     pub adverts_sent: u64,
     pub adverts_received: u64,
     pub bad_digests: u64,
@@ -313,6 +326,7 @@ fn vip_row(now: Instant, vip: &Vip) -> VirtualIpRow {
             State::Master => "MASTER".into(),
         },
         foreign: vip.place.foreign,
+        silent: snapshot.silent,
         adverts_sent: snapshot.counters.sent,
         adverts_received: snapshot.counters.received,
         bad_digests: snapshot.counters.bad_digest,
