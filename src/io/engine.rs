@@ -16,6 +16,7 @@ use super::council::Council;
 use super::crier::Crier;
 use super::desk::{Desk, PagesAnswer};
 use super::errands::Errands;
+use super::favoured::Favoured;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
@@ -27,14 +28,14 @@ use super::pair_threads::PairHandle;
 use super::pairing::{self, Listening};
 use super::poller::Poller;
 use super::port::Port;
-use super::privilege::{FAVOUR, Kept};
+use super::privilege::Kept;
 use super::reloads::Reloads;
 use super::request::{Request, Response};
 use super::router::Reporter;
 use super::spec::Spec;
 use super::tap::Offloads;
 use super::token_store::TokenStore;
-use super::{clock, council, entropy, host_link, mirror, plain_http, sys_precedence, token_exchange};
+use super::{clock, council, entropy, host_link, mirror, plain_http, token_exchange};
 use crate::cluster::role;
 use crate::config::model::Interface;
 use crate::config::{self, Config, NodeIndex, Valid};
@@ -104,6 +105,7 @@ impl Engine {
         start: Start,
         mut descriptors: impl Iterator<Item = OwnedFd>,
         kept: Kept,
+        thread: Favoured,
         reporter: Reporter,
         reloads: Arc<Reloads>,
         pages: StartPages,
@@ -137,13 +139,7 @@ impl Engine {
             clock::now(),
         );
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
-        let thread = std::thread::Builder::new().name("forward".into());
-        let run = move || {
-            // What is not permitted is among the notes on the privileges.
-            let _ = sys_precedence::become_favoured(FAVOUR);
-            forward.run()
-        };
-        let thread = thread.spawn(run).context("the forward thread")?;
+        let thread = thread.run(move || forward.run());
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);

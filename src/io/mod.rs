@@ -33,6 +33,7 @@ pub mod echo_socket;
 pub mod engine;
 pub mod entropy;
 mod errands;
+mod favoured;
 pub mod files;
 pub mod flow_filter;
 pub mod forward;

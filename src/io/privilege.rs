@@ -29,9 +29,6 @@ const LANDLOCK: ABI = ABI::V6;
 const DESCRIPTORS: u64 = 4096;
 /// The role thread runs before everything ordinary, where the machine permits that.
 pub const REAL_TIME: u32 = 50;
-/// The nice value of the forward thread, negated: whoever else keeps the processors busy gets a tenth of what it gets,
-/// not as much as it.
-pub const FAVOUR: u8 = 10;
 /// The state directory holds keys and small documents.
 const FILE_SIZE: u64 = 64 << 20;
 
@@ -125,14 +122,11 @@ pub fn drop_all(state: &Path, account: Option<Account>) -> io::Result<Kept> {
         sys::lower_limit(limit, value)?;
     }
     // Without these a busy machine is felt, and nothing else is lost.
-    for (wish, result) in [
-        ("the limit of real-time priorities stays", sys_precedence::permit_real_time(REAL_TIME)),
-        ("the limit of nice values stays", sys_precedence::permit_favour(FAVOUR)),
-        ("the program may be swapped out", sys_precedence::stay_in_memory()),
-    ] {
-        if let Err(error) = result {
-            notes.push(format!("{wish} ({error})"));
-        }
+    if let Err(error) = sys_precedence::permit_real_time(REAL_TIME) {
+        notes.push(format!("the limit of real-time priorities stays ({error})"));
+    }
+    if let Err(error) = sys_precedence::stay_in_memory() {
+        notes.push(format!("its memory may have to be read again ({error})"));
     }
     drop_bounding_set()?;
     if let Some(Account { uid, gid }) = account

@@ -13,6 +13,7 @@ use anyhow::{Context, anyhow, bail};
 
 use super::channel::Channel;
 use super::engine::{Engine, StartPages};
+use super::favoured::{Favour, Favoured};
 use super::log_ring::Line;
 use super::orders::{Order, Report, Start};
 use super::reloads::Reloads;
@@ -133,7 +134,15 @@ fn begin(
     sys_process::ignore_signals(&[libc::SIGINT, libc::SIGTERM, libc::SIGHUP])?;
     // From inside the directory, its parents need not be readable for the router's account.
     std::env::set_current_dir(&start.state).with_context(|| start.state.display().to_string())?;
+    let favour = Favour::begin();
     let kept = privilege::drop_all(".".as_ref(), start.account).context("privileges")?;
+    let forward = Favoured::start("forward").context("the forward thread")?;
+    match favour {
+        Ok(favour) => drop(favour),
+        Err(error) => {
+            tracing::info!(%error, "the thread that forwards is not favoured: a busy machine is felt");
+        }
+    }
     sys_process::die_with_parent()?;
     if std::os::unix::process::parent_id() != start.parent {
         bail!("the parent has ended");
@@ -142,7 +151,8 @@ fn begin(
     let mut descriptors = descriptors.into_iter();
     let listener = descriptors.next().ok_or_else(|| anyhow!("the parent passed no control socket"))?;
     let owner = start.owner;
-    let engine = Engine::start(start, descriptors, kept, reporter.clone(), Arc::clone(reloads), pages)?;
+    let engine =
+        Engine::start(start, descriptors, kept, forward, reporter.clone(), Arc::clone(reloads), pages)?;
     control::serve(listener.into(), owner, engine.answering()).context("control socket")?;
     Ok(engine)
 }

@@ -14,10 +14,14 @@ fn set_limit(resource: libc::__rlimit_resource_t, value: libc::rlim_t) -> io::Re
     check(unsafe { libc::setrlimit(resource, &raw const new) })
 }
 
-/// All that this process has mapped stays in memory, its program included, which is read now; what it maps later stays
-/// once it was touched. Without a limit, since an allocation beyond it would fail.
+/// This process's memory stays in memory; its program is read now. What it maps later stays once it was touched.
+///
+/// That needs memory without a limit: beyond one an allocation would fail, or a stack not grow. Where there is a limit, the
+/// program alone stays, which is all that the kernel throws away where nothing is swapped.
 pub fn stay_in_memory() -> io::Result<()> {
-    set_limit(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY)?;
+    if set_limit(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY).is_err() {
+        return lock_files(&std::fs::read_to_string("/proc/self/maps")?);
+    }
     for what in [libc::MCL_CURRENT, libc::MCL_FUTURE | libc::MCL_ONFAULT] {
         // SAFETY: no pointers are passed, and no memory changes by it.
         check(unsafe { libc::mlockall(what) })?;
@@ -25,15 +29,49 @@ pub fn stay_in_memory() -> io::Result<()> {
     Ok(())
 }
 
-/// This process may give its threads nice values down to `-by`, also without any privilege later on.
-pub fn permit_favour(by: u8) -> io::Result<()> {
-    set_limit(libc::RLIMIT_NICE, 20 + libc::rlim_t::from(by.min(20)))
+/// What is mapped from files: program and libraries.
+fn lock_files(maps: &str) -> io::Result<()> {
+    for (begin, end) in maps.lines().filter_map(file_range) {
+        // SAFETY: the kernel looks at the range and touches nothing in it; one that is not mapped any more is an error.
+        check(unsafe { libc::mlock(begin as *const libc::c_void, end - begin) })?;
+    }
+    Ok(())
 }
 
-/// This thread gets more of a busy processor than ordinary ones: its nice value is `-by`.
-pub fn become_favoured(by: u8) -> io::Result<()> {
-    // SAFETY: no pointers are passed; 0 is the calling thread, of which Linux keeps a nice value each.
-    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -libc::c_int::from(by)) })
+/// The addresses of a line of `/proc/self/maps` that is about a file that can be read.
+fn file_range(line: &str) -> Option<(usize, usize)> {
+    let mut words = line.split_ascii_whitespace();
+    let (range, rights) = (words.next()?, words.next()?);
+    let is_file = words.nth(3)?.starts_with('/');
+    let (begin, end) = range.split_once('-')?;
+    let (begin, end) = (usize::from_str_radix(begin, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
+    (is_file && rights.starts_with('r') && begin < end).then_some((begin, end))
+}
+
+/// This thread's nice value from now on; Linux keeps one for each thread.
+pub fn set_nice(value: i32) -> io::Result<()> {
+    // SAFETY: no pointers are passed; 0 is the calling thread.
+    check(unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, value) })
+}
+
+/// This thread's nice value.
+#[cfg(test)]
+pub fn nice() -> i32 {
+    // SAFETY: no pointers are passed; 0 is the calling thread. It fails for threads that do not exist only.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) }
+}
+
+/// This thread runs on this processor only.
+pub fn bind(processor: usize) -> io::Result<()> {
+    // SAFETY: all zeroes is the empty set.
+    let mut set: libc::cpu_set_t = unsafe { std::mem::zeroed() };
+    if processor >= 8 * size_of_val(&set) {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    // SAFETY: the set has room for that number, as was just looked at.
+    unsafe { libc::CPU_SET(processor, &mut set) };
+    // SAFETY: the set outlives the call; 0 is the calling thread.
+    check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) })
 }
 
 /// This process may give its threads real-time priorities up to `priority`, also without any privilege later on.
@@ -72,20 +110,20 @@ pub fn thread_id() -> u32 {
 mod tests {
     use super::*;
 
-    /// What a thread is given, it keeps for itself.
     #[test]
-    fn a_thread_is_favoured_alone() {
-        let nice = || {
-            let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
-            let behind = stat.rsplit(')').next().unwrap().to_owned();
-            behind.split_whitespace().nth(16).unwrap().parse::<i32>().unwrap()
-        };
-        let before = nice();
-        let favoured =
-            std::thread::spawn(move || permit_favour(3).and_then(|()| become_favoured(3)).map(|()| nice()));
-        if let Ok(favoured) = favoured.join().unwrap() {
-            assert_eq!(favoured, -3);
+    fn program_and_libraries_are_what_is_mapped_from_files() {
+        let cases = [
+            ("7f00-8f00 r-xp 00001000 fd:00 4711   /usr/bin/koi", Some((0x7f00, 0x8f00))),
+            ("7f00-8f00 r--p 00001000 fd:00 4711   /usr/bin/koi (deleted)", Some((0x7f00, 0x8f00))),
+            ("7f00-8f00 ---p 00001000 fd:00 4711   /usr/lib/libc.so.6", None),
+            ("7f00-8f00 rw-p 00000000 00:00 0      [stack]", None),
+            ("7f00-8f00 rw-p 00000000 00:00 0", None),
+            ("", None),
+        ];
+        for (line, range) in cases {
+            assert_eq!(file_range(line), range, "{line}");
         }
-        assert_eq!(nice(), before);
+        let own = std::fs::read_to_string("/proc/self/maps").unwrap();
+        assert!(own.lines().filter_map(file_range).count() > 3);
     }
 }

@@ -123,8 +123,8 @@ def precedence(net):
     """A busy machine is not felt: the router's memory stays where it is, and the thread that forwards comes before others."""
     [router] = router_processes(net)
     status = dict(line.split(":", 1) for line in pathlib.Path(f"/proc/{router}/status").read_text().splitlines())
-    locked, resident = (int(status[field].split()[0]) for field in ["VmLck", "VmRSS"])
-    expect(locked >= resident > 10_000, f"{locked} kB of {resident} are locked")
+    locked, program = (int(status[field].split()[0]) for field in ["VmLck", "VmExe"])
+    expect(locked >= program > 5_000, f"{locked} kB are locked, and the program has {program}")
     nice = {}
     for task in pathlib.Path(f"/proc/{router}/task").iterdir():
         name, _, rest = (task / "stat").read_text().partition("(")[2].rpartition(")")
