@@ -4,7 +4,7 @@ use super::Shard;
 use super::outbox::Outbox;
 use crate::config::model::Fragments;
 use crate::conntrack::Hit;
-use crate::types::{Instant, InterfaceId, PortId};
+use crate::types::{Instant, InterfaceId, MacAddr, PortId};
 use crate::wire::icmp_error::ErrorCause;
 use crate::wire::{Drop, Fragment, FrameBuf, Packet, Parsed, Transport, ethertype, protocol};
 
@@ -32,6 +32,11 @@ impl Shard {
         };
         self.traffic.received(ingress, &frame);
         self.capture(now, ingress, frame.bytes());
+        if self.neighbours.listens()
+            && let Some(&[a, b, c, d, e, f]) = frame.bytes().get(6..12)
+        {
+            self.neighbours.overhear(now, ingress, MacAddr([a, b, c, d, e, f]));
+        }
         self.enter(now, ingress, frame, out);
     }
 

@@ -21,6 +21,8 @@ pub(super) const HOLD_DOWN: Duration = Duration::from_secs(3);
 pub(super) const IN_USE: Duration = Duration::from_secs(60);
 /// A gateway that is watched closely is asked this often, answers within this time, and is silent after [`TRIES`].
 pub(super) const CLOSELY: Duration = Duration::from_millis(200);
+/// One that sends other things meanwhile is asked so often: what is lost then are packets, not the gateway.
+pub(super) const TRIES_HEARD: u8 = 15;
 /// An operator hears at most this often that a neighbour moved.
 pub(super) const TOLD: Duration = Duration::from_secs(1);
 
@@ -125,6 +127,8 @@ pub(super) struct Entry<P> {
     pub silent: Instant,
     /// When an operator was last told that it moved.
     pub told: Option<Instant>,
+    /// When something else of it came in while a question was out.
+    pub heard: Option<Instant>,
     /// Asked for whether or not there is traffic.
     pub watched: bool,
     /// Packets that wait for the MAC address.

@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use super::budget::Budget;
-use super::entry::{Entry, FORGET, HOLD_DOWN, State};
+use super::entry::{CLOSELY, Entry, FORGET, HOLD_DOWN, State};
 use super::membership::Membership;
 use super::own::Own;
 use super::table::{Key, Limits, Table};
@@ -77,6 +77,8 @@ pub struct Neighbours<P> {
     pub(super) watched: Vec<Watched>,
     /// Gateways are asked five times a second: somebody compares them with what the peer of a pair reaches.
     pub(super) closely: bool,
+    /// One of them is asked, and nothing of it has come in since.
+    listens: bool,
     pub(super) virtual_ips: Virtual,
     /// Packets of entries that had to make room, until there is an outbox for them.
     pub(super) displaced: Vec<P>,
@@ -104,6 +106,7 @@ impl<P> Neighbours<P> {
             table: Table::new(limits),
             watched: Vec::new(),
             closely: false,
+            listens: false,
             virtual_ips: Virtual::none(now),
             displaced: Vec::new(),
             next_step: None,
@@ -245,6 +248,40 @@ impl<P> Neighbours<P> {
             state: entry.state.name(),
         };
         self.table.iter().map(row).collect()
+    }
+
+    /// True while it matters whose frames come in: [`Neighbours::overhear`] wants to know of them.
+    #[inline]
+    pub fn listens(&self) -> bool {
+        self.listens
+    }
+
+    /// A frame of this station came in by `interface`. Where answers are lost with other packets, a gateway that sends
+    /// is none that is dead.
+    pub fn overhear(&mut self, now: Instant, interface: InterfaceId, mac: MacAddr) {
+        for watched in &self.watched {
+            let index = self.table.find(&watched.key).filter(|_| watched.key.0 == interface);
+            let Some(index) = index else { continue };
+            let entry = self.table.entry(index);
+            if matches!(entry.state, State::Probe { .. }) && entry.mac == mac {
+                entry.heard = Some(now);
+            }
+        }
+        self.prick_up();
+    }
+
+    /// Whether any gateway is asked that has not been heard since.
+    pub(super) fn prick_up(&mut self) {
+        self.listens = self.closely
+            && self.watched.iter().any(|watched| {
+                let index = self.table.find(&watched.key);
+                let entry = index.and_then(|index| self.table.entries.get(usize::from(index)));
+                entry.is_some_and(|entry| {
+                    let asked = entry.deadline - CLOSELY;
+                    matches!(entry.state, State::Probe { .. })
+                        && entry.heard.is_none_or(|heard| heard < asked)
+                })
+            });
     }
 
     /// Every gateway has an entry, and a question out when it has to be asked for.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use super::entry::{
-    CLOSELY, DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES,
+    CLOSELY, DELAY, FORGET, HOLD_DOWN, NeighbourId, REACHABLE, RETRANSMIT, State, TOLD, TRIES, TRIES_HEARD,
 };
 use super::neighbours::Neighbours;
 use super::table::Key;
@@ -135,6 +135,15 @@ impl<P> Neighbours<P> {
         let patience = self.patience(index, RETRANSMIT);
         self.table.set(now, index, State::Probe { tries }, now + patience);
         self.solicit(index, Some(mac), out);
+        self.prick_up();
+    }
+
+    /// How often a neighbour is asked before it counts as silent.
+    fn tries(&self, now: Instant, index: u16) -> u8 {
+        let entry = self.table.entries.get(usize::from(index)).filter(|entry| self.closely && entry.watched);
+        let is_heard =
+            entry.and_then(|entry| entry.heard).is_some_and(|heard| now.since(heard) < 2 * CLOSELY);
+        if is_heard { TRIES_HEARD } else { TRIES }
     }
 
     /// Asks the stations that were sent to last on a link whether they are there; nothing that is known of them
@@ -168,8 +177,8 @@ impl<P> Neighbours<P> {
     /// The state of one entry has had its time.
     pub(super) fn expire(&mut self, now: Instant, index: u16, out: &mut Outbox<P>) {
         let entry = self.table.entry(index);
-        let watched = entry.watched;
-        match entry.state {
+        let (watched, state) = (entry.watched, entry.state);
+        match state {
             State::Incomplete { tries } if tries < TRIES => {
                 let patience = self.patience(index, RETRANSMIT);
                 self.table.set(now, index, State::Incomplete { tries: tries + 1 }, now + patience);
@@ -178,7 +187,9 @@ impl<P> Neighbours<P> {
             State::Incomplete { .. } => self.fail(now, index, out),
             State::Reachable if !watched => self.table.set(now, index, State::Stale, now + FORGET),
             State::Delay | State::Reachable => self.probe(now, index, 1, out),
-            State::Probe { tries } if tries < TRIES => self.probe(now, index, tries + 1, out),
+            State::Probe { tries } if tries < self.tries(now, index) => {
+                self.probe(now, index, tries + 1, out)
+            }
             // RFC 7048: before a neighbour that is in use is given up, everybody is asked; it may have moved.
             State::Probe { .. } => {
                 if self.closely && watched {
@@ -250,6 +261,7 @@ impl<P> Neighbours<P> {
             let jitter = Duration::from_nanos(self.random.below(REACHABLE.as_nanos() as u64));
             let patience = self.patience(index, REACHABLE / 2 + jitter);
             self.table.set(now, index, State::Reachable, now + patience);
+            self.prick_up();
         } else if !parked.is_empty() {
             self.table.set(now, index, State::Delay, now + DELAY);
         } else if changed || !was_usable {

@@ -149,6 +149,7 @@ impl<P> Table<P> {
             deadline,
             silent: now,
             told: None,
+            heard: None,
             watched: false,
             parked: Vec::new(),
         };
