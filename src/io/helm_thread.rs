@@ -243,7 +243,8 @@ impl HelmThread {
             self.helm.handle_clock(now, calendar, &mut self.out);
         }
         let (busy, turns) = self.published.pulse();
-        let Some(turns) = self.pulse.look(now, busy, turns) else { return };
+        let late = self.helm.lateness(now);
+        let Some(turns) = self.pulse.look(now, busy, turns, late) else { return };
         self.helm.handle_scheduling(sys_precedence::is_real_time());
         self.helm.handle_forwarding(now, turns, &mut self.out);
     }

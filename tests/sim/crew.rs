@@ -347,7 +347,8 @@ impl Crew {
         for (port, up) in self.news.drain(..) {
             helm.handle_link(now, port, up, out);
         }
-        if let Some(turns) = self.pulse.look(now, beat.busy, beat.turns) {
+        let late = helm.lateness(now);
+        if let Some(turns) = self.pulse.look(now, beat.busy, beat.turns, late) {
             helm.handle_forwarding(now, turns, out);
         }
         for _ in 0..BATCH {

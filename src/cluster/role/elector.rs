@@ -31,6 +31,10 @@ const STOOD: Duration = Duration::from_millis(700);
 /// After a stall that the widening of the dead time does not cover, the peer's silence counts from the waking: it may
 /// have been fenced meanwhile, and could not speak before this node answers its handshake.
 const STALL: Duration = Duration::from_millis(WIDEST.as_millis() as u64 / 2);
+/// Whether the paths have been read to their ends is looked at this often while the peer seems to be dead,
+const LOOK: Duration = Duration::from_millis(1);
+/// and this often when that has taken as long.
+const READING: Duration = Duration::from_millis(100);
 /// A path is called silent after at least this long: three heartbeats lost in a row are no reason for an alarm.
 const PATH_SILENT: Duration = Duration::from_millis(50);
 
@@ -429,8 +433,14 @@ impl Elector {
             due = due.min((self.seen, Why::Heard));
         }
         let silence = self.silence();
-        if self.peer.alive && (silence > self.seen || self.paths.are_drained(silence)) {
-            due = due.min((silence, Why::Silence));
+        if self.peer.alive {
+            let at = match silence > self.seen || self.paths.are_drained(silence) {
+                true => silence,
+                // Somebody is in the middle of reading.
+                false if self.seen < silence + READING => self.seen + LOOK,
+                false => self.seen + READING,
+            };
+            due = due.min((at, Why::Silence));
         }
         let held = self.holds().chain(self.own.due()).chain(self.listening);
         let held = held.filter(|at| *at > self.seen).min();
@@ -605,17 +615,19 @@ impl Elector {
         out.became = Some(to);
     }
 
-    /// The worst own lateness of late.
-    pub(super) fn lateness(&self, now: Instant) -> Duration {
-        self.late.get(now)
+    /// The worst own lateness of late, the present one included.
+    pub fn lateness(&self, now: Instant) -> Duration {
+        let present = self.config.peer.map_or(Duration::ZERO, |_| now.since(self.next));
+        self.late.get(now).max(present)
     }
 
-    /// How long a silence must be to be death. A node that was later than its lease had to shake hands before it could
-    /// speak again: two more messages, each as late as the rest.
+    /// How long a silence must be to be death. While both are late by less than a lease together, the later one counts:
+    /// who reads late has read everything before it judges. A node that was later than its lease had to shake hands
+    /// before it could speak again: two more messages, each as late as the rest.
     pub(super) fn dead_time(&self, now: Instant) -> Duration {
         let peer = self.peer.said.as_ref().map_or(0, |said| said.lateness_micros);
-        let late = self.lateness(now) + Duration::from_micros(u64::from(peer));
-        let late = if late > LEASE { late * 2 } else { late };
+        let (own, peer) = (self.lateness(now), Duration::from_micros(u64::from(peer)));
+        let late = if own + peer > LEASE { (own + peer) * 2 } else { own.max(peer) };
         DEAD + late.min(WIDEST)
     }
 

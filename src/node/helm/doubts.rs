@@ -94,11 +94,11 @@ impl Doubts {
         Some(Step::Works(doubt.interface))
     }
 
-    /// The last question by `port` went out at `at`.
-    pub fn handle_asked(&mut self, port: PortId, at: Instant) {
+    /// The last question by `port` went out at `at`, from a node that does everything up to `late` too late.
+    pub fn handle_asked(&mut self, port: PortId, at: Instant, late: Duration) {
         let asked = self.doubts.iter_mut().filter(|doubt| doubt.port == port && at >= doubt.since);
         for doubt in asked {
-            doubt.overdue.get_or_insert(at + PATIENCE);
+            doubt.overdue.get_or_insert(at + PATIENCE + late);
         }
     }
 
@@ -144,9 +144,9 @@ mod tests {
         doubts.begin(now + AGAIN, lan, port);
         assert_eq!((doubts.step(now), doubts.step(now)), (Some(Step::Ask(lan, port)), None));
         assert_eq!(doubts.handle_heard(port, now), None, "that was before");
-        doubts.handle_asked(port, asked);
+        doubts.handle_asked(port, asked, Duration::ZERO);
         assert_eq!(doubts.step(now + AGAIN), Some(Step::Ask(lan, port)));
-        doubts.handle_asked(port, now + AGAIN);
+        doubts.handle_asked(port, now + AGAIN, Duration::ZERO);
         assert_eq!(doubts.poll_timeout(), Some(now + AGAIN * 2));
         assert_eq!(doubts.step(now + AGAIN * 2), Some(Step::Ask(lan, port)));
         assert_eq!(doubts.poll_timeout(), Some(overdue));
@@ -169,7 +169,7 @@ mod tests {
             assert_ne!(doubts.step(at), Some(Step::Lost(lan)), "nobody has been asked");
         }
         let asked = now + Duration::from_millis(500);
-        doubts.handle_asked(port, asked);
+        doubts.handle_asked(port, asked, Duration::ZERO);
         for millis in (0..500).step_by(10) {
             assert_ne!(
                 doubts.step(asked + Duration::from_millis(millis)),
@@ -186,12 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn who_is_late_himself_waits_longer_for_an_answer() {
+        let (lan, port, now) = (InterfaceId(1), PortId(2), Instant::from_secs(7));
+        let late = Duration::from_millis(150);
+        let mut doubts = Doubts::default();
+        doubts.begin(now, lan, port);
+        assert_eq!(doubts.step(now), Some(Step::Ask(lan, port)));
+        doubts.handle_asked(port, now, late);
+        doubts.handle_drained(now + PATIENCE * 2, port);
+        assert_ne!(doubts.step(now + PATIENCE * 2), Some(Step::Lost(lan)));
+        doubts.handle_drained(now + PATIENCE + late, port);
+        assert_eq!(doubts.step(now + PATIENCE + late), Some(Step::Lost(lan)));
+    }
+
+    #[test]
     fn of_a_dead_peer_nothing_new_is_concluded() {
         let (lan, dmz, now) = (InterfaceId(1), InterfaceId(2), Instant::from_secs(7));
         let mut doubts = Doubts::default();
         doubts.begin(now, lan, PortId(1));
         assert_eq!(doubts.step(now), Some(Step::Ask(lan, PortId(1))));
-        doubts.handle_asked(PortId(1), now);
+        doubts.handle_asked(PortId(1), now, Duration::ZERO);
         doubts.handle_drained(now + PATIENCE, PortId(1));
         assert_eq!(doubts.step(now + PATIENCE), Some(Step::Lost(lan)));
         doubts.begin(now + PATIENCE, dmz, PortId(2));

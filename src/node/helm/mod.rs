@@ -326,7 +326,12 @@ impl Helm {
 
     /// The last question of [`HelmOutbox::probes`] by a data port went out at `at`.
     pub fn handle_asked(&mut self, port: PortId, at: Instant) {
-        self.doubts.handle_asked(port, at);
+        self.doubts.handle_asked(port, at, self.lateness(at));
+    }
+
+    /// How late this node did something at worst, of late.
+    pub fn lateness(&self, now: Instant) -> Duration {
+        self.elector.lateness(now)
     }
 
     /// The ways through interfaces, with the port of each.
