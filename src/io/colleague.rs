@@ -20,6 +20,9 @@ use crate::cluster::release::Trust;
 /// How long an answer may take; a program has a longer way than words.
 const PATIENCE: Duration = Duration::from_secs(5);
 const PATIENCE_PROGRAM: Duration = Duration::from_secs(45);
+/// A session that fell may take so long to stand again, and is looked for this often.
+const SESSION: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(20);
 /// Questions that are answered at a time.
 const AT_ONCE: usize = 4;
 /// The longest question or answer in words.
@@ -182,9 +185,7 @@ impl Colleague {
     }
 
     fn say(&self, what: What, rest: &[u8], patience: Duration) -> Result<Response, String> {
-        if !self.pair.snapshot()?.session {
-            return Err("there is no session with the peer".into());
-        }
+        self.await_session()?;
         let (sender, receiver) = sync_channel(1);
         let number = {
             let mut waiting = self.lock();
@@ -202,6 +203,18 @@ impl Colleague {
         let answer = receiver.recv_timeout(patience);
         self.lock().answers.remove(&number);
         answer.map_err(|_| "the peer does not answer".to_owned())
+    }
+
+    /// One that fell, because a node had stood still for a moment, is made anew in another one.
+    fn await_session(&self) -> Result<(), String> {
+        let patience = clock::now() + SESSION;
+        while !self.pair.snapshot()?.session {
+            if clock::now() >= patience {
+                return Err("there is no session with the peer".into());
+            }
+            std::thread::sleep(LOOK);
+        }
+        Ok(())
     }
 
     /// A thread waits for the answer; the one that hears parcels must not.
