@@ -49,7 +49,7 @@ impl Child {
         for name in [log::LEVEL_VARIABLE, "RUST_BACKTRACE", SPEAKS_VARIABLE] {
             command.envs(std::env::var_os(name).map(|value| (name, value)));
         }
-        #[cfg(feature = "sabotage")]
+        #[cfg(debug_assertions)]
         command
             .envs(std::env::var_os(super::sabotage::VARIABLE).map(|what| (super::sabotage::VARIABLE, what)));
         let (tunables, huge_pages) = HUGE_PAGES;

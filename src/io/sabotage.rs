@@ -1,13 +1,13 @@
 //! Breaking Koi on purpose, so that a test can show that the drills would notice.
 //!
-//! Only in a program that was built with the feature `sabotage` and finds `KOI_SABOTAGE` in its environment; in every
-//! other one all of this is a constant `false`.
+//! Only in a program that was built for development (with debug assertions) and finds `KOI_SABOTAGE` in its environment:
+//! `no-replication`, `no-announcements`, `no-fence` or `wrong-record`. In one for use all of this is a constant `false`.
 
 use crate::types::Epoch;
 use crate::wire::pair::flow::{self, Change};
 
 /// The variable.
-#[cfg(feature = "sabotage")]
+#[cfg(debug_assertions)]
 pub const VARIABLE: &str = "KOI_SABOTAGE";
 
 /// What can be broken.
@@ -27,7 +27,7 @@ pub enum Sabotage {
 
 impl Sabotage {
     /// What the variable says.
-    #[cfg(feature = "sabotage")]
+    #[cfg(debug_assertions)]
     const fn name(self) -> &'static str {
         match self {
             Sabotage::Replication => "no-replication",
@@ -38,7 +38,7 @@ impl Sabotage {
     }
 
     /// True when this is broken.
-    #[cfg(feature = "sabotage")]
+    #[cfg(debug_assertions)]
     pub fn is_on(self) -> bool {
         static SAID: std::sync::OnceLock<String> = std::sync::OnceLock::new();
         let said = SAID.get_or_init(|| std::env::var(VARIABLE).unwrap_or_default());
@@ -46,7 +46,7 @@ impl Sabotage {
     }
 
     /// True when this is broken, which it never is.
-    #[cfg(not(feature = "sabotage"))]
+    #[cfg(not(debug_assertions))]
     #[inline]
     pub const fn is_on(self) -> bool {
         false
