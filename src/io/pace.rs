@@ -1,7 +1,10 @@
 //! Being on time: a thread that sleeps until an instant, not for a while, so that lateness does not add up.
 
-use super::sys;
+use super::{sys, sys_precedence};
 use crate::types::Instant;
+
+/// The highest real-time priority.
+const FIRST: u32 = 99;
 
 /// Returns at this instant, or as soon after it as the machine lets the thread run.
 pub fn until(at: Instant) {
@@ -11,6 +14,11 @@ pub fn until(at: Instant) {
 /// Gives the calling thread precedence over ordinary ones, where that is permitted; true when it is.
 pub fn punctual() -> bool {
     sys::real_time().is_ok()
+}
+
+/// Binds the calling thread to a processor, where it comes before everything else; false where that is not permitted.
+pub fn alone_on(processor: usize) -> bool {
+    sys_precedence::bind(processor).is_ok() && sys_precedence::become_real_time(FIRST).is_ok()
 }
 
 #[cfg(test)]

@@ -47,6 +47,19 @@ struct Flow {
     port: u16,
     /// The last round in which it was answered as the same flow.
     round: u32,
+    /// The last round in which it was answered as another one.
+    anew: u32,
+}
+
+/// What became of the flows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Census {
+    /// Answered, and the same.
+    pub alive: usize,
+    /// Answered, but translated anew.
+    pub anew: usize,
+    /// Not answered.
+    pub silent: usize,
 }
 
 struct State {
@@ -102,11 +115,11 @@ impl Background {
     ///
     /// # Errors
     /// When the lab should end, or the machine is too slow to ask that many flows in time.
-    pub fn count(&self) -> anyhow::Result<usize> {
+    pub fn count(&self) -> anyhow::Result<Census> {
         let wanted = {
             let mut state = lock(&self.state);
             if state.flows.is_empty() {
-                return Ok(0);
+                return Ok(Census::default());
             }
             state.wanted = state.round + 1;
             state.wanted
@@ -117,7 +130,9 @@ impl Background {
             interruption::wait_until(clock::now() + 5 * TURN)?;
         }
         let state = lock(&self.state);
-        Ok(state.flows.iter().filter(|flow| flow.round >= wanted).count())
+        let alive = state.flows.iter().filter(|flow| flow.round >= wanted).count();
+        let anew = state.flows.iter().filter(|flow| flow.round < wanted && flow.anew >= wanted).count();
+        Ok(Census { alive, anew, silent: state.flows.len() - alive - anew })
     }
 }
 
@@ -210,9 +225,8 @@ fn receive(socket: &UdpSocket, state: &mut State) {
         if flow.port == 0 {
             flow.port = port;
         }
-        if flow.port == port {
-            flow.round = flow.round.max(round);
-        }
+        let last = if flow.port == port { &mut flow.round } else { &mut flow.anew };
+        *last = round.max(*last);
     }
 }
 

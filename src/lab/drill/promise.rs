@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::background::Census;
 use super::fault::Drill;
 use super::figures::{Gap, Spread, millis};
 use super::ping::Count;
@@ -21,6 +22,8 @@ const MANY_FLOWS: usize = 200_000;
 const STALL: Duration = Duration::from_millis(300);
 /// A standby that knew nothing has everything within this, a million flows as well.
 const PROVEN: Duration = Duration::from_secs(3);
+/// A machine that stood still for this long is not what a drill is about: nodes count as dead after twice that.
+const STILL: Duration = Duration::from_millis(15);
 /// Of the pings a hundred a second, these may be lost when the power goes.
 const PINGS: u64 = 10;
 
@@ -66,6 +69,12 @@ impl Drill {
     }
 }
 
+/// True when a trial says nothing: it did not keep the promise while a processor of the machine was not there for about as
+/// long as a node may be silent.
+pub fn is_void(drill: Drill, load: Load, trial: &Trial) -> bool {
+    trial.still >= STILL && !broken(drill, load, std::slice::from_ref(trial)).is_empty()
+}
+
 /// What of a drill's promise the trials did not keep, in words.
 pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
     let Promise { gap, takeovers, dual } = drill.promise();
@@ -89,7 +98,13 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         }
         if trial.flows_before < load.flows || trial.flows_after < trial.flows_before {
             let (before, after) = (trial.flows_before, trial.flows_after);
-            say(format!("of {} flows, {before} lived before and {after} afterwards", load.flows));
+            let [lost_before, lost_after] = trial
+                .census
+                .map(|Census { alive: _, anew, silent }| format!("{anew} translated anew, {silent} silent"));
+            say(format!(
+                "of {} flows, {before} lived before ({lost_before}) and {after} afterwards ({lost_after})",
+                load.flows
+            ));
         }
         if !takeovers.is_empty() && trial.takeovers != takeovers {
             say(format!("takeovers {:?} instead of {takeovers:?}", trial.takeovers));
@@ -174,13 +189,23 @@ mod tests {
     }
 
     #[test]
+    fn a_broken_promise_of_a_machine_that_stood_still_says_nothing() {
+        for (gap, still, void) in [(20, 14, false), (20, 900, false), (51, 14, false), (51, 15, true)] {
+            let mut trial = good(Drill::PowerOff);
+            trial.gap.longest = Duration::from_millis(gap);
+            trial.still = Duration::from_millis(still);
+            assert_eq!(is_void(Drill::PowerOff, LOAD, &trial), void, "{gap} {still}");
+        }
+    }
+
+    #[test]
     fn each_part_of_the_promise_can_be_broken() {
         type Spoil = fn(&mut Trial);
         let spoils: [(&str, Spoil); 10] = [
             ("the gap is", |trial| trial.gap.longest = Duration::from_millis(51)),
             ("TCP sessions", |trial| trial.survived = 9),
             ("99 lived before", |trial| (trial.flows_before, trial.flows_after) = (99, 99)),
-            ("99 afterwards", |trial| trial.flows_after = 99),
+            ("and 99 afterwards", |trial| trial.flows_after = 99),
             ("takeovers [0]", |trial| trial.takeovers = vec![0]),
             ("two nodes", |trial| trial.dual = Duration::from_millis(2)),
             ("wrong node", |trial| {

@@ -18,6 +18,10 @@ pub struct Summary {
     pub drill: &'static str,
     /// How often it was tried.
     pub trials: usize,
+    /// Further trials that say nothing, since the machine stood still in them.
+    pub void: usize,
+    /// The longest time for which a processor of the machine was not there, in each trial.
+    pub machine_still_ms: Spread,
     /// The worst gap of the streams in each trial.
     pub gap_ms: Spread,
     /// The same while nothing happened.
@@ -68,7 +72,7 @@ pub struct Summary {
 
 impl Summary {
     /// Of all trials of a drill that came to their end, and why the last one did not.
-    pub fn of(drill: Drill, load: Load, trials: &[Trial], failed: Option<String>) -> Summary {
+    pub fn of(drill: Drill, load: Load, trials: &[Trial], void: usize, failed: Option<String>) -> Summary {
         let spread = |value: fn(&Trial) -> f64| Spread::of(&trials.iter().map(value).collect::<Vec<_>>());
         let total = |value: fn(&Trial) -> usize| trials.iter().map(value).sum::<usize>();
         let pings =
@@ -79,6 +83,8 @@ impl Summary {
         Summary {
             drill: drill.name(),
             trials: trials.len(),
+            void,
+            machine_still_ms: spread(|trial| millis(trial.still)),
             gap_ms: spread(|trial| millis(trial.gap.longest)),
             control_gap_ms: spread(|trial| millis(trial.control.longest)),
             return_gap_ms: spread(|trial| millis(trial.returning.longest)),
@@ -122,6 +128,9 @@ impl Summary {
             format!("median {:7.2}   p95 {:7.2}   max {:7.2}  ms", spread.median, spread.p95, spread.max)
         };
         writeln!(out, "\n{} ({} trials)", self.drill, self.trials)?;
+        if self.void > 0 {
+            writeln!(out, "  that say nothing            {}", self.void)?;
+        }
         writeln!(out, "  longest gap in a stream     {}", spread(&self.gap_ms))?;
         writeln!(out, "    while nothing happened    {}", spread(&self.control_gap_ms))?;
         writeln!(out, "    while the node came back  {}", spread(&self.return_gap_ms))?;
@@ -163,10 +172,24 @@ pub fn line(out: &mut dyn Write, number: usize, trial: &Trial) -> io::Result<()>
     let (lost, pings) = (trial.gap.lost, trial.pings[0].and(trial.pings[1]));
     writeln!(
         out,
-        "  trial {number}: gaps in ms: {}; before {before:.2}; lost {lost}; pings lost {} of {}; sender {sender:.2}",
+        "  trial {number}: gaps in ms: {}; before {before:.2}; lost {lost}; pings lost {} of {}; sender {sender:.2}; machine {:.2}",
         gaps.join(", "),
         pings.lost,
-        pings.sent
+        pings.sent,
+        millis(trial.still)
+    )?;
+    out.flush()
+}
+
+/// That the last trial says nothing.
+///
+/// # Errors
+/// When `out` does not take it.
+pub fn void(out: &mut dyn Write, trial: &Trial) -> io::Result<()> {
+    let still = millis(trial.still);
+    writeln!(
+        out,
+        "  which says nothing: a processor of this machine was not there for {still:.2} ms; again"
     )?;
     out.flush()
 }
@@ -184,12 +207,15 @@ mod tests {
             Drill::Control,
             Load { sessions: 3, flows: 0, rate: 1000 },
             &[trial.clone(), trial],
+            1,
             None,
         );
         let json = serde_json::to_value(&summary).unwrap();
         for field in [
             "drill",
             "trials",
+            "void",
+            "machine_still_ms",
             "ping_sent",
             "ping_lost",
             "tcp_sessions",
@@ -204,8 +230,8 @@ mod tests {
         assert_eq!(json["gap_ms"]["p95"], 7.0);
         assert_eq!((json["tcp_survived"].as_u64(), json["ok"].as_bool()), (Some(6), Some(true)));
         let load = Load { sessions: 3, flows: 0, rate: 1000 };
-        assert!(!Summary::of(Drill::Control, load, &[], None).ok, "untried is not kept");
-        assert_eq!(Summary::of(Drill::Control, load, &[], Some("no".into())).broken, ["no"]);
+        assert!(!Summary::of(Drill::Control, load, &[], 0, None).ok, "untried is not kept");
+        assert_eq!(Summary::of(Drill::Control, load, &[], 0, Some("no".into())).broken, ["no"]);
         let mut text = Vec::new();
         summary.tell(&mut text).unwrap();
         assert!(String::from_utf8(text).unwrap().contains("6 of 6"));

@@ -6,6 +6,7 @@ use anyhow::Context;
 
 use super::background::Background;
 use super::bulk::Bulk;
+use super::machine::Machine;
 use super::ping::Pings;
 use super::questions::Questions;
 use super::sessions::Sessions;
@@ -42,6 +43,8 @@ pub struct Traffic {
     pub background: Background,
     /// What comes out of the nodes.
     pub watch: Watch,
+    /// Whether the machine was there.
+    pub machine: Machine,
     _questions: Questions,
 }
 
@@ -58,6 +61,7 @@ impl Traffic {
             sessions: Sessions::start(network, load.sessions).context("the TCP sessions")?,
             background: Background::start(network, load.flows).context("the background flows")?,
             watch,
+            machine: Machine::start().context("the watch over the processors")?,
             _questions: Questions::start(network).context("the questions")?,
         })
     }
@@ -66,5 +70,6 @@ impl Traffic {
     pub fn forget_before(&self, at: Instant) {
         self.streams.forget_before(at - MEMORY);
         self.watch.forget_before(at - MEMORY);
+        self.machine.forget_before(at - MEMORY);
     }
 }

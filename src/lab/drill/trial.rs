@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
+use super::background::Census;
 use super::fault::{Act, Drill, Scene};
 use super::figures::{Gap, Window};
 use super::mastership;
@@ -70,6 +71,8 @@ pub struct Trial {
     pub flows_before: usize,
     /// Background flows that were answered afterwards, with the translation that they had.
     pub flows_after: usize,
+    /// What became of all of them, before and afterwards.
+    pub census: [Census; 2],
     /// How long two nodes acted for the pair.
     pub dual: Duration,
     /// What the struck node still forwarded in the last step.
@@ -80,6 +83,8 @@ pub struct Trial {
     pub takeovers: Vec<usize>,
     /// Megabytes of memory that the router had which was to crash.
     pub resident_mb: f64,
+    /// The longest time for which a processor of the machine was not there.
+    pub still: Duration,
     /// What the nodes logged around the fault: no figure comes from it, but it may explain one.
     pub log: Vec<String>,
     /// What was wrong, in words.
@@ -100,7 +105,8 @@ impl Trial {
 /// When the nodes do not become ready, or something cannot be done to them. What does not hold is no error.
 pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Result<Trial> {
     readiness::wait(scene.nodes, Some(&traffic.watch))?;
-    let mut trial = Trial { flows_before: traffic.background.count()?, ..Trial::default() };
+    let before = traffic.background.count()?;
+    let mut trial = Trial { flows_before: before.alive, census: [before, before], ..Trial::default() };
     traffic.forget_before(clock::now());
     let quiet = watch_for(CONTROL)?;
     trial.control = worst(&traffic.streams.gaps(quiet));
@@ -140,7 +146,8 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     (trial.survived, trial.stall, trial.bulk_stall) = (survey.alive, survey.stall, bulk.stall);
     trial.notes.extend(survey.why);
     trial.notes.extend(bulk.broken.map(|why| format!("the bulk transfer: {why}")));
-    trial.flows_after = traffic.background.count()?;
+    let after = traffic.background.count()?;
+    (trial.flows_after, trial.census[1]) = (after.alive, after);
 
     let seen = heard(drill, scene, traffic.watch.since(struck - CONTROL));
     trial.takeovers = steps(&begins, around.to).map(|step| mastership::takeovers(&seen, step)).collect();
@@ -164,6 +171,7 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     }
 
     mend(drill, scene, traffic, struck, &mut trial)?;
+    trial.still = traffic.machine.stood_still(Window { from: struck - CONTROL - SETTLE, to: clock::now() });
     Ok(trial)
 }
 
