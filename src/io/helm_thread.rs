@@ -18,12 +18,12 @@ use super::privilege::REAL_TIME;
 use super::sabotage::Sabotage;
 use super::standing::Published;
 use super::sys::{self, PollEntry};
-use super::{clock, single, sys_precedence, sys_process};
+use super::{clock, pace, single, sys_precedence, sys_process};
 use crate::cluster::Keyring;
 use crate::cluster::role::{Refusal, Request};
 use crate::node::snapshot::CounterRow;
 use crate::node::{Compiled, Helm, HelmNotice, HelmOutbox, PairSnapshot, PairingNews, PairingOrder, Pulse};
-use crate::types::{Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role};
+use crate::types::{Ceding, Epoch, Instant, InterfaceId, PathId, PortId, PublicKey, Role};
 use crate::wire::{FrameBuf, Pool, pair as wire_pair};
 
 /// Orders that wait.
@@ -34,6 +34,10 @@ const BATCH: usize = 64;
 const FRAMES: usize = 256;
 /// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
 const LOOK_AROUND: Duration = Duration::from_secs(1);
+
+/// A turn of the forward thread takes less, unless it has no processor; whether it is over is looked at this often.
+const TURN: Duration = Duration::from_millis(2);
+const GLANCE: Duration = Duration::from_micros(50);
 
 /// Two clocks that are read within this are read at once.
 pub(super) const MOMENT: Duration = Duration::from_millis(2);
@@ -382,6 +386,9 @@ impl HelmThread {
         if other_duty || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
+        if before.leads(now) && standing.role == Role::Standby && standing.cedes == Ceding::No {
+            self.await_turn();
+        }
         if Sabotage::Announcements.is_on_after_a_move(standing.epoch) {
             // What remains is what goes to the peer.
             self.out.packets.clear();
@@ -418,6 +425,18 @@ impl HelmThread {
         }
         for notice in self.out.notices.drain(..) {
             (self.listeners.notice)(notice);
+        }
+    }
+
+    /// The role is given up. What the forward thread is in the middle of sending leaves before the peer hears of it, so
+    /// that not both are heard at once; what it begins from now on obeys.
+    fn await_turn(&self) {
+        let (mut busy, turn) = self.published.pulse();
+        let patience = clock::now() + TURN;
+        while busy.is_some() && clock::now() < patience {
+            pace::until(clock::now() + GLANCE);
+            let (since, turns) = self.published.pulse();
+            busy = since.filter(|_| turns == turn);
         }
     }
 

@@ -91,8 +91,9 @@ pub fn takeovers(sightings: &[Sighting], window: Window) -> usize {
 }
 
 /// Answers for a virtual address, or frames from a virtual MAC address, that a node sent while only the other one
-/// forwarded, with the stretch of that.
-pub fn stray_answers(sightings: &[Sighting], window: Window) -> Vec<(Sighting, Window)> {
+/// forwarded, with the stretch of that. What the other one still had on its way when it was replaced, no longer than
+/// `slack`, makes no answer a wrong one.
+pub fn stray_answers(sightings: &[Sighting], window: Window, slack: Duration) -> Vec<(Sighting, Window)> {
     let stretches = [0, 1].map(|node| stretches(sightings, node, is_forward, TOGETHER));
     let inside = |node: usize, at: Instant| stretches[node].iter().find(|stretch| stretch.contains(at));
     let stray = |sighting: &Sighting| {
@@ -102,7 +103,7 @@ pub fn stray_answers(sightings: &[Sighting], window: Window) -> Vec<(Sighting, W
         }
         let (node, at) = (sighting.node.min(1), sighting.at);
         let theirs = inside(1 - node, at).filter(|_| window.contains(at) && inside(node, at).is_none())?;
-        Some((*sighting, *theirs))
+        (theirs.to.since(at) > slack).then_some((*sighting, *theirs))
     };
     sightings.iter().filter_map(stray).collect()
 }
@@ -141,7 +142,10 @@ mod tests {
         seen.extend(every(3030..6000, 1, 1, Kind::Forward));
         seen.extend(every(3030..6000, 1000, 1, Kind::Advert));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::ZERO, 1));
-        assert_eq!((takeovers(&seen, after(3500)), stray_answers(&seen, WHOLE).len()), (0, 0));
+        assert_eq!(
+            (takeovers(&seen, after(3500)), stray_answers(&seen, WHOLE, Duration::ZERO).len()),
+            (0, 0)
+        );
         assert_eq!(leader(&seen), Some(1));
         assert_eq!(leader(&[]), None);
         assert_eq!((forwarded(&seen, 0, WHOLE), forwarded(&seen, 0, after(2990))), (3000, 10));
@@ -159,7 +163,11 @@ mod tests {
             seen.extend(every(1000..3001, step, 1, kind));
             assert_eq!(dual(&seen, WHOLE), Duration::from_secs(2), "{kind:?}");
             assert_eq!(dual(&seen, after(2500)), Duration::from_millis(500), "{kind:?}");
-            assert_eq!(!stray_answers(&seen, WHOLE).is_empty(), kind != Kind::Forward, "{kind:?}");
+            assert_eq!(
+                !stray_answers(&seen, WHOLE, Duration::ZERO).is_empty(),
+                kind != Kind::Forward,
+                "{kind:?}"
+            );
         }
     }
 
@@ -169,6 +177,12 @@ mod tests {
         seen.extend(every(2000..2003, 1, 1, Kind::Forward));
         assert_eq!((dual(&seen, WHOLE), takeovers(&seen, WHOLE)), (Duration::from_millis(2), 0));
         seen.extend(every(3000..3001, 1, 1, Kind::Answer));
-        assert_eq!((dual(&seen, WHOLE), stray_answers(&seen, WHOLE).len()), (Duration::from_millis(2), 1));
+        // The other one went on for two seconds less a millisecond after that.
+        let slack = |millis| stray_answers(&seen, WHOLE, Duration::from_millis(millis)).len();
+        assert_eq!((slack(1998), slack(1999)), (1, 0));
+        assert_eq!(
+            (dual(&seen, WHOLE), stray_answers(&seen, WHOLE, Duration::ZERO).len()),
+            (Duration::from_millis(2), 1)
+        );
     }
 }

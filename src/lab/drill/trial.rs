@@ -162,7 +162,8 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
         let others = (at.since(others.from), others.to.since(at));
         Stray { kind, after: at.since(last.from), place: format!("{node} at {switch}"), others }
     };
-    trial.stray_answers = mastership::stray_answers(&seen, from).into_iter().map(stray).collect();
+    trial.stray_answers =
+        mastership::stray_answers(&seen, from, drill.promise().dual).into_iter().map(stray).collect();
     trial.escaped = mastership::forwarded(&seen, scene.victim, last);
     let nodes = scene.nodes.all.iter().zip(logged);
     trial.log = nodes.flat_map(|(node, lines)| node.logged_after(lines)).collect();
