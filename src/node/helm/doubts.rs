@@ -98,7 +98,7 @@ impl Doubts {
     pub fn handle_asked(&mut self, port: PortId, at: Instant, late: Duration) {
         let asked = self.doubts.iter_mut().filter(|doubt| doubt.port == port && at >= doubt.since);
         for doubt in asked {
-            doubt.overdue.get_or_insert(at + PATIENCE + late);
+            doubt.overdue.get_or_insert(at + PATIENCE.max(2 * late));
         }
     }
 
@@ -195,8 +195,8 @@ mod tests {
         doubts.handle_asked(port, now, late);
         doubts.handle_drained(now + PATIENCE * 2, port);
         assert_ne!(doubts.step(now + PATIENCE * 2), Some(Step::Lost(lan)));
-        doubts.handle_drained(now + PATIENCE + late, port);
-        assert_eq!(doubts.step(now + PATIENCE + late), Some(Step::Lost(lan)));
+        doubts.handle_drained(now + 2 * late, port);
+        assert_eq!(doubts.step(now + 2 * late), Some(Step::Lost(lan)));
     }
 
     #[test]
