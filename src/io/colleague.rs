@@ -13,7 +13,7 @@ use super::pair_threads::PairHandle;
 use super::post::Fate;
 use super::request::{Request, Response};
 use super::token_request::TokenRequest;
-use super::{clock, program};
+use super::{clock, pace, program};
 use crate::cluster::parcel::Kind;
 use crate::cluster::release::Trust;
 
@@ -212,7 +212,7 @@ impl Colleague {
             if clock::now() >= patience {
                 return Err("there is no session with the peer".into());
             }
-            std::thread::sleep(LOOK);
+            pace::until(clock::now() + LOOK);
         }
         Ok(())
     }
