@@ -4,7 +4,6 @@
 //! imports that the forward thread has no room for wait here, of which the stream's window allows a few hundred.
 
 use std::collections::VecDeque;
-use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,6 +11,7 @@ use std::time::Duration;
 use crossbeam_queue::ArrayQueue;
 
 use super::courier_link::{CourierEnd, LINGER};
+use super::favoured::Favoured;
 use super::handle::{Handle, Order};
 use super::helm_link::Device;
 use super::helm_thread::{HelmHandle, HelmOrder, MOMENT};
@@ -181,12 +181,13 @@ impl CourierThread {
         CourierHandle { shared: Arc::clone(&self.shared), waker: self.poller.waker() }
     }
 
-    /// Starts the thread; it ends with the process.
-    ///
-    /// # Errors
-    /// When there can be no other thread.
-    pub fn start(self) -> io::Result<()> {
-        std::thread::Builder::new().name("replica".into()).spawn(move || self.run()).map(drop)
+    /// Gives it to a thread; it ends with the process.
+    pub fn start(self, thread: Favoured) {
+        let run = move || {
+            self.run();
+            Ok(())
+        };
+        drop(thread.run(run));
     }
 
     fn run(mut self) {

@@ -16,7 +16,7 @@ use super::council::Council;
 use super::crier::Crier;
 use super::desk::{Desk, PagesAnswer};
 use super::errands::Errands;
-use super::favoured::Favoured;
+use super::favoured::Favourites;
 use super::forward::Forward;
 use super::handle::{Order, Placement};
 use super::herald::Herald;
@@ -105,7 +105,7 @@ impl Engine {
         start: Start,
         mut descriptors: impl Iterator<Item = OwnedFd>,
         kept: Kept,
-        thread: Favoured,
+        threads: Favourites,
         reporter: Reporter,
         reloads: Arc<Reloads>,
         pages: StartPages,
@@ -129,7 +129,7 @@ impl Engine {
         let (near, far) = host_link::pair(handle.waker(), poller.waker());
         forward.connect_host(near);
         forward.connect_log(errands.sink());
-        let pair = PairHandle::start(&start, &compiled, &mut forward, &reporter, &names)?;
+        let pair = PairHandle::start(&start, &compiled, &mut forward, threads.replica, &reporter, &names)?;
         let council = council::start(pair.clone(), reporter.clone()).context("the council thread")?;
         mirror::start(pair.clone()).context("the mirror thread")?;
         let stack = Stack::new(
@@ -139,7 +139,7 @@ impl Engine {
             clock::now(),
         );
         let host = HostHandle::start(stack, far, poller).context("the host thread")?;
-        let thread = thread.run(move || forward.run());
+        let thread = threads.forward.run(move || forward.run());
         let (asking, asking_pair) = (handle.clone(), pair.clone());
         let in_force = Arc::new(ArcSwap::from(Arc::clone(&compiled)));
         let looked_at = Arc::clone(&in_force);

@@ -34,6 +34,25 @@ impl Drop for Favour {
     }
 }
 
+/// The threads that are favoured: what one of them tells the peer of a flow, or hands over to it, must not wait for longer
+/// than the packets do that the other one forwards.
+pub struct Favourites {
+    /// Forwards.
+    pub forward: Favoured,
+    /// Speaks with the peer's node of its states.
+    pub replica: Favoured,
+}
+
+impl Favourites {
+    /// Begins them.
+    ///
+    /// # Errors
+    /// When there can be no other thread.
+    pub fn start() -> io::Result<Favourites> {
+        Ok(Favourites { forward: Favoured::start("forward")?, replica: Favoured::start("replica")? })
+    }
+}
+
 /// A thread that waits for its work.
 pub struct Favoured {
     work: SyncSender<Work>,

@@ -11,6 +11,7 @@ use anyhow::Context;
 use super::child::SPEAKS_VARIABLE;
 use super::courier_thread::{CourierHandle, CourierThread};
 use super::entropy::{self, System};
+use super::favoured::Favoured;
 use super::forward::Forward;
 use super::handle::Order;
 use super::helm_thread::{HelmHandle, HelmOrder, HelmThread, Listeners, PairingListener};
@@ -65,6 +66,7 @@ impl PairHandle {
         start: &Start,
         compiled: &Arc<Compiled>,
         forward: &mut Forward,
+        replica: Favoured,
         reporter: &Reporter,
         names: &Arc<Mutex<Vec<String>>>,
     ) -> anyhow::Result<PairHandle> {
@@ -105,7 +107,7 @@ impl PairHandle {
         if Path::new(MAINTENANCE).exists() {
             handle.order(HelmOrder::Request(Request::Maintenance(true), Box::new(drop)));
         }
-        courier.start().context("the replica thread")?;
+        courier.start(replica);
         helm.start().context("the role thread")?;
         Ok(PairHandle { helm: handle, courier: courier_handle, keyring: Arc::new(Mutex::new(keyring)) })
     }

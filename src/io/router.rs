@@ -13,7 +13,7 @@ use anyhow::{Context, anyhow, bail};
 
 use super::channel::Channel;
 use super::engine::{Engine, StartPages};
-use super::favoured::{Favour, Favoured};
+use super::favoured::{Favour, Favourites};
 use super::log_ring::Line;
 use super::orders::{Order, Report, Start};
 use super::reloads::Reloads;
@@ -136,11 +136,11 @@ fn begin(
     std::env::set_current_dir(&start.state).with_context(|| start.state.display().to_string())?;
     let favour = Favour::begin();
     let kept = privilege::drop_all(".".as_ref(), start.account).context("privileges")?;
-    let forward = Favoured::start("forward").context("the forward thread")?;
+    let threads = Favourites::start().context("the forward thread")?;
     match favour {
         Ok(favour) => drop(favour),
         Err(error) => {
-            tracing::info!(%error, "the thread that forwards is not favoured: a busy machine is felt");
+            tracing::info!(%error, "no thread is favoured: a busy machine is felt");
         }
     }
     sys_process::die_with_parent()?;
@@ -152,7 +152,7 @@ fn begin(
     let listener = descriptors.next().ok_or_else(|| anyhow!("the parent passed no control socket"))?;
     let owner = start.owner;
     let engine =
-        Engine::start(start, descriptors, kept, forward, reporter.clone(), Arc::clone(reloads), pages)?;
+        Engine::start(start, descriptors, kept, threads, reporter.clone(), Arc::clone(reloads), pages)?;
     control::serve(listener.into(), owner, engine.answering()).context("control socket")?;
     Ok(engine)
 }
