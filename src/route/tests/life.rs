@@ -197,15 +197,24 @@ fn a_gateway_is_asked_for_without_traffic_and_its_silence_told_once() {
     assert_eq!(bench.state("192.168.1.254"), "absent", "no longer a gateway");
 }
 
+/// What is told of the gateway 192.168.1.254.
+fn told(reachable: bool) -> [Event; 1] {
+    [Event::Gateway { interface: LAN, address: ip("192.168.1.254"), reachable }]
+}
+
+/// It is there, and watched closely.
+fn with_a_gateway_watched_closely() -> Bench {
+    let mut bench = Bench::new(NET);
+    bench.engine.watch(bench.now, &[(LAN, ip("192.168.1.254"))], true, &mut bench.out);
+    bench.answer(THEIRS, "192.168.1.254");
+    assert_eq!(bench.events(), told(true));
+    bench
+}
+
 /// In a pair the two nodes compare what they reach, and that must not take long.
 #[test]
 fn a_gateway_that_is_watched_closely_is_silent_within_a_second() {
-    let mut bench = Bench::new(NET);
-    let (interface, address) = (LAN, ip("192.168.1.254"));
-    let told = |reachable| [Event::Gateway { interface, address, reachable }];
-    bench.engine.watch(bench.now, &[(interface, address)], true, &mut bench.out);
-    bench.answer(THEIRS, "192.168.1.254");
-    assert_eq!(bench.events(), told(true));
+    let mut bench = with_a_gateway_watched_closely();
     bench.said();
     bench.wait(700);
     assert_eq!(bench.events(), [], "three questions may be lost");
@@ -220,33 +229,28 @@ fn a_gateway_that_is_watched_closely_is_silent_within_a_second() {
 /// Where more comes in than is carried, answers are lost with everything else: a gateway that sends is there.
 #[test]
 fn a_gateway_that_sends_but_does_not_answer_is_given_more_time() {
-    let mut bench = Bench::new(NET);
-    let (interface, address) = (LAN, ip("192.168.1.254"));
-    let told = |reachable| [Event::Gateway { interface, address, reachable }];
-    bench.engine.watch(bench.now, &[(interface, address)], true, &mut bench.out);
-    bench.answer(THEIRS, "192.168.1.254");
-    assert_eq!(bench.events(), told(true));
+    let mut bench = with_a_gateway_watched_closely();
     // Whom nobody asks, nobody has to listen to.
     assert!(!bench.engine.listens());
     bench.wait(210);
     assert!(bench.engine.listens());
     bench.engine.overhear(bench.now, InterfaceId(7), THEIRS);
-    bench.engine.overhear(bench.now, interface, MacAddr([2, 0, 0, 0, 0, 0x77]));
+    bench.engine.overhear(bench.now, LAN, MacAddr([2, 0, 0, 0, 0, 0x77]));
     assert!(bench.engine.listens(), "that was another station");
     for _ in 0..27 {
-        bench.engine.overhear(bench.now, interface, THEIRS);
+        bench.engine.overhear(bench.now, LAN, THEIRS);
         assert!(!bench.engine.listens(), "once for each question is enough");
         bench.wait(100);
         assert_eq!(bench.events(), []);
     }
-    bench.engine.overhear(bench.now, interface, THEIRS);
+    bench.engine.overhear(bench.now, LAN, THEIRS);
     bench.wait(500);
     assert_eq!(bench.events(), told(false), "after three seconds it does not answer");
     bench.answer(THEIRS, "192.168.1.254");
     assert_eq!(bench.events(), told(true));
     // What it sent before it fell silent is forgotten soon.
     bench.wait(210);
-    bench.engine.overhear(bench.now, interface, THEIRS);
+    bench.engine.overhear(bench.now, LAN, THEIRS);
     bench.wait(700);
     assert_eq!(bench.events(), told(false));
 }
