@@ -78,10 +78,7 @@ impl Pair {
     }
 
     pub fn is_redundant(&self) -> bool {
-        let says = |router: &Router| {
-            let now = router.clock.local(self.world.now);
-            router.crew.as_ref().is_some_and(|crew| crew.helm.snapshot(now).redundant)
-        };
+        let says = |router: &Router| router.crew.as_ref().is_some_and(|crew| crew.helm.is_redundant());
         self.leader().is_some() && self.world.routers.iter().all(says)
     }
 

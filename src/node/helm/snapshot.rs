@@ -203,6 +203,11 @@ pub struct WalkRow {
 }
 
 impl Helm {
+    /// The pair could fail over now: what [`PairSnapshot::redundant`] says, for those who ask at every step.
+    pub fn is_redundant(&self) -> bool {
+        self.elector.redundancy().is_full()
+    }
+
     /// The pair at `now`.
     pub fn snapshot(&self, now: Instant) -> PairSnapshot {
         let (config, node) = (&self.compiled.config, self.compiled.node);
