@@ -26,6 +26,21 @@ def run(*words, check=True, timeout=120, input=None):
     return done.stdout if check else done.stdout + done.stderr
 
 
+def whole_packets(capture):
+    """The bytes of a capture that is written still, without half a packet at its end."""
+    pcap, at = capture.read_bytes(), 24
+    while at + 16 <= len(pcap) and (end := at + 16 + int.from_bytes(pcap[at + 8:at + 12], "little")) <= len(pcap):
+        at = end
+    return pcap[:at]
+
+
+def packets(capture, *words):
+    """What tcpdump reads of a capture that may be written still, a packet a line."""
+    copy = capture.with_suffix(".whole")
+    copy.write_bytes(whole_packets(capture))
+    return run("tcpdump", "-n", "-r", copy, *words).splitlines()
+
+
 def until(what, condition, seconds=10, pause=0.02):
     """Waits until the condition holds; how long that took."""
     begin = time.monotonic()

@@ -10,7 +10,7 @@ import signal
 import time
 
 from segment import HOSTS, KOI_ADDRESS, VHID, VIP, VIP6, VIRTUAL_MAC, Segment
-from topology import Failed, run, until
+from topology import Failed, run, until, whole_packets
 
 PEER, OTHER = HOSTS["peer"], HOSTS["other"]
 
@@ -38,9 +38,9 @@ def koi_within(net, moment):
 
 def decodes(net, source, advskew):
     """tcpdump and tshark read what one advertises, and find nothing wrong with it."""
-    # A copy: both read the same.
+    # A copy: both read the same, and tcpdump still writes.
     capture = net.directory / "decoded.pcap"
-    capture.write_bytes(net.capture.read_bytes())
+    capture.write_bytes(whole_packets(net.capture))
     four = "." in source
     ip, shark, group = ("ip", "ip", "224.0.0.18") if four else ("ip6", "ipv6", "ff02::12")
     said = run("tcpdump", "-n", "-v", "-T", "carp", "-r", capture, f"{ip} proto 112 and src {source}")

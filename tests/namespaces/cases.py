@@ -18,7 +18,7 @@ import keeping
 import operations
 import services
 from topology import (CLI4, CLI6, ROUTER_LAN4, ROUTER_LAN6, ROUTER_WAN4, ROUTER_WAN6, SRV4, SRV6, WWW4, WWW6, PREFIX,
-                      Failed, run, until)
+                      Failed, packets, run, until)
 
 
 def expect(condition, why):
@@ -118,10 +118,10 @@ def nothing_comes_in(net):
         # The answers to those pings show that the watches work, and are all that came.
         for host, (file, process) in watches.items():
             for address in foreign[host]:
-                until(f"{host} sees {address}", lambda: seen(file, f"src {address}"))
+                until(f"{host} sees {address}", lambda: packets(file, f"src {address}"))
             process.terminate()
             process.wait(10)
-            strange = seen(file, "not icmp[0] = 0 and not (ip6 and ip6[6] = 58 and ip6[40] = 129)")
+            strange = packets(file, "not icmp[0] = 0 and not (ip6 and ip6[6] = 58 and ip6[40] = 129)")
             expect(not strange, f"{host} was reached: {strange[:3]}")
         for host, targets in permitted.items():
             reached = answers(net, host, targets)
@@ -139,11 +139,6 @@ def watch(net, host, what):
     process = net.start(host, "tcpdump", "-i", "eth0", "-Q", "in", "-s", "0", "-U", "-w", file, what)
     until("tcpdump is ready", lambda: file.exists() and file.stat().st_size >= 24)
     return file, process
-
-
-def seen(file, what):
-    """The packets of a capture to which the filter applies, one a line."""
-    return run("tcpdump", "-n", "-r", file, what).splitlines()
 
 
 def curl(net):
@@ -387,7 +382,7 @@ def captures(net):
     net.inside("cli", "traceroute", "-n", "-w", "2", "-q", "1", "-m", "2", SRV4)
     for host, (file, process) in captured.items():
         for protocol in ["ip proto 1", "ip proto 6", "ip proto 17", "ip6 proto 6", "ip6 proto 17"]:
-            until(f"{host} captured {protocol}", lambda: seen(file, protocol))
+            until(f"{host} captured {protocol}", lambda: packets(file, protocol))
         process.terminate()
         process.wait(10)
         good, bad = verify(file.read_bytes())
@@ -470,16 +465,16 @@ def pieces(net):
     for number in range(3):
         expect(net.pings("cli", SRV4, "-M", "dont", "-s", str(1440 + number)), "a ping without DF, larger than the path")
     server.terminate()
-    until("the pieces were captured", lambda: len(seen(file, "ip[6:2] & 0x3fff != 0 and dst host " + SRV4)) >= 12)
+    until("the pieces were captured", lambda: len(packets(file, "ip[6:2] & 0x3fff != 0 and dst host " + SRV4)) >= 12)
     capture.terminate()
     capture.wait(10)
     # First pieces and last ones: none is larger than the link takes, and the first are as large as they can be.
-    first, last = (seen(file, f"dst host {SRV4} and {which}") for which in
+    first, last = (packets(file, f"dst host {SRV4} and {which}") for which in
                    ["ip[6:2] & 0x2000 != 0", "ip[6:2] & 0x2000 = 0 and ip[6:2] & 0x1fff != 0"])
     expect(len(first) == len(last) == 6, f"{len(first)} first pieces, {len(last)} last ones")
-    expect(not seen(file, "greater 1415"), "a piece larger than the link takes")
-    expect(len(seen(file, f"dst host {SRV4} and ip[6:2] & 0x2000 != 0 and ip[2:2] = 1396")) == 6, "first pieces: 1376 bytes each")
-    expect(len(seen(file, f"dst host {SRV4} and udp and ip[6:2] & 0x3fff = 0")) == 1, "what fits was cut")
+    expect(not packets(file, "greater 1415"), "a piece larger than the link takes")
+    expect(len(packets(file, f"dst host {SRV4} and ip[6:2] & 0x2000 != 0 and ip[2:2] = 1396")) == 6, "first pieces: 1376 bytes each")
+    expect(len(packets(file, f"dst host {SRV4} and udp and ip[6:2] & 0x3fff = 0")) == 1, "what fits was cut")
     # With DF the sender is told instead; that is `small_mtu`.
 
 

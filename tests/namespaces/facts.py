@@ -5,7 +5,7 @@ import os
 import pathlib
 import re
 
-from topology import CLI4, KOI, ROUTER_LAN4, ROUTER_WAN4, SIDES, SRV4, WWW4, Failed, run, until
+from topology import CLI4, KOI, ROUTER_LAN4, ROUTER_WAN4, SIDES, SRV4, WWW4, Failed, packets, run, until
 
 
 def expect(condition, why):
@@ -80,7 +80,7 @@ def routes(net):
     until("tcpdump is ready", lambda: file.exists() and file.stat().st_size >= 24)
     net.pings("cli", "192.0.2.77")
     mac = link(net, "srv", "eth0")["address"]
-    until("the packet for nowhere", lambda: f"> {mac}" in run("tcpdump", "-n", "-e", "-r", file))
+    until("the packet for nowhere", lambda: any(f"> {mac}" in packet for packet in packets(file, "-e")))
     capture.terminate()
     expect("0.0.0.0/0" in text(net, "routes") and SRV4 in text(net, "routes"), text(net, "routes"))
 

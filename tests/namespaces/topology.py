@@ -19,7 +19,7 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.append(str(ROOT / "tests/lib"))
 import ground  # noqa: E402
-from ground import LIBC, Failed, die_with_parent, run, until  # noqa: E402
+from ground import LIBC, Failed, die_with_parent, packets, run, until, whole_packets  # noqa: E402
 
 #: The program that is tested: KOI_BINARY, or what `cargo build --release` made.
 KOI = pathlib.Path(os.environ.get("KOI_BINARY") or ROOT / os.environ.get("CARGO_TARGET_DIR", "target") / "release/koi")
