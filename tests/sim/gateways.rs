@@ -65,7 +65,7 @@ impl Lines {
             let rows = |router: &crate::router::Router| router.shard.snapshot(pair.world.now).gateways;
             pair.world.routers.iter().all(|router| rows(router).iter().all(|row| row.status == "online"))
         };
-        pair.run_until(Duration::from_secs(90), "gateways that answer", well);
+        pair.look_until(Duration::from_secs(90), "gateways that answer", well);
         Lines { pair, sockets }
     }
 
@@ -163,7 +163,7 @@ fn a_dead_gateway_and_then_a_dead_node_leave_everything_on_its_way() {
             let rows = pair.world.routers[other].shard.snapshot(pair.world.now).gateways;
             rows[0].status == "online"
         };
-        lines.pair.run_until(Duration::from_secs(120), "the gateway's return", well);
+        lines.pair.look_until(Duration::from_secs(120), "the gateway's return", well);
         assert_eq!(lines.say(0, FAR), [(FIRST, "203.0.113.2".into())], "as before, or anew");
         assert_eq!(lines.flows(other).iter().filter(|row| row.egress == "wan").count(), 1);
     });

@@ -341,6 +341,18 @@ impl Pair {
         }
     }
 
+    /// As `run_until`, for what takes long to find out: it is asked for at each millisecond, not at each step.
+    pub fn look_until(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Pair) -> bool) {
+        let mut look = self.world.now;
+        self.run_until(limit, what, |pair| {
+            let looks = pair.world.now >= look;
+            if looks {
+                look = pair.world.now + Duration::from_millis(1);
+            }
+            looks && done(pair)
+        });
+    }
+
     pub fn run_until(&mut self, limit: Duration, what: &str, mut done: impl FnMut(&Pair) -> bool) {
         let deadline = self.world.wake_in(limit);
         while !done(self) {

@@ -62,7 +62,7 @@ fn a_spoilt_record_of_the_standby_is_found_and_healed_within_five_seconds() {
             pair.world.routers[standby].spoil = spoil;
             begin_flows(&mut pair, 3);
             assert_eq!(pair.world.routers[standby].spoil, Spoil::Nothing, "it has happened");
-            pair.run_until(Duration::from_secs(5), &format!("{spoil:?} healed"), |pair| {
+            pair.look_until(Duration::from_secs(5), &format!("{spoil:?} healed"), |pair| {
                 let differing = row(pair, standby).digests.differing;
                 found(pair, standby) > before && differing == 0
             });
@@ -129,7 +129,7 @@ fn an_operator_at_either_node_gets_everything_told_anew() {
         for node in 0..2 {
             let before = row(&pair, node).stream;
             pair.tell_again(node);
-            pair.run_until(Duration::from_secs(3), "a proof", |pair| {
+            pair.look_until(Duration::from_secs(3), "a proof", |pair| {
                 let row = row(pair, node);
                 row.stream != before && row.digests.equal && row.synced
             });
