@@ -16,6 +16,12 @@ pub fn punctual() -> bool {
     sys::real_time().is_ok()
 }
 
+/// The calling thread stays on its processor, where that is permitted; true when it does. What a thread sends waits in the
+/// kernel for each processor apart: from two of them it would arrive in another order.
+pub fn stays() -> bool {
+    sys_precedence::bind_here().is_ok()
+}
+
 /// Binds the calling thread to a processor, where it comes before everything else; false where that is not permitted.
 pub fn alone_on(processor: usize) -> bool {
     sys_precedence::bind(processor).is_ok() && sys_precedence::become_real_time(FIRST).is_ok()

@@ -74,6 +74,14 @@ pub fn bind(processor: usize) -> io::Result<()> {
     check(unsafe { libc::sched_setaffinity(0, size_of_val(&set), &raw const set) })
 }
 
+/// This thread stays on the processor on which it is.
+pub fn bind_here() -> io::Result<()> {
+    // SAFETY: no pointers are passed, and nothing changes by it.
+    let here = unsafe { libc::sched_getcpu() };
+    check(here)?;
+    bind(here.cast_unsigned() as usize)
+}
+
 /// This process may give its threads real-time priorities up to `priority`, also without any privilege later on.
 pub fn permit_real_time(priority: u32) -> io::Result<()> {
     set_limit(libc::RLIMIT_RTPRIO, priority.into())
