@@ -25,7 +25,7 @@ use crate::wire::pair::Version;
 /// This program, also when its file has been replaced meanwhile.
 const PROGRAM: &str = "/proc/self/exe";
 /// Lines of a node's log that explain a trial.
-const STORY: usize = 24;
+const STORY: usize = 60;
 /// What the node logs when it serves.
 const READY: &str = "the router is ready";
 /// How long a node may take to end.
