@@ -6,7 +6,7 @@
 //! most, and takes the role.
 
 use super::health::Rank;
-use super::{Cause, Elector, Refusal, RoleOutbox};
+use super::{Cause, Elector, Event, Refusal, RoleOutbox};
 use crate::types::{Ceding, Duration, Epoch, Instant, Role};
 use crate::wire::pair::{Handover, Version};
 
@@ -107,9 +107,12 @@ impl Elector {
 
     /// The active gives the role away by a handover where that is possible, otherwise as it can.
     pub(super) fn give(&mut self, now: Instant, cause: Cause, out: &mut RoleOutbox) {
-        let softly = self.can_hand_over(now).is_ok();
+        let possible = self.can_hand_over(now);
+        if let Err(refusal) = possible {
+            out.events.push(Event::Abrupt { refusal });
+        }
         self.resign(now, cause, out);
-        if softly {
+        if possible.is_ok() {
             self.counters.handovers += 1;
             self.handing.given = Some((now, false));
         }

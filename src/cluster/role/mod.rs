@@ -101,6 +101,11 @@ pub enum Event {
         /// Its epoch.
         epoch: Epoch,
     },
+    /// The role is given away at once, since a handover is not possible: what comes until the other node serves is lost.
+    Abrupt {
+        /// Why it is not.
+        refusal: Refusal,
+    },
     /// A request was not followed.
     Refused {
         /// What was asked.
@@ -124,6 +129,7 @@ impl fmt::Display for Event {
             Event::Path { path, carries: false } => write!(f, "path {} is silent", path.0),
             Event::Redundancy(redundancy) => write!(f, "{redundancy}"),
             Event::StaleResignation { epoch } => write!(f, "ignored a resignation of epoch {epoch}"),
+            Event::Abrupt { refusal } => write!(f, "gives the role away without a handover: {refusal}"),
             Event::Refused { request, refusal } => write!(f, "cannot {request}: {refusal}"),
         }
     }

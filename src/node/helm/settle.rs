@@ -118,6 +118,7 @@ impl Helm {
                 | Event::Unfenced
                 | Event::Redundancy(_)
                 | Event::StaleResignation { .. }
+                | Event::Abrupt { .. }
                 | Event::Refused { .. } => {}
             }
             out.notices.push(notice(event));
@@ -281,7 +282,7 @@ fn notice(event: Event) -> HelmNotice {
         Event::Path { carries, .. } => !carries,
         Event::Redundancy(redundancy) => !redundancy.is_full(),
         Event::Unfenced => false,
-        Event::StaleResignation { .. } | Event::Refused { .. } => true,
+        Event::StaleResignation { .. } | Event::Abrupt { .. } | Event::Refused { .. } => true,
     };
     HelmNotice { wrong, place: "pair".into(), text: event.to_string() }
 }

@@ -536,6 +536,20 @@ fn a_standby_that_lacks_something_is_not_handed_over_to() {
 }
 
 #[test]
+fn a_node_that_cannot_hand_over_says_so_when_it_gives_the_role_away() {
+    for (behind, abrupt) in [(true, 1), (false, 0)] {
+        let mut room = Room::with(29, 3, None);
+        room.run(4000);
+        let before = room.serving()[0];
+        room.nodes[before].elector.handle_lag(behind);
+        room.request(before, Request::Disable(true));
+        assert!(room.run_until(30, |room| room.serving() == [1 - before]).is_some());
+        let said = |event: &&(u64, Event)| matches!(event.1, Event::Abrupt { refusal: Refusal::Behind });
+        assert_eq!(room.nodes[before].events.iter().filter(said).count(), abrupt);
+    }
+}
+
+#[test]
 fn an_operator_moves_the_role() {
     let mut room = Room::with(26, 3, None);
     room.run(4000);
