@@ -124,6 +124,23 @@ fn a_handover_is_over_within_a_few_milliseconds() {
     });
 }
 
+/// Where every thread waits for the processor, as on a machine with more to do than it can.
+#[test]
+fn a_handover_between_busy_nodes_loses_nothing() {
+    for_some_seeds(SEEDS * 2, |seed| {
+        let (mut pair, active) = pair_with_stream(seed);
+        let most = 250_000 * (1 + seed % 40);
+        pair.starve(active, [most / 2, most, most]);
+        pair.starve(1 - active, [most / 2, most, most / 2]);
+        pair.run_for(millis(50 + seed % 10));
+        pair.request(active, if seed.is_multiple_of(2) { Request::HandOver } else { Request::Disable(true) });
+        pair.run_until(millis(300), "the move", |pair| pair.leader() == Some(1 - active));
+        pair.run_for(millis(700));
+        assert_eq!(pair.leader(), Some(1 - active));
+        pair.expect_perfection();
+    });
+}
+
 #[test]
 fn a_node_that_died_returns_by_the_same_way() {
     for_some_seeds(SEEDS, |seed| {
