@@ -64,6 +64,8 @@ pub struct Gap {
     pub late: u64,
     /// The longest time between two messages at the sender: it should be the spacing.
     pub sender: Duration,
+    /// When the first and the last of the lost ones were sent.
+    pub missing: Option<(Instant, Instant)>,
 }
 
 impl Gap {
@@ -75,6 +77,10 @@ impl Gap {
             twice: self.twice + other.twice,
             late: self.late + other.late,
             sender: self.sender.max(other.sender),
+            missing: match (self.missing, other.missing) {
+                (Some(one), Some(two)) => Some((one.0.min(two.0), one.1.max(two.1))),
+                (one, two) => one.or(two),
+            },
         }
     }
 }
@@ -116,9 +122,12 @@ pub fn gap(first: u32, sent: &[Instant], arrivals: &[(Instant, u32)], window: Wi
         }
         last = Some((at, last.map_or(index, |(_, newest)| newest.max(index))));
     }
-    for (index, _) in sent.iter().enumerate().filter(|(_, at)| window.contains(**at)) {
-        gap.lost += u64::from(!came[index]);
+    for (index, at) in sent.iter().enumerate().filter(|(_, at)| window.contains(**at)) {
         gap.sender = gap.sender.max(spacing(index));
+        if !came[index] {
+            gap.lost += 1;
+            gap.missing = Some((gap.missing.map_or(*at, |(first, _)| first), *at));
+        }
     }
     gap
 }
@@ -187,6 +196,19 @@ mod tests {
         arrivals.swap(130, 150);
         let numbered = gap(7, &sent, &arrivals.iter().map(|(at, n)| (*at, n + 7)).collect::<Vec<_>>(), WHOLE);
         assert_eq!(numbered, seen, "numbers begin anywhere");
+    }
+
+    #[test]
+    fn what_is_missing_was_sent_between_two_instants() {
+        let missing = |from: u32, to: u32| {
+            let (sent, arrivals) = stream(|number| !(from..to).contains(&number));
+            gap(0, &sent, &arrivals, WHOLE)
+        };
+        let at = Instant::from_millis;
+        assert_eq!(missing(0, 0).missing, None);
+        assert_eq!(missing(120, 150).missing, Some((at(1020), at(1049))));
+        let both = missing(120, 121).and(missing(0, 0)).and(missing(130, 131));
+        assert_eq!((both.lost, both.missing), (2, Some((at(1020), at(1030)))));
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod traffic;
 mod trial;
 mod upgrade;
 mod watch;
+mod whereabouts;
 mod worker;
 
 use std::io::Write;

@@ -12,6 +12,7 @@ use super::ping::Count;
 use super::readiness;
 use super::sighting::{Kind, Sighting};
 use super::traffic::{Load, Traffic};
+use super::whereabouts::Whereabouts;
 use crate::io::clock;
 use crate::lab::interruption;
 use crate::lab::node::RunningNode;
@@ -85,7 +86,8 @@ pub struct Trial {
     pub resident_mb: f64,
     /// The longest time for which a processor of the machine was not there.
     pub still: Duration,
-    /// What the nodes logged around the fault: no figure comes from it, but it may explain one.
+    /// What the nodes logged around the fault, and where packets were dropped: no figure comes from it, but it may
+    /// explain one.
     pub log: Vec<String>,
     /// What was wrong, in words.
     pub notes: Vec<String>,
@@ -124,6 +126,7 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
         let kib = scene.nodes.all.get(scene.victim).and_then(RunningNode::resident_kib);
         trial.resident_mb = kib.unwrap_or(0) as f64 / 1024.0;
     }
+    let whereabouts = Whereabouts::now(scene.network, scene.nodes);
     let logged: Vec<usize> = scene.nodes.all.iter().map(RunningNode::log_lines).collect();
     let struck = clock::now();
     let mut begins = Vec::new();
@@ -167,6 +170,11 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     trial.escaped = mastership::forwarded(&seen, scene.victim, last);
     let nodes = scene.nodes.all.iter().zip(logged);
     trial.log = nodes.flat_map(|(node, lines)| node.logged_after(lines)).collect();
+    if trial.gap.lost > 0 {
+        trial.log.extend(trial.streams.iter().filter_map(missing));
+        let found = Whereabouts::now(scene.network, scene.nodes);
+        trial.log.push(format!("meanwhile {}", found.since(&whereabouts).join(", ")));
+    }
     if traffic.watch.missed() > 0 {
         trial.notes.push("more was seen at the switches than could be kept".into());
     }
@@ -174,6 +182,20 @@ pub fn run(drill: Drill, scene: &mut Scene<'_>, traffic: &Traffic) -> anyhow::Re
     mend(drill, scene, traffic, struck, &mut trial)?;
     trial.still = traffic.machine.stood_still(Window { from: struck - CONTROL - SETTLE, to: clock::now() });
     Ok(trial)
+}
+
+/// What a stream lost, and when that was sent.
+fn missing((name, gap): &(String, Gap)) -> Option<String> {
+    let (first, last) = gap.missing?;
+    Some(format!("{name}: {} lost, sent from {} to {}", gap.lost, time_of_day(first), time_of_day(last)))
+}
+
+/// As logs have it: UTC, with microseconds.
+fn time_of_day(at: Instant) -> String {
+    let micros =
+        clock::machine_wall().as_nanos().saturating_sub(clock::now().since(at).as_nanos() as u64) / 1000;
+    let (seconds, micros) = (micros / 1_000_000, micros % 1_000_000);
+    format!("{:02}:{:02}:{:02}.{micros:06}", seconds / 3600 % 24, seconds / 60 % 60, seconds % 60)
 }
 
 /// Makes everything as it was, and looks what that does.
