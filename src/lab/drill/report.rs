@@ -181,7 +181,7 @@ pub fn line(out: &mut dyn Write, number: usize, trial: &Trial) -> io::Result<()>
     out.flush()
 }
 
-/// That the last trial says nothing.
+/// That the last trial says nothing, and what may tell more.
 ///
 /// # Errors
 /// When `out` does not take it.
@@ -191,6 +191,9 @@ pub fn void(out: &mut dyn Write, trial: &Trial) -> io::Result<()> {
         out,
         "  which says nothing: a processor of this machine was not there for {still:.2} ms; again"
     )?;
+    for line in trial.log.iter().filter(|_| trial.gap.lost > 0) {
+        writeln!(out, "    {line}")?;
+    }
     out.flush()
 }
 
