@@ -338,6 +338,8 @@ impl HelmThread {
                     done();
                 }
                 HelmOrder::Apply(compiled, done) => {
+                    // What was heard in this turn may have renewed the lease, and a document takes its time.
+                    self.flush(now);
                     self.ports.truncate(compiled.offloads.len());
                     self.courier.set_way(&compiled);
                     self.helm.apply(now, compiled, &mut self.out);
