@@ -28,9 +28,13 @@ pub struct Child {
     deadline: Option<Instant>,
 }
 
-/// Asks the C library to take memory in huge pages where the kernel has them: the connection table of a busy router is
-/// hundreds of megabytes that are read in no order, and each small page costs a walk through the page tables.
-const HUGE_PAGES: (&str, &str) = ("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1");
+/// How a router takes [memory](super::memory).
+///
+/// The C library in huge pages where the kernel has them: the connection table of a busy router is hundreds of megabytes
+/// that are read in no order, and each small page costs a walk through the page tables. What mimalloc has it keeps: memory
+/// that is to stay in memory cannot be given back to the kernel, and asking costs a call each time.
+const MEMORY: [(&str, &str); 2] =
+    [("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1"), ("MIMALLOC_PURGE_DELAY", "-1")];
 
 impl Child {
     /// Starts a router, which must be ready at `deadline`. The channel is its standard input.
@@ -52,8 +56,7 @@ impl Child {
         #[cfg(debug_assertions)]
         command
             .envs(std::env::var_os(super::sabotage::VARIABLE).map(|what| (super::sabotage::VARIABLE, what)));
-        let (tunables, huge_pages) = HUGE_PAGES;
-        command.env(tunables, huge_pages);
+        command.envs(MEMORY);
         let process = command.spawn()?;
         Ok(Child { process, channel: Some(channel), started: now, deadline: Some(deadline) })
     }

@@ -56,6 +56,7 @@ pub mod log;
 mod log_file;
 pub mod log_ring;
 pub mod machine;
+pub mod memory;
 mod mirror;
 pub mod netlink;
 pub mod netns;

@@ -14,19 +14,17 @@ fn set_limit(resource: libc::__rlimit_resource_t, value: libc::rlim_t) -> io::Re
     check(unsafe { libc::setrlimit(resource, &raw const new) })
 }
 
-/// This process's memory stays in memory; its program is read now. What it maps later stays once it was touched.
+/// This process's memory stays in memory once it was touched; its program is read now.
 ///
 /// That needs memory without a limit: beyond one an allocation would fail, or a stack not grow. Where there is a limit, the
 /// program alone stays, which is all that the kernel throws away where nothing is swapped.
 pub fn stay_in_memory() -> io::Result<()> {
-    if set_limit(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY).is_err() {
-        return lock_files(&std::fs::read_to_string("/proc/self/maps")?);
-    }
-    for what in [libc::MCL_CURRENT, libc::MCL_FUTURE | libc::MCL_ONFAULT] {
+    if set_limit(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY).is_ok() {
+        // Not all at once: an allocator sets aside more addresses than it ever needs memory.
         // SAFETY: no pointers are passed, and no memory changes by it.
-        check(unsafe { libc::mlockall(what) })?;
+        check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) })?;
     }
-    Ok(())
+    lock_files(&std::fs::read_to_string("/proc/self/maps")?)
 }
 
 /// What is mapped from files: program and libraries.
