@@ -26,6 +26,8 @@ use crate::wire::FrameBuf;
 
 /// Frames in one batch.
 const BATCH: usize = 64;
+/// How many empty buffers there are before the first frame: of a node that takes over everything is wanted at once.
+const STOCK: usize = 256;
 /// Orders carried out in one turn.
 const ORDERS_A_TURN: usize = 16;
 /// A thread that has nothing to do looks around this often, should a wake-up ever get lost.
@@ -164,6 +166,7 @@ impl Forward {
     /// When the kernel refuses to wait for the ports.
     pub fn run(mut self) -> io::Result<()> {
         let mut ready = Vec::new();
+        self.out.pool.stock(STOCK);
         self.take_unwatched_for_up(clock::now());
         loop {
             self.wait(&mut ready)?;

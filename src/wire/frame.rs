@@ -282,6 +282,17 @@ impl Pool {
         Pool { free: Vec::with_capacity(limit), limit }
     }
 
+    /// Keeps at least `count` buffers, as far as its limit permits, whose memory is there already: the kernel hands it out
+    /// page by page, and would do so while packets wait.
+    pub fn stock(&mut self, count: usize) {
+        while self.free.len() < count.min(self.limit) {
+            let mut frame = FrameBuf::new();
+            // With zeroes nothing would be written.
+            frame.bytes.fill(0xFF);
+            self.free.push(frame);
+        }
+    }
+
     /// An empty buffer; allocated when the pool has none left.
     #[inline]
     pub fn take(&mut self) -> FrameBuf {
@@ -313,6 +324,16 @@ mod tests {
         other.receive_area(true)[..sent.len()].copy_from_slice(&sent);
         assert!(other.received(sent.len(), true));
         assert_eq!((other.checksum, other.gso, other.bytes()), (frame.checksum, frame.gso, frame.bytes()));
+    }
+
+    #[test]
+    fn a_stock_ends_at_the_limit() {
+        let mut pool = Pool::new(3);
+        for (count, kept) in [(0, 0), (2, 2), (1, 2), (4, 3)] {
+            pool.stock(count);
+            assert_eq!(pool.free.len(), kept, "{count}");
+        }
+        assert!(pool.take().is_empty() && pool.free.len() == 2);
     }
 
     #[test]
