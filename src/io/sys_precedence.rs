@@ -24,26 +24,61 @@ pub fn stay_in_memory() -> io::Result<()> {
         // SAFETY: no pointers are passed, and no memory changes by it.
         check(unsafe { libc::mlockall(libc::MCL_CURRENT | libc::MCL_FUTURE | libc::MCL_ONFAULT) })?;
     }
-    lock_files(&std::fs::read_to_string("/proc/self/maps")?)
+    let maps = std::fs::read_to_string("/proc/self/maps")?;
+    take_small_pages(&maps);
+    lock_files(&maps)
+}
+
+/// What an allocator has set aside for later is taken page by page, also where the kernel gives huge pages to everybody: to
+/// make one takes longer than a packet may wait, and here most of it would stay empty.
+fn take_small_pages(maps: &str) {
+    for (begin, end) in maps.lines().filter_map(mapping).filter(Mapping::is_reserve).map(|found| found.range)
+    {
+        // SAFETY: the contents stay as they are. A kernel without huge pages calls it an error, and there is none.
+        unsafe { libc::madvise(begin as *mut libc::c_void, end - begin, libc::MADV_NOHUGEPAGE) };
+    }
 }
 
 /// What is mapped from files: program and libraries.
 fn lock_files(maps: &str) -> io::Result<()> {
-    for (begin, end) in maps.lines().filter_map(file_range) {
+    for (begin, end) in maps.lines().filter_map(mapping).filter(Mapping::is_program).map(|found| found.range)
+    {
         // SAFETY: the kernel looks at the range and touches nothing in it; one that is not mapped any more is an error.
         check(unsafe { libc::mlock(begin as *const libc::c_void, end - begin) })?;
     }
     Ok(())
 }
 
-/// The addresses of a line of `/proc/self/maps` that is about a file that can be read.
-fn file_range(line: &str) -> Option<(usize, usize)> {
+/// A line of `/proc/self/maps`.
+#[derive(PartialEq, Eq, Debug)]
+struct Mapping {
+    /// Addresses.
+    range: (usize, usize),
+    readable: bool,
+    file: bool,
+}
+
+impl Mapping {
+    /// Larger than anything of a router that has just begun to run, bytes.
+    const RESERVE: usize = 512 << 20;
+
+    fn is_program(&self) -> bool {
+        self.file && self.readable
+    }
+
+    fn is_reserve(&self) -> bool {
+        let (begin, end) = self.range;
+        !self.file && end - begin >= Self::RESERVE
+    }
+}
+
+fn mapping(line: &str) -> Option<Mapping> {
     let mut words = line.split_ascii_whitespace();
     let (range, rights) = (words.next()?, words.next()?);
-    let is_file = words.nth(3)?.starts_with('/');
+    let file = words.nth(3).is_some_and(|name| name.starts_with('/'));
     let (begin, end) = range.split_once('-')?;
     let (begin, end) = (usize::from_str_radix(begin, 16).ok()?, usize::from_str_radix(end, 16).ok()?);
-    (is_file && rights.starts_with('r') && begin < end).then_some((begin, end))
+    (begin < end).then_some(Mapping { range: (begin, end), readable: rights.starts_with('r'), file })
 }
 
 /// This thread's nice value from now on; Linux keeps one for each thread.
@@ -117,19 +152,40 @@ mod tests {
     use super::*;
 
     #[test]
-    fn program_and_libraries_are_what_is_mapped_from_files() {
+    fn a_mapping_is_program_or_reserve_or_neither() {
         let cases = [
-            ("7f00-8f00 r-xp 00001000 fd:00 4711   /usr/bin/koi", Some((0x7f00, 0x8f00))),
-            ("7f00-8f00 r--p 00001000 fd:00 4711   /usr/bin/koi (deleted)", Some((0x7f00, 0x8f00))),
-            ("7f00-8f00 ---p 00001000 fd:00 4711   /usr/lib/libc.so.6", None),
-            ("7f00-8f00 rw-p 00000000 00:00 0      [stack]", None),
-            ("7f00-8f00 rw-p 00000000 00:00 0", None),
-            ("", None),
+            ("7f00-8f00 r-xp 00001000 fd:00 4711   /usr/bin/koi", true, false),
+            ("7f00-8f00 r--p 00001000 fd:00 4711   /usr/bin/koi (deleted)", true, false),
+            ("7f00-8f00 ---p 00001000 fd:00 4711   /usr/lib/libc.so.6", false, false),
+            ("7f00-8f00 rw-p 00000000 00:00 0      [stack]", false, false),
+            ("10000000-2fffffff rw-p 00000000 00:00 0", false, false),
+            ("10000000-30000000 rw-p 00000000 00:00 0", false, true),
+            ("10000000-30000000 ---p 00000000 00:00 0   [anon:mimalloc]", false, true),
+            ("10000000-30000000 r--p 00000000 00:00 0   /var/huge", true, false),
         ];
-        for (line, range) in cases {
-            assert_eq!(file_range(line), range, "{line}");
+        for (line, program, reserve) in cases {
+            let found = mapping(line).unwrap();
+            assert_eq!((found.is_program(), found.is_reserve()), (program, reserve), "{line}");
+        }
+        for line in ["", "7f00-8f00", "8f00-7f00 rw-p 00000000 00:00 0", "7g00-8f00 rw-p 0 0 0"] {
+            assert_eq!(mapping(line), None, "{line}");
         }
         let own = std::fs::read_to_string("/proc/self/maps").unwrap();
-        assert!(own.lines().filter_map(file_range).count() > 3);
+        assert!(own.lines().filter_map(mapping).filter(Mapping::is_program).count() > 3);
+    }
+
+    #[test]
+    fn a_reserve_is_taken_in_small_pages() {
+        // Nobody touches it.
+        let reserve = vec![0_u8; Mapping::RESERVE + (1 << 20)];
+        take_small_pages(&std::fs::read_to_string("/proc/self/maps").unwrap());
+        let maps = std::fs::read_to_string("/proc/self/smaps").unwrap();
+        let at = reserve.as_ptr().addr();
+        let holds =
+            |line: &&str| mapping(line).is_some_and(|found| (found.range.0..found.range.1).contains(&at));
+        let mut lines = maps.lines().skip_while(|line| !holds(line));
+        let flags = lines.find(|line| line.starts_with("VmFlags:")).unwrap();
+        let huge_pages = std::path::Path::new("/sys/kernel/mm/transparent_hugepage").exists();
+        assert_eq!(flags.split_whitespace().any(|flag| flag == "nh"), huge_pages, "{flags}");
     }
 }
