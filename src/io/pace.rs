@@ -5,6 +5,8 @@ use crate::types::Instant;
 
 /// The highest real-time priority.
 const FIRST: u32 = 99;
+/// The lowest one.
+const LAST: u32 = 1;
 
 /// Returns at this instant, or as soon after it as the machine lets the thread run.
 pub fn until(at: Instant) {
@@ -13,7 +15,7 @@ pub fn until(at: Instant) {
 
 /// Gives the calling thread precedence over ordinary ones, where that is permitted; true when it is.
 pub fn punctual() -> bool {
-    sys::real_time().is_ok()
+    sys_precedence::become_real_time(LAST).is_ok()
 }
 
 /// The calling thread stays on its processor, where that is permitted; true when it does. What a thread sends waits in the

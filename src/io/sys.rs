@@ -200,14 +200,6 @@ pub fn sleep_until(nanos: u64) {
     {}
 }
 
-/// Lets the calling thread run before all ordinary ones (the lowest `SCHED_FIFO`), and those that it starts not.
-pub fn real_time() -> io::Result<()> {
-    let parameters = libc::sched_param { sched_priority: 1 };
-    let policy = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
-    // SAFETY: `parameters` outlives the call; 0 is the calling thread.
-    check(unsafe { libc::sched_setscheduler(0, policy, &raw const parameters) }).map(drop)
-}
-
 /// A counter that makes a waiting thread ready when it is written to.
 pub fn event_counter() -> io::Result<File> {
     // SAFETY: no pointers are passed.

@@ -120,7 +120,10 @@ pub fn permit_real_time(priority: u32) -> io::Result<()> {
     set_limit(libc::RLIMIT_RTPRIO, priority.into())
 }
 
-/// This thread runs before all ordinary ones from now on, first in first out.
+/// First in, first out; what such a thread begins is ordinary.
+const POLICY: libc::c_int = libc::SCHED_FIFO | libc::SCHED_RESET_ON_FORK;
+
+/// This thread runs before all ordinary ones from now on, first in first out, and those that it begins do not.
 pub fn become_real_time(priority: u32) -> io::Result<()> {
     // 0 is the calling thread.
     make_real_time(0, priority)
@@ -130,15 +133,14 @@ pub fn become_real_time(priority: u32) -> io::Result<()> {
 pub fn make_real_time(thread: u32, priority: u32) -> io::Result<()> {
     let parameter = libc::sched_param { sched_priority: priority as libc::c_int };
     // SAFETY: the struct outlives the call.
-    let result =
-        unsafe { libc::sched_setscheduler(thread as libc::pid_t, libc::SCHED_FIFO, &raw const parameter) };
-    check(result)
+    check(unsafe { libc::sched_setscheduler(thread as libc::pid_t, POLICY, &raw const parameter) })
 }
 
 /// True when this thread runs before all ordinary ones.
 pub fn is_real_time() -> bool {
     // SAFETY: no pointers are passed; 0 is the calling thread.
-    unsafe { libc::sched_getscheduler(0) == libc::SCHED_FIFO }
+    let policy = unsafe { libc::sched_getscheduler(0) };
+    policy & !libc::SCHED_RESET_ON_FORK == libc::SCHED_FIFO
 }
 
 /// The number of this thread.
