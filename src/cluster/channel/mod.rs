@@ -34,7 +34,9 @@
 //! * **A reverted snapshot** must seal nothing twice with the same nonce: [`Channel::renew`] forgets every key to seal
 //!   with, present and prepared, and every ephemeral key of an unfinished handshake.
 
+mod arrivals;
 mod budget;
+mod counters;
 mod credential;
 mod handshake;
 mod message;
@@ -45,11 +47,10 @@ mod window;
 
 use std::collections::VecDeque;
 
-use serde::Serialize;
-
 pub use budget::{Bucket, Budget};
+pub use counters::Counters;
 use credential::Credential;
-use handshake::{Initiation, Step};
+use handshake::Initiation;
 pub use message::Refusal;
 pub(super) use message::Wire;
 use session::Session;
@@ -69,13 +70,8 @@ pub const REKEY: Duration = Duration::from_secs(3600);
 const REKEY_FOLLOWER: Duration = Duration::from_secs(60);
 /// How long the session before opens what was still under way.
 const GRACE: Duration = Duration::from_secs(5);
-/// How long an answered handshake waits for its confirmation, and how many do.
-const PENDING: Duration = Duration::from_secs(10);
-const PENDING_MAX: usize = 4;
 /// An initiation is not repeated for longer; then comes one with another ephemeral key.
 const INITIATION_AGE: Duration = Duration::from_secs(2);
-/// Handshakes that end within this time of each other may have crossed.
-const CROSSING: Duration = Duration::from_secs(1);
 /// A session under keys that are to be replaced is followed by the next attempt after this.
 const RENEW: Duration = Duration::from_secs(5);
 /// How long an unconfirmed session is tried before another handshake.
@@ -84,8 +80,6 @@ const CONFIRMATIONS: u32 = 8;
 pub const QUIET: Duration = Duration::from_millis(50);
 /// Handshake messages that cost curve multiplications, per second: on the sync port, and on all data ports together.
 const HANDSHAKES: u64 = 20;
-/// How many handshake messages are remembered, so that a repetition costs nothing.
-const SEEN_MAX: usize = 256;
 
 /// Over which path a datagram goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -127,38 +121,6 @@ pub enum Why {
     Grace,
     /// [`Channel::renew`] has news.
     News,
-}
-
-/// What the channel has counted.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
-pub struct Counters {
-    /// Sealed messages that were opened.
-    pub opened: u64,
-    /// Datagrams beyond the budget of their path, not looked at.
-    pub over_budget: u64,
-    /// Datagrams that are no message of the pair.
-    pub malformed: u64,
-    /// Sealed messages that were not the peer's, or were changed.
-    pub forged: u64,
-    /// Sealed messages that came before, or too late to know. A confirmation goes over every path and counts once: so a
-    /// new session adds a few.
-    pub replayed: u64,
-    /// Heartbeats that came over another path than their own.
-    pub misplaced: u64,
-    /// Messages for another reader (replication, pairing).
-    pub elsewhere: u64,
-    /// Sealed messages of no session that is known.
-    pub unknown_session: u64,
-    /// Handshake messages that were not the peer's, or were changed.
-    pub handshakes_forged: u64,
-    /// Handshake messages that came before, or are of no use any more.
-    pub handshakes_stale: u64,
-    /// Handshake messages beyond what may be computed in a second.
-    pub handshakes_over_budget: u64,
-    /// Handshakes answered.
-    pub handshakes_answered: u64,
-    /// Sessions that stood.
-    pub sessions: u64,
 }
 
 /// An answered handshake that nobody has sealed with yet.
@@ -439,250 +401,6 @@ impl Channel {
             }
         }
         out.datagrams.extend(message.map(|message| (Way::All, message)));
-    }
-
-    fn handle_handshake(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        envelope: Envelope,
-        bytes: &[u8],
-        out: &mut Outbox,
-    ) {
-        let verify = |(place, known): (usize, &Credential)| {
-            let (body, mac) = known.authenticator.verify(bytes)?;
-            Some((place, known.leads, body, mac))
-        };
-        let Some((place, leads, body, mac)) = self.credentials.iter().enumerate().find_map(verify) else {
-            self.counters.handshakes_forged += 1;
-            return;
-        };
-        match (Step::from_number(envelope.space), leads) {
-            (Some(Step::Initiation), false) => {
-                self.handle_initiation(now, (path, place), envelope, body, mac, out);
-            }
-            (Some(Step::Answer), true) => self.handle_answer(now, place, envelope, body, out),
-            (Some(Step::Call), true) => self.handle_call(now, (path, place), envelope, mac, out),
-            // Our own messages, sent back to us; or steps of a later release.
-            (Some(Step::Initiation | Step::Answer | Step::Call) | None, _) => {
-                self.counters.handshakes_stale += 1;
-            }
-        }
-    }
-
-    /// The follower answers, and keeps its session until somebody seals with the new one.
-    fn handle_initiation(
-        &mut self,
-        now: Instant,
-        (path, place): (PathId, usize),
-        envelope: Envelope,
-        body: &[u8],
-        mac: [u8; 32],
-        out: &mut Outbox,
-    ) {
-        if let Some(pending) = self.pending.iter().find(|pending| pending.initiation == mac) {
-            out.datagrams.push((Way::Path(path), pending.answer.clone()));
-            return;
-        }
-        if !self.first_time(now, path, mac) {
-            return;
-        }
-        let Some(Credential { identity, peer, authenticator, .. }) = self.credentials.get(place) else {
-            return;
-        };
-        let answer = authenticator.answer(envelope.session, body, identity, *peer, self.entropy.as_mut());
-        let Some((answer, keys)) = answer else {
-            self.counters.handshakes_forged += 1;
-            return;
-        };
-        if self.session_mut(keys.id, now).is_some() {
-            // One in four billion: the leader tries again with another ephemeral key.
-            self.counters.handshakes_stale += 1;
-            return;
-        }
-        if self.pending.len() >= PENDING_MAX {
-            self.pending.pop_front();
-        }
-        self.counters.handshakes_answered += 1;
-        out.datagrams.push((Way::All, answer.clone()));
-        let session = Session::new(keys, now, (place, false));
-        self.pending.push_back(Pending { initiation: mac, answer, session, until: now + PENDING });
-    }
-
-    /// The leader has proof that the follower is alive: the answer covers an ephemeral key made just now.
-    fn handle_answer(
-        &mut self,
-        now: Instant,
-        place: usize,
-        envelope: Envelope,
-        body: &[u8],
-        out: &mut Outbox,
-    ) {
-        let waits = match &self.repeat {
-            Some(Repeat { errand: Errand::Initiate | Errand::Call, .. }) => true,
-            Some(Repeat { errand: Errand::Confirm, .. }) | None => false,
-        };
-        let initiation = self.credentials.get_mut(place).and_then(|known| known.initiation.as_mut());
-        let asked = |initiation: &&mut Initiation| waits && initiation.attempt == envelope.session;
-        let Some(initiation) = initiation.filter(asked) else {
-            self.counters.handshakes_stale += 1;
-            return;
-        };
-        let Some(keys) = initiation.finish(body) else {
-            self.counters.handshakes_forged += 1;
-            return;
-        };
-        self.counters.handshakes_answered += 1;
-        self.stand(now, Session::new(keys, now, (place, true)), out);
-        self.repeat_from(now, Errand::Confirm, place, false);
-        self.run(now, out);
-    }
-
-    /// The follower wants a session.
-    fn handle_call(
-        &mut self,
-        now: Instant,
-        (path, place): (PathId, usize),
-        envelope: Envelope,
-        mac: [u8; 32],
-        out: &mut Outbox,
-    ) {
-        if !self.is_ours(envelope.session) && !self.quiet(now) {
-            self.counters.handshakes_stale += 1;
-            return;
-        }
-        if !self.first_time(now, path, mac) {
-            return;
-        }
-        match &mut self.repeat {
-            // It is there now: do not wait for the end of a long pause.
-            Some(repeat @ Repeat { errand: Errand::Initiate, .. }) => {
-                repeat.at = now;
-                repeat.wait = RETRY_MIN;
-                repeat.doubt = false;
-                repeat.credential = place;
-            }
-            Some(repeat @ Repeat { errand: Errand::Call, .. }) => {
-                (repeat.errand, repeat.credential) = (Errand::Initiate, place);
-                (repeat.at, repeat.wait, repeat.doubt) = (now, RETRY_MIN, false);
-            }
-            Some(Repeat { errand: Errand::Confirm, .. }) | None => {
-                self.begin(now, false);
-                if let Some(repeat) = &mut self.repeat {
-                    (repeat.errand, repeat.credential) = (Errand::Initiate, place);
-                }
-            }
-        }
-        self.run(now, out);
-    }
-
-    /// True for the session that the follower must have, unless it has lost it.
-    fn is_ours(&self, id: u32) -> bool {
-        let unconfirmed = matches!(&self.repeat, Some(Repeat { errand: Errand::Confirm, .. }));
-        let previous = self.previous.as_ref().filter(|_| unconfirmed).map(|(session, _)| session);
-        self.current.iter().chain(previous).any(|session| session.id == id)
-    }
-
-    /// True once for each handshake message, while the budget for them lasts.
-    fn first_time(&mut self, now: Instant, path: PathId, mac: [u8; 32]) -> bool {
-        if self.seen.contains(&mac) {
-            self.counters.handshakes_stale += 1;
-            return false;
-        }
-        if !self.handshakes[usize::from(path != PathId::SYNC)].take(now) {
-            self.counters.handshakes_over_budget += 1;
-            return false;
-        }
-        if self.seen.len() >= SEEN_MAX {
-            self.seen.pop_front();
-        }
-        self.seen.push_back(mac);
-        true
-    }
-
-    fn handle_sealed(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        envelope: Envelope,
-        bytes: &[u8],
-        out: &mut Outbox,
-    ) {
-        let space = match Space::from_number(envelope.space) {
-            Some(Space::Heartbeat(own)) if own != path => {
-                self.counters.misplaced += 1;
-                return;
-            }
-            Some(Space::Replica | Space::Parcel | Space::Detour) => {
-                self.counters.elsewhere += 1;
-                return;
-            }
-            Some(space @ (Space::Heartbeat(_) | Space::Control)) => space,
-            None => {
-                self.counters.malformed += 1;
-                return;
-            }
-        };
-        let Some(session) = self.session_mut(envelope.session, now) else {
-            self.counters.unknown_session += 1;
-            if self.repeat.is_none() && self.quiet(now) {
-                self.begin(now, true);
-                self.run(now, out);
-            }
-            return;
-        };
-        match session.opener.open(bytes) {
-            Ok((_, plain)) => self.handle_opened(now, path, envelope.session, (space, plain), out),
-            Err(Refusal::Malformed) => self.counters.malformed += 1,
-            Err(Refusal::Replayed) => self.counters.replayed += 1,
-            Err(Refusal::Forged) => self.counters.forged += 1,
-        }
-    }
-
-    fn handle_opened(
-        &mut self,
-        now: Instant,
-        path: PathId,
-        id: u32,
-        (space, plain): (Space, Vec<u8>),
-        out: &mut Outbox,
-    ) {
-        self.counters.opened += 1;
-        self.heard = Some(now);
-        self.take_up(now, id, out);
-        if self.current.as_ref().is_some_and(|session| session.id == id) && self.stands() {
-            // Heard in the session that we seal with: nothing is left to be done for it.
-            self.repeat.take_if(|repeat| repeat.doubt || matches!(repeat.errand, Errand::Confirm));
-        }
-        if !plain.is_empty() {
-            out.opened.push((path, space, plain));
-        } else if self.current.as_ref().is_some_and(|session| session.id == id && !session.leads) {
-            let confirmation = self.current.as_mut().and_then(Session::confirmation);
-            out.datagrams.extend(confirmation.map(|message| (Way::Path(path), message)));
-        }
-    }
-
-    /// The follower's prepared session is in use: the peer has sealed with it, so it is alive and has our answer.
-    fn take_up(&mut self, now: Instant, id: u32, out: &mut Outbox) {
-        let Some(place) = self.pending.iter().position(|pending| pending.session.id == id) else { return };
-        let prepared = &self.pending[place].session;
-        let rank = |session: &Session| {
-            self.credentials.get(session.credential).map(|known| known.authenticator.rank())
-        };
-        let crossed =
-            |current: &&Session| current.sealer.is_some() && prepared.made.since(current.made) < CROSSING;
-        if let Some(current) = self.current.as_ref().filter(crossed)
-            && rank(current) > rank(prepared)
-        {
-            // Under two pairs of keys two handshakes may cross: both nodes settle on the same one.
-            return;
-        }
-        // Those that were answered before are of initiations that the leader has given up.
-        let taken_up = self.pending.drain(..=place).next_back();
-        if let Some(Pending { session, .. }) = taken_up {
-            self.stand(now, session, out);
-            self.repeat = None;
-        }
     }
 
     fn stand(&mut self, now: Instant, session: Session, out: &mut Outbox) {

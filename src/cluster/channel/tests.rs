@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
+use super::arrivals::{PENDING, PENDING_MAX};
 use super::*;
 use crate::cluster::entropy::Seeded;
 use crate::types::{Random, Seed};
