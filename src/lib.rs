@@ -105,7 +105,7 @@
 //! same facts. `io/crier.rs` looks, too, and tells a log, servers of syslog and a webhook what nobody may overlook
 //! ([`services::notices`]).
 
-// No target of tests/fuzz is about four of these, and with counters they take as long to build as the others together.
+// No target of tests/fuzz is about four of these: there they need not be built.
 #[cfg(not(fuzzing))]
 pub mod appliance;
 pub mod carp;

@@ -2,7 +2,7 @@
 //!
 //! Small pieces come from mimalloc, where every thread has memory of its own and gives back what another one has made
 //! without waiting. The C library has a lock around each of its arenas: a thread that runs before all ordinary ones waited
-//! there for one of them that was not let go, often for 5 ms and once for 19, of the 25 that a lease lasts.
+//! there for one of them that was not let go, up to 5 ms and once for 19, of the 25 that a lease lasts.
 //!
 //! Pieces of at least a huge page come from the C library, which can be asked for huge pages for just those (`io::child`
 //! does): the connection table of a busy router is hundreds of megabytes that are read in no order.
@@ -62,7 +62,7 @@ unsafe impl GlobalAlloc for Memory {
             // SAFETY: as above.
             (true, true) => unsafe { System.realloc(piece, layout, size) },
             // SAFETY: the caller promises that `size`, rounded up to the alignment, is a size that a layout may have.
-            _ => unsafe {
+            (false, true) | (true, false) => unsafe {
                 self.exchange(piece, layout, Layout::from_size_align_unchecked(size, layout.align()))
             },
         }

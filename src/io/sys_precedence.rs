@@ -17,7 +17,8 @@ fn set_limit(resource: libc::__rlimit_resource_t, value: libc::rlim_t) -> io::Re
 /// This process's memory stays in memory once it was touched; its program is read now.
 ///
 /// That needs memory without a limit: beyond one an allocation would fail, or a stack not grow. Where there is a limit, the
-/// program alone stays, which is all that the kernel throws away where nothing is swapped.
+/// program alone stays, which is all that the kernel throws away where nothing is swapped. Either way what is set aside for
+/// later is taken in small pages.
 pub fn stay_in_memory() -> io::Result<()> {
     if set_limit(libc::RLIMIT_MEMLOCK, libc::RLIM_INFINITY).is_ok() {
         // Not all at once: an allocator sets aside more addresses than it ever needs memory.
@@ -72,6 +73,7 @@ impl Mapping {
     }
 }
 
+/// `None` for a line that makes no sense.
 fn mapping(line: &str) -> Option<Mapping> {
     let mut words = line.split_ascii_whitespace();
     let (range, rights) = (words.next()?, words.next()?);
@@ -174,6 +176,16 @@ mod tests {
         }
         let own = std::fs::read_to_string("/proc/self/maps").unwrap();
         assert!(own.lines().filter_map(mapping).filter(Mapping::is_program).count() > 3);
+    }
+
+    #[test]
+    fn a_thread_that_precedes_says_so_and_what_it_begins_is_ordinary() {
+        let precedes = std::thread::spawn(|| {
+            let permitted = become_real_time(1).is_ok();
+            assert_eq!(is_real_time(), permitted);
+            std::thread::spawn(is_real_time).join().unwrap()
+        });
+        assert!(!precedes.join().unwrap());
     }
 
     #[test]

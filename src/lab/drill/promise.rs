@@ -24,7 +24,8 @@ const STALL: Duration = Duration::from_millis(300);
 const PROVEN: Duration = Duration::from_secs(3);
 /// A machine that stood still for this long is not what a drill is about: nodes count as dead after twice that.
 const STILL: Duration = Duration::from_millis(15);
-/// How much longer than that a gap may be on its account: a node that is taken for dead, and then comes back.
+/// A gap may be longer than the promise by this many times the stillness on its account: a node is taken for dead, and
+/// comes back.
 const EXCUSE: u32 = 10;
 /// Of the pings a hundred a second, these may be lost when the power goes.
 const PINGS: u64 = 10;
