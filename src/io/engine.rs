@@ -213,7 +213,10 @@ impl Engine {
         let epoch = old.epoch.wrapping_add(1);
         let compiled = Arc::new(Compiled::under(Arc::clone(&config), node, epoch, offloads, conditions));
         self.pair.prepare(&compiled);
-        self.desk.put_in_force(Arc::clone(&compiled), ports, links).map_err(|problem| vec![problem])?;
+        if let Err(problem) = self.desk.put_in_force(Arc::clone(&compiled), ports, links) {
+            self.errands.apply(&old.config);
+            return Err(vec![problem]);
+        }
         self.pair.apply(Arc::clone(&compiled));
         self.almanac.look();
         self.desk.set_ports(apply.ports);

@@ -104,7 +104,7 @@ impl Errands {
     /// Everything that is known before anything was asked. The thread is started by [`Errands::run`].
     pub fn new(config: &Config, seed: Seed) -> (Errands, Receiver<()>) {
         let mut lists = Lists::default();
-        lists.refresh(config, Path::new(STATE));
+        lists.apply(config, Path::new(STATE));
         let mut file = LogFile::new(Path::new(STATE));
         file.apply(&config.system.logging);
         let services = Services::new(config, seed, clock::now(), clock::machine_wall());
@@ -162,7 +162,7 @@ impl Errands {
         let mut work = self.shared.lock();
         work.services.apply(config, clock::now());
         work.file.apply(&config.system.logging);
-        if work.lists.refresh(config, Path::new(STATE)) {
+        if work.lists.apply(config, Path::new(STATE)) {
             work.present.lists = Arc::new(work.lists.ranges());
         }
         work.present.names = Arc::new(work.services.names());
@@ -227,7 +227,7 @@ impl Shared {
         if out.names_changed {
             work.present.names = Arc::new(work.services.names());
         }
-        if work.lists.refresh(&compiled.config, Path::new(STATE)) {
+        if work.lists.refresh(Path::new(STATE)) {
             work.present.lists = Arc::new(work.lists.ranges());
         }
         clock::correct_wall(work.services.clock().ahead());

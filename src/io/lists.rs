@@ -1,6 +1,6 @@
 //! The files of aliases: the parent, which may read them, copies them into the state directory, where the router may.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -86,23 +86,37 @@ fn files(config: &Config) -> impl Iterator<Item = (&str, &str)> {
     aliases.filter_map(|alias| Some((alias.name.as_str(), alias.file.as_deref()?)))
 }
 
-/// What the copies hold, at the router's.
+/// What the copies hold, at the router's: of the aliases of the document that was applied last.
 #[derive(Default)]
 pub struct Lists {
+    /// When the copy was changed that was read; none before there was one.
     read: BTreeMap<String, (Option<SystemTime>, List)>,
 }
 
 impl Lists {
-    /// Reads the copies that have changed; true when some alias stands for something else now.
-    pub fn refresh(&mut self, config: &Config, state: &Path) -> bool {
-        let wanted: Vec<&str> = files(config).map(|(name, _)| name).collect();
+    /// Another document: what it does not name is forgotten, what is new is read. True when some alias stands for something
+    /// else now.
+    pub fn apply(&mut self, config: &Config, state: &Path) -> bool {
+        let wanted: BTreeSet<&str> = files(config).map(|(name, _)| name).collect();
         let before = self.read.len();
-        self.read.retain(|name, _| wanted.contains(&name.as_str()));
+        self.read.retain(|name, _| wanted.contains(name.as_str()));
         let mut changed = self.read.len() != before;
         for name in wanted {
+            if !self.read.contains_key(name) {
+                self.read.insert(name.into(), (None, List::default()));
+                changed = true;
+            }
+        }
+        self.refresh(state) || changed
+    }
+
+    /// Reads the copies that have changed; true when some alias stands for something else now.
+    pub fn refresh(&mut self, state: &Path) -> bool {
+        let mut changed = false;
+        for (name, (known, list)) in &mut self.read {
             let path = copy_of(state, name);
             let modified = fs::metadata(&path).and_then(|about| about.modified()).ok();
-            if self.read.get(name).is_some_and(|(known, _)| *known == modified) {
+            if *known == modified {
                 continue;
             }
             let mut text = String::new();
@@ -111,7 +125,7 @@ impl Lists {
                 continue;
             }
             changed = true;
-            self.read.insert(name.into(), (modified, List::read(&text)));
+            (*known, *list) = (modified, List::read(&text));
         }
         changed
     }
@@ -148,23 +162,26 @@ mod tests {
         let config = config::parse(&text).unwrap();
         let (mut copyist, mut lists) = (Copyist::default(), Lists::default());
         copyist.copy(Instant::ZERO, &text, &state);
-        assert!(lists.refresh(&config, &state), "it is known to be unknown");
+        assert!(lists.apply(&config, &state), "it is known to be unknown");
         assert_eq!(lists.trouble("bad").unwrap(), "its file has not been read");
         fs::write(&file, "10.0.0.0/8\nx\n").unwrap();
         copyist.copy(Instant::ZERO, &text, &state);
         assert_eq!(copyist.deadline(), Some(Instant::from_secs(60)));
-        assert!(lists.refresh(&config, &state) && !lists.refresh(&config, &state));
+        assert!(lists.refresh(&state) && !lists.refresh(&state));
         assert_eq!(lists.ranges()["bad"].len(), 1);
         assert!(lists.trouble("bad").unwrap().contains("line 2"));
         fs::remove_file(&file).unwrap();
         copyist.copy(Instant::ZERO, &text, &state);
-        assert!(!lists.refresh(&config, &state), "the last copy stays");
+        assert!(!lists.refresh(&state), "the last copy stays");
         fs::write(&file, "10.0.0.0/8\n192.0.2.1\n").unwrap();
         File::open(&file).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
         copyist.copy(Instant::ZERO, &text, &state);
         File::open(copy_of(&state, "bad")).unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
-        assert!(lists.refresh(&config, &state));
+        assert!(lists.refresh(&state));
         assert_eq!((lists.ranges()["bad"].len(), lists.trouble("bad")), (2, None));
+        assert!(!lists.apply(&config, &state), "the same document");
+        let without = config::parse("schema = 1\nrevision = 1\n[[node]]\nname = \"a\"\n").unwrap();
+        assert!(lists.apply(&without, &state) && lists.ranges().is_empty(), "it is not asked for any more");
     }
 
     #[test]
