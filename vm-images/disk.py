@@ -33,7 +33,7 @@ def build(image, initramfs, into):
     with tempfile.TemporaryDirectory(dir=into.parent) as work:
         work = pathlib.Path(work)
         boot, config, core = work / "boot", work / "config", work / "core"
-        run("grub-mkimage", "-O", "i386-pc", "-c", HERE / "early.cfg", "-p", "/grub", "-o", core, "biosdisk", *GRUB)
+        run("grub-mkimage", "-O", "i386-pc", "-c", HERE / "early.cfg", "-p", "/grub", "-o", core, "biosdisk", "linux16", *GRUB)
         fill_boot(boot, image, initramfs, work)
         make_config(config)
         disk = work / "disk"
