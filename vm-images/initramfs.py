@@ -1,6 +1,7 @@
 """The whole system beside its kernel: one program and the kernel's modules."""
 
 import hashlib
+import lzma
 import pathlib
 
 from archive import Archive
@@ -11,9 +12,9 @@ DIRECTORIES = ["dev", "proc", "sys", "run", "tmp", "boot", "etc/koi", "var/lib/k
 
 
 def wanted():
-    """The names in modules.list."""
+    """The names in modules.list, and of each whether it is to lie there unpacked."""
     lines = (line.split("#")[0] for line in LIST.read_text().splitlines())
-    return [name.replace("_", "-") for line in lines for name in line.split()]
+    return [(name.lstrip("+").replace("_", "-"), name.startswith("+")) for line in lines for name in line.split()]
 
 
 def plain(file):
@@ -29,8 +30,8 @@ class Modules:
         lines = (line.split(":") for line in (kernel.modules / "modules.dep").read_text().splitlines())
         known = {plain(file): (file, needs.split()) for file, needs in lines}
         built_in = {plain(line) for line in (kernel.modules / "modules.builtin").read_text().split()}
-        self.files, missing, soft = {}, [], self.soft()
-        for name in wanted():
+        self.files, self.usual, missing, soft = {}, set(), [], self.soft()
+        for name, usual in wanted():
             if name in known:
                 file, needs = known[name]
                 # modules.dep names all that a module needs, not only the next ones.
@@ -40,6 +41,7 @@ class Modules:
                     for other in also:
                         self.files[plain(other)] = (other, known[plain(other)][1])
                     self.files[plain(each)] = (each, list(dict.fromkeys([*needs, *also])))
+                    self.usual.update([each, *also] if usual else [])
             elif name not in built_in:
                 missing.append(name)
         if missing:
@@ -59,12 +61,22 @@ class Modules:
                 found[plain(words[1])] = [next((n for n in each if n.endswith("generic")), each[0]) for each in names]
         return found
 
+    def name(self, file):
+        """What a file is called in the image."""
+        flat = file.rsplit("/", 1)[-1]
+        return flat.removesuffix(".xz") if file in self.usual else flat
+
+    def content(self, file):
+        """What it holds there."""
+        packed = (self.kernel.modules / file).read_bytes()
+        return lzma.decompress(packed) if file in self.usual and file.endswith(".xz") else packed
+
     def into(self, archive):
         """Flat, beside lists that speak of these alone."""
         place = f"lib/modules/{self.kernel.release}"
-        flat = {file.rsplit("/", 1)[-1]: [need.rsplit("/", 1)[-1] for need in needs] for file, needs in self.files.values()}
+        flat = {self.name(file): [self.name(need) for need in needs] for file, needs in self.files.values()}
         for file, _ in self.files.values():
-            archive.file(f"{place}/{file.rsplit('/', 1)[-1]}", (self.kernel.modules / file).read_bytes())
+            archive.file(f"{place}/{self.name(file)}", self.content(file))
         dependencies = "".join(f"{file}: {' '.join(needs)}".rstrip() + "\n" for file, needs in sorted(flat.items()))
         archive.file(f"{place}/modules.dep", dependencies.encode())
         aliases = (self.kernel.modules / "modules.alias").read_text().splitlines(keepends=True)
