@@ -1,4 +1,5 @@
-//! The machine's devices: their modules are loaded as the kernel names them, at the start and whenever one is plugged in.
+//! The machine's devices: their modules are loaded as the kernel names them, at the start, when it is their turn, and
+//! whenever one is plugged in.
 
 use std::collections::HashSet;
 use std::fs::{self, File};
@@ -7,6 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use super::modules::Modules;
+use super::turn::Turn;
 use super::uevent::{self, Uevent};
 use crate::io::machine;
 
@@ -25,6 +27,8 @@ pub struct Hardware {
     /// Files that were tried, and aliases that were asked for.
     done: HashSet<String>,
     events: File,
+    /// Devices up to this turn have what they want.
+    turn: Turn,
     /// Modules that were loaded.
     pub loaded: usize,
 }
@@ -44,6 +48,7 @@ impl Hardware {
             modules,
             done: HashSet::new(),
             events: machine::device_events()?,
+            turn: Turn::Cards,
             loaded: 0,
         })
     }
@@ -58,8 +63,9 @@ impl Hardware {
         names.iter().for_each(|name| self.load_one(name));
     }
 
-    /// Loads what the devices want that are there, and those that appear by that.
-    pub fn coldplug(&mut self) {
+    /// Loads what the devices want whose turn has come: those that are there, and those that appear by that.
+    pub fn coldplug(&mut self, turn: Turn) {
+        self.turn = self.turn.max(turn);
         for _ in 0..ROUNDS {
             let before = self.loaded;
             aliases().iter().for_each(|alias| self.serve(alias));
@@ -77,7 +83,7 @@ impl Hardware {
             match self.events.read(&mut message) {
                 Ok(len) => heard.extend(uevent::read(&message[..len])),
                 // We were slow and have missed some.
-                Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => self.coldplug(),
+                Err(error) if error.raw_os_error() == Some(NO_BUFFERS) => self.coldplug(self.turn),
                 Err(_) => break,
             }
         }
@@ -88,7 +94,7 @@ impl Hardware {
     }
 
     fn serve(&mut self, alias: &str) {
-        if !self.done.insert(alias.to_owned()) {
+        if Turn::of(alias) > self.turn || !self.done.insert(alias.to_owned()) {
             return;
         }
         let names: Vec<String> = self.modules.wanted(alias).into_iter().map(str::to_owned).collect();

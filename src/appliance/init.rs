@@ -1,6 +1,7 @@
 //! The first process: it brings the machine up, looks after the router and the consoles, and takes the machine down.
 //!
-//! Order of work: mounts, modules, the configuration partition, the configuration, processes. Then it waits: for processes
+//! Order of work: mounts, the modules that a router needs, the configuration partition, the configuration, processes, and
+//! a little later the rest of the modules. Then it waits: for processes
 //! that end, for signals, for devices that come, for the power button, and for what its children say, which it writes to
 //! the log. It never looks at a packet, and does nothing that can take long.
 
@@ -22,14 +23,15 @@ use super::options::Options;
 use super::origin::Origin;
 use super::situation::Situation;
 use super::speaker::Speaker;
+use super::turn::Turn;
 use super::watchdog::Watchdog;
 use super::{look, partition, trial};
 use crate::io::machine::{self, Access, Power};
 use crate::io::{clock, nic};
 use crate::types::{Instant, MacAddr};
 
-/// Modules that no device asks for.
-const MODULES: &[&str] = &[
+/// Modules that no device asks for and that a router needs.
+const FIRST: &[&str] = &[
     "tun",
     "macvtap",
     "bridge",
@@ -38,14 +40,15 @@ const MODULES: &[&str] = &[
     "crc32c_generic",
     "crc32c_intel",
     "ext4",
-    "vfat",
-    "nls_cp437",
-    "nls_ascii",
-    "nls_iso8859-1",
-    "isofs",
-    "evdev",
-    "button",
 ];
+/// What the file systems of the loader and of disks that bring something need.
+const VOLUMES: &[&str] = &["vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "isofs"];
+/// What the power button needs.
+const BUTTONS: &[&str] = &["evdev", "button"];
+/// For so long the router has the processor to itself before the rest of the machine is looked after.
+const REST: Duration = Duration::from_secs(3);
+/// A bus has been looked through when nothing has come for so long.
+const QUIET: Duration = Duration::from_millis(300);
 /// Devices have this long to appear.
 const DEVICES: Duration = Duration::from_secs(8);
 /// How long the router may take to hand over and to end.
@@ -116,6 +119,8 @@ struct Init {
     hardware: Hardware,
     buttons: Buttons,
     watchdog: Watchdog,
+    /// When the devices get their modules that a router does not need.
+    rest: Option<Instant>,
     kernel: KernelLog,
     journal: Journal,
     children: Children,
@@ -144,12 +149,14 @@ impl Init {
         speaker.say(&format!("koi: init {release} slot {slot}"));
         let begun = clock::now();
         let mut hardware = Hardware::open()?;
-        hardware.load(MODULES);
-        hardware.coldplug();
+        hardware.load(FIRST);
         wait_for_devices(&mut hardware, &options);
-        speaker.say(&format!("koi: modules loaded in {} ms", clock::now().since(begun).as_millis()));
-        let watchdog = Watchdog::open(&mut hardware);
         let trouble = partition::settle()?;
+        // The trial is noted on the loader's partition; and a machine without a document looks for one everywhere.
+        if options.on_trial || !Path::new(partition::DOCUMENT).exists() {
+            look_everywhere(&mut hardware);
+        }
+        speaker.say(&format!("koi: modules loaded in {} ms", clock::now().since(begun).as_millis()));
         let cards = cards();
         let mut first = first::find(&cards);
         first.warnings.extend(trouble.map(|trouble| format!("config partition: {trouble}")));
@@ -172,7 +179,8 @@ impl Init {
             speaker,
             hardware,
             buttons: Buttons::default(),
-            watchdog,
+            watchdog: Watchdog::default(),
+            rest: Some(clock::now() + REST),
             kernel: KernelLog::open(),
             journal: Journal::new(Path::new(partition::LOG)),
             children: Children::default(),
@@ -184,7 +192,6 @@ impl Init {
             last_word: String::new(),
             looks: look::Looks::begin()?,
         };
-        init.buttons.look();
         init.begin();
         Ok(init)
     }
@@ -218,6 +225,7 @@ impl Init {
         loop {
             let now = clock::now();
             self.start_due(now);
+            self.look_after_the_rest(now);
             self.watchdog.pet(now);
             self.journal.flush(now);
             let [signalled, plugged, spoken, looked] = self.wait(now)?;
@@ -246,12 +254,22 @@ impl Init {
         }
     }
 
+    fn look_after_the_rest(&mut self, now: Instant) {
+        if self.rest.take_if(|at| *at <= now).is_some() {
+            self.hardware.load(VOLUMES);
+            self.hardware.load(BUTTONS);
+            self.hardware.coldplug(Turn::Rest);
+            self.watchdog = Watchdog::open(&mut self.hardware);
+            self.buttons.look();
+        }
+    }
+
     fn wait(&self, now: Instant) -> io::Result<[bool; 4]> {
         let mut sources: Vec<BorrowedFd<'_>> =
             vec![self.signals.as_fd(), self.hardware.fd(), self.words.0.as_fd(), self.looks.fd()];
         sources.extend(self.kernel.fd());
         sources.extend(self.buttons.fds());
-        let timers = [self.children.poll_timeout(), self.journal.poll_timeout(), Some(now + TICK)];
+        let timers = [self.children.poll_timeout(), self.journal.poll_timeout(), self.rest, Some(now + TICK)];
         let at = timers.into_iter().flatten().min().unwrap_or(now);
         let ready = machine::wait(&sources, Some(at.since(now)))?;
         Ok([ready[0], ready[1], ready[2], ready[3]])
@@ -456,18 +474,36 @@ fn release() -> String {
     word("build").map_or_else(|| version.to_owned(), |build| format!("{version} ({build})"))
 }
 
-/// Devices that the kernel looks for in the background, above all disks.
+/// Cards and the disk with the configuration: on the kinds of disks that are usual first, and then wherever it may be.
+/// Some of them the kernel looks for in the background.
 fn wait_for_devices(hardware: &mut Hardware, options: &Options) {
     let deadline = clock::now() + DEVICES;
     let complete = || {
         let has_cards = nic::all().is_ok_and(|cards| !cards.is_empty());
         has_cards && (!options.disk || partition::find(partition::CONFIG).is_some())
     };
+    for turn in [Turn::Cards, Turn::Disks, Turn::Rest] {
+        hardware.coldplug(turn);
+        if complete() {
+            return;
+        }
+    }
     while !complete() && clock::now() < deadline {
         let left = deadline.since(clock::now());
         if machine::wait(&[hardware.fd()], Some(left)).is_err() {
             return;
         }
+        hardware.hear();
+    }
+}
+
+/// All disks, those on a bus that takes its time as well.
+fn look_everywhere(hardware: &mut Hardware) {
+    let deadline = clock::now() + DEVICES;
+    hardware.coldplug(Turn::Disks);
+    hardware.load(VOLUMES);
+    while clock::now() < deadline && machine::wait(&[hardware.fd()], Some(QUIET)).is_ok_and(|ready| ready[0])
+    {
         hardware.hear();
     }
 }

@@ -34,6 +34,7 @@ pub mod situation;
 pub mod slot;
 mod speaker;
 pub mod trial;
+mod turn;
 mod uevent;
 pub mod update;
 mod watchdog;

@@ -16,7 +16,7 @@ const PET: Duration = Duration::from_secs(10);
 const DEVICE: &str = "/dev/watchdog";
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Watchdog {
     dog: Option<File>,
     next: Instant,
