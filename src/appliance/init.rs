@@ -1,9 +1,8 @@
 //! The first process: it brings the machine up, looks after the router and the consoles, and takes the machine down.
 //!
 //! Order of work: mounts, the modules that a router needs, the configuration partition, the configuration, processes, and
-//! a little later the rest of the modules. Then it waits: for processes
-//! that end, for signals, for devices that come, for the power button, and for what its children say, which it writes to
-//! the log. It never looks at a packet, and does nothing that can take long.
+//! a little later the rest of the modules. Then it waits: for processes that end, for signals, for devices that come, for
+//! the power button, and for what its children say, which it writes to the log. It never looks at a packet.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
