@@ -39,11 +39,12 @@ const FIRST: &[&str] = &[
     "crc32c_generic",
     "crc32c_intel",
     "ext4",
+    // Nobody presses the power button a second time because it was too early.
+    "evdev",
+    "button",
 ];
 /// What the file systems of the loader and of disks that bring something need.
 const VOLUMES: &[&str] = &["vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "isofs"];
-/// What the power button needs.
-const BUTTONS: &[&str] = &["evdev", "button"];
 /// For so long the router has the processor to itself before the rest of the machine is looked after.
 const REST: Duration = Duration::from_secs(3);
 /// A bus has been looked through when nothing has come for so long.
@@ -151,9 +152,12 @@ impl Init {
         hardware.load(FIRST);
         wait_for_devices(&mut hardware, &options);
         let trouble = partition::settle()?;
-        // The trial is noted on the loader's partition; and a machine without a document looks for one everywhere.
-        if options.on_trial || !Path::new(partition::DOCUMENT).exists() {
+        if !Path::new(partition::DOCUMENT).exists() {
             look_everywhere(&mut hardware);
+        }
+        // The trial is noted on the loader's partition.
+        if options.on_trial || partition::find(partition::SEED).is_some() {
+            hardware.load(VOLUMES);
         }
         speaker.say(&format!("koi: modules loaded in {} ms", clock::now().since(begun).as_millis()));
         let cards = cards();
@@ -191,6 +195,7 @@ impl Init {
             last_word: String::new(),
             looks: look::Looks::begin()?,
         };
+        init.buttons.look();
         init.begin();
         Ok(init)
     }
@@ -256,7 +261,6 @@ impl Init {
     fn look_after_the_rest(&mut self, now: Instant) {
         if self.rest.take_if(|at| *at <= now).is_some() {
             self.hardware.load(VOLUMES);
-            self.hardware.load(BUTTONS);
             self.hardware.coldplug(Turn::Rest);
             self.watchdog = Watchdog::open(&mut self.hardware);
             self.buttons.look();
@@ -496,11 +500,10 @@ fn wait_for_devices(hardware: &mut Hardware, options: &Options) {
     }
 }
 
-/// All disks, those on a bus that takes its time as well.
+/// All disks, those on a bus that takes its time as well: a machine without a document looks for one everywhere.
 fn look_everywhere(hardware: &mut Hardware) {
     let deadline = clock::now() + DEVICES;
     hardware.coldplug(Turn::Disks);
-    hardware.load(VOLUMES);
     while clock::now() < deadline && machine::wait(&[hardware.fd()], Some(QUIET)).is_ok_and(|ready| ready[0])
     {
         hardware.hear();
