@@ -1,5 +1,5 @@
-//! Which devices get their modules first. To load all modules of a machine can take longer than all the rest of its way
-//! up, and a router needs few of them.
+//! Which devices get their modules first. To load those of all devices takes an emulated machine four seconds, and a
+//! router needs half of them.
 
 /// When a device gets its module. The earlier comes first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
