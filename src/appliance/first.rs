@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Read;
+use std::iter;
 use std::path::{Path, PathBuf};
 
 use super::factory::{self, Wishes};
@@ -38,13 +39,14 @@ pub struct First {
     pub warnings: Vec<String>,
 }
 
-/// Finds it, and puts it where the router's parent reads it.
-pub fn find(cards: &[MacAddr]) -> First {
+/// Finds it, and puts it where the router's parent reads it. `all_disks` makes those appear that take their time; it is
+/// called when nobody has said anything yet that makes sense.
+pub fn find(cards: &[MacAddr], all_disks: impl FnOnce()) -> First {
     let mut warnings = Vec::new();
     let document = Path::new(partition::DOCUMENT);
     let (origin, text) = match read(document) {
         Some(text) => kept(text, cards, &mut warnings),
-        None => given(cards, &mut warnings),
+        None => given(cards, all_disks, &mut warnings),
     };
     let path = match origin {
         Origin::Disk => document.to_owned(),
@@ -122,18 +124,23 @@ fn last_good(document: &Path) -> Option<(u64, String)> {
 }
 
 /// What whoever has made the machine says; the first that makes sense.
-fn given(cards: &[MacAddr], warnings: &mut Vec<String>) -> (Origin, String) {
+fn given(cards: &[MacAddr], all_disks: impl FnOnce(), warnings: &mut Vec<String>) -> (Origin, String) {
     let environment = guestinfo::read("ovfEnv").and_then(|text| origin::ovf(&text));
     let (ovf, wishes) = environment.unwrap_or_default();
     let wished = wishes != Wishes::default();
-    let sources = [
+    let told = [
         fw_cfg("config").map(|text| (Origin::FwCfg, text)),
         guestinfo::read("koi.config").map(|text| (Origin::Guestinfo, text)),
         ovf.map(|text| (Origin::Ovf, text)),
-        seed().map(|(device, text)| (Origin::Seed(device), text)),
-        wished.then(|| (Origin::Ovf, factory::document(cards, &wishes))),
     ];
-    for (origin, text) in sources.into_iter().flatten() {
+    let searched = iter::once_with(|| {
+        all_disks();
+        [
+            seed().map(|(device, text)| (Origin::Seed(device), text)),
+            wished.then(|| (Origin::Ovf, factory::document(cards, &wishes))),
+        ]
+    });
+    for (origin, text) in told.into_iter().chain(searched.flatten()).flatten() {
         let text = origin::plain(&text);
         match config::load(&text) {
             Ok(_) => return (origin, text),

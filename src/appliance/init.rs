@@ -153,16 +153,13 @@ impl Init {
         hardware.load(FIRST);
         wait_for_devices(&mut hardware, &options);
         let trouble = partition::settle()?;
-        if !Path::new(partition::DOCUMENT).exists() {
-            look_everywhere(&mut hardware);
-        }
         // The trial is noted on the loader's partition.
-        if options.on_trial || partition::find(partition::SEED).is_some() {
+        if options.on_trial {
             hardware.load(VOLUMES);
         }
         speaker.say(&format!("koi: modules loaded in {} ms", clock::now().since(begun).as_millis()));
         let cards = cards();
-        let mut first = first::find(&cards);
+        let mut first = first::find(&cards, || look_for_a_seed(&mut hardware));
         first.warnings.extend(trouble.map(|trouble| format!("config partition: {trouble}")));
         speaker.say(&format!("koi: config: {}", first.origin));
         first.warnings.iter().for_each(|warning| speaker.say(&format!("koi: WARNING: {warning}")));
@@ -327,8 +324,8 @@ impl Init {
         // The document may have been mended, or be another one by now.
         if !matches!(self.first.origin, Origin::Disk) && Path::new(partition::DOCUMENT) != self.first.document
         {
-            let again = first::find(&cards());
-            self.first = again;
+            // All disks are there by now.
+            self.first = first::find(&cards(), || ());
         }
         let mut command = Command::new("/proc/self/exe");
         command.args(["run", "--state", partition::STATE, "--config"]).arg(&self.first.document);
@@ -502,13 +499,16 @@ fn wait_for_devices(hardware: &mut Hardware, options: &Options) {
     }
 }
 
-/// All disks, those on a bus that takes its time as well: a machine without a document looks for one everywhere.
-fn look_everywhere(hardware: &mut Hardware) {
+/// A machine that nobody has told anything looks for a seed on all disks, those on a bus that takes its time as well.
+fn look_for_a_seed(hardware: &mut Hardware) {
     let deadline = clock::now() + DEVICES;
     hardware.coldplug(Turn::Disks);
     while clock::now() < deadline && machine::wait(&[hardware.fd()], Some(QUIET)).is_ok_and(|ready| ready[0])
     {
         hardware.hear();
+    }
+    if partition::find(partition::SEED).is_some() {
+        hardware.load(VOLUMES);
     }
 }
 
