@@ -1,7 +1,7 @@
 //! The first process: it brings the machine up, looks after the router and the consoles, and takes the machine down.
 //!
 //! Order of work: mounts, the modules that a router needs, the configuration partition, the configuration, processes, and
-//! a little later the rest of the modules. Then it waits: for processes that end, for signals, for devices that come, for
+//! once the router answers the rest of the modules. Then it waits: for processes that end, for signals, for devices that come, for
 //! the power button, and for what its children say, which it writes to the log. It never looks at a packet.
 
 use std::fs::{self, File, OpenOptions};
@@ -45,8 +45,8 @@ const FIRST: &[&str] = &[
 ];
 /// What the file systems of the loader and of disks that bring something need.
 const VOLUMES: &[&str] = &["vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "isofs"];
-/// For so long the router has the processor to itself before the rest of the machine is looked after. A release on trial
-/// has the watchdog before its router.
+/// Until it answers, the router has the processor to itself, but no longer than this; then the rest of the machine is
+/// looked after. A release on trial has the watchdog before its router.
 const REST: Duration = Duration::from_secs(3);
 /// A bus has been looked through when nothing has come for so long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -359,6 +359,9 @@ impl Init {
 
     fn judge(&mut self) {
         for seen in self.looks.take() {
+            if seen.answers {
+                self.rest = self.rest.map(|at| at.min(clock::now()));
+            }
             match self.health.handle(clock::now(), seen) {
                 Some(Verdict::Well) => {
                     self.say("koi: healthy");
