@@ -1,10 +1,13 @@
 //! Ports on real devices in namespaces of their own.
 
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use super::super::testbed::{Namespace, WAYS, frame, host_to_port, port_to_host, refuse_io_uring};
+use super::super::sys::PollEntry;
+use super::super::testbed::{
+    Namespace, WAYS, frame, host_to_port, numbers_at_port, port_to_host, refuse_io_uring,
+};
 use super::super::{netns, sys_precedence};
 use super::*;
 use crate::config::model::Driver;
@@ -153,6 +156,12 @@ fn descriptors_are_adopted_by_the_driver_that_they_were_opened_for() {
     assert!(Port::adopt(space.spec("t0", WAYS[1]), file.into(), None).is_err());
 }
 
+/// Waits a while for something to read.
+fn readable(port: &Port) -> bool {
+    let entry = PollEntry::readable(port.fd().unwrap());
+    sys::poll(&mut [entry], Some(std::time::Duration::from_secs(2))).unwrap() > 0
+}
+
 #[test]
 fn a_macvtap_carries_frames_both_ways() {
     for driver in [Driver::Offload, Driver::Plain] {
@@ -177,6 +186,15 @@ fn a_macvtap_carries_frames_both_ways() {
             assert_eq!(host_to_port(&socket, &mut port, 0..burst), (0..burst).collect::<Vec<_>>());
             assert_eq!(port_to_host(&mut port, &socket, 0..burst), (0..burst).collect::<Vec<_>>());
         }
+        // What the kernel keeps for later comes as well.
+        let mut read = Vec::new();
+        for group in 1..50 {
+            socket.send_to(&u32::from(group).to_be_bytes(), (Ipv4Addr::new(224, 0, 0, group), 7777)).unwrap();
+        }
+        while read.len() < 49 && readable(&port) {
+            read.extend(numbers_at_port(&mut port));
+        }
+        assert_eq!(read, (1..50).collect::<Vec<_>>(), "groups that nobody has joined");
         space.ip("link del m0");
         let (mut pool, mut frames) = (Pool::new(8), Vec::new());
         // Unlike a TAP it goes on taking frames; that it is gone is to be asked, or heard from netlink.

@@ -141,10 +141,19 @@ pub fn interface_name(socket: BorrowedFd<'_>, index: u32) -> io::Result<String> 
 
 /// Sets the interface administratively up.
 pub fn interface_up(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    set_interface_flag(socket, name, libc::IFF_UP)
+}
+
+/// Lets the interface take frames to all multicast addresses.
+pub fn interface_all_multicast(socket: BorrowedFd<'_>, name: &str) -> io::Result<()> {
+    set_interface_flag(socket, name, libc::IFF_ALLMULTI)
+}
+
+fn set_interface_flag(socket: BorrowedFd<'_>, name: &str, flag: c_int) -> io::Result<()> {
     let mut request = InterfaceRequest::new(name)?;
     interface_ioctl(socket, libc::SIOCGIFFLAGS, &mut request)?;
-    if request.short() & libc::IFF_UP as u16 == 0 {
-        request.set_short(request.short() | libc::IFF_UP as u16);
+    if request.short() & flag as u16 == 0 {
+        request.set_short(request.short() | flag as u16);
         interface_ioctl(socket, libc::SIOCSIFFLAGS, &mut request)?;
     }
     Ok(())

@@ -118,6 +118,9 @@ pub fn open_macvtap(path: &str, netns: Option<&str>, offload: bool) -> io::Resul
         let header = if offload { libc::IFF_VNET_HDR } else { 0 };
         sys::tun_attach(file.as_fd(), "", (libc::IFF_TAP | libc::IFF_NO_PI | header) as u16)?;
         let (name, _) = sys::tun_device(file.as_fd())?;
+        // Otherwise it keeps back what nobody in the kernel has joined: CARP, neighbours that solicit, hosts that look for
+        // routers.
+        sys::interface_all_multicast(sys::interface_socket()?.as_fd(), &name)?;
         prepare(file, name, offload)
     })
 }

@@ -118,6 +118,11 @@ pub fn host_to_port(socket: &UdpSocket, port: &mut Port, numbers: std::ops::Rang
     for number in numbers {
         socket.send_to(&number.to_be_bytes(), "10.77.0.2:7777").unwrap();
     }
+    numbers_at_port(port)
+}
+
+/// Gives what the port has to read now, in order.
+pub fn numbers_at_port(port: &mut Port) -> Vec<u32> {
     let (mut pool, mut frames, mut read) = (Pool::new(128), Vec::new(), Vec::new());
     loop {
         port.recv_batch(&mut pool, &mut frames, 64).unwrap();
