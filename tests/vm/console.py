@@ -15,8 +15,8 @@ class Console:
 
     def wake(self, seconds=60):
         """The menu, from wherever it was."""
-        if not self.machine.text:
-            # It was loaded from a snapshot, in the middle of a talk.
+        if self.machine.amid:
+            self.machine.amid = False
             self.machine.type("\r")
         if PROMPT not in self.machine.text[-400:]:
             self.machine.says(PROMPT, seconds)

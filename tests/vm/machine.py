@@ -56,6 +56,8 @@ class Machine:
         self.told, self.words = told or {}, list(words)
         self.process = self.control = self.console = None
         self.text = ""
+        #: It was loaded from a snapshot, in the middle of a talk.
+        self.amid = False
         net.machines.append(self)
 
     def mac(self, index):
@@ -101,7 +103,7 @@ class Machine:
     def power_on(self, words=()):
         """Switches it on; the console is read from the first character."""
         taps = self.net.cards(self.letter)
-        self.begin, self.text = time.monotonic(), ""
+        self.begin, self.text, self.amid = time.monotonic(), "", "-loadvm" in words
         errors = open(self.file("errors"), "w")
         self.process = subprocess.Popen(["ip", "netns", "exec", SWITCH, *self.command(taps), *map(str, words)], stderr=errors,
                                         stdin=subprocess.DEVNULL, stdout=errors, preexec_fn=die_with_parent)
