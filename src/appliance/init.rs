@@ -364,12 +364,12 @@ impl Init {
             }
             match self.health.handle(clock::now(), seen) {
                 Some(Verdict::Well) => {
+                    if let (true, Some(slot)) = (self.options.on_trial, self.options.slot) {
+                        self.situation.on_trial = !trial::keep(slot, &self.speaker);
+                    }
                     self.say("koi: healthy");
                     self.situation.healthy = true;
                     self.situation.write();
-                    if let (true, Some(slot)) = (self.options.on_trial, self.options.slot) {
-                        trial::keep(slot, &self.speaker);
-                    }
                 }
                 Some(Verdict::Sick) if self.options.on_trial => {
                     self.say("koi: WARNING: this release is not well; the one before comes back");

@@ -102,11 +102,16 @@ pub fn standing() -> io::Result<Standing> {
     let environment = trial::read(boot.path())?;
     Ok(Standing {
         running: options.slot,
-        on_trial: options.on_trial,
+        on_trial: is_on_trial(&options, &environment),
         good: environment.good,
         trying: environment.trying,
         versions: [Slot::A, Slot::B].map(|slot| version_in(boot.path(), slot)),
     })
+}
+
+/// What was started on trial is so until it is kept.
+fn is_on_trial(options: &Options, environment: &Environment) -> bool {
+    options.on_trial && options.slot != Some(environment.good)
 }
 
 fn options() -> Options {
@@ -135,9 +140,9 @@ pub fn version(bytes: &[u8], trust: &Trust) -> Result<ReleaseVersion, Failure> {
 /// # Errors
 /// When it must not be installed, or the disk does not take it; the machine goes on as it was.
 pub fn install(bytes: &[u8], trust: &Trust) -> Result<(Slot, ReleaseVersion), Failure> {
-    let options = options();
-    let running = options.slot.ok_or_else(|| io::Error::other("this machine was not started from a slot"))?;
-    if options.on_trial {
+    let running =
+        options().slot.ok_or_else(|| io::Error::other("this machine was not started from a slot"))?;
+    if standing()?.on_trial {
         return Err(Failure::Refused(
             "the release that runs is on trial itself; wait until it is kept".into(),
         ));
@@ -201,6 +206,17 @@ fn is_same(path: &Path, bytes: &[u8]) -> io::Result<bool> {
 mod tests {
     use super::*;
     use crate::appliance::slot::BLOCK;
+
+    #[test]
+    fn a_release_is_on_trial_until_it_is_kept() {
+        let options = Options::read("koi.slot=B koi.try=1");
+        let mut environment = Environment::read(b"");
+        environment.attempt(Slot::B);
+        assert!(is_on_trial(&options, &environment));
+        assert!(!is_on_trial(&Options::read("koi.slot=A"), &environment), "the good one after three tries");
+        environment.keep(Slot::B);
+        assert!(!is_on_trial(&options, &environment), "the next update may come");
+    }
 
     #[test]
     fn a_slot_is_filled_and_the_other_one_is_not_touched() {

@@ -31,6 +31,8 @@ class Pair:
         print(f"    two machines: LAN answers after {took:.1f} s, a pair after "
               f"{time.monotonic() - self.machines['a'].begin:.1f} s")
         until("the client reaches the server", lambda: net.pings("cli", SERVER))
+        # Whoever looks for it asks a multicast address.
+        until("the client finds the router by IPv6", lambda: net.pings("cli", "fe80::1:1%eth0"))
 
     def shown(self, letter):
         with contextlib.suppress(Failed):
