@@ -1,8 +1,8 @@
 //! The first process: it brings the machine up, looks after the router and the consoles, and takes the machine down.
 //!
 //! Order of work: mounts, the modules that a router needs, the configuration partition, the configuration, processes, and
-//! once the router answers the rest of the modules. Then it waits: for processes that end, for signals, for devices that come, for
-//! the power button, and for what its children say, which it writes to the log. It never looks at a packet.
+//! once the router answers the rest of the modules. Then it waits: for processes that end, for signals, for devices that
+//! come, for the power button, and for what its children say, which it writes to the log. It never looks at a packet.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read};
@@ -168,7 +168,6 @@ impl Init {
         let situation = Situation {
             release,
             slot: options.slot.map(|slot| slot.to_string()),
-            on_trial: options.on_trial,
             origin: first.origin.to_string(),
             document: first.document.display().to_string(),
             warnings: first.warnings.clone(),
@@ -365,7 +364,7 @@ impl Init {
             match self.health.handle(clock::now(), seen) {
                 Some(Verdict::Well) => {
                     if let (true, Some(slot)) = (self.options.on_trial, self.options.slot) {
-                        self.situation.on_trial = !trial::keep(slot, &self.speaker);
+                        trial::keep(slot, &self.speaker);
                     }
                     self.say("koi: healthy");
                     self.situation.healthy = true;

@@ -17,8 +17,6 @@ pub struct Situation {
     pub release: String,
     /// The slot that runs.
     pub slot: Option<String>,
-    /// It is being tried.
-    pub on_trial: bool,
     /// Where the configuration comes from.
     pub origin: String,
     /// The document in use.

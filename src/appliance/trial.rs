@@ -59,12 +59,12 @@ pub fn reached(speaker: &Speaker) {
     change(speaker, "", |environment| environment.reach());
 }
 
-/// This slot is the good one from now on; true when the disk has taken that.
-pub fn keep(slot: Slot, speaker: &Speaker) -> bool {
+/// This slot is the good one from now on.
+pub fn keep(slot: Slot, speaker: &Speaker) {
     change(speaker, &format!("koi: slot {slot} is kept"), |environment| {
         environment.keep(slot);
         true
-    })
+    });
 }
 
 /// The next start is the good slot's again.
@@ -75,8 +75,7 @@ pub fn give_up(speaker: &Speaker) {
     });
 }
 
-/// True when that is on the disk now.
-fn change(speaker: &Speaker, done: &str, what: impl FnOnce(&mut Environment) -> bool) -> bool {
+fn change(speaker: &Speaker, done: &str, what: impl FnOnce(&mut Environment) -> bool) {
     let work = || {
         let boot = mount(Access::Write)?;
         let mut environment = read(boot.path())?;
@@ -85,13 +84,11 @@ fn change(speaker: &Speaker, done: &str, what: impl FnOnce(&mut Environment) -> 
         }
         io::Result::Ok(())
     };
-    let changed = work();
-    match &changed {
+    match work() {
         Ok(()) if done.is_empty() => {}
         Ok(()) => speaker.say(done),
         Err(error) => speaker.say(&format!("koi: WARNING: the boot partition: {error}")),
     }
-    changed.is_ok()
 }
 
 #[cfg(test)]

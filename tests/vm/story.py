@@ -180,16 +180,14 @@ def filtered(net):
         """What both the pair and the doctor have to say on the standby."""
         until(f"the pair misses virtual addresses on {expected}",
               lambda: sorted(re.findall(trouble, pair.shown(other))) == expected)
+        said = pair.consoles[other].koi("doctor")
+        expect(sorted(re.findall(trouble, said)) == expected, f"instead of {expected}: {said}")
         good = [name for name in everywhere if name not in expected]
+        expect(sorted(re.findall(r"good +VHID \d on (\w+) ", said)) == good, f"instead of {good}: {said}")
+        expect(("no clean-traffic in libvirt" in said) == bool(expected), f"the remedy: {said}")
 
-        def told():
-            """It looks at an address once something was sent from it."""
-            said = pair.consoles[other].koi("doctor")
-            return (sorted(re.findall(trouble, said)) == expected
-                    and sorted(re.findall(r"good +VHID \d on (\w+) ", said)) == good
-                    and ("no clean-traffic in libvirt" in said) == bool(expected))
-        until(f"the doctor finds {expected or 'nothing'}", told)
-
+    # The doctor has nothing to say of an address from which nothing was sent.
+    until("something was sent from each address", lambda: "nothing was sent from it yet" not in pair.consoles[other].koi("doctor"))
     says([])
     begin = time.monotonic()
     net.filter_virtual_macs(active)
