@@ -14,6 +14,9 @@ use crate::web::serve;
 use crate::web::share::{self, Answering, Own, Share};
 use crate::web::site::Site;
 
+/// Whoever has not heard it by then does not hear it any more.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 pub(super) struct Browser {
     runtime: Runtime,
     address: SocketAddr,
@@ -158,19 +161,24 @@ impl Browser {
         self.runtime.spawn(future);
     }
 
-    /// What is said on a stream within some time.
-    pub fn listen(&self, path: &str, time: Duration) -> String {
+    /// What a stream says until each of these was said; without one of them, what it has said for [`PATIENCE`].
+    pub fn listen(&self, path: &str, wanted: &[&str]) -> String {
         let mut heard = Vec::new();
+        let lacks = |heard: &[u8]| {
+            let text = String::from_utf8_lossy(heard);
+            wanted.iter().any(|word| !text.contains(word))
+        };
         self.runtime.block_on(async {
             let mut stream = self.begin(path).await;
-            let listening = async { while stream.read_buf(&mut heard).await.unwrap() > 0 {} };
-            let _ = tokio::time::timeout(time, listening).await;
+            let listening =
+                async { while lacks(&heard) && stream.read_buf(&mut heard).await.unwrap() > 0 {} };
+            let _ = tokio::time::timeout(PATIENCE, listening).await;
         });
-        String::from_utf8(heard).unwrap()
+        String::from_utf8_lossy(&heard).into_owned()
     }
 
-    /// True when a stream ends within some time after something was done.
-    pub fn listen_while(&self, path: &str, time: Duration, act: impl FnOnce(&Browser)) -> bool {
+    /// True when a stream ends after something was done.
+    pub fn listen_while(&self, path: &str, act: impl FnOnce(&Browser)) -> bool {
         let mut stream = self.runtime.block_on(async {
             let mut stream = self.begin(path).await;
             stream.read_buf(&mut Vec::new()).await.unwrap();
@@ -179,7 +187,7 @@ impl Browser {
         act(self);
         self.runtime.block_on(async {
             let mut heard = Vec::new();
-            tokio::time::timeout(time, stream.read_to_end(&mut heard)).await.is_ok()
+            tokio::time::timeout(PATIENCE, stream.read_to_end(&mut heard)).await.is_ok()
         })
     }
 
