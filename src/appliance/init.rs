@@ -46,7 +46,7 @@ const FIRST: &[&str] = &[
 /// What the file systems of the loader and of disks that bring something need.
 const VOLUMES: &[&str] = &["vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "isofs"];
 /// Until it answers, the router has the processor to itself, but no longer than this; then the rest of the machine is
-/// looked after. A release on trial has the watchdog before its router.
+/// looked after, and the consoles begin. A release on trial has all of that with its router.
 const REST: Duration = Duration::from_secs(3);
 /// A bus has been looked through when nothing has come for so long.
 const QUIET: Duration = Duration::from_millis(300);
@@ -198,7 +198,7 @@ impl Init {
         Ok(init)
     }
 
-    /// What was found is written down, and the processes are wanted.
+    /// What was found is written down, and the router is wanted.
     fn begin(&mut self) {
         let now = clock::now();
         let Situation { release, origin, warnings, .. } = self.situation.clone();
@@ -208,9 +208,6 @@ impl Init {
             trial::reached(&self.speaker);
         }
         self.children.want(Job::Router, now);
-        for number in 0..self.speaker.consoles().len() {
-            self.children.want(Job::Console(number), now);
-        }
     }
 
     fn note(&mut self, line: &str) {
@@ -262,6 +259,9 @@ impl Init {
             self.hardware.coldplug(Turn::Rest);
             self.watchdog = Watchdog::open(&mut self.hardware);
             self.buttons.look();
+            for number in 0..self.speaker.consoles().len() {
+                self.children.want(Job::Console(number), now);
+            }
         }
     }
 
