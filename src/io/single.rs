@@ -1,8 +1,9 @@
 //! One frame a system call: the way that every kernel has, and the better one for superpackets.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 
+use super::sys;
 use crate::wire::{FrameBuf, Pool};
 
 /// Reads after which a batch of superpackets ends, so that its bytes are still in the cache when they are written.
@@ -62,7 +63,7 @@ impl Received {
 
 /// Reads up to `limit` frames.
 pub fn read(
-    mut file: &File,
+    file: &File,
     offload_header: bool,
     limit: usize,
     pool: &mut Pool,
@@ -71,7 +72,7 @@ pub fn read(
     let mut received = Received::default();
     for _ in 0..limit {
         let mut frame = pool.take();
-        let result = file.read(frame.receive_area(offload_header));
+        let result = sys::read(file, frame.receive_area(offload_header));
         if !received.take(result, frame, offload_header, pool, into) || received.bytes >= BATCH_BYTES {
             break;
         }
@@ -80,9 +81,9 @@ pub fn read(
 }
 
 /// Writes one frame.
-pub fn write(mut file: &File, frame: &mut FrameBuf, offload_header: bool) -> io::Result<usize> {
+pub fn write(file: &File, frame: &mut FrameBuf, offload_header: bool) -> io::Result<usize> {
     loop {
-        match file.write(frame.send_area(offload_header)) {
+        match sys::write(file, frame.send_area(offload_header)) {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             result => return result,
         }

@@ -209,6 +209,21 @@ pub fn sleep_until(nanos: u64) {
     {}
 }
 
+/// One read, as `read(2)` says. Unlike the one of the C library it is no point where a thread can be cancelled, which takes
+/// two atomic operations a call; no thread here is ever cancelled.
+pub fn read(file: &File, into: &mut [u8]) -> io::Result<usize> {
+    // SAFETY: the kernel writes at most `into.len()` bytes to where `into` is.
+    let result = unsafe { libc::syscall(libc::SYS_read, raw(file), into.as_mut_ptr(), into.len()) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
+/// One write, as `write(2)` says, likewise.
+pub fn write(file: &File, bytes: &[u8]) -> io::Result<usize> {
+    // SAFETY: the kernel reads at most `bytes.len()` bytes from where `bytes` is.
+    let result = unsafe { libc::syscall(libc::SYS_write, raw(file), bytes.as_ptr(), bytes.len()) };
+    usize::try_from(result).map_err(|_| io::Error::last_os_error())
+}
+
 /// A counter that makes a waiting thread ready when it is written to.
 pub fn event_counter() -> io::Result<File> {
     // SAFETY: no pointers are passed.
