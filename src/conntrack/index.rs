@@ -3,11 +3,13 @@
 //! The index knows hashes, not keys: 12 bytes for each of a flow's two keys. The 64-bit hash is seeded, so nobody
 //! outside can aim at it; should two keys agree all the same, [`FlowIndex::insert`] refuses the second and the
 //! record, which holds the whole key, tells the difference on lookup. No guard of the map leaves an expression.
+//!
+//! Whoever has the index for himself needs no lock. That is not only cheaper: a processor does not begin to fetch what
+//! the next look-up needs before the lock of this one is done, so that their cache misses would come one by one.
 
 use std::hash::{BuildHasherDefault, Hash, Hasher};
 
-use dashmap::DashMap;
-use dashmap::mapref::entry::Entry;
+use dashmap::{DashMap, SharedValue};
 use foldhash::SharedSeed;
 use foldhash::quality::FoldHasher;
 
@@ -106,10 +108,17 @@ impl Hit {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyHash([u32; 2]);
 
+impl KeyHash {
+    #[inline]
+    fn value(self) -> u64 {
+        u64::from(self.0[0]) | u64::from(self.0[1]) << 32
+    }
+}
+
 impl Hash for KeyHash {
     #[inline]
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(u64::from(self.0[0]) | u64::from(self.0[1]) << 32);
+        state.write_u64(self.value());
     }
 }
 
@@ -171,19 +180,33 @@ impl FlowIndex {
         self.map.get(&self.hash(key)).map(|value| Hit::unpack(*value))
     }
 
-    /// Enters a key; false when one with its hash is there already.
-    pub(super) fn insert(&self, key: &FlowKey, hit: Hit) -> bool {
-        match self.map.entry(self.hash(key)) {
-            Entry::Occupied(_) => false,
-            Entry::Vacant(vacant) => {
-                vacant.insert(hit.pack());
-                true
-            }
-        }
+    /// The same without a lock.
+    #[inline]
+    pub(super) fn look_up(&mut self, key: &FlowKey) -> Option<Hit> {
+        let hash = self.hash(key);
+        let place = self.map.determine_shard(hash.value() as usize);
+        let shard = self.map.shards_mut()[place].get_mut();
+        let (_, value) = shard.get(hash.value(), |(other, _)| *other == hash)?;
+        Some(Hit::unpack(*value.get()))
     }
 
-    pub(super) fn remove(&self, key: &FlowKey, hit: Hit) {
-        self.map.remove_if(&self.hash(key), |_, value| *value == hit.pack());
+    /// Enters a key; false when one with its hash is there already.
+    pub(super) fn insert(&mut self, key: &FlowKey, hit: Hit) -> bool {
+        let hash = self.hash(key);
+        let place = self.map.determine_shard(hash.value() as usize);
+        let shard = self.map.shards_mut()[place].get_mut();
+        if shard.get(hash.value(), |(other, _)| *other == hash).is_some() {
+            return false;
+        }
+        shard.insert(hash.value(), (hash, SharedValue::new(hit.pack())), |(other, _)| other.value());
+        true
+    }
+
+    pub(super) fn remove(&mut self, key: &FlowKey, hit: Hit) {
+        let hash = self.hash(key);
+        let place = self.map.determine_shard(hash.value() as usize);
+        let shard = self.map.shards_mut()[place].get_mut();
+        shard.remove_entry(hash.value(), |(other, value)| *other == hash && *value.get() == hit.pack());
     }
 
     pub(super) fn len(&self) -> usize {
@@ -194,4 +217,48 @@ impl FlowIndex {
 #[inline]
 const fn ports(src: u16, dst: u16, protocol: u8) -> u64 {
     (src as u64) << 32 | (dst as u64) << 16 | protocol as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::protocol;
+
+    fn key(number: u16) -> FlowKey {
+        let [high, low] = number.to_be_bytes();
+        let (src, dst) = ([10, 0, 0, low].into(), [198, 51, 100, high].into());
+        FlowKey::new(protocol::UDP, src, number, dst, 53).unwrap()
+    }
+
+    proptest! {
+        #[test]
+        fn it_is_a_map_with_a_lock_and_without(deeds in prop::collection::vec((0..3u8, 0..600u16, 0..4u32), 1..3000)) {
+            let mut index = FlowIndex::new(Seed([3, 4]));
+            let mut model = HashMap::new();
+            for (deed, number, slot) in deeds {
+                let way = if slot % 2 == 0 { Way::Original } else { Way::Reply };
+                let hit = Hit { slot: Slot(slot), way };
+                match deed {
+                    0 => {
+                        prop_assert_eq!(index.insert(&key(number), hit), !model.contains_key(&number));
+                        model.entry(number).or_insert(hit);
+                    }
+                    1 => {
+                        // Only whoever has entered a key takes it out.
+                        index.remove(&key(number), hit);
+                        model.retain(|other, held| *other != number || *held != hit);
+                    }
+                    _ => {
+                        prop_assert_eq!(index.find(&key(number)), model.get(&number).copied());
+                        prop_assert_eq!(index.look_up(&key(number)), model.get(&number).copied());
+                    }
+                }
+                prop_assert_eq!(index.len(), model.len());
+            }
+        }
+    }
 }

@@ -244,6 +244,12 @@ impl Table {
         self.index.find(key)
     }
 
+    /// [`Table::find`] for the packet path: without a lock, and the cache misses of a batch overlap.
+    #[inline]
+    pub fn look_up(&mut self, key: &FlowKey) -> Option<Hit> {
+        self.index.look_up(key)
+    }
+
     /// Reads a flow's record early, so that the cache misses of a batch overlap. The value means nothing, but using
     /// it (adding up a batch's) keeps the compiler from leaving the read out.
     #[inline]
@@ -306,7 +312,7 @@ impl Table {
         Ok(hit)
     }
 
-    pub(super) fn enter(&self, original: &FlowKey, reply: &FlowKey, slot: Slot) -> bool {
+    pub(super) fn enter(&mut self, original: &FlowKey, reply: &FlowKey, slot: Slot) -> bool {
         let hit = Hit { slot, way: Way::Original };
         if !self.index.insert(original, hit) {
             return false;

@@ -173,7 +173,7 @@ impl Model {
 
     fn begin(&mut self, original: FlowKey, flags: u8, first: bool) {
         let out = Outside::new("203.0.113.2".parse().unwrap());
-        let sent = self.outbound.translate_out(self.at(), &self.table, &original, &out);
+        let sent = self.outbound.translate_out(self.at(), &mut self.table, &original, &out);
         let Ok(sent) = sent else {
             assert!(self.flows.values().any(|flow| flow.reply.src() == original.dst()), "only by a clash");
             assert_eq!(original.protocol(), 47);

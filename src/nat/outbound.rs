@@ -105,7 +105,7 @@ impl Outbound {
     pub fn translate_by(
         &mut self,
         now: Instant,
-        table: &Table,
+        table: &mut Table,
         key: &FlowKey,
         (line, source): (usize, &Source),
     ) -> Result<FlowKey, Drop> {
@@ -146,7 +146,7 @@ impl Outbound {
     pub fn translate_out(
         &mut self,
         now: Instant,
-        table: &Table,
+        table: &mut Table,
         key: &FlowKey,
         outside: &Outside,
     ) -> Result<FlowKey, Drop> {
@@ -157,11 +157,17 @@ impl Outbound {
         chosen.ok_or(Drop::PortsExhausted)
     }
 
-    fn choose(&mut self, now: Instant, table: &Table, key: &FlowKey, outside: &Outside) -> Option<FlowKey> {
+    fn choose(
+        &mut self,
+        now: Instant,
+        table: &mut Table,
+        key: &FlowKey,
+        outside: &Outside,
+    ) -> Option<FlowKey> {
         let independent = outside.independent && has_ports(key.protocol());
-        let with_port = |port: u16| {
+        let mut with_port = |port: u16| {
             FlowKey::new(key.protocol(), outside.address, port, key.dst(), key.dst_port())
-                .filter(|sent| table.find(&sent.inverse()).is_none())
+                .filter(|sent| table.look_up(&sent.inverse()).is_none())
                 .filter(|_| !independent || table.can_map(key, (outside.address, port)))
         };
         if outside.static_port {

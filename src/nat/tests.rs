@@ -69,7 +69,7 @@ fn an_empty_pool_gives_nobody_an_address() {
                 independent: false,
                 ports: None,
             };
-            let refused = outbound.translate_by(Instant::ZERO, &table(10), &key, (0, &source));
+            let refused = outbound.translate_by(Instant::ZERO, &mut table(10), &key, (0, &source));
             assert_eq!(refused, Err(Drop::PortsExhausted), "{pool:?}");
         }
     }
@@ -94,16 +94,16 @@ fn the_last_free_port_is_found_and_a_dry_destination_is_remembered() {
         crate::conntrack::Filter { source: Some("10.0.0.9/32".parse().unwrap()), ..Default::default() };
     assert_eq!(table.kill(&filter, None, 100_000).0, 1);
     let later = Instant::from_secs(1);
-    assert!(outbound.translate_out(later, &table, &original(65_001), &pool).is_ok());
+    assert!(outbound.translate_out(later, &mut table, &original(65_001), &pool).is_ok());
 }
 
 #[test]
 fn ports_are_random_and_within_the_range() {
-    let (table, mut outbound) = (table(10), Outbound::new(Seed([5, 6])));
+    let (mut table, mut outbound) = (table(10), Outbound::new(Seed([5, 6])));
     let original = key(protocol::TCP, "192.168.1.10", 443, "198.51.100.7", 443);
     let mut seen = std::collections::HashSet::new();
     for _ in 0..500 {
-        let sent = outbound.translate_out(NOW, &table, &original, &outside((1024, 65_535))).unwrap();
+        let sent = outbound.translate_out(NOW, &mut table, &original, &outside((1024, 65_535))).unwrap();
         assert!(sent.src_port() >= 1024);
         seen.insert(sent.src_port());
     }

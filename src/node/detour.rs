@@ -204,7 +204,7 @@ impl Shard {
         let egress = hop.interface;
         let address = self.detour_address(egress, original.family()).ok_or(NO_ROUTE)?;
         self.check_forwardable(packet, InterfaceId::PEER, egress)?;
-        let outside = self.outbound.translate_out(now, &self.table, &original, &Outside::new(address))?;
+        let outside = self.outbound.translate_out(now, &mut self.table, &original, &Outside::new(address))?;
         let (pass, _) = self.evaluate(now, &query_of_peer(&outside, packet.layout.transport, egress))?;
         let neighbour = self.neighbours.entry(now, egress, hop.gateway.unwrap_or(original.dst()))?;
         let mut pending = self.pending(packet, [pass, pass], [InterfaceId::PEER, egress]);

@@ -114,7 +114,7 @@ impl Shard {
         match turned {
             Some((counterpart, true)) => return Ok(with_source(&key, counterpart)),
             Some((own, false)) => {
-                return Ok(self.outbound.translate_out(now, &self.table, &key, &Outside::new(own))?);
+                return Ok(self.outbound.translate_out(now, &mut self.table, &key, &Outside::new(own))?);
             }
             None => {}
         }
@@ -125,7 +125,7 @@ impl Shard {
                 None => Err(unmapped(mapping, key.src())),
             },
             Some((line, Outward::Source(source))) => {
-                Ok(self.outbound.translate_by(now, &self.table, &key, (line, source))?)
+                Ok(self.outbound.translate_by(now, &mut self.table, &key, (line, source))?)
             }
         }
     }
