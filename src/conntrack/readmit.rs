@@ -36,6 +36,7 @@ impl Table {
     }
 
     /// The verdicts that let the flow in and out.
+    #[inline]
     pub fn passes(&self, hit: Hit) -> [Pass; 2] {
         self.witnesses.get(self.store.common(hit.slot).witness())
     }

@@ -6,7 +6,7 @@ use crate::config::model::Fragments;
 use crate::conntrack::Hit;
 use crate::types::{Instant, InterfaceId, MacAddr, PortId};
 use crate::wire::icmp_error::ErrorCause;
-use crate::wire::{Drop, Fragment, FrameBuf, Packet, Parsed, Transport, ethertype, protocol};
+use crate::wire::{Drop, Fragment, FrameBuf, Packet, Seen, Transport, ethertype, protocol};
 
 /// A parsed packet, on its way to the rules.
 pub struct Arrival {
@@ -47,14 +47,14 @@ impl Shard {
             Err(Drop::Standby) => return self.leave(ingress, frame, out),
             Err(drop) => return self.lose_frame(now, drop, ingress, frame, out),
         }
-        match Packet::parse(frame) {
-            Ok(Parsed::Ip(packet)) => self.admit_packet(now, ingress, packet, out),
-            Ok(Parsed::Arp(frame)) => {
+        match Seen::of(&frame) {
+            Ok(Seen::Ip(layout)) => self.admit_packet(now, ingress, Packet { frame, layout }, out),
+            Ok(Seen::Arp) => {
                 self.share(ingress, &frame);
                 self.neighbours.handle_arp(now, ingress, frame.bytes(), &mut self.route_out);
                 out.pool.give(frame);
             }
-            Err((drop, frame)) => self.lose_frame(now, drop, ingress, frame, out),
+            Err(drop) => self.lose_frame(now, drop, ingress, frame, out),
         }
     }
 
@@ -71,7 +71,25 @@ impl Shard {
         if !to_group && self.stands_by(ingress, &packet.layout.key) && !self.completes(&packet) {
             return self.leave(ingress, packet.frame, out);
         }
-        let Some(packet) = self.hold_packet(now, ingress, packet, out) else { return };
+        if self.assumption.holds() && !to_group {
+            let Packet { frame, layout } = packet;
+            // While the predecessor's ports are not empty yet, what comes in directly waits.
+            let Some(frame) = self.hold(now, (ingress, &layout.key), frame, out) else { return };
+            return self.check(now, ingress, Packet { frame, layout }, to_group, out);
+        }
+        self.check(now, ingress, packet, to_group, out);
+    }
+
+    /// The rest of the checks, of a packet that is this node's business. `to_group`: it goes to more than one station.
+    #[inline]
+    fn check(
+        &mut self,
+        now: Instant,
+        ingress: InterfaceId,
+        packet: Packet,
+        to_group: bool,
+        out: &mut Outbox,
+    ) {
         // Options are for the rules to allow; where no rule is asked, nobody does.
         let unasked = to_group
             || packet.layout.fragment != Fragment::Whole
@@ -102,22 +120,6 @@ impl Shard {
             return self.lose(now, Drop::Multicast, None, ingress, packet, out);
         }
         self.batch.push(Arrival { packet, ingress, hit: None });
-    }
-
-    /// While the predecessor's ports are not empty yet, what comes in directly waits.
-    fn hold_packet(
-        &mut self,
-        now: Instant,
-        ingress: InterfaceId,
-        packet: Packet,
-        out: &mut Outbox,
-    ) -> Option<Packet> {
-        if !self.assumption.holds() || self.compiled.is_multicast(packet.layout.key.dst()) {
-            return Some(packet);
-        }
-        let Packet { frame, layout } = packet;
-        let frame = self.hold(now, (ingress, &layout.key), frame, out)?;
-        Some(Packet { frame, layout })
     }
 
     fn neighbour_discovery(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {

@@ -109,6 +109,7 @@ impl Assumption {
     }
 
     /// Frames that come in directly wait.
+    #[inline]
     pub(super) fn holds(&self) -> bool {
         let behind = match self.phase {
             Phase::Idle | Phase::Waits(_) => false,

@@ -44,7 +44,10 @@ impl Shard {
     /// Sends the packet, or lets it wait for its next hop's MAC address.
     pub(super) fn depart(&mut self, now: Instant, departure: Departure, out: &mut Outbox) {
         match self.neighbours.mac(departure.neighbour, now) {
-            Some(mac) => self.transmit(now, departure, mac, out),
+            Some(mac) => {
+                let Departure { packet, pass, ingress, egress, neighbour: _, original: _ } = departure;
+                self.transmit(now, packet, pass, [ingress, egress], mac, out);
+            }
             None => self.neighbours.park(now, departure.neighbour, departure, &mut self.route_out),
         }
     }
@@ -53,11 +56,12 @@ impl Shard {
     pub(super) fn transmit(
         &mut self,
         now: Instant,
-        departure: Departure,
+        mut packet: Packet,
+        pass: Pass,
+        [ingress, egress]: [InterfaceId; 2],
         next_hop: MacAddr,
         out: &mut Outbox,
     ) {
-        let Departure { mut packet, pass, ingress, egress, neighbour: _, original: _ } = departure;
         let Some(link) = self.compiled.link(egress) else {
             return self.lose(now, Drop::NoRoute, None, ingress, packet, out);
         };
@@ -136,6 +140,7 @@ impl Departures {
     ///
     /// # Errors
     /// When it cannot be brought into that form.
+    #[inline]
     fn push(
         &mut self,
         compiled: &Compiled,

@@ -60,7 +60,7 @@ impl Shard {
     pub(super) fn run_batch(&mut self, now: Instant, out: &mut Outbox) {
         let mut batch = std::mem::take(&mut self.batch);
         for arrival in &mut batch {
-            arrival.hit = self.table.find(&arrival.packet.layout.key);
+            arrival.hit = self.table.look_up(&arrival.packet.layout.key);
         }
         self.pressure.count(batch.len(), batch.iter().filter(|arrival| arrival.hit.is_some()).count());
         let touched =
@@ -73,22 +73,23 @@ impl Shard {
     }
 
     /// The way of one packet.
-    pub(super) fn packet(&mut self, now: Instant, arrival: Arrival, out: &mut Outbox) {
-        let Arrival { mut packet, ingress, hit } = arrival;
+    pub(super) fn packet(&mut self, now: Instant, mut arrival: Arrival, out: &mut Outbox) {
+        // A packet is large: it stays where it is until it leaves.
+        let Arrival { ref mut packet, ingress, hit } = arrival;
         let original = packet.layout.key;
         if self.stands_by(ingress, &original) {
-            return self.leave(ingress, packet.frame, out);
+            return self.leave(ingress, arrival.packet.frame, out);
         }
         // An earlier packet of the batch may have begun the flow.
-        let hit = hit.or_else(|| self.table.find(&original));
+        let hit = hit.or_else(|| self.table.look_up(&original));
         let decision = match (packet.layout.transport, hit) {
-            (Transport::IcmpError { .. }, _) => self.related(now, &mut packet, ingress),
-            (_, Some(hit)) => self.established(now, &mut packet, ingress, hit),
+            (Transport::IcmpError { .. }, _) => self.related(now, packet, ingress),
+            (_, Some(hit)) => self.established(now, packet, ingress, hit),
             (_, None) => {
-                let redeemed = self.redeem(now, &mut packet, ingress, out);
+                let redeemed = self.redeem(now, packet, ingress, out);
                 // Whoever brings a cookie back has had its turn.
                 match redeemed.is_some() || self.pressure.admits() {
-                    true => self.fresh(now, &mut packet, ingress, redeemed),
+                    true => self.fresh(now, packet, ingress, redeemed),
                     false => Err(Refusal::unsaid(Drop::Pressure)),
                 }
             }
@@ -96,20 +97,24 @@ impl Shard {
         match decision {
             Ok(Onward::Forward { egress, neighbour, pass, first }) => {
                 if ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress) {
-                    packet.decrement_hop_limit();
+                    arrival.packet.decrement_hop_limit();
                 }
-                let departure = Departure { packet, pass, ingress, egress, neighbour, original };
+                let departing = |packet| Departure { packet, pass, ingress, egress, neighbour, original };
                 if first {
-                    return self.depart_first(now, departure, out);
+                    return self.depart_first(now, departing(arrival.packet), out);
                 }
                 if self.deferral.is_in_use() {
                     self.hurry(now, &original, out);
                 }
-                self.depart(now, departure, out);
+                // As `depart`, without the copy that only a packet which waits needs.
+                match self.neighbours.mac(neighbour, now) {
+                    Some(mac) => self.transmit(now, arrival.packet, pass, [ingress, egress], mac, out),
+                    None => self.depart(now, departing(arrival.packet), out),
+                }
             }
-            Ok(Onward::Detour { pass }) => self.take_detour(now, packet, pass, out),
-            Ok(Onward::Deliver { asked }) => self.deliver(now, packet, ingress, asked, out),
-            Err(refusal) => self.refuse(now, refusal, packet, ingress, out),
+            Ok(Onward::Detour { pass }) => self.take_detour(now, arrival.packet, pass, out),
+            Ok(Onward::Deliver { asked }) => self.deliver(now, arrival.packet, ingress, asked, out),
+            Err(refusal) => self.refuse(now, refusal, arrival.packet, ingress, out),
         }
     }
 

@@ -260,7 +260,10 @@ impl Shard {
         for (_, mac, departure) in said.ready.drain(..) {
             // It may have waited past the end of the lease.
             match self.duty.leads || departure.ingress == InterfaceId::SELF {
-                true => self.transmit(now, departure, mac, out),
+                true => {
+                    let Departure { packet, pass, ingress, egress, neighbour: _, original: _ } = departure;
+                    self.transmit(now, packet, pass, [ingress, egress], mac, out);
+                }
                 false => self.recall(departure, out),
             }
         }

@@ -10,6 +10,7 @@ use crate::wire::{Drop, Packet, Transport, mss, normal, tcp_flags};
 
 impl Shard {
     /// RFC 1812 section 5.3.1, RFC 8200 section 3 (hop limit); RFC 1191 and RFC 8201 (size).
+    #[inline]
     pub(super) fn check_forwardable(
         &self,
         packet: &Packet,
@@ -33,6 +34,7 @@ impl Shard {
     }
 
     /// Puts right what both interfaces ask for (pf's `scrub`). What the router says itself is right.
+    #[inline]
     pub(super) fn normalise(&mut self, packet: &mut Packet, [ingress, egress]: [InterfaceId; 2]) {
         let scrub = |id: InterfaceId| self.compiled.link(id).map_or(Scrub::default(), |link| link.scrub);
         let (coming, going) = (scrub(ingress), scrub(egress));
@@ -51,6 +53,7 @@ impl Shard {
     }
 
     /// Clamps the MSS of a SYN to what its rules ask for.
+    #[inline]
     pub(super) fn clamp_mss_to(&self, packet: &mut Packet, passes: [Pass; 2]) {
         let Transport::Tcp { flags, .. } = packet.layout.transport else { return };
         if flags & tcp_flags::SYN == 0 {
@@ -63,6 +66,7 @@ impl Shard {
     }
 
     /// Clamps the MSS of a SYN to what both interfaces ask for.
+    #[inline]
     pub(super) fn clamp_mss(&self, packet: &mut Packet, interfaces: [InterfaceId; 2]) {
         let Transport::Tcp { flags, .. } = packet.layout.transport else { return };
         if flags & tcp_flags::SYN == 0 {

@@ -123,6 +123,7 @@ impl Shard {
     }
 
     /// Gives a packet the key and the numbers of the other side.
+    #[inline]
     pub(super) fn translate(packet: &mut Packet, advance: &Advance) {
         advance.shift.apply(packet);
         if advance.rewrite {

@@ -112,11 +112,15 @@ impl Shift {
     pub const NONE: Shift = Shift { seq: 0, ack: 0 };
 
     /// Changes a segment's numbers, and patches its checksum.
+    #[inline]
     pub fn apply(self, packet: &mut Packet) {
-        let Transport::Tcp { flags, seq, ack, window, header_len } = packet.layout.transport else { return };
-        if self == Shift::NONE {
-            return;
+        if self != Shift::NONE {
+            self.change(packet);
         }
+    }
+
+    fn change(self, packet: &mut Packet) {
+        let Transport::Tcp { flags, seq, ack, window, header_len } = packet.layout.transport else { return };
         let has_ack = flags & super::tcp_flags::ACK != 0;
         let (new_seq, new_ack) =
             (seq.wrapping_add(self.seq), if has_ack { ack.wrapping_add(self.ack) } else { ack });

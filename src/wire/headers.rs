@@ -11,6 +11,7 @@ use super::{Drop, FlowKey, FlowKey4, FlowKey6, Fragment, Layout, Transport, chec
 const EXTENSION_LIMIT: usize = 19;
 
 /// Parses an IPv4 packet whose header begins at `l3` of `bytes`.
+#[inline]
 pub(super) fn parse_ipv4(bytes: &[u8], l3: usize) -> Result<Layout, Drop> {
     let header = bytes.get(l3..).filter(|header| header.len() >= 20).ok_or(Drop::IpHeader)?;
     let header_len = usize::from(header[0] & 0x0f) * 4;
@@ -142,6 +143,7 @@ pub(super) fn walk_extensions(packet: &[u8], l3: usize) -> Result<Chain, Drop> {
 
 /// Parses the transport header: what it is, and the ports (or query identifier) of the flow key. `icmp` is the
 /// family's own; the other family's is nothing that a host would read.
+#[inline]
 fn parse_transport(
     number: u8,
     icmp: u8,

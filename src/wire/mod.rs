@@ -40,7 +40,7 @@ pub use drop::Drop;
 pub use flow_key::{FlowKey, FlowKey4, FlowKey6};
 pub use frame::{ChecksumState, FrameBuf, Gso, GsoKind, Pool};
 pub use layout::{Fragment, Layout, Transport};
-pub use packet::{Packet, Parsed};
+pub use packet::{Packet, Parsed, Seen};
 
 /// EtherType numbers.
 pub mod ethertype {

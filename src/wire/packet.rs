@@ -17,6 +17,32 @@ pub enum Parsed {
     Ip(Packet),
 }
 
+/// What a frame is, seen from outside: as [`Parsed`], while the frame stays where it is.
+pub enum Seen {
+    /// ARP.
+    Arp,
+    /// IP, laid out like this.
+    Ip(Layout),
+}
+
+impl Seen {
+    /// As [`Packet::parse`].
+    pub fn of(frame: &FrameBuf) -> Result<Seen, Drop> {
+        let bytes = frame.bytes();
+        if bytes.len() < ETHERNET_LEN {
+            return Err(Drop::ShortFrame);
+        }
+        let layout = match u16::from_be_bytes([bytes[12], bytes[13]]) {
+            ethertype::IPV4 => parse_ipv4(bytes, ETHERNET_LEN)?,
+            ethertype::IPV6 => parse_ipv6(bytes, ETHERNET_LEN)?,
+            ethertype::ARP => return Ok(Seen::Arp),
+            _ => return Err(Drop::UnknownEtherType),
+        };
+        check_offload(frame, &layout)?;
+        Ok(Seen::Ip(layout))
+    }
+}
+
 /// An IP packet in its frame.
 #[derive(Debug)]
 pub struct Packet {
@@ -30,27 +56,17 @@ impl Packet {
     /// Parses an untagged frame.
     ///
     /// Does not verify transport checksums (see [`Packet::transport_checksum_ok`]) nor any address.
+    #[inline]
     pub fn parse(frame: FrameBuf) -> Result<Parsed, (Drop, FrameBuf)> {
-        let bytes = frame.bytes();
-        if bytes.len() < ETHERNET_LEN {
-            return Err((Drop::ShortFrame, frame));
-        }
-        let layout = match u16::from_be_bytes([bytes[12], bytes[13]]) {
-            ethertype::IPV4 => parse_ipv4(bytes, ETHERNET_LEN),
-            ethertype::IPV6 => parse_ipv6(bytes, ETHERNET_LEN),
-            ethertype::ARP => return Ok(Parsed::Arp(frame)),
-            _ => Err(Drop::UnknownEtherType),
-        };
-        match layout {
-            Ok(layout) => match check_offload(&frame, &layout) {
-                Ok(()) => Ok(Parsed::Ip(Packet { frame, layout })),
-                Err(drop) => Err((drop, frame)),
-            },
+        match Seen::of(&frame) {
+            Ok(Seen::Ip(layout)) => Ok(Parsed::Ip(Packet { frame, layout })),
+            Ok(Seen::Arp) => Ok(Parsed::Arp(frame)),
             Err(drop) => Err((drop, frame)),
         }
     }
 
     /// Destination MAC address.
+    #[inline]
     pub fn dst_mac(&self) -> MacAddr {
         let b = self.frame.bytes();
         MacAddr([b[0], b[1], b[2], b[3], b[4], b[5]])
@@ -89,6 +105,7 @@ impl Packet {
     }
 
     /// Length of the IP packet as a link sees it; of a superpacket, the length of its largest segment.
+    #[inline]
     pub fn wire_len(&self) -> usize {
         let whole = self.layout.end as usize - usize::from(self.layout.l3);
         match self.frame.gso {
@@ -108,6 +125,7 @@ impl Packet {
     }
 
     /// One hop less (RFC 1812 section 5.3.1, RFC 8200 section 3). The caller has seen that there is one left.
+    #[inline]
     pub fn decrement_hop_limit(&mut self) {
         let l3 = usize::from(self.layout.l3);
         let bytes = self.frame.bytes_mut();
@@ -141,6 +159,7 @@ impl Packet {
     }
 
     /// Verifies the transport checksum where the kernel did not vouch for it. Fragments are not covered.
+    #[inline]
     pub fn transport_checksum_ok(&self) -> bool {
         use super::ChecksumState;
         match self.frame.checksum {
@@ -171,6 +190,7 @@ impl Packet {
 }
 
 /// An offload header comes from the other side of the TAP and is as untrusted as the frame.
+#[inline]
 fn check_offload(frame: &FrameBuf, layout: &Layout) -> Result<(), Drop> {
     use super::{ChecksumState, GsoKind};
     if let ChecksumState::Partial { start, offset } = frame.checksum {
