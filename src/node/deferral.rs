@@ -87,7 +87,7 @@ impl Shard {
     pub(super) fn depart_first(&mut self, now: Instant, departure: Departure, out: &mut Outbox) {
         let wanted = self.compiled.pair.as_ref().is_some_and(|pair| pair.defer);
         let told = departure.ingress != InterfaceId::SELF && self.table.keeps_changes();
-        match self.table.find(&departure.original).filter(|_| wanted && told) {
+        match (wanted && told).then(|| self.table.look_up(&departure.original)).flatten() {
             Some(_) if self.deferral.held.len() >= ROOM => {
                 self.deferral.counters.crowded += 1;
                 self.depart(now, departure, out);
