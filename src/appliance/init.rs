@@ -46,7 +46,8 @@ const FIRST: &[&str] = &[
 /// What the file systems of the loader and of disks that bring something need.
 const VOLUMES: &[&str] = &["vfat", "nls_cp437", "nls_ascii", "nls_iso8859-1", "isofs"];
 /// Until it answers, the router has the processor to itself, but no longer than this; then the rest of the machine is
-/// looked after, and the consoles begin. A release on trial has all of that with its router.
+/// looked after, and the consoles begin. A release on trial has the watchdog before its router,
+/// and the consoles with it.
 const REST: Duration = Duration::from_secs(3);
 /// A bus has been looked through when nothing has come for so long.
 const QUIET: Duration = Duration::from_millis(300);

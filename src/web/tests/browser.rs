@@ -161,17 +161,16 @@ impl Browser {
         self.runtime.spawn(future);
     }
 
-    /// What a stream says until each of these was said; without one of them, what it has said for [`PATIENCE`].
-    pub fn listen(&self, path: &str, wanted: &[&str]) -> String {
+    /// What a stream says until that is enough; if it never is, what it has said for [`PATIENCE`].
+    pub fn listen(&self, path: &str, enough: impl Fn(&str) -> bool) -> String {
         let mut heard = Vec::new();
-        let lacks = |heard: &[u8]| {
-            let text = String::from_utf8_lossy(heard);
-            wanted.iter().any(|word| !text.contains(word))
-        };
         self.runtime.block_on(async {
             let mut stream = self.begin(path).await;
-            let listening =
-                async { while lacks(&heard) && stream.read_buf(&mut heard).await.unwrap() > 0 {} };
+            let listening = async {
+                while !enough(&String::from_utf8_lossy(&heard))
+                    && stream.read_buf(&mut heard).await.unwrap() > 0
+                {}
+            };
             let _ = tokio::time::timeout(PATIENCE, listening).await;
         });
         String::from_utf8_lossy(&heard).into_owned()
