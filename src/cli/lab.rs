@@ -10,7 +10,7 @@ use clap::Args;
 use super::fail;
 use crate::lab::checks::Outcome;
 use crate::lab::drill::{Drill, Load, Plan};
-use crate::lab::{self, News, Options};
+use crate::lab::{self, News, Options, Play};
 
 /// The network of the story on this machine.
 #[derive(Debug, Args)]
@@ -18,6 +18,9 @@ pub struct Lab {
     /// End after the checks: 0 when all hold, 1 otherwise
     #[arg(long, conflicts_with = "drill")]
     once: bool,
+    /// Serve at once, without the checks and the story before
+    #[arg(long, conflicts_with_all = ["once", "drill", "json"])]
+    serve: bool,
     /// One JSON object on standard output; the report goes to standard error
     #[arg(long)]
     json: bool,
@@ -53,9 +56,12 @@ fn rate(text: &str) -> Result<usize, String> {
 impl Lab {
     /// Runs it.
     pub fn run(self) -> ExitCode {
-        let Lab { once, json, config, drill, old, trials, sessions, flows, rate } = self;
-        let plan = match drill.as_deref().map(drills).transpose() {
-            Ok(drills) => drills.map(|drills| Plan { drills, trials, load: Load { sessions, flows, rate } }),
+        let Lab { once, serve, json, config, drill, old, trials, sessions, flows, rate } = self;
+        let play = match drill.as_deref().map(drills).transpose() {
+            Ok(Some(drills)) => Play::Drills(Plan { drills, trials, load: Load { sessions, flows, rate } }),
+            Ok(None) if serve => Play::Serve,
+            Ok(None) if once => Play::Once,
+            Ok(None) => Play::Story,
             Err(why) => {
                 fail(why);
                 return ExitCode::from(2);
@@ -71,8 +77,8 @@ impl Lab {
                 print(news);
             }
         };
-        let drilled = plan.is_some();
-        match lab::run(Options { once, plan, document, old }, &mut out, &mut told) {
+        let drilled = matches!(play, Play::Drills(_));
+        match lab::run(Options { play, document, old }, &mut out, &mut told) {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,
             Err(error) => {

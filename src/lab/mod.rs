@@ -2,7 +2,7 @@
 //!
 //! [`network`](Network) says what there is, `story` what must hold. The lab builds the one, tries the other with
 //! real TCP, UDP and ICMP of the kernel, and reports; where the nodes are a pair, it pulls the plug on one of them
-//! while traffic goes through. Then it keeps serving until it is interrupted. In a [`drill`], that is all it does.
+//! while traffic goes through. Then it keeps serving until it is interrupted. A [`Play`] may be less than that.
 //!
 //! Invariant: nothing outlives the lab. What a killed lab leaves behind, the next one removes before it begins.
 
@@ -48,13 +48,24 @@ const BREATH: Duration = Duration::from_millis(100);
 /// How often the lab says how it is while it serves.
 const PULSE: Duration = Duration::from_secs(10);
 
+/// What is done with the lab once its nodes run.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Play {
+    /// The checks and the story, then it ends.
+    Once,
+    /// The same, then it serves until somebody wants it to end.
+    Story,
+    /// It serves at once.
+    Serve,
+    /// These drills, then it ends.
+    Drills(Plan),
+}
+
 /// What the command line says.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Ends after the checks.
-    pub once: bool,
-    /// Runs these drills instead, and ends.
-    pub plan: Option<Plan>,
+    /// What is to be done.
+    pub play: Play,
     /// The nodes' document; without one, the example's.
     pub document: Option<String>,
     /// This node speaks as the release before would.
@@ -104,12 +115,13 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let mut report = Report::new(out);
     report.removed(&removed)?;
     let example = options.document.as_deref().unwrap_or(CONFIG);
-    let preemption = match options.plan.as_ref().map(|plan| plan.drills.as_slice()) {
-        None => Preemption::AsWritten,
-        Some([Drill::Return]) => Preemption::Soon,
-        Some(_) => Preemption::Never,
+    let (preemption, flows) = match &options.play {
+        Play::Once | Play::Story | Play::Serve => (Preemption::AsWritten, 0),
+        Play::Drills(Plan { drills, load, .. }) if drills.as_slice() == [Drill::Return] => {
+            (Preemption::Soon, load.flows)
+        }
+        Play::Drills(Plan { load, .. }) => (Preemption::Never, load.flows),
     };
-    let flows = options.plan.as_ref().map_or(0, |plan| plan.load.flows);
     let mut document = Document::prepare(example, &claim.directory, preemption, flows)?;
     document.old.clone_from(&options.old);
     let network = Network::story(&document.config);
@@ -143,18 +155,26 @@ impl Lab {
                 Err(_) => bail!("the nodes do not serve within {} s", START_LIMIT.as_secs()),
             }
         }
-        if let Some(plan) = &options.plan {
-            let summaries = self.drill(plan, report)?;
-            told(News::Drills(&summaries));
-            return Ok(summaries.iter().all(|summary| summary.ok));
-        }
+        let ok = match &options.play {
+            Play::Drills(plan) => {
+                let summaries = self.drill(plan, report)?;
+                told(News::Drills(&summaries));
+                return Ok(summaries.iter().all(|summary| summary.ok));
+            }
+            Play::Once => return self.story(report, told),
+            Play::Story => self.story(report, told)?,
+            Play::Serve => self.pages(report)?.iter().all(|page| page.ok),
+        };
+        report.invitation(self.first()?)?;
+        self.keep_serving(report)?;
+        Ok(ok)
+    }
+
+    /// The checks, and what becomes of traffic when a pair loses a node.
+    fn story(&mut self, report: &mut Report<'_>, told: Told<'_>) -> anyhow::Result<bool> {
         let mut ok = self.check(report, told)?;
         if self.nodes.all.len() > 1 {
             ok &= self.drill(&story_of_a_pair(), report)?.iter().all(|summary| summary.ok);
-        }
-        if !options.once {
-            report.invitation(self.first()?)?;
-            self.keep_serving(report)?;
         }
         Ok(ok)
     }
@@ -177,14 +197,20 @@ impl Lab {
         self.first()
     }
 
-    fn check(&self, report: &mut Report<'_>, told: Told<'_>) -> anyhow::Result<bool> {
-        let node = self.active()?;
+    /// Where the page of each node is, and whether it is shown.
+    fn pages(&self, report: &mut Report<'_>) -> anyhow::Result<Vec<checks::Outcome>> {
         let mut outcomes = Vec::new();
         for node in &self.nodes.all {
             let page = checks::page(node);
             report.serving(node, &page)?;
             outcomes.push(page);
         }
+        Ok(outcomes)
+    }
+
+    fn check(&self, report: &mut Report<'_>, told: Told<'_>) -> anyhow::Result<bool> {
+        let node = self.active()?;
+        let mut outcomes = self.pages(report)?;
         for (title, attempts) in [("Who reaches whom", story::REACHES), ("At what rate", story::RATES)] {
             report.title(title)?;
             for attempt in attempts {
