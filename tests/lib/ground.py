@@ -11,7 +11,7 @@ import subprocess
 import tempfile
 import time
 
-LIBC = ctypes.CDLL(None)
+LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 class Failed(Exception):

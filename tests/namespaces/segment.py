@@ -14,7 +14,7 @@ import subprocess
 import tempfile
 import time
 
-from topology import KOI, PREFIX, Failed, Network, die_with_parent, remove_leftovers, run, until
+from topology import KOI, Failed, Network, die_with_parent, remove_leftovers, run, until
 
 VIP, VHID, PASSWORD = "192.168.1.1", 1, "sekrit"
 VIRTUAL_MAC = f"00:00:5e:00:01:{VHID:02x}"
@@ -173,11 +173,7 @@ class Ucarp:
 
 
 class Segment(Network):
-    """The LAN. What runs on it is each case's own affair. Segments of different numbers do not meet."""
-
-    def __init__(self, router, number=0):
-        super().__init__(router)
-        self.prefix = f"{PREFIX}{number}-"
+    """The LAN. What runs on it is each case's own affair."""
 
     def __enter__(self):
         remove_leftovers(self.prefix)
