@@ -51,6 +51,8 @@ class Running {
   }
 }
 
+const NODES = ['alpha', 'beta'];
+
 /** `koi lab`: one for all parts that need it, since it takes its time. */
 export class Lab {
   static lab = null;
@@ -63,6 +65,7 @@ export class Lab {
         return lab.running.text.includes('Serving until Ctrl-C');
       }, PATIENCE);
       Lab.lab = lab;
+      await until('a pair', () => NODES.every((node) => lab.pair(node).redundant));
       await lab.makeUser();
     }
     return Lab.lab;
@@ -76,7 +79,7 @@ export class Lab {
   }
 
   constructor() {
-    this.running = new Running([KOI, 'lab']);
+    this.running = new Running([KOI, 'lab', '--serve']);
     this.client = 'koi-lab-client';
     this.origin = 'https://192.168.1.1';
     this.user = ['ada', 'correct horse battery'];
@@ -91,6 +94,11 @@ export class Lab {
     return command(KOI, ...words, '--control', this.control(node));
   }
 
+  /** What a node says of the pair. */
+  pair(node) {
+    return JSON.parse(this.koi(node, 'show', 'pair', '--json'));
+  }
+
   async makeUser() {
     const [name, password] = this.user;
     execFileSync(KOI, ['user', 'password', name, '--stdin', '--control', this.control('alpha')], { input: password });
@@ -100,7 +108,7 @@ export class Lab {
 
   /** One more user, in force. */
   addUser(name, password) {
-    const node = ['alpha', 'beta'].find((one) => JSON.parse(this.koi(one, 'show', 'pair', '--json')).leads);
+    const node = NODES.find((one) => this.pair(one).leads);
     execFileSync(KOI, ['user', 'password', name, '--stdin', '--control', this.control(node)], { input: password });
     if (/candidate/.test(this.koi(node, 'config', 'status'))) this.koi(node, 'config', 'apply');
   }
