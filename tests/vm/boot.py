@@ -6,30 +6,19 @@ import documents
 from console import Console
 from machine import PROMPT, Machine, disk
 from network import IMAGES, PATIENCE, ROUTER_LAN, expect, until
+from processor import slowness
 
 LAN = 1
 #: Seconds until LAN is answered, by card, on a processor that is as fast as usual.
 LIMITS = {"virtio-net-pci": 15, "e1000e": 30, "vmxnet3": 30}
-#: Seconds that the sum in `slowness` takes then.
-USUAL = 0.22
 #: What is asked of an image is not forgiven for more than this.
 SLOWEST = 1.5
 
 
-def slowness():
-    """How many times as long as usual this processor takes at the moment, from 1 to SLOWEST. A machine that shares its
-    processors with others may be half as fast in one minute as in the next, and an emulated machine is slower by as much."""
-    def once():
-        begin, number = time.monotonic(), 0
-        for step in range(4_000_000):
-            number = number * 31 + step & 0xffffffff
-        return time.monotonic() - begin
-    return min(SLOWEST, max(1, min(once() for _ in range(3)) / USUAL))
-
-
 def boots(net, card="virtio-net-pci", limit=None, told=None, path=None, **options):
     """Switches a machine on and waits for LAN; says how long it took."""
-    slow = slowness()
+    # An emulated machine is slower by as much as the processor is.
+    slow = slowness(SLOWEST)
     limit = (limit or LIMITS[card]) * PATIENCE * slow
     machine = Machine(net, "a", path or disk(net, "a"), card=card, told=told, **options).power_on()
     took = net.answers(machine, seconds=60)
