@@ -33,7 +33,7 @@ use anyhow::{Context, bail, ensure};
 use crate::io::{clock, sandbox, signals::Signals};
 use claim::Claim;
 use document::{Document, Preemption};
-use drill::{Drill, Load, Plan, Summary};
+use drill::{Drill, Load, Machine, Plan, Summary};
 pub use network::Network;
 use node::{Event, RunningNode};
 use nodes::Nodes;
@@ -240,11 +240,17 @@ impl Lab {
 
     /// Until somebody wants the lab to end.
     fn keep_serving(&self, report: &mut Report<'_>) -> anyhow::Result<()> {
+        let machine = Machine::start().context("threads")?;
+        let mut pulse = clock::now();
         loop {
             match self.happening.recv_timeout(PULSE) {
                 Ok(Event::Interrupted) => return Ok(report.end()?),
                 Ok(event) => react(event, &self.nodes)?,
                 Err(RecvTimeoutError::Timeout) => {
+                    if let Some(still) = machine.disturbance(pulse) {
+                        report.disturbance(still)?;
+                    }
+                    pulse = clock::now();
                     for node in &self.nodes.all {
                         // One that is too busy, or stopped by a drill, answers later; one that has died is heard of.
                         match node.snapshot() {

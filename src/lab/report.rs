@@ -1,6 +1,7 @@
 //! What people read while the lab runs.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
 use super::checks::Outcome;
 use super::network::{Network, namespace};
@@ -116,6 +117,16 @@ impl<'a> Report<'a> {
         }
         self.last = Some(now.clone());
         Ok(())
+    }
+
+    /// The host took a processor away for so long that a takeover since the last pulse may be its doing.
+    pub fn disturbance(&mut self, still: Duration) -> io::Result<()> {
+        let still = still.as_secs_f64() * 1e3;
+        writeln!(
+            self.out,
+            "a processor of this machine was not there for {still:.0} ms: nodes may have taken each other for dead"
+        )?;
+        self.out.flush()
     }
 
     /// A node that gives no answer at present.

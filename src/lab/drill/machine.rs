@@ -17,6 +17,8 @@ use crate::types::Instant;
 const TURN: Duration = Duration::from_millis(2);
 /// Less is how kernels work.
 const NOTED: Duration = Duration::from_millis(5);
+/// A machine that stood still for this long is not what a drill is about: nodes count as dead after twice that.
+pub const STILL: Duration = Duration::from_millis(15);
 /// The most that is remembered, ten minutes of a machine that never runs well.
 const MOST: usize = 100_000;
 
@@ -53,6 +55,15 @@ impl Machine {
     /// The longest time within a window for which a processor was not there.
     pub fn stood_still(&self, window: Window) -> Duration {
         longest(&lock(&self.absences), window)
+    }
+
+    /// The longest time since `from` for which a processor was not there, when nodes may have taken each other for dead
+    /// meanwhile. What was before now is forgotten.
+    pub fn disturbance(&self, from: Instant) -> Option<Duration> {
+        let now = clock::now();
+        let still = self.stood_still(Window { from, to: now });
+        self.forget_before(now);
+        Some(still).filter(|still| *still >= STILL)
     }
 
     /// Forgets what was before this instant.

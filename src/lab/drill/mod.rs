@@ -36,6 +36,7 @@ use super::nodes::Nodes;
 use crate::io::process;
 pub use fault::Drill;
 use fault::Scene;
+pub use machine::Machine;
 pub use report::Summary;
 pub use traffic::Load;
 use traffic::Traffic;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::background::Census;
 use super::fault::Drill;
 use super::figures::{Gap, Spread, millis};
+use super::machine::STILL;
 use super::ping::Count;
 use super::traffic::Load;
 use super::trial::{Stray, Trial};
@@ -22,8 +23,6 @@ const MANY_FLOWS: usize = 200_000;
 const STALL: Duration = Duration::from_millis(300);
 /// A standby that knew nothing has everything within this, a million flows as well.
 const PROVEN: Duration = Duration::from_secs(3);
-/// A machine that stood still for this long is not what a drill is about: nodes count as dead after twice that.
-const STILL: Duration = Duration::from_millis(15);
 /// A gap may be longer than the promise by this many times the stillness on its account: a node is taken for dead, and
 /// comes back.
 const EXCUSE: u32 = 10;
