@@ -117,10 +117,10 @@ pub fn run(options: Options, out: &mut dyn Write, told: Told<'_>) -> anyhow::Res
     let example = options.document.as_deref().unwrap_or(CONFIG);
     let (preemption, flows) = match &options.play {
         Play::Once | Play::Story | Play::Serve => (Preemption::AsWritten, 0),
-        Play::Drills(Plan { drills, load, .. }) if drills.as_slice() == [Drill::Return] => {
-            (Preemption::Soon, load.flows)
-        }
-        Play::Drills(Plan { load, .. }) => (Preemption::Never, load.flows),
+        Play::Drills(Plan { drills, trials: _, load }) => match drills.as_slice() {
+            [Drill::Return] => (Preemption::Soon, load.flows),
+            _ => (Preemption::Never, load.flows),
+        },
     };
     let mut document = Document::prepare(example, &claim.directory, preemption, flows)?;
     document.old.clone_from(&options.old);

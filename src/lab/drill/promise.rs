@@ -138,10 +138,10 @@ pub fn broken(drill: Drill, load: Load, trials: &[Trial]) -> Vec<String> {
         if drill == Drill::PowerOff && load.flows >= MANY_FLOWS && trial.stall > STALL {
             say(format!("a TCP session heard nothing for {} ms", millis(trial.stall)));
         }
+        if matches!(drill, Drill::Resync | Drill::Change | Drill::Rotate) && trial.lost > 0 {
+            say(format!("{} messages were lost", trial.lost));
+        }
         if drill == Drill::Resync {
-            if trial.lost > 0 {
-                say(format!("{} messages were lost", trial.lost));
-            }
             if trial.returning.longest > gap {
                 say(format!(
                     "while the standby was told, the gap was {} ms",
@@ -256,6 +256,10 @@ mod tests {
         assert_eq!(broken(Drill::Freeze, LOAD, &[awake.clone()]), [""; 0]);
         awake.escaped += 1;
         assert_eq!(broken(Drill::Freeze, LOAD, &[awake]).len(), 1);
+        for drill in [Drill::Resync, Drill::Change, Drill::Rotate] {
+            let lossy = Trial { lost: 1, ..good(drill) };
+            assert_eq!(broken(drill, LOAD, &[lossy]), ["trial 1: 1 messages were lost"], "{}", drill.name());
+        }
         let mut slow = good(Drill::PowerOff);
         (slow.stall, slow.flows_before, slow.flows_after) = (Duration::from_secs(1), 200_000, 200_000);
         assert_eq!(broken(Drill::PowerOff, Load { flows: 200_000, ..LOAD }, &[slow]).len(), 1);
