@@ -21,7 +21,7 @@ use super::poller::{Poller, Ready};
 use super::port::{Port, PortError, Waiting};
 use super::{clock, host_link, tally};
 use crate::node::{Command, Outbox, Shard};
-use crate::types::{Instant, PortId};
+use crate::types::{Instant, PortId, Standing};
 use crate::wire::FrameBuf;
 
 /// Frames in one batch.
@@ -288,10 +288,11 @@ impl Forward {
         }
     }
 
-    /// The thread was held up since the batch began, and the node has no role any more.
-    fn is_overtaken(&self, began: Instant) -> bool {
-        let standing = self.helm.as_ref().map(|helm| helm.published.standing());
-        standing.is_some_and(|standing| self.shard.is_overtaken(began, clock::now(), standing))
+    /// The thread was held up since the batch began, and the node has no role any more, or no lease: what holds now.
+    fn overtaken(&self, began: Instant) -> Option<(Instant, Standing)> {
+        let standing = self.helm.as_ref()?.published.standing();
+        let now = clock::now();
+        self.shard.is_overtaken(began, now, standing).then_some((now, standing))
     }
 
     /// Writes what the shard has answered.
@@ -303,8 +304,8 @@ impl Forward {
             if self.out.frames(PortId(number as u8)).0.is_empty() {
                 continue;
             }
-            if self.is_overtaken(now) {
-                self.shard.withdraw(&mut self.out);
+            if let Some((now, standing)) = self.overtaken(now) {
+                self.shard.withdraw(now, standing, &mut self.out);
                 break;
             }
             let (frames, pool) = self.out.frames(PortId(number as u8));

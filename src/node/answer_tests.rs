@@ -54,8 +54,24 @@ fn an_answer_for_a_virtual_ip_leaves_under_the_lease_or_not_at_all() {
         let at = if late { until } else { until - Duration::from_millis(1) };
         shard.release_answers(at, &mut out);
         assert_eq!((answers(&mut out), out.has_answers()), (expected, false));
-        assert_eq!(shard.drops_of(Drop::Standby) - before, u64::from(late));
+        // It is not lost before it is known that there is no other lease.
+        shard.handle_timeout(until + Duration::from_millis(59), &mut out);
+        assert_eq!((answers(&mut out), shard.drops_of(Drop::Standby) - before), (expected, 0));
+        shard.handle_timeout(until + Duration::from_millis(60), &mut out);
+        assert_eq!((answers(&mut out), shard.drops_of(Drop::Standby) - before), (expected, u64::from(late)));
     }
+}
+
+#[test]
+fn an_answer_that_came_too_late_for_one_lease_leaves_under_the_next() {
+    let (mut shard, mut out, until) = asked("192.168.1.1");
+    let holds = shard.standing();
+    shard.release_answers(until, &mut out);
+    assert_eq!(answers(&mut out), 0);
+    let now = until + Duration::from_millis(5);
+    shard.set_standing(now, Standing { until: now + Duration::from_millis(25), ..holds });
+    shard.handle_timeout(now, &mut out);
+    assert_eq!(answers(&mut out), 1);
 }
 
 #[test]
@@ -83,7 +99,7 @@ fn a_batch_that_was_held_up_until_the_role_was_gone_is_withdrawn() {
     assert!(!shard.is_overtaken(later, later, standby), "made without a lease, as what needs none is");
     assert_eq!(answers(&mut out), 1);
     let before = shard.drops_of(Drop::Standby);
-    shard.withdraw(&mut out);
+    shard.withdraw(later, standby, &mut out);
     assert!(out.is_empty());
     assert_eq!(shard.drops_of(Drop::Standby) - before, 1);
 }

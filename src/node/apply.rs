@@ -46,7 +46,7 @@ impl Shard {
             Command::Rules(reply) => reply(self.rule_counts(now)),
             Command::Import { bytes, reply } => {
                 reply(self.import(now, &bytes));
-                if self.assumption.poll_timeout().is_some() {
+                if self.assumption.poll_timeout(self.duty.leads).is_some() {
                     self.go_on(now, out);
                     self.finish(now, out);
                 }
@@ -70,6 +70,9 @@ impl Shard {
     /// Flows of the old epoch are asked about again when their next packet comes.
     fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut Outbox) {
         let interfaces = compiled.links.len();
+        if self.assumption.lapse.is_some() || !self.compiled.has_links_of(&compiled) {
+            self.drop_lapse();
+        }
         self.table.apply(compiled.conntrack_config());
         self.table.apply_timers(compiled.rule_timers());
         self.overloads.rename(&self.compiled.overload_tables, &compiled.overload_tables);

@@ -44,13 +44,13 @@ impl Shard {
     pub(super) fn enter(&mut self, now: Instant, ingress: InterfaceId, frame: FrameBuf, out: &mut Outbox) {
         match self.check_station(ingress, &frame) {
             Ok(()) => {}
-            Err(Drop::Standby) => return self.leave(ingress, frame, out),
+            Err(Drop::Standby) => return self.leave(now, ingress, frame, out),
             Err(drop) => return self.lose_frame(now, drop, ingress, frame, out),
         }
         match Seen::of(&frame) {
             Ok(Seen::Ip(layout)) => self.admit_packet(now, ingress, Packet { frame, layout }, out),
             Ok(Seen::Arp) => {
-                self.share(ingress, &frame);
+                self.share(now, ingress, &frame);
                 self.neighbours.handle_arp(now, ingress, frame.bytes(), &mut self.route_out);
                 out.pool.give(frame);
             }
@@ -69,7 +69,7 @@ impl Shard {
             return self.lose(now, Drop::Multicast, None, ingress, packet, out);
         }
         if !to_group && self.stands_by(ingress, &packet.layout.key) && !self.completes(&packet) {
-            return self.leave(ingress, packet.frame, out);
+            return self.leave(now, ingress, packet.frame, out);
         }
         if self.assumption.holds() && !to_group {
             let Packet { frame, layout } = packet;
@@ -123,7 +123,7 @@ impl Shard {
     }
 
     fn neighbour_discovery(&mut self, now: Instant, ingress: InterfaceId, packet: Packet, out: &mut Outbox) {
-        self.share(ingress, &packet.frame);
+        self.share(now, ingress, &packet.frame);
         self.advertiser.handle_solicitation(now, ingress, &packet);
         self.neighbours.handle_nd(now, ingress, &packet, &mut self.route_out);
         out.pool.give(packet.frame);

@@ -4,12 +4,16 @@
 //! and goes the way of a frame that came in by that interface, all checks included. What comes in directly meanwhile is
 //! held until the predecessor's ports are empty, so that nothing overtakes what was sent before it.
 //!
+//! Frames also wait when there is no lease for a moment, see [`lapse`](super::lapse).
+//!
 //! Invariant: nothing is passed on to this node outside of a handover. At most [`ROOM`] bytes wait, directly received
-//! frames are held for [`HOLD`] at most, and what is passed on is kept for [`KEEP`] at most.
+//! frames are held for [`HOLD`] at most, or as long as a lapse may take, and what is passed on is kept for [`KEEP`] at
+//! most.
 
 use std::collections::VecDeque;
 
 use super::Shard;
+use super::lapse::Lapse;
 use super::outbox::Outbox;
 use crate::types::{Duration, Instant, InterfaceId, Role};
 use crate::wire::pair::relay::{Piece, Puzzle};
@@ -49,8 +53,10 @@ enum Phase {
 pub(super) struct Assumption {
     phase: Phase,
     puzzle: Puzzle,
-    relayed: Line,
-    held: Line,
+    relayed: Line<InterfaceId>,
+    pub(super) held: Line<InterfaceId>,
+    /// There is no lease. Nothing goes on, whatever the phase.
+    pub(super) lapse: Option<Lapse>,
     /// What is being looked at was passed on, or has waited long enough.
     passes: bool,
     pub(super) counters: AssumptionCounters,
@@ -65,39 +71,55 @@ pub(super) struct AssumptionCounters {
     pub held: u64,
     /// Times that they were let go before the predecessor's ports were empty.
     pub hurried: u64,
+    /// Frames that waited for a lease.
+    pub bided: u64,
 }
 
-/// Frames that wait.
-#[derive(Default)]
-struct Line {
-    frames: VecDeque<(InterfaceId, FrameBuf)>,
+/// Frames that wait, and where each goes on.
+pub(super) struct Line<P> {
+    frames: VecDeque<(P, FrameBuf)>,
     bytes: usize,
 }
 
-impl Line {
-    fn push(&mut self, ingress: InterfaceId, frame: FrameBuf) -> Result<(), FrameBuf> {
+impl<P> Default for Line<P> {
+    fn default() -> Self {
+        Line { frames: VecDeque::new(), bytes: 0 }
+    }
+}
+
+impl<P> Line<P> {
+    pub(super) fn push(&mut self, place: P, frame: FrameBuf) -> Result<(), FrameBuf> {
         let cost = frame.len() + OVERHEAD;
         if self.bytes + cost > ROOM {
             return Err(frame);
         }
         self.bytes += cost;
-        self.frames.push_back((ingress, frame));
+        self.frames.push_back((place, frame));
         Ok(())
     }
 
-    fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.frames.is_empty()
     }
 
-    fn pop(&mut self) -> Option<(InterfaceId, FrameBuf)> {
-        let (ingress, frame) = self.frames.pop_front()?;
+    pub(super) fn pop(&mut self) -> Option<(P, FrameBuf)> {
+        let (place, frame) = self.frames.pop_front()?;
         self.bytes -= frame.len() + OVERHEAD;
-        Some((ingress, frame))
+        Some((place, frame))
+    }
+
+    /// Nothing of it goes on; how many those were.
+    pub(super) fn clear(&mut self) -> u64 {
+        self.bytes = 0;
+        self.frames.drain(..).len() as u64
     }
 }
 
 impl Assumption {
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, leads: bool) -> Option<Instant> {
+        if let Some(lapse) = &self.lapse {
+            return lapse.poll_timeout(leads, self.has_waiting());
+        }
         match self.phase {
             Phase::Idle => None,
             Phase::Waits(until) => Some(until),
@@ -116,10 +138,10 @@ impl Assumption {
             Phase::Holds(_) => true,
             Phase::Leads(_) => self.has_waiting(),
         };
-        behind && !self.passes
+        (behind || self.lapse.is_some()) && !self.passes
     }
 
-    fn has_waiting(&self) -> bool {
+    pub(super) fn has_waiting(&self) -> bool {
         !self.relayed.is_empty() || !self.held.is_empty()
     }
 }
@@ -181,16 +203,26 @@ impl Shard {
         {
             self.assumption.phase = Phase::Holds(now + HOLD);
         }
+        self.end_lapse_without_role(now);
     }
 
     /// The peer's stream begins anew: what it passed on before is not to be forwarded by this node.
     pub(super) fn end_assumption(&mut self) {
         self.assumption.phase = Phase::Idle;
         self.assumption.puzzle.clear();
-        for line in [&mut self.assumption.relayed, &mut self.assumption.held] {
-            while line.pop().is_some() {
-                self.drops.count(Drop::Standby, 1);
-            }
+        self.drop_waiting();
+    }
+
+    /// What waits does not go on.
+    pub(super) fn drop_waiting(&mut self) {
+        let Assumption { relayed, held, .. } = &mut self.assumption;
+        self.drops.count(Drop::Standby, relayed.clear() + held.clear());
+    }
+
+    /// What is held goes on, after what was passed on.
+    pub(super) fn let_go_of_held(&mut self, now: Instant) {
+        if self.assumption.phase == Phase::Idle {
+            self.assumption.phase = Phase::Leads(now);
         }
     }
 
@@ -231,6 +263,9 @@ impl Shard {
 
     /// Forwards what waits, as far as this node may.
     pub(super) fn go_on(&mut self, now: Instant, out: &mut Outbox) {
+        if self.is_in_lapse(now, out) {
+            return;
+        }
         match self.assumption.phase {
             Phase::Idle => return,
             Phase::Waits(until) if until <= now => return self.end_assumption(),

@@ -409,6 +409,12 @@ impl Compiled {
         }
     }
 
+    /// The same interfaces have the same numbers there, and the same places.
+    pub(super) fn has_links_of(&self, other: &Compiled) -> bool {
+        let place = |link: &Link| (link.name.clone(), link.port, link.vlan, link.mac);
+        self.links.iter().map(place).eq(other.links.iter().map(place))
+    }
+
     /// All interfaces that `port` carries.
     pub fn interfaces_of(&self, port: PortId) -> impl Iterator<Item = InterfaceId> + '_ {
         numbered(&self.links).filter(move |(_, link)| link.port == port).map(|(id, _)| id)

@@ -159,7 +159,7 @@ impl Shard {
         // It may have waited past the end of the lease.
         match self.duty.leads {
             true => self.depart(now, departure, out),
-            false => self.recall(departure, out),
+            false => self.recall(now, departure, out),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::Shard;
 use super::compiled::{Compiled, Link};
-use super::outbox::Outbox;
+use super::outbox::{Answer, Outbox};
 use crate::route::NeighbourId;
 use crate::rules::{Pass, Passed};
 use crate::types::{Instant, InterfaceId, MacAddr, Role};
@@ -31,6 +31,14 @@ pub struct Departure {
     pub neighbour: NeighbourId,
     /// The flow as the packet showed it on arrival; an error to its sender must quote that.
     pub original: FlowKey,
+}
+
+/// For how long an address is this node's.
+#[derive(Clone, Copy)]
+pub(super) struct Lease {
+    pub until: Instant,
+    /// It is shared with a foreign CARP speaker, and not with the peer.
+    pub foreign: bool,
 }
 
 /// Packets of this batch by interface, where consecutive segments grow together.
@@ -72,9 +80,9 @@ impl Shard {
         header[..6].copy_from_slice(&next_hop.0);
         header[6..].copy_from_slice(&link.mac.0);
         if ingress == InterfaceId::SELF
-            && let Some(until) = self.lease_of(egress, packet.layout.key.src())
+            && let Some(lease) = self.lease_of(egress, packet.layout.key.src())
         {
-            return self.transmit_under_lease(now, egress, Passed::new(packet, pass), until, out);
+            return self.transmit_under_lease(now, egress, Passed::new(packet, pass), lease, out);
         }
         if let Err(reason) = self.departures.push(&self.compiled, egress, Passed::new(packet, pass), out) {
             self.drops.count(reason, 1);
@@ -87,7 +95,7 @@ impl Shard {
         now: Instant,
         egress: InterfaceId,
         packet: Passed<Packet>,
-        until: Instant,
+        lease: Lease,
         out: &mut Outbox,
     ) {
         let compiled = Arc::clone(&self.compiled);
@@ -99,7 +107,7 @@ impl Shard {
             self.drops.count(reason, 1);
         }
         for frame in frames.drain(..) {
-            self.send_answer(now, egress, frame, until, out);
+            self.send_answer(now, egress, frame, lease, out);
         }
         self.departures.pieces = frames;
     }
@@ -283,8 +291,8 @@ impl Shard {
         if !self.is_port_up(link) {
             return self.lose_frame(now, Drop::PortDown, interface, frame, out);
         }
-        if let Some(until) = claimed(&frame).and_then(|address| self.lease_of(interface, address)) {
-            return self.send_answer(now, interface, frame, until, out);
+        if let Some(lease) = claimed(&frame).and_then(|address| self.lease_of(interface, address)) {
+            return self.send_answer(now, interface, frame, lease, out);
         }
         self.traffic.sent(interface, &frame);
         self.capture(now, interface, frame.bytes());
@@ -293,12 +301,12 @@ impl Shard {
         }
     }
 
-    /// Until when this node of a pair has an address; `None` for one that does not move.
-    fn lease_of(&self, interface: InterfaceId, address: IpAddr) -> Option<Instant> {
+    /// For how long this node of a pair has an address; `None` for one that does not move.
+    fn lease_of(&self, interface: InterfaceId, address: IpAddr) -> Option<Lease> {
         let vip = self.compiled.virtual_ip(address, interface)?;
         match (vip.foreign, self.standing.role) {
-            (true, _) => Some(self.standing.foreign_until),
-            (false, Role::Active) => Some(self.standing.until),
+            (true, _) => Some(Lease { until: self.standing.foreign_until, foreign: true }),
+            (false, Role::Active) => Some(Lease { until: self.standing.until, foreign: false }),
             (false, Role::Alone | Role::Standby) => None,
         }
     }
@@ -309,38 +317,16 @@ impl Shard {
         now: Instant,
         interface: InterfaceId,
         mut frame: FrameBuf,
-        until: Instant,
+        lease: Lease,
         out: &mut Outbox,
     ) {
         self.traffic.sent(interface, &frame);
         self.capture(now, interface, frame.bytes());
         let Some(link) = self.compiled.link(interface) else { return out.pool.give(frame) };
         match tag(link.vlan, &mut frame) {
-            true => out.answer(link.port, frame, until),
+            true => out.answer(Answer { port: link.port, frame, lease }),
             false => out.pool.give(frame),
         }
-    }
-
-    /// What speaks for a virtual IP leaves with the rest, unless the lease is over: the edge asks when it begins to send,
-    /// since a thread may have stood still since the batch began.
-    pub fn release_answers(&mut self, now: Instant, out: &mut Outbox) {
-        // The list comes back empty and as large as it was.
-        let mut answers = std::mem::take(&mut out.answers);
-        for (port, frame, until) in answers.drain(..) {
-            if now < until {
-                out.send(port, frame);
-            } else {
-                self.drops.count(Drop::Standby, 1);
-                out.pool.give(frame);
-            }
-        }
-        out.answers = answers;
-    }
-
-    /// Nothing of what waits to be sent leaves; see [`Shard::is_overtaken`].
-    pub fn withdraw(&mut self, out: &mut Outbox) {
-        let withdrawn = out.withdraw();
-        self.drops.count(Drop::Standby, withdrawn);
     }
 
     pub(super) fn is_port_up(&self, link: &Link) -> bool {

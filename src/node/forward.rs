@@ -78,7 +78,7 @@ impl Shard {
         let Arrival { ref mut packet, ingress, hit } = arrival;
         let original = packet.layout.key;
         if self.stands_by(ingress, &original) {
-            return self.leave(ingress, arrival.packet.frame, out);
+            return self.leave(now, ingress, arrival.packet.frame, out);
         }
         // An earlier packet of the batch may have begun the flow.
         let hit = hit.or_else(|| self.table.look_up(&original));

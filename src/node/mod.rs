@@ -27,6 +27,7 @@ mod gateways;
 mod handover_tests;
 mod helm;
 mod journal;
+mod lapse;
 mod limit;
 mod local;
 mod notice;

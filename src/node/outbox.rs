@@ -1,11 +1,21 @@
 //! What a shard hands to the edge: frames by port, packets for the router's own stack, changes for the
 //! peer's node.
 
-use crate::types::{Instant, InterfaceId, PortId};
+use super::departure::Lease;
+use crate::types::{InterfaceId, PortId};
 use crate::wire::{FrameBuf, Pool};
 
 /// How many empty buffers a shard keeps.
 const POOL: usize = 512;
+
+/// A frame that speaks for a virtual IP, and how long this node has that; see [`Shard::release_answers`].
+///
+/// [`Shard::release_answers`]: super::Shard::release_answers
+pub(super) struct Answer {
+    pub port: PortId,
+    pub frame: FrameBuf,
+    pub lease: Lease,
+}
 
 /// Caller-owned outputs of a [`super::Shard`].
 pub struct Outbox {
@@ -20,10 +30,7 @@ pub struct Outbox {
     pub chunks: Vec<Vec<u8>>,
     /// Packets for the peer's node, in pieces of a datagram's size.
     pub detours: Vec<Vec<u8>>,
-    /// Frames that speak for a virtual IP, until when they may; see [`Shard::release_answers`].
-    ///
-    /// [`Shard::release_answers`]: super::Shard::release_answers
-    pub(super) answers: Vec<(PortId, FrameBuf, Instant)>,
+    pub(super) answers: Vec<Answer>,
 }
 
 impl Outbox {
@@ -55,19 +62,17 @@ impl Outbox {
         self.frames(port).0.push(frame);
     }
 
-    /// A frame that speaks for a virtual IP, which this node has until then.
-    pub(super) fn answer(&mut self, port: PortId, frame: FrameBuf, until: Instant) {
-        self.answers.push((port, frame, until));
+    /// A frame that leaves under a lease.
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.answers.push(answer);
     }
 
-    /// Takes all frames back; how many there were.
-    pub(super) fn withdraw(&mut self) -> u64 {
-        let mut withdrawn = 0;
-        for frames in &mut self.frames {
-            withdrawn += frames.len() as u64;
-            frames.drain(..).for_each(|frame| self.pool.give(frame));
-        }
-        withdrawn
+    /// Everything that waits to be sent, by its port.
+    pub(super) fn take(&mut self) -> Vec<(PortId, FrameBuf)> {
+        let ports = self.frames.iter_mut().enumerate();
+        ports
+            .flat_map(|(number, frames)| frames.drain(..).map(move |frame| (PortId(number as u8), frame)))
+            .collect()
     }
 
     /// True when the edge has to ask for answers before it sends.

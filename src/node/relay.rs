@@ -163,7 +163,7 @@ impl Shard {
             {
                 self.relay.begin();
                 self.tell_neighbours();
-                self.recall_deferred();
+                self.recall_deferred(now);
             }
             (Ceding::Relays | Ceding::Drains, _) => {}
         }
@@ -179,7 +179,7 @@ impl Shard {
             return;
         }
         while let Some((ingress, frame)) = self.relay.pop() {
-            match self.duty.leads {
+            match self.duty.leads || self.begin_lapse(now) {
                 true => {
                     self.relay.counters.taken_back += 1;
                     self.enter(now, ingress, frame, out);
@@ -192,11 +192,12 @@ impl Shard {
         }
     }
 
-    /// Leaves a frame to the other node: passes it on during a handover, otherwise counts it.
-    pub(super) fn leave(&mut self, ingress: InterfaceId, frame: FrameBuf, out: &mut Outbox) {
+    /// Leaves a frame to the other node: passes it on during a handover, otherwise counts it. Without a lease, it waits.
+    pub(super) fn leave(&mut self, now: Instant, ingress: InterfaceId, frame: FrameBuf, out: &mut Outbox) {
         let relays = self.relay.takes() && ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress);
         if !relays {
-            self.drops.count(Drop::Standby, 1);
+            let waits = self.bide(now, ingress, &frame);
+            self.drops.count(Drop::Standby, u64::from(!waits));
         } else if !self.relay.push(ingress, &frame) {
             self.drops.count(Drop::RelayFull, 1);
         }
@@ -204,9 +205,14 @@ impl Shard {
     }
 
     /// The same of a question to all stations, which this node looks at as well.
-    pub(super) fn share(&mut self, ingress: InterfaceId, frame: &FrameBuf) {
+    pub(super) fn share(&mut self, now: Instant, ingress: InterfaceId, frame: &FrameBuf) {
         let to_all = frame.bytes().first().is_some_and(|byte| byte & 1 != 0);
-        if to_all && self.relay.takes() && !self.relay.push(ingress, frame) {
+        if !to_all {
+            return;
+        }
+        if !self.relay.takes() {
+            self.bide(now, ingress, frame);
+        } else if !self.relay.push(ingress, frame) {
             self.drops.count(Drop::RelayFull, 1);
         }
     }
@@ -216,25 +222,26 @@ impl Shard {
         self.relay.takes() && self.reassembly.knows(packet)
     }
 
-    /// A packet that was about to leave when the role was given away: as it came in.
-    pub(super) fn recall(&mut self, departure: Departure, out: &mut Outbox) {
+    /// A packet that was about to leave when the role was given away, or the lease over: as it came in.
+    pub(super) fn recall(&mut self, now: Instant, departure: Departure, out: &mut Outbox) {
         let Departure { mut packet, ingress, original, .. } = departure;
-        if !self.relay.takes() || matches!(packet.layout.transport, Transport::IcmpError { .. }) {
+        let waits = self.relay.takes() || self.begin_lapse(now);
+        if !waits || matches!(packet.layout.transport, Transport::IcmpError { .. }) {
             return self.stand_by(packet, out);
         }
         if packet.layout.key != original {
             nat::rewrite(&mut packet, &original);
         }
         packet.restore_hop_limit();
-        self.leave(ingress, packet.frame, out);
+        self.leave(now, ingress, packet.frame, out);
     }
 
     /// First packets that waited for the peer to know their flows.
-    fn recall_deferred(&mut self) {
+    pub(super) fn recall_deferred(&mut self, now: Instant) {
         // The buffers are this node's own and few; nothing needs them back.
         let mut out = Outbox::new(0);
         for departure in self.deferral.take_all() {
-            self.recall(departure, &mut out);
+            self.recall(now, departure, &mut out);
         }
     }
 

@@ -294,7 +294,8 @@ impl Shard {
         let Backlog { flows, ends, ranges, overflows } = self.table.backlog();
         let DeferralCounters { held, late, crowded, hurried } = self.deferral.counters;
         let RelayCounters { frames, bytes, taken_back } = self.relay.counters;
-        let AssumptionCounters { relayed, held: waited, hurried: unordered } = self.assumption.counters;
+        let AssumptionCounters { relayed, held: waited, hurried: unordered, bided } =
+            self.assumption.counters;
         let DetourCounters { sent, taken } = self.detour.counters;
         [
             ("detour-sent", sent, "Packets handed to the peer's node: a standby's own, or answers to those."),
@@ -305,6 +306,11 @@ impl Shard {
             ("handover-assumed", relayed, "Frames that the predecessor passed on to this node."),
             ("handover-held", waited, "Frames that waited until the predecessor's ports were empty."),
             ("handover-unordered", unordered, "Handovers in which they could not wait for so long."),
+            (
+                "lapse-held",
+                bided,
+                "Frames that waited for the lease, which was over because the node had stood still.",
+            ),
             ("import-flows", counters.imported, "Flows of the peer's that were not known here."),
             (
                 "import-displaced",

@@ -215,7 +215,7 @@ impl Shard {
             (self.has_to_tell().then_some(Instant::ZERO), Why::Replication),
             (self.has_to_relay().then_some(Instant::ZERO), Why::Handover),
             (self.relay_due(), Why::Handover),
-            (self.assumption.poll_timeout(), Why::Handover),
+            (self.assumption.poll_timeout(self.duty.leads), Why::Handover),
             (self.poll_digests(), Why::Digest),
             (self.deferral.poll_timeout(), Why::Deferral),
             (self.overloads.poll_timeout(), Why::Overload),
@@ -264,7 +264,7 @@ impl Shard {
                     let Departure { packet, pass, ingress, egress, neighbour: _, original: _ } = departure;
                     self.transmit(now, packet, pass, [ingress, egress], mac, out);
                 }
-                false => self.recall(departure, out),
+                false => self.recall(now, departure, out),
             }
         }
         for (_, _, departure) in said.failed.drain(..) {

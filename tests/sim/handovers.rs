@@ -301,3 +301,29 @@ fn a_cut_cable_at_every_step_leaves_one_active_node_and_all_flows() {
         }
     });
 }
+
+/// The host of a virtual machine takes its processors away for less than the peer waits: no role moves, and though the
+/// lease is over, nothing is lost.
+#[test]
+fn a_node_that_stands_still_for_a_moment_loses_nothing() {
+    for_some_seeds(SEEDS, |seed| {
+        let (mut pair, active) = pair_with_stream(seed);
+        pair.invariants.takeovers = 0;
+        for turn in 0..5 {
+            pair.run_until(millis(50), "an old lease", |pair| {
+                let router = &pair.world.routers[active];
+                let standing = router.crew.as_ref().unwrap().standing();
+                standing.until.since(router.clock.local(pair.world.now)) <= millis(17)
+            });
+            pair.freeze(active, Duration::from_micros(17_500 + (seed + turn) * 7919 % 1000), false);
+            pair.run_for(millis(300));
+            assert_eq!(pair.leader(), Some(active));
+        }
+        let notices = &pair.world.routers[active].crew.as_ref().unwrap().notices;
+        let lapses = notices.iter().filter(|(_, notice)| notice.text.contains("lapsed")).count();
+        assert!(lapses >= 5, "{lapses} leases lapsed");
+        assert_eq!(pair.invariants.takeovers, 0);
+        pair.expect_perfection();
+        pair.finish();
+    });
+}

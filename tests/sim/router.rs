@@ -46,6 +46,8 @@ pub struct Router {
     pub spoil: Spoil,
     /// A departure is scheduled.
     pub leaving: bool,
+    /// When the batch that leaves was begun.
+    began: Instant,
     /// What is scheduled for each actor: for which wish, and when.
     pub planned: [Option<(Instant, Instant)>; 3],
     random: Random,
@@ -91,6 +93,7 @@ impl Router {
             turns: 0,
             spoil: Spoil::default(),
             leaving: false,
+            began: Instant::ZERO,
             planned: [None; 3],
             random: seed.derive(5).random(),
         }
@@ -288,6 +291,11 @@ impl Router {
         self.leaving = false;
         let local = self.clock.local(now);
         self.shard.release_answers(local, &mut self.out);
+        if let Some(holds) = self.crew.as_ref().map(Crew::standing)
+            && self.shard.is_overtaken(self.began, local, holds)
+        {
+            self.shard.withdraw(local, holds, &mut self.out);
+        }
         self.own.push(&mut self.out.host);
         let mut sent = Vec::new();
         for port in 0..self.links.len() as u8 {
@@ -301,9 +309,11 @@ impl Router {
     }
 
     /// True when a departure has to be scheduled.
-    pub fn wants_departure(&mut self) -> bool {
+    pub fn wants_departure(&mut self, now: Instant) -> bool {
         let wanted = self.forwards() && !self.leaving && !self.out.is_empty();
-        self.leaving |= wanted;
+        if wanted {
+            (self.leaving, self.began) = (true, self.clock.local(now));
+        }
         wanted
     }
 

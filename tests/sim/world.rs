@@ -355,7 +355,7 @@ impl World {
         if !self.routers[index].is_awake() {
             return;
         }
-        if self.routers[index].wants_departure() {
+        if self.routers[index].wants_departure(self.now) {
             self.soon(50_000, Event::Depart { router: index });
         }
         for actor in Actor::ALL {
