@@ -383,8 +383,10 @@ impl HelmThread {
     fn flush(&mut self, now: Instant) {
         let standing = self.helm.standing();
         let before = self.published.standing();
+        // This thread may have stood still since the turn began: the forward thread knows by now what has lapsed.
+        let at = clock::now();
         self.published.publish(standing);
-        let other_duty = before.leads(now) != standing.leads(now) || before.cedes != standing.cedes;
+        let other_duty = before.leads(at) != standing.leads(at) || before.cedes != standing.cedes;
         if other_duty || before.foreign != standing.foreign {
             self.listeners.wake_forward.wake();
         }
