@@ -70,6 +70,7 @@ impl Shard {
     /// Flows of the old epoch are asked about again when their next packet comes.
     fn apply(&mut self, now: Instant, compiled: Arc<Compiled>, out: &mut Outbox) {
         let interfaces = compiled.links.len();
+        // What waits names interfaces and ports by their numbers before, and some of it was let pass by the rules before.
         if self.assumption.lapse.is_some() || !self.compiled.has_links_of(&compiled) {
             self.drop_lapse();
         }

@@ -152,7 +152,7 @@ impl Shard {
         }
     }
 
-    /// Whatever waits names interfaces and ports of the configuration before, and was let pass by its rules.
+    /// There is no lapse any more, and nothing that waits goes on.
     pub(super) fn drop_lapse(&mut self) {
         self.drop_held();
         self.assumption.lapse = None;
