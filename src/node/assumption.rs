@@ -6,23 +6,18 @@
 //!
 //! Frames also wait when there is no lease for a moment, see [`lapse`](super::lapse).
 //!
-//! Invariant: nothing is passed on to this node outside of a handover. At most [`ROOM`] bytes wait, directly received
+//! Invariant: nothing is passed on to this node outside of a handover. At most a [`Line`] of each kind waits, directly received
 //! frames are held for [`HOLD`] at most, or as long as a lapse may take, and what is passed on is kept for [`KEEP`] at
 //! most.
 
-use std::collections::VecDeque;
-
 use super::Shard;
 use super::lapse::Lapse;
+use super::line::Line;
 use super::outbox::Outbox;
 use crate::types::{Duration, Instant, InterfaceId, Role};
 use crate::wire::pair::relay::{Piece, Puzzle};
 use crate::wire::{Drop, FlowKey, FrameBuf};
 
-/// Bytes of frames that wait, of each kind.
-const ROOM: usize = 16 << 20;
-/// What a frame that waits costs besides its bytes.
-const OVERHEAD: usize = 128;
 /// Packets that are acted upon together.
 const BATCH: usize = 64;
 /// Frames that came in directly wait this long at most.
@@ -73,46 +68,6 @@ pub(super) struct AssumptionCounters {
     pub hurried: u64,
     /// Frames that waited for a lease.
     pub bided: u64,
-}
-
-/// Frames that wait, and where each goes on.
-pub(super) struct Line<P> {
-    frames: VecDeque<(P, FrameBuf)>,
-    bytes: usize,
-}
-
-impl<P> Default for Line<P> {
-    fn default() -> Self {
-        Line { frames: VecDeque::new(), bytes: 0 }
-    }
-}
-
-impl<P> Line<P> {
-    pub(super) fn push(&mut self, place: P, frame: FrameBuf) -> Result<(), FrameBuf> {
-        let cost = frame.len() + OVERHEAD;
-        if self.bytes + cost > ROOM {
-            return Err(frame);
-        }
-        self.bytes += cost;
-        self.frames.push_back((place, frame));
-        Ok(())
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.frames.is_empty()
-    }
-
-    pub(super) fn pop(&mut self) -> Option<(P, FrameBuf)> {
-        let (place, frame) = self.frames.pop_front()?;
-        self.bytes -= frame.len() + OVERHEAD;
-        Some((place, frame))
-    }
-
-    /// Nothing of it goes on; how many those were.
-    pub(super) fn clear(&mut self) -> u64 {
-        self.bytes = 0;
-        self.frames.drain(..).len() as u64
-    }
 }
 
 impl Assumption {

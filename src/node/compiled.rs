@@ -411,7 +411,9 @@ impl Compiled {
 
     /// The same interfaces have the same numbers there, and the same places.
     pub(super) fn has_links_of(&self, other: &Compiled) -> bool {
-        let place = |link: &Link| (link.name.clone(), link.port, link.vlan, link.mac);
+        fn place(link: &Link) -> (&str, PortId, Option<u16>, MacAddr) {
+            (&link.name, link.port, link.vlan, link.mac)
+        }
         self.links.iter().map(place).eq(other.links.iter().map(place))
     }
 

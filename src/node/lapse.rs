@@ -8,7 +8,7 @@
 //! hands over, it is passed on with the rest.
 
 use super::Shard;
-use super::assumption::Line;
+use super::line::Line;
 use super::outbox::{Answer, Outbox};
 use crate::types::{Ceding, Duration, Epoch, Instant, InterfaceId, PortId, Role, Standing};
 use crate::wire::{Drop, FrameBuf};
@@ -59,8 +59,7 @@ impl Shard {
     /// A frame that came in waits for the lease; false when it does not.
     pub(super) fn bide(&mut self, now: Instant, ingress: InterfaceId, frame: &FrameBuf) -> bool {
         let comes = ![InterfaceId::SELF, InterfaceId::PEER].contains(&ingress);
-        let waits =
-            comes && self.begin_lapse(now) && self.assumption.held.push(ingress, frame.shrunk()).is_ok();
+        let waits = comes && self.begin_lapse(now) && self.assumption.held.push_copy(ingress, frame);
         self.assumption.counters.bided += u64::from(waits);
         waits
     }
@@ -69,7 +68,7 @@ impl Shard {
     fn keep_back(&mut self, now: Instant, port: PortId, frame: &FrameBuf) -> bool {
         let begun = self.begin_lapse(now);
         let lapse = self.assumption.lapse.as_mut().filter(|_| begun);
-        let waits = lapse.is_some_and(|lapse| lapse.leaving.push(port, frame.shrunk()).is_ok());
+        let waits = lapse.is_some_and(|lapse| lapse.leaving.push_copy(port, frame));
         self.assumption.counters.bided += u64::from(waits);
         waits
     }

@@ -29,6 +29,7 @@ mod helm;
 mod journal;
 mod lapse;
 mod limit;
+mod line;
 mod local;
 mod notice;
 mod outbox;

@@ -4,13 +4,12 @@
 //! When the successor leads, the ports are read empty once more, [`Change::Drained`] says so, and after [`LINGER`], in
 //! which late frames are still passed on, [`Change::Left`] ends it.
 //!
-//! Invariant: a frame leaves this node by a port or in the stream or not at all, never twice. At most [`ROOM`] bytes
-//! wait; what finds no room is counted. If the role comes back, what has not been handed over is this node's again.
-
-use std::collections::VecDeque;
+//! Invariant: a frame leaves this node by a port or in the stream or not at all, never twice. At most a [`Line`]
+//! waits; what finds no room is counted. If the role comes back, what has not been handed over is this node's again.
 
 use super::Shard;
 use super::departure::Departure;
+use super::line::Line;
 use super::outbox::Outbox;
 use super::replication::CHUNK;
 use crate::nat;
@@ -19,10 +18,6 @@ use crate::wire::pair::flow::{self, Change};
 use crate::wire::pair::relay::Head;
 use crate::wire::{Drop, FrameBuf, Packet, Transport};
 
-/// Bytes of frames that wait.
-const ROOM: usize = 16 << 20;
-/// What a frame that waits costs besides its bytes.
-const OVERHEAD: usize = 128;
 /// Chunks made at once.
 const AT_ONCE: usize = 64;
 /// A switch that has heard of the takeover, and the device behind it, give frames to this node for so long at most.
@@ -52,10 +47,9 @@ enum Phase {
 #[derive(Default)]
 pub(super) struct Relay {
     phase: Phase,
-    waiting: VecDeque<(InterfaceId, FrameBuf)>,
+    waiting: Line<InterfaceId>,
     /// Bytes of the first one that were handed over already.
     sent: usize,
-    bytes: usize,
     /// The ports are to be read empty after this instant, since the successor leads.
     drains: Option<Instant>,
     /// They were.
@@ -115,20 +109,12 @@ impl Relay {
     }
 
     fn push(&mut self, ingress: InterfaceId, frame: &FrameBuf) -> bool {
-        let cost = frame.len() + OVERHEAD;
-        let fits = self.bytes + cost <= ROOM;
-        if fits {
-            self.bytes += cost;
-            self.waiting.push_back((ingress, frame.shrunk()));
-        }
-        fits
+        self.waiting.push_copy(ingress, frame)
     }
 
     fn pop(&mut self) -> Option<(InterfaceId, FrameBuf)> {
-        let (ingress, frame) = self.waiting.pop_front()?;
-        self.bytes -= frame.len() + OVERHEAD;
         self.sent = 0;
-        Some((ingress, frame))
+        self.waiting.pop()
     }
 
     /// Fills a chunk with what waits.
