@@ -259,9 +259,27 @@ fn first_packets_keep_their_place() {
     assert!(node.left().is_empty() && node.shard.has_deferred(), "it waits for the peer");
     node.stand_still();
     node.send(2);
+    // It has waited for the peer for long enough, and there is no lease.
+    assert!(node.left().is_empty());
     node.lead();
     let mut left = node.left();
     node.now += Duration::from_millis(20);
     left.extend(node.left());
     assert_eq!((left, node.lost()), (vec![1, 2], 0));
+}
+
+/// A handover fails, and the lease with which the role comes back is over when the packet path looks.
+#[test]
+fn what_nobody_took_over_waits_for_the_lease() {
+    let mut node = Node::new();
+    let replicate = Command::Replicate(Replication::Tell { by_name: false });
+    node.shard.handle_command(node.now, replicate, &mut node.out);
+    let standing =
+        Standing { role: Role::Standby, cedes: Ceding::Relays, epoch: Epoch(1), ..Standing::ALONE };
+    node.shard.set_standing(node.now, standing);
+    node.send(1);
+    node.stand(Role::Active, node.now);
+    assert_eq!((node.left(), node.lost()), (vec![], 0));
+    node.lead();
+    assert_eq!((node.left(), node.lost()), (vec![1], 0));
 }
